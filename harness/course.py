@@ -1,0 +1,186 @@
+"""Courses: caps, par, noise, verdict table, splits, and the SOTA as of a date.
+
+A course is a validation text, not a vocabulary. What is known of it is dated data in `harness/data/courses`;
+the published leaderboard lies in `harness/data/field`; a user's additions stand in `runs/field.toml`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from harness.errors import HarnessError, nearest
+from harness.resources import data_path
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Reference(_Data):
+    """A dated score of the field. source says where it was read."""
+
+    name: str
+    val_bpb: PositiveFloat
+    date: dt.date
+    source: str
+    author: str | None = None
+    track: str | None = None
+
+
+class Par(_Data):
+    val_bpb: PositiveFloat
+    name: str
+    date: dt.date
+    source: str
+
+
+class Caps(_Data):
+    artifact_bytes: PositiveInt
+    train_seconds: PositiveFloat
+    eval_seconds: PositiveFloat
+
+
+class Noise(_Data):
+    """Standard deviation of val_bpb over seeds of one configuration."""
+
+    std_bpb: PositiveFloat
+    date: dt.date
+    source: str
+
+
+class Verdicts(_Data):
+    """Golf names by distance to par, in bpb. Edges are inclusive and ascend."""
+
+    par_within: PositiveFloat
+    over: tuple[tuple[PositiveFloat, str], ...]
+    beyond_over: str
+    under: tuple[tuple[PositiveFloat, str], ...]
+    beyond_under: str
+
+
+class Split(_Data):
+    """One export of the validation text, told apart by its bytes."""
+
+    name: str
+    val_bytes: PositiveInt
+    val_tokens_sp1024: PositiveInt | None = None
+
+
+class Course(_Data):
+    name: str
+    title: str
+    what: str
+    caps: Caps
+    noise: Noise
+    verdicts: Verdicts
+    par: Par | None = None
+    leaderboard: str | None = None
+    splits: tuple[Split, ...] = ()
+    field: tuple[Reference, ...] = Field(default=())
+
+    def sota(self, day: dt.date) -> Reference | None:
+        """Return the best published score dated on or before `day`, or None when nothing was out yet.
+
+        A row dated the same day counts, since a table of days cannot say which came first and a record
+        must never be claimed too easily.
+        """
+        known = [row for row in self.field if row.date <= day and row.track in (None, RECORD_TRACK)]
+        return min(known, key=lambda row: (row.val_bpb, row.date), default=None)
+
+
+RECORD_TRACK = "10min_16mb"  # the others are not bound by the ten minutes, so they hold no record
+
+
+def load_course(name: str, runs: Path | None = None) -> Course:
+    """Return a course by name, with the user's additions from `runs/field.toml`.
+
+    A file `runs/courses/NAME.toml` of the same form adds a course of one's own.
+    Raises HarnessError naming the nearest known course, or the place of a mistake in a file.
+    """
+    own = runs / "courses" / f"{name}.toml" if runs else None
+    shipped = data_path("courses", f"{name}.toml")
+    path = own if own is not None and own.is_file() else shipped
+    if not path.is_file():
+        known = course_names(runs)
+        close = nearest(name, known)
+        raise HarnessError(
+            f'no course is called "{name}"',
+            (f"did you mean {close}? " if close else "") + f"known courses: {', '.join(known)}",
+        )
+    course = _read_course(path)
+    additions = _read_additions(runs / "field.toml") if runs else {}
+    extra = tuple(additions.get(name, ()))
+    return course.model_copy(update={"field": course.field + extra}) if extra else course
+
+
+def course_names(runs: Path | None = None) -> list[str]:
+    """Return the names of all courses, shipped and own, in order."""
+    folders = [data_path("courses")] + ([runs / "courses"] if runs else [])
+    return sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.toml")})
+
+
+@cache
+def _read_course(path: Path) -> Course:
+    raw = read_toml(path)
+    try:
+        course = Course.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HarnessError(f"{path}: {where}: {first['msg']}", "compare it with a shipped course") from error
+    if course.leaderboard:
+        course = course.model_copy(update={"field": _read_leaderboard(course.leaderboard) + course.field})
+    return course
+
+
+def _read_leaderboard(name: str) -> tuple[Reference, ...]:
+    board = json.loads(data_path("field", name).read_text(encoding="utf-8"))
+    where = f"{board['source']['repository']} at {board['source']['commit'][:8]}"
+    return tuple(
+        Reference(
+            name=row["name"], val_bpb=row["score"], date=row["date"], author=row["author"],
+            track=row["track"], source=f"{where}, {row['record'] or 'table row'}",
+        )
+        for row in board["rows"]
+    )  # fmt: skip
+
+
+def _read_additions(path: Path) -> dict[str, list[Reference]]:
+    """Read `[[reference]]` tables of `runs/field.toml` by course."""
+    if not path.is_file():
+        return {}
+    found: dict[str, list[Reference]] = {}
+    for number, row in enumerate(read_toml(path).get("reference", []), start=1):
+        entry = dict(row)
+        course = entry.pop("course", None)
+        if course is None:
+            raise HarnessError(f"{path}: reference {number} names no course", 'add course = "fineweb"')
+        try:
+            found.setdefault(course, []).append(Reference.model_validate(entry))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise HarnessError(
+                f"{path}: reference {number}: {where}: {first['msg']}",
+                "a reference has course, name, val_bpb, date, source",
+            ) from error
+    return found
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file that people write. Raises HarnessError with the place of a mistake."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path} is not UTF-8 text: {error.reason}", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise HarnessError(f"{path} is not valid TOML: {error}", "mend that line") from error

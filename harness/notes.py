@@ -1,0 +1,99 @@
+"""`notes.md`: a hole's own words, by heading. Markdown in, sections out; HTML is made in `harness.publish`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# The sections a page knows, with the headings that may open them (folded to lower case).
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "pick": ("the caddie's pick", "caddie's pick", "pick", "caddie"),
+    "read": ("technical read", "read", "hypothesis"),
+    "shot": ("the shot", "shot"),
+    "tee": ("on the tee", "tee", "announcer"),
+    "booth": ("the booth reacts", "booth", "the booth"),
+    "verdict": ("verdict", "result"),
+    "lesson": ("post-round lesson", "lesson"),
+}
+
+_HEADING = re.compile(r"^##[ \t]+(.+?)[ \t#]*$")
+_FENCE = re.compile(r"^(```|~~~)")
+_TURN = re.compile(r"^\*\*(.{1,60}?)(?::\*\*|\*\*:)\s*(.*)$")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One line of dialogue in the booth."""
+
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Notes:
+    """sections: Markdown by section key (see SECTIONS). other: sections with headings we do not know, in order."""
+
+    sections: dict[str, str] = field(default_factory=dict)
+    shot_title: str = ""
+    other: tuple[tuple[str, str], ...] = ()
+
+    def get(self, key: str) -> str:
+        return self.sections.get(key, "")
+
+    def booth_turns(self) -> list[Turn]:
+        """Read the booth as dialogue: paragraphs that open with `**Name:**`; others belong to the turn above."""
+        turns: list[Turn] = []
+        for paragraph in re.split(r"\n\s*\n", self.get("booth").strip()):
+            text = " ".join(paragraph.split())
+            if match := _TURN.match(text):
+                turns.append(Turn(match[1].strip(), match[2].strip()))
+            elif turns and text:
+                turns[-1] = Turn(turns[-1].speaker, f"{turns[-1].text} {text}")
+            elif text:
+                turns.append(Turn("", text))
+        return turns
+
+
+def load_notes(path: Path) -> Notes:
+    """Read a `notes.md`; a missing file is empty notes. Bytes that are not UTF-8 are shown as U+FFFD, never lost."""
+    if not path.is_file():
+        return Notes()
+    return parse_notes(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def parse_notes(text: str) -> Notes:
+    """Split Markdown at its `##` headings; code fences are left alone.
+
+    `## The Shot: why half a byte costs so much` keeps what follows the colon as the shot's title.
+    """
+    by_heading = {heading: key for key, headings in SECTIONS.items() for heading in headings}
+    sections: dict[str, str] = {}
+    other: list[tuple[str, str]] = []
+    shot_title = ""
+    for heading, body in _split(text):
+        name, _, tail = heading.partition(":")
+        key = by_heading.get(name.strip().lower().replace("’", "'"))
+        if key is None:
+            if heading or body:
+                other.append((heading, body))
+            continue
+        if key == "shot":
+            shot_title = tail.strip()
+        sections[key] = f"{sections[key]}\n\n{body}" if key in sections else body
+    return Notes(sections, shot_title, tuple(other))
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    """Return (heading, body) pairs; what stands before the first heading has an empty one, a `#` title is dropped."""
+    parts: list[tuple[str, list[str]]] = [("", [])]
+    fenced = False
+    for line in text.splitlines():
+        if _FENCE.match(line):
+            fenced = not fenced
+        match = None if fenced else _HEADING.match(line)
+        if match:
+            parts.append((match[1].strip(), []))
+        elif fenced or not line.startswith("# "):
+            parts[-1][1].append(line)
+    return [(heading, "\n".join(body).strip()) for heading, body in parts]

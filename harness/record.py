@@ -1,0 +1,379 @@
+"""The record of one attempt: its shape, its checks, and how older shapes are read.
+
+Measured facts only, at full precision; whatever can be computed (headroom, deltas, names of scores)
+is computed when it is shown. This module knows nothing of folders, courses or pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from harness.errors import HarnessError
+
+SCHEMA = 2
+
+Status = Literal["ok", "over_cap", "stopped", "failed"]
+Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training", "other"]
+FailureKind = Literal[
+    "out_of_memory", "nan", "missing_data", "missing_module", "bad_knob", "killed", "timeout",
+    "no_result", "interrupted", "error",
+]  # fmt: skip
+
+# Knobs that cannot change a result: names, places, logging, and what the fingerprints already cover.
+# They are stored like all others but left out of the configuration's hash; so is the seed, which
+# tells the attempts of one configuration apart.
+UNHASHED_KNOBS = frozenset(
+    {"SEED", "RUN_ID", "DATA_PATH", "TOKENIZER_PATH", "TRAIN_LOG_EVERY", "CHECKPOINT_EVERY",
+     "CHECKPOINT_SECONDS", "THREADS"}
+)  # fmt: skip
+
+
+class Frozen(BaseModel):
+    """Data that crosses a file: immutable, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Score(Frozen):
+    """One evaluation that the attempt made, with the label it was printed under."""
+
+    stage: Stage
+    label: str
+    val_loss: NonNegativeFloat | None = None  # nats per token
+    val_bpb: NonNegativeFloat
+    tokens: PositiveInt | None = None  # scored targets
+    bytes: PositiveInt | None = None  # UTF-8 bytes those targets stand for
+    seconds: NonNegativeFloat | None = None
+    line: PositiveInt | None = None  # in train.log
+    text: str | None = None  # val_bpb as it was printed, so that its digits are kept
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.val_loss is not None and self.tokens and self.bytes:
+            expected = self.val_loss / math.log(2) * self.tokens / self.bytes
+            if not math.isclose(expected, self.val_bpb, rel_tol=1e-4):
+                raise ValueError(
+                    f"{self.label}: val_bpb {self.val_bpb} does not follow from val_loss {self.val_loss}, "
+                    f"{self.tokens} tokens and {self.bytes} bytes (that gives {expected:.6f})"
+                )
+        return self
+
+
+class Official(Frozen):
+    """Which score counts, and the rule that chose it."""
+
+    stage: Stage
+    label: str
+    why: str
+
+
+class Failure(Frozen):
+    kind: FailureKind
+    message: str
+    step: NonNegativeInt | None = None
+    last_lines: tuple[str, ...] = ()
+
+
+class Code(Frozen):
+    """The code that ran. source_sha256 covers the files that trained, in name order."""
+
+    trainer: str = "builtin"  # or the script's file name
+    source_sha256: str | None = None
+    git_sha: str | None = None
+    dirty: bool | None = None
+    diff_sha256: str | None = None  # of source/uncommitted.diff in the attempt's folder
+
+
+class Environment(Frozen):
+    python: str | None = None
+    torch: str | None = None
+    sentencepiece: str | None = None
+    numpy: str | None = None
+    harness: str | None = None
+    platform: str | None = None
+    device: str | None = None  # cuda, mps, cpu
+    device_name: str | None = None
+    world_size: PositiveInt | None = None
+    threads: PositiveInt | None = None
+
+
+class Data(Frozen):
+    """Fingerprints of what was read. val_bytes is the denominator of bits per byte."""
+
+    val_sha256: str | None = None
+    val_tokens: PositiveInt | None = None
+    val_bytes: PositiveInt | None = None
+    train_fingerprint: str | None = None
+    train_tokens: PositiveInt | None = None
+    tokenizer_sha256: str | None = None
+
+
+class Provenance(Frozen):
+    """Where an imported record was read from. `lines` maps a fact to its line in the log."""
+
+    source: str
+    sha256: str
+    importer: str
+    author: str | None = None
+    lines: dict[str, PositiveInt] = Field(default_factory=dict)
+
+
+class AsOf(Frozen):
+    """What the field stood at when an older page was made; wins over the dated tables where it is given."""
+
+    par: PositiveFloat | None = None
+    sota: PositiveFloat | None = None
+
+
+class RunRecord(Frozen):
+    """The validated result of one attempt (`record.json`)."""
+
+    schema_: Literal[2] = Field(default=2, alias="schema")
+    hole: str
+    attempt: PositiveInt = 1
+    course: str
+    split: str | None = None  # which export of the course's validation text
+    status: Status
+    failure: Failure | None = None
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+
+    val_bpb: NonNegativeFloat | None = None  # the official score, bits per byte
+    val_loss: NonNegativeFloat | None = None  # nats per token
+    official: Official | None = None
+    scores: tuple[Score, ...] = ()
+
+    artifact_bytes: NonNegativeInt | None = None
+    code_bytes: NonNegativeInt | None = None
+    model_bytes: NonNegativeInt | None = None
+    cap_bytes: PositiveInt | None = None
+    model_file: str | None = None
+    model_sha256: str | None = None
+
+    params: NonNegativeInt | None = None
+    steps: NonNegativeInt | None = None
+    planned_steps: NonNegativeInt | None = None
+    step_ms: NonNegativeFloat | None = None  # mean over the run
+    train_seconds: NonNegativeFloat | None = None
+    eval_seconds: NonNegativeFloat | None = None
+    wall_seconds: NonNegativeFloat | None = None  # the whole process
+    tokens_seen: NonNegativeInt | None = None
+    tokens_per_second: NonNegativeFloat | None = None
+    peak_memory_bytes: NonNegativeInt | None = None
+    last_train_loss: FiniteFloat | None = None
+    stop_reason: str | None = None
+    resumes: NonNegativeInt = 0
+
+    seed: int | None = None
+    preset: str | None = None
+    overrides: dict[str, str] = Field(default_factory=dict)
+    config: dict[str, str] = Field(default_factory=dict)
+    config_hash: str | None = None
+    command: tuple[str, ...] = ()
+
+    code: Code = Code()
+    environment: Environment = Environment()
+    data: Data = Data()
+    as_of: AsOf | None = None
+    provenance: Provenance | None = None
+    warnings: tuple[str, ...] = ()
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        for problem in _contradictions(self):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def complete(self) -> bool:
+        """Whether the attempt finished and has a score; over the cap counts as complete."""
+        return self.status in ("ok", "over_cap") and self.val_bpb is not None
+
+    def stage_bpb(self, stage: Stage) -> float | None:
+        """Return the last score of a stage, in bits per byte, or None when it was not measured."""
+        found = [score.val_bpb for score in self.scores if score.stage == stage]
+        return found[-1] if found else None
+
+    @property
+    def quantization_gap(self) -> float | None:
+        """Bits per byte lost between the trained weights and the artifact read back."""
+        before, after = self.stage_bpb("pre_quantization"), self.stage_bpb("round_trip")
+        return None if before is None or after is None else after - before
+
+
+def _contradictions(record: RunRecord) -> list[str]:
+    """Say which parts of a record do not fit together."""
+    problems = []
+    if record.status == "ok" and record.val_bpb is None:
+        problems.append("status is ok but there is no val_bpb")
+    if record.status == "failed" and record.failure is None:
+        problems.append("status is failed but no failure is described")
+    if record.status == "ok" and record.failure is not None:
+        problems.append(f"status is ok but a failure is described: {record.failure.kind}")
+    parts = (record.code_bytes, record.model_bytes)
+    if record.artifact_bytes is not None and None not in parts:
+        total = sum(part for part in parts if part is not None)
+        if total != record.artifact_bytes:
+            problems.append(
+                f"artifact_bytes {record.artifact_bytes} is not code_bytes {record.code_bytes} "
+                f"+ model_bytes {record.model_bytes} = {total}"
+            )
+    if record.artifact_bytes is not None and record.cap_bytes is not None:
+        over = record.artifact_bytes >= record.cap_bytes  # the rule says "under"
+        if over and record.status == "ok":
+            problems.append(
+                f"status is ok but artifact_bytes {record.artifact_bytes} is not under "
+                f"cap_bytes {record.cap_bytes}"
+            )
+        if not over and record.status == "over_cap":
+            problems.append(
+                f"status is over_cap but artifact_bytes {record.artifact_bytes} is under "
+                f"cap_bytes {record.cap_bytes}"
+            )
+    if record.official is not None:
+        matching = [
+            score for score in record.scores
+            if (score.stage, score.label) == (record.official.stage, record.official.label)
+        ]  # fmt: skip
+        if not any(score.val_bpb == record.val_bpb for score in matching):
+            problems.append(
+                f"val_bpb {record.val_bpb} is not the score {record.official.stage}/{record.official.label} "
+                "that is named official"
+            )
+    if record.started_at and record.ended_at and record.ended_at < record.started_at:
+        problems.append("ended_at lies before started_at")
+    if record.config_hash and record.config and record.config_hash != hash_config(record.config):
+        problems.append("config_hash does not belong to this config")
+    return problems
+
+
+def hash_config(config: Mapping[str, str]) -> str:
+    """Return a short fingerprint of an effective configuration, seed and places left out.
+
+    Two attempts with the same hash, code and data played the same idea.
+    """
+    counted = {name: value for name, value in config.items() if name not in UNHASHED_KNOBS}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:16]
+
+
+# Reading and writing ------------------------------------------------------------------------------
+
+
+def parse_record(raw: object, place: str) -> RunRecord:
+    """Validate decoded JSON as a record, upgrading older schemas first.
+
+    place: what to call it in an error, usually the file's path.
+    Raises HarnessError naming the place and each offending field.
+    """
+    if not isinstance(raw, dict):
+        raise HarnessError(f"{place} holds {type(raw).__name__}, not a record", "expected one JSON object")
+    number = raw.get("schema", 1)
+    while number in UPGRADERS:
+        try:
+            raw = UPGRADERS[number](raw)
+        except (KeyError, TypeError, ValueError) as error:
+            raise HarnessError(
+                f"{place}: schema {number} cannot be upgraded: {error}", "compare it with docs/record.md"
+            ) from error
+        number = raw["schema"]
+    if number != SCHEMA:
+        raise HarnessError(
+            f"{place} has schema {number!r}; this harness reads up to {SCHEMA}",
+            "upgrade the harness, or check the file",
+        )
+    try:
+        return RunRecord.model_validate(raw)
+    except ValidationError as error:
+        raise HarnessError(
+            f"{place} is not a valid record: {_explain(error)}", "see docs/record.md"
+        ) from error
+
+
+def load_record(path: Path) -> RunRecord:
+    """Read and validate a `record.json`. Raises HarnessError naming the file and what is wrong with it."""
+    try:
+        raw = json.loads(path.read_bytes())
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(
+            f"{path} is not JSON: {error}", "restore it from git, or run the hole again"
+        ) from error
+    return parse_record(raw, str(path))
+
+
+def dump_record(record: RunRecord) -> str:
+    """Return the text of `record.json`: indented, fixed key order, nothing unmeasured, final newline."""
+    text = record.model_dump_json(by_alias=True, indent=2, exclude_none=True)
+    return text + "\n"
+
+
+def _explain(error: ValidationError) -> str:
+    """Turn pydantic's report into one line a person can act on."""
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        what = item["msg"].removeprefix("Value error, ")
+        value = "" if isinstance(item["input"], dict) else f" (found {item['input']!r:.80})"
+        lines.append(f"{where}: {what}{value}" if where else what)
+    return "; ".join(lines)
+
+
+def _upgrade_seed(raw: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1: the flat form of the first scorecard page, before the harness existed."""
+    raw = dict(raw)
+    raw.pop("schema", None)
+    upgraded: dict[str, Any] = {
+        "schema": 2,
+        "hole": raw.pop("run_id"),
+        "course": raw.pop("course", "fineweb"),
+    }
+    status = raw.pop("status", "ok")
+    upgraded["status"] = {"crashed": "failed", "over": "over_cap"}.get(status, status)
+    if upgraded["status"] == "failed":
+        upgraded["failure"] = {"kind": "error", "message": raw.pop("error", "no cause was kept")}
+    if date := raw.pop("date", None):
+        upgraded["started_at"] = date if "T" in str(date) else f"{date}T00:00:00Z"
+    renamed = {"wall_time_s": "train_seconds", "step_avg_ms": "step_ms"}
+    for old, new in renamed.items():
+        if old in raw:
+            upgraded[new] = raw.pop(old)
+    if (backend := raw.pop("backend", None)) is not None:
+        upgraded["environment"] = {"device": backend}
+    upgraded["overrides"] = {name: str(value) for name, value in raw.pop("overrides", {}).items()}
+    if "sota" in raw or "baseline" in raw:
+        upgraded["as_of"] = {"par": raw.pop("baseline", None), "sota": raw.pop("sota", None)}
+    # What the old page derived is derived again; round and hole follow from the name.
+    for derived in ("round", "hole", "previous", "next", "our_best"):
+        raw.pop(derived, None)
+    return upgraded | raw
+
+
+UPGRADERS: dict[object, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upgrade_seed}
+
+__all__ = [
+    "SCHEMA", "AsOf", "Code", "Data", "Environment", "Failure", "FailureKind", "Official",
+    "Provenance", "RunRecord", "Score", "Stage", "Status", "dump_record", "hash_config", "load_record",
+    "parse_record",
+]  # fmt: skip
