@@ -125,6 +125,7 @@ class Data(Frozen):
     train_fingerprint: str | None = None
     train_tokens: PositiveInt | None = None
     tokenizer_sha256: str | None = None
+    yardsticks: dict[str, PositiveFloat] = Field(default_factory=dict)  # compressors on the same bytes, bpb
 
 
 class Provenance(Frozen):
@@ -373,7 +374,7 @@ def _upgrade_seed(raw: dict[str, Any]) -> dict[str, Any]:
 UPGRADERS: dict[object, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upgrade_seed}
 
 __all__ = [
-    "SCHEMA", "AsOf", "Code", "Data", "Environment", "Failure", "FailureKind", "Official",
+    "SCHEMA", "AsOf", "Code", "Data", "Environment", "Failure", "FailureKind", "Frozen", "Official",
     "Provenance", "RunRecord", "Score", "Stage", "Status", "dump_record", "hash_config", "load_record",
     "parse_record",
 ]  # fmt: skip

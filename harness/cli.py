@@ -1,0 +1,434 @@
+"""The command line: parse, call one function, print. Errors are caught once, in `main`.
+
+Whatever is slow to import is imported inside the command that needs it: `harness --help` feels instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness import __version__
+from harness.errors import Exit, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.record import RunRecord
+    from harness.registry import Season, Standing
+
+JSON_SCHEMA = 1  # of every object that --json prints
+
+app = typer.Typer(
+    name="harness",
+    help="Train small models under hard limits; keep every run, compare it fairly, publish its scorecard.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Runs = Annotated[
+    Path, typer.Option("--runs", help="Folder of the season.", envvar="HARNESS_RUNS", show_default=True)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Reference = Annotated[str, typer.Argument(metavar="ROUND", help="A hole: round_006, its full name, or 6.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a file could not be read.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    reference: Reference,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--override", "-o", metavar="KEY=VALUE", help="Set a knob; repeatable."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the one attempt.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="A,B,C", help="Several seeds, played in turn.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help="Settings to start from.")] = None,
+    course: Annotated[str | None, typer.Option("--course", help="What is being predicted.")] = None,
+    title: Annotated[str, typer.Option("--title", help="Title of a new hole.")] = "",
+    parent: Annotated[str | None, typer.Option("--parent", help="The hole that this one varies.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the plan.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    repeat: Annotated[bool, typer.Option("--repeat", help="Play even what was played before.")] = False,
+    allow_over_cap: Annotated[
+        bool, typer.Option("--allow-over-cap", help="Play even if the artifact cannot fit.")
+    ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", min=1.0, help="Stop each attempt after this."),
+    ] = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Play a hole: check everything, train, record, and show the scorecard."""
+    from harness import runner
+
+    if resume:
+        given = [name for name, value in {
+            "--override": override, "--seed": seed, "--seeds": seeds, "--preset": preset, "--course": course,
+            "--repeat": repeat, "--dry-run": dry_run, "--parent": parent, "--title": title,
+        }.items() if value]  # fmt: skip
+        if given:
+            raise UsageError(
+                f"--resume goes on with the settings it was started with; {given[0]} cannot be given",
+                "leave it out, or play a new attempt without --resume",
+            )
+        records = [_resume(reference, runs, timeout, quiet=as_json)]
+        _finish_run(records, reference, runs, as_json)
+        return
+
+    request = runner.Request(
+        reference=reference,
+        overrides=tuple(override or ()),
+        seeds=_parse_seeds(seed, seeds),
+        preset=preset,
+        course=course,
+        title=title,
+        parent=parent,
+        repeat=repeat,
+        allow_over_cap=allow_over_cap,
+    )
+    drawn = runner.plan(request, runs, _course_progress())
+    for note in (*drawn.warnings, *drawn.skipped):
+        _warn(note)
+    if dry_run:
+        _show_plan(drawn, as_json)
+        return
+
+    records = []
+    for one in drawn.seeds:
+        records.append(_play(drawn, one, runs, timeout))
+        if records[-1].status in ("stopped", "failed"):
+            break
+        if one != drawn.seeds[-1] and not as_json:
+            _print_card(drawn.hole.folder, runs)
+    _finish_run(records, drawn.hole.folder, runs, as_json)
+
+
+@app.command("ls")
+def list_holes(
+    course: Annotated[str | None, typer.Option("--course", help="Only this course.")] = None,
+    sort: Annotated[str, typer.Option("--sort", help="number, val_bpb, artifact, tempo or date.")] = "number",
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """List all holes: score, distance to par, artifact, tempo, status."""
+    from rich.console import Console
+
+    from harness import scorecard
+
+    season = _season(runs)
+    standings = [season.standing(hole) for hole in season.holes if course in (None, hole.course)]
+    standings = _sorted(standings, sort)
+    if as_json:
+        _print_json("ls", holes=[scorecard.as_data(s) for s in standings], problems=list(season.problems))
+    elif not standings:
+        typer.echo(f"no holes in {runs}/ yet; `harness run round_001` plays the first")
+    else:
+        width = None if sys.stdout.isatty() else 200
+        Console(highlight=False, width=width).print(scorecard.holes_table(season, standings))
+    _report_problems(season, strict)
+
+
+@app.command()
+def show(
+    reference: Reference,
+    why: Annotated[bool, typer.Option("--why", help="Why it failed: the cause and the last lines.")] = False,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Show one hole's scorecard, with every comparison computed against the field of its day."""
+    from harness import scorecard
+    from harness.store import Store
+
+    folder = Store(runs).get(reference).name.folder
+    season = _season(runs)
+    standing = _standing(season, folder)
+    record = standing.played.record
+    if as_json:
+        _print_json("show", **scorecard.as_data(standing))
+    else:
+        scorecard.print_card(standing)
+        if record and record.scores:
+            for score in record.scores:
+                typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")
+        if why and record and record.failure:
+            typer.echo("\n".join(record.failure.last_lines))
+    _report_problems(season, strict)
+
+
+@app.command()
+def publish(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the site; swapped in whole.")] = Path("_site"),
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="Where it will be served, for canonical links and feeds.")
+    ] = None,
+    theme: Annotated[
+        Path | None, typer.Option("--theme", help="Folder whose templates, assets and copy win over ours.")
+    ] = None,
+    pictures: Annotated[bool, typer.Option(help="Draw the social picture of each hole.")] = True,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Render the club: a page per hole, the index, the field, the handbook."""
+    from harness.publish.build import PublishOptions
+    from harness.publish.build import publish as build
+
+    options = PublishOptions(base_url=base_url, theme=theme, pictures=pictures)
+    report = build(runs, out, options)
+    for problem in report.problems:
+        _warn(problem)
+    if as_json:
+        _print_json(
+            "publish", out=str(out), written=report.written, unchanged=report.unchanged,
+            problems=list(report.problems),
+        )  # fmt: skip
+    else:
+        typer.echo(f"{out}/index.html: {report.written} files written, {report.unchanged} unchanged")
+    if strict and report.problems:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def preview(
+    out: Annotated[Path, typer.Argument(metavar="SITE", help="Folder of a published site.")] = Path("_site"),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 8000,
+) -> None:
+    """Serve a published site to this machine only, until Ctrl-C."""
+    from harness.publish.serve import preview as serve
+
+    serve(out, port)
+
+
+@app.command()
+def knobs(
+    pattern: Annotated[
+        str, typer.Argument(metavar="[WORD]", help="Only knobs whose name has this word.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the trainer's knobs: type, default, range, meaning."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from trainer.config import KNOBS
+
+    chosen = [knob for name, knob in KNOBS.items() if pattern.upper() in name]
+    if not chosen:
+        raise UsageError(f'no knob has "{pattern}" in its name', "`harness knobs` lists all of them")
+    if as_json:
+        _print_json("knobs", knobs=[_knob_data(knob) for knob in chosen])
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("knob", "default", "unit", "range"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("meaning")
+    for knob in chosen:
+        data = _knob_data(knob)
+        table.add_row(data["name"], data["default"], data["unit"], data["range"], data["meaning"])
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+
+
+# Running ------------------------------------------------------------------------------------------
+
+
+def _parse_seeds(seed: int | None, seeds: str | None) -> tuple[int, ...]:
+    if seed is not None and seeds is not None:
+        raise UsageError("--seed and --seeds are both given", "--seeds 42,1337,314 plays several")
+    if seeds is None:
+        return () if seed is None else (seed,)
+    try:
+        return tuple(int(word) for word in seeds.split(","))
+    except ValueError:
+        raise UsageError(
+            f'--seeds "{seeds}" is not a list of whole numbers', "write --seeds 42,1337,314"
+        ) from None
+
+
+def _play(drawn: Any, seed: int, runs: Path, timeout: float | None) -> RunRecord:
+    from harness import runner
+    from harness.live import LiveView
+
+    title = f"{drawn.hole.folder} seed {seed}"
+    with LiveView(title, int(drawn.config["TRAIN_BATCH_TOKENS"])) as view:
+        listeners = runner.Listeners(on_line=view.line, on_idle=view.idle)
+        return runner.play(drawn, seed, runs, listeners, timeout)
+
+
+def _resume(reference: str, runs: Path, timeout: float | None, quiet: bool) -> RunRecord:
+    from harness import runner
+    from harness.live import LiveView
+
+    with LiveView(f"{reference} resumed", 0) as view:
+        return runner.resume(reference, runs, runner.Listeners(view.line, view.idle), timeout)
+
+
+def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool) -> None:
+    """Show the hole as it now stands and end with the code that the last attempt calls for."""
+    from harness import scorecard
+    from harness.store import Store
+
+    last = records[-1]
+    standing = _standing(_season(runs), Store(runs).get(folder).name.folder)
+    if as_json:
+        attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
+        _print_json("run", **scorecard.as_data(standing), played=attempts)
+    else:
+        scorecard.print_card(standing)
+    if last.status == "failed":
+        assert last.failure is not None
+        raise typer.Exit(Exit.TIMED_OUT if last.failure.kind == "timeout" else Exit.CRASHED)
+    raise typer.Exit({"ok": Exit.DONE, "over_cap": Exit.OVER_CAP, "stopped": Exit.FAILED}[last.status])
+
+
+def _print_card(folder: str, runs: Path) -> None:
+    from harness import scorecard
+
+    scorecard.print_card(_standing(_season(runs), folder))
+
+
+def _show_plan(drawn: Any, as_json: bool) -> None:
+    data = {
+        "hole": drawn.hole.folder,
+        "new": drawn.is_new,
+        "course": drawn.course.name,
+        "split": drawn.split,
+        "preset": drawn.preset,
+        "seeds": list(drawn.seeds),
+        "overrides": drawn.overrides,
+        "params": drawn.params,
+        "forecast_bytes": drawn.forecast_bytes,
+        "cap_bytes": drawn.course.caps.artifact_bytes,
+        "config": drawn.config,
+    }
+    if as_json:
+        _print_json("plan", **data)
+        return
+    what = "a new hole" if drawn.is_new else "a new attempt"
+    typer.echo(f"{drawn.hole.folder} ({drawn.hole.position}): {what} on the {drawn.course.name} course")
+    typer.echo(f"  preset      {drawn.preset}")
+    typer.echo(f"  overrides   {' '.join(f'{k}={v}' for k, v in drawn.overrides.items()) or 'none'}")
+    typer.echo(f"  seeds       {', '.join(map(str, drawn.seeds))}")
+    typer.echo(f"  parameters  {drawn.params:,}")
+    typer.echo(f"  artifact    about {drawn.forecast_bytes:,} of {drawn.course.caps.artifact_bytes:,} bytes")
+    typer.echo(f"  split       {drawn.split}")
+    typer.echo("nothing was started; leave out --dry-run to play")
+
+
+def _course_progress() -> Callable[[str, float], None]:
+    """Say how the preparation of a course goes, on standard error; silent when there is nothing to prepare."""
+    last = ""
+
+    def say(what: str, share: float) -> None:
+        nonlocal last
+        if sys.stderr.isatty():
+            filled = int(share * 30)
+            print(
+                f"\r{what:40.40} [{'#' * filled}{'.' * (30 - filled)}]", end="", file=sys.stderr, flush=True
+            )
+            if share >= 1:
+                print("\r" + " " * 74 + "\r", end="", file=sys.stderr, flush=True)
+        elif what != last:
+            print(what, file=sys.stderr, flush=True)
+        last = what
+
+    return say
+
+
+# Shared by commands -------------------------------------------------------------------------------
+
+
+def _season(runs: Path) -> Season:
+    from harness.registry import load_season
+
+    if not runs.is_dir() and runs != Path("runs"):
+        raise UsageError(f"there is no folder {runs}", "name the folder of the season with --runs DIR")
+    return load_season(runs)
+
+
+def _standing(season: Season, folder: str) -> Standing:
+    return season.standing(next(hole for hole in season.holes if hole.name.folder == folder))
+
+
+def _sorted(standings: list[Standing], by: str) -> list[Standing]:
+    """Sort with what is missing last; lower is better for every measure here."""
+    keys: dict[str, Callable[[Standing], Any]] = {
+        "number": lambda s: s.played.name.number,
+        "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
+        "artifact": lambda s: s.played.record.artifact_bytes if s.played.record else None,
+        "tempo": lambda s: s.played.record.step_ms if s.played.record else None,
+        "date": lambda s: s.played.day,
+    }
+    if by not in keys:
+        raise UsageError(f'cannot sort by "{by}"', f"sort by one of {', '.join(keys)}")
+    values = [(keys[by](standing), standing) for standing in standings]
+    present = sorted((pair for pair in values if pair[0] is not None), key=lambda pair: pair[0])
+    return [s for _, s in present] + [s for value, s in values if value is None]
+
+
+def _knob_data(knob: Any) -> dict[str, Any]:
+    return {
+        "name": knob.name,
+        "type": knob.type_name,
+        "default": knob.format(knob.default),
+        "unit": knob.unit,
+        "range": knob.range_text,
+        "meaning": knob.meaning,
+    }
+
+
+def _report_problems(season: Season, strict: bool) -> None:
+    for problem in season.problems:
+        _warn(problem)
+    if strict and season.problems:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _print_json(command: str, **data: Any) -> None:
+    typer.echo(json.dumps({"schema": JSON_SCHEMA, "command": command, **data}, ensure_ascii=False, indent=2))
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"warning: {text}", err=True)
+
+
+def main() -> None:
+    """Run the command line. The only place where a HarnessError is caught."""
+    try:
+        app()
+    except HarnessError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
+        if "--json" in sys.argv:
+            _print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
+        sys.exit(int(error.exit_code))
+    except BrokenPipeError:  # `harness ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)

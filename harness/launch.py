@@ -1,0 +1,97 @@
+"""What will be started, as data: a command line, an environment, a folder. Pure; starts nothing.
+
+`Launch` is kept as `launch.json` before anything runs: whatever happens then, what was tried is known,
+and a killed attempt can be resumed or told apart from a finished one.
+
+The environment is the user's own without any knob, plus the whole effective configuration: a variable
+forgotten in a shell cannot change a run behind its record's back.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
+
+from harness.errors import HarnessError
+from harness.record import Code, Data, Frozen
+
+# Set by torchrun for its own workers; inherited by accident they make one process wait for others.
+_LAUNCHER_VARIABLES = frozenset(
+    {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process to start."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: Path
+
+
+class Launch(Frozen):
+    """One attempt as it was started: everything of its record that is known beforehand."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    hole: str
+    attempt: PositiveInt
+    course: str
+    split: str | None
+    cap_bytes: PositiveInt
+    preset: str
+    overrides: dict[str, str]
+    config: dict[str, str]
+    seed: int
+    started_at: AwareDatetime
+    command: tuple[str, ...]
+    code: Code
+    data: Data
+    harness: str
+
+
+def load_launch(path: Path) -> Launch:
+    """Read a `launch.json`. Raises HarnessError naming the file and the first thing wrong with it."""
+    try:
+        return Launch.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise HarnessError(f"{path}: {where}: {first['msg']}", "this attempt cannot be resumed") from error
+
+
+def dump_launch(launch: Launch) -> str:
+    return launch.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
+
+
+def trainer_command(
+    out: Path,
+    config: Mapping[str, str],
+    inherited: Mapping[str, str],
+    knobs: Iterable[str],
+    *arguments: str,
+) -> Command:
+    """Return the command that starts the built-in trainer.
+
+    out: the attempt's folder, which is also where it runs.
+    config: the effective configuration by environment name; paths in it must be absolute.
+    inherited: the environment the harness was started in.
+    knobs: every name that the trainer reads.
+    arguments: more words for its command line, such as `--resume`.
+    """
+    out = out.resolve()
+    import_path = str(Path(__file__).resolve().parent.parent)  # finds `trainer` in a checkout, too
+    hidden = _LAUNCHER_VARIABLES.union(knobs)
+    env = {name: value for name, value in inherited.items() if name not in hidden}
+    env |= config
+    env["PYTHONPATH"] = ":".join(filter(None, [import_path, env.get("PYTHONPATH", "")]))
+    env["PYTHONUNBUFFERED"] = "1"
+    argv = (sys.executable, "-m", "trainer", "--out", str(out), *arguments)
+    return Command(argv, env, out)

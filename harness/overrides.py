@@ -1,0 +1,55 @@
+"""`KEY=VALUE` as people type it -> typed, in range, in one spelling.
+
+What a knob is (type, range, unit) is the trainer's knowledge (`trainer.config`); this module turns its
+refusals into errors with a next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from trainer.config import KNOBS, ConfigError
+
+from harness.errors import UsageError, nearest
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:
+    """Read `--override` words into canonical text by name.
+
+    Raises UsageError for a word without `=`, an unknown name (with the nearest known one), a value of the
+    wrong type or out of range, and a name given twice with different values.
+    """
+    found: dict[str, str] = {}
+    for word in assignments:
+        name, equals, text = word.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UsageError(f'override "{word}" is not KEY=VALUE', "write it like FP16_EMBED=true")
+        value = canonical(name, text)
+        if found.get(name, value) != value:
+            raise UsageError(f"override {name} is given twice: {found[name]} and {value}", "keep one of them")
+        found[name] = value
+    return found
+
+
+def canonical(name: str, text: str) -> str:
+    """Return the one spelling of a knob's value: `1`, `yes` and `True` are all `true`."""
+    knob = KNOBS.get(name)
+    if knob is None:
+        close = nearest(name, KNOBS)
+        raise UsageError(
+            f"override {name}={text} names no knob of the trainer",
+            (f"did you mean {close}? " if close else "") + "`harness knobs` lists all of them",
+        )
+    try:
+        return knob.format(knob.parse(text.strip()))
+    except ConfigError as error:
+        raise UsageError(f"override {error.message}", error.hint) from error
+
+
+def canonical_all(values: Mapping[str, str], place: str) -> dict[str, str]:
+    """Check overrides that stand in a file; `place` names it in the error."""
+    try:
+        return {name: canonical(name, text) for name, text in values.items()}
+    except UsageError as error:
+        raise UsageError(f"{place}: {error.message}", error.hint) from error

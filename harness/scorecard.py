@@ -1,0 +1,192 @@
+"""The terminal's scorecard, the table of holes, and what `--json` says of them. Places strings; computes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from harness import figures
+from harness.registry import Comparison, Played, Season, Standing
+from harness.result import HINTS
+
+_OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
+_LABELS = {
+    "par": "versus par",
+    "sota": "versus SOTA",
+    "best": "versus our best",
+    "previous": "versus previous",
+    "parent": "versus parent",
+}
+
+
+def scorecard(standing: Standing) -> RenderableType:
+    """Return the card that ends a run: score, comparisons, artifact, tempo, verdict."""
+    played, record = standing.played, standing.played.record
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    if record is None:
+        grid.add_row("status", played.status)
+        return _panel(played, grid, standing.verdict.name)
+
+    grid.add_row("val_bpb", Text(_score(played), style="bold"))
+    if gap := record.quantization_gap:
+        grid.add_row("quantization gap", figures.delta(gap))
+    for kind, label in _LABELS.items():
+        comparison = standing.comparisons[kind]  # type: ignore[index]
+        if kind == "parent" and not played.intent.parent:
+            continue
+        grid.add_row(label, _comparison(comparison))
+    grid.add_row("artifact", _artifact(standing))
+    grid.add_row("tempo", f"{figures.tempo(record.step_ms)} a step, {figures.count(record.steps)} steps")
+    grid.add_row(
+        "trained", f"{figures.seconds(record.train_seconds)}, {figures.count(record.params)} parameters"
+    )
+    grid.add_row("verdict", Text(verdict_line(standing), style="bold"))
+    rows: list[RenderableType] = [grid]
+    if record.failure:
+        rows.append(
+            Text(f"\n{record.status}: {record.failure.kind.replace('_', ' ')}: {record.failure.message}")
+        )
+        rows.append(Text(f"hint: {HINTS[record.failure.kind]}", style="dim"))
+    return _panel(played, Group(*rows), standing.verdict.name)
+
+
+def verdict_line(standing: Standing) -> str:
+    record = " and Course Record" if standing.course_record else ""
+    return f"{standing.verdict.name}{record} ({standing.verdict.why})"
+
+
+def holes_table(season: Season, standings: list[Standing]) -> Table:
+    """Return the season as a table, a hole a row."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, right in (
+        ("hole", False), ("title", False), ("course", False), ("val_bpb", True), ("vs par", True),
+        ("vs previous", True), ("artifact", True), ("steps", True), ("ms/step", True), ("status", False),
+        ("attempts", True), ("verdict", False),
+    ):  # fmt: skip
+        wide = name == "title"
+        table.add_column(name, justify="right" if right else "left", no_wrap=not wide, overflow="fold")
+    for standing in standings:
+        played, record = standing.played, standing.played.record
+        table.add_row(
+            played.name.folder.split("_")[1],
+            Text(played.title),
+            played.course or "",
+            figures.bpb(played.sample.mean) if played.sample else "-",
+            _short(standing.comparisons["par"]),
+            _short(standing.comparisons["previous"]),
+            figures.megabytes(record.artifact_bytes) if record and record.artifact_bytes else "-",
+            figures.count(record.steps) if record and record.steps is not None else "-",
+            figures.tempo(record.step_ms).removesuffix(" ms") if record and record.step_ms else "-",
+            played.status,
+            str(len(played.entries)),
+            standing.verdict.name,
+        )
+    return table
+
+
+def as_data(standing: Standing) -> dict[str, Any]:
+    """Return what `--json` says of a hole: the record shown, its group, and what is computed from them."""
+    played = standing.played
+    return {
+        "hole": played.name.folder,
+        "number": played.name.number,
+        "round": played.name.round,
+        "hole_in_round": played.name.hole,
+        "title": played.title,
+        "status": played.status,
+        "course": played.course,
+        "split": played.split,
+        "val_bpb": played.sample.mean if played.sample else None,
+        "val_bpb_std": played.sample.std if played.sample else None,
+        "seeds": [record.seed for record in played.group],
+        "attempts": len(played.entries),
+        "verdict": standing.verdict.name,
+        "verdict_why": standing.verdict.why,
+        "sets_par": standing.sets_par,
+        "course_record": standing.course_record,
+        "headroom_bytes": standing.headroom_bytes,
+        "comparisons": {kind: _comparison_data(c) for kind, c in standing.comparisons.items()},
+        "record": played.record.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if played.record
+        else None,
+        "problems": list(played.problems),
+    }
+
+
+def print_card(standing: Standing) -> None:
+    """Print a scorecard to standard output, in colour only on a terminal."""
+    Console(highlight=False, soft_wrap=False).print(scorecard(standing))
+
+
+def _panel(played: Played, body: RenderableType, subtitle: str) -> Panel:
+    head = f"{played.name.position}: {played.title}"
+    return Panel(
+        body, title=Text(head, style="bold"), subtitle=Text(subtitle), title_align="left", subtitle_align="right",
+        box=box.ROUNDED, expand=False, padding=(1, 2),
+    )  # fmt: skip
+
+
+def _score(played: Played) -> str:
+    record = played.record
+    if played.sample is None:
+        return "no score"
+    text = figures.bpb(played.sample.mean)
+    if played.sample.std is not None:
+        return f"{text} (mean of {played.sample.n} seeds, standard deviation {played.sample.std:.4f})"
+    stage = record.official.stage.replace("_", " ") if record and record.official else ""
+    return f"{text} ({stage}, 1 seed)" if stage else text
+
+
+def _comparison(comparison: Comparison) -> Text:
+    if comparison.difference is None:
+        return Text(comparison.reason, style="dim")
+    outcome = comparison.difference.outcome
+    text = Text(figures.delta(comparison.difference.delta))
+    text.append(f"  {outcome}", style=_OUTCOME_STYLE[outcome])
+    noise = comparison.difference.threshold
+    told = f", luck alone reaches {noise:.4f}" if noise is not None else ""
+    day = f", {comparison.date.isoformat()}" if comparison.date else ""
+    text.append(f"  ({figures.bpb(comparison.val_bpb)} {comparison.label}{day}{told})", style="dim")
+    return text
+
+
+def _short(comparison: Comparison) -> str:
+    if comparison.difference is None:
+        return "-"
+    mark = "~" if comparison.difference.outcome in ("within noise", "cannot tell") else ""
+    return mark + figures.delta(comparison.difference.delta)
+
+
+def _artifact(standing: Standing) -> str:
+    record, headroom = standing.played.record, standing.headroom_bytes
+    if record is None or record.artifact_bytes is None:
+        return figures.MISSING
+    room = ""
+    if headroom is not None:
+        room = f", headroom {headroom:,} bytes" if headroom > 0 else f", {-headroom:,} bytes OVER THE CAP"
+    return f"{record.artifact_bytes:,} bytes ({figures.megabytes(record.artifact_bytes)}){room}"
+
+
+def _comparison_data(comparison: Comparison) -> dict[str, Any]:
+    difference = comparison.difference
+    return {
+        "label": comparison.label or None,
+        "val_bpb": comparison.val_bpb,
+        "date": comparison.date.isoformat() if comparison.date else None,
+        "source": comparison.source or None,
+        "hole": comparison.hole.name.folder if comparison.hole else None,
+        "delta": difference.delta if difference else None,
+        "outcome": difference.outcome if difference else None,
+        "threshold": difference.threshold if difference else None,
+        "p_value": difference.p_value if difference else None,
+        "n": list(difference.n) if difference else None,
+        "basis": difference.basis if difference else None,
+        "reason": comparison.reason or None,
+    }

@@ -1,0 +1,47 @@
+"""Which code runs: a hash of its files, the git commit, and the changes that are not committed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from harness.record import Code
+
+
+def fingerprint_folder(folder: Path) -> str:
+    """Return the sha256 over names and contents of the Python files below a folder, in name order."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def describe_code(folder: Path) -> tuple[Code, str]:
+    """Describe the code in a folder; the second value is the uncommitted change as a diff, "" when there is none.
+
+    Without git, or outside a checkout, only the hash is known.
+    """
+    source = fingerprint_folder(folder)
+    sha = _git(folder, "rev-parse", "HEAD")
+    if sha is None:
+        return Code(source_sha256=source), ""
+    diff = _git(folder, "diff", "HEAD", "--", ".") or ""
+    for name in (_git(folder, "ls-files", "--others", "--exclude-standard", "--", ".") or "").splitlines():
+        diff += _git(folder, "diff", "--no-index", "--", "/dev/null", name, ok=(0, 1)) or ""
+    digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
+    return Code(source_sha256=source, git_sha=sha.strip(), dirty=bool(diff), diff_sha256=digest), diff
+
+
+def _git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | None:
+    """Return what a git command prints, or None when git cannot tell."""
+    try:
+        done = subprocess.run(
+            ("git", "-C", str(folder), *arguments), capture_output=True, text=True, errors="replace",
+            timeout=30, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode in ok else None
