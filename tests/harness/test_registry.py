@@ -1,0 +1,148 @@
+"""Where a hole stands: the numbers of the first page, seeds, par, neighbours, broken files."""
+
+import json
+
+import pytest
+
+from harness.errors import UsageError
+from harness.registry import load_season
+from harness.store import Store
+from tests.conftest import SEED_PAGE
+
+
+def standing(runs, number):
+    season = load_season(runs)
+    return season.standing(next(hole for hole in season.holes if hole.name.number == number))
+
+
+def test_seed_page_gives_its_published_values(runs, put_record):
+    put_record("round_005_more_swings", val_bpb=1.4139, started_at="2026-03-18T09:00:00Z")
+    path = put_record("round_006_fp16embed")
+    path.write_text(json.dumps(SEED_PAGE))
+
+    card = standing(runs, 6)
+
+    deltas = {kind: round(card.comparisons[kind].difference.delta, 4) for kind in ("par", "sota", "previous")}
+    assert deltas == {"par": 0.1897, "sota": 0.1944, "previous": 0.0002}
+    assert card.comparisons["previous"].difference.outcome == "within noise"
+    assert card.headroom_bytes == 2_321_228
+    assert card.verdict.name == "Triple Bogey"
+    assert card.played.name.position == "Round 1, Hole 6"
+
+
+def test_sota_is_the_best_published_by_the_day_of_play(runs, put_record):
+    for number, day in ((1, "2026-03-17"), (2, "2026-03-20"), (3, "2026-12-01")):
+        put_record(f"round_{number:03d}", val_bpb=1.3, started_at=f"{day}T12:00:00Z")
+
+    assert standing(runs, 1).comparisons["sota"].val_bpb is None
+    assert standing(runs, 2).comparisons["sota"].val_bpb == 1.1271
+    assert standing(runs, 3).comparisons["sota"].val_bpb == 1.0611
+
+
+def test_score_is_the_mean_over_seeds_of_the_newest_configuration(runs, put_record):
+    put_record("round_001", 1, val_bpb=1.9, config_hash="old")
+    put_record("round_001", 2, val_bpb=1.30, config_hash="new", seed=1)
+    put_record("round_001", 3, val_bpb=1.32, config_hash="new", seed=2)
+    put_record("round_001", 4, status="failed", failure={"kind": "nan", "message": "m"}, config_hash="new")
+
+    played = standing(runs, 1).played
+
+    assert played.sample.values == (1.30, 1.32)
+    assert played.status == "ok"
+
+
+def test_first_complete_hole_sets_par_where_there_is_none(runs, put_record):
+    put_record(
+        "round_001", course="practice", split="a", status="failed", failure={"kind": "nan", "message": "m"}
+    )
+    put_record("round_002", course="practice", split="a", val_bpb=2.1)
+    put_record("round_003", course="practice", split="a", val_bpb=2.0)
+    put_record("round_004", course="practice", split="b", val_bpb=1.0)
+
+    assert standing(runs, 2).sets_par
+    assert standing(runs, 2).verdict.name == "Sets Par"
+    assert standing(runs, 3).comparisons["par"].difference.delta == pytest.approx(-0.1)
+    assert standing(runs, 3).verdict.name == "Eagle"
+    assert standing(runs, 4).sets_par
+    assert standing(runs, 4).comparisons["best"].reason
+
+
+def test_other_courses_are_never_compared(runs, put_record):
+    put_record("round_001", course="practice", split="a", val_bpb=2.1)
+    put_record("round_002", course="fineweb", val_bpb=1.3)
+
+    assert standing(runs, 2).comparisons["previous"].difference is None
+    assert standing(runs, 2).comparisons["best"].difference is None
+
+
+def test_over_cap_hole_is_named_so_and_is_never_our_best(runs, put_record):
+    put_record("round_001", val_bpb=0.9, status="over_cap", artifact_bytes=17_000_000, cap_bytes=16_000_000)
+    put_record("round_002", val_bpb=1.3)
+
+    assert standing(runs, 1).verdict.name == "Over the Cap"
+    assert standing(runs, 1).headroom_bytes == -1_000_000
+    assert not standing(runs, 1).course_record
+    assert standing(runs, 2).comparisons["best"].difference is None
+
+
+def test_record_score_needs_more_than_noise(runs, put_record):
+    put_record("round_001", val_bpb=1.0605, started_at="2026-06-01T00:00:00Z")
+    put_record("round_002", val_bpb=1.0500, started_at="2026-06-01T00:00:00Z")
+
+    assert not standing(runs, 1).course_record
+    assert standing(runs, 2).course_record
+
+
+def test_broken_files_are_named_and_passed_over(runs, put_record):
+    put_record("round_001", val_bpb=1.3)
+    put_record("round_002").write_text("{ torn")
+    (runs / "round_003").mkdir()
+    (runs / "round_003" / "round.toml").write_text("nonsense = ")
+
+    season = load_season(runs)
+
+    assert [hole.status for hole in season.holes] == ["ok", "unplayed", "unplayed"]
+    assert any("round_002" in problem for problem in season.problems)
+    assert any("round_003" in problem for problem in season.problems)
+
+
+def test_holes_are_found_by_number_name_and_prefix(runs, put_record):
+    put_record("round_001_base", val_bpb=1.3)
+    put_record("round_010_ten", val_bpb=1.3)
+    store = Store(runs)
+
+    for reference in ("1", "001", "round_001", "round_001_base", "round_001_b"):
+        assert store.get(reference).name.folder == "round_001_base"
+    assert store.get("10").name.folder == "round_010_ten"
+    for reference in ("round_01", "2", "", "round_0", "../runs", "round_001_x"):
+        assert store.find(reference) is None or reference == "round_0"
+
+
+def test_unknown_hole_names_the_nearest(runs, put_record):
+    put_record("round_007_traveling_light", val_bpb=1.3)
+
+    with pytest.raises(UsageError) as refusal:
+        Store(runs).get("round_07")
+
+    assert 'no hole matches "round_07"' in refusal.value.message
+    assert "did you mean round_007_traveling_light?" in refusal.value.hint
+
+
+def test_symlinked_holes_are_not_followed(runs, tmp_path, put_record):
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    (runs / "round_001_link").symlink_to(outside)
+
+    assert Store(runs).holes() == []
+
+
+def test_two_processes_get_an_attempt_each(runs):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from harness.rounds import Intent
+
+    hole = Store(runs).create("round_001", Intent())
+    with ThreadPoolExecutor(8) as pool:
+        attempts = list(pool.map(lambda _: hole.new_attempt().number, range(24)))
+
+    assert sorted(attempts) == list(range(1, 25))
