@@ -1,0 +1,37 @@
+# make demo   set up, play a hole on the practice course, publish the club
+# make test   set up, lint, type-check, run every test
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   := round_099_first_tee
+
+.PHONY: setup demo test test-fast lint clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: Python 3.11 or newer is needed; try make PYTHON=python3.12'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# A second `make demo` is a second attempt of the same hole, so --repeat.
+demo: $(READY)
+	$(BIN)/harness run $(DEMO) --title "First Tee" --repeat
+	$(BIN)/harness publish --out _site
+	@echo "look at it: open _site/index.html, or $(BIN)/harness preview"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -n 2
+
+test-fast: $(READY)
+	$(BIN)/pytest -m 'not slow'
+
+clean:
+	rm -rf $(VENV) _site build dist .pytest_cache .mypy_cache .ruff_cache

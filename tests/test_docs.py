@@ -1,0 +1,28 @@
+"""The docs cannot lag behind the code."""
+
+import re
+from pathlib import Path
+
+import typer
+
+from harness.cli import app
+from harness.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_record_page_explains_every_field():
+    page = (ROOT / "docs" / "record.md").read_text()
+    explained = set(re.findall(r"`(\w+)`", page))
+
+    for model in (RunRecord, Score, Failure, Code, Environment, Data, Provenance):
+        names = {field.alias or name for name, field in model.model_fields.items()}
+        assert names <= explained, f"docs/record.md does not explain {sorted(names - explained)} of {model.__name__}"
+
+
+def test_readme_names_every_command():
+    readme = (ROOT / "README.md").read_text()
+    commands = typer.main.get_command(app).commands
+
+    missing = [name for name in commands if f"harness {name}" not in readme]
+    assert not missing
