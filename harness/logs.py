@@ -1,0 +1,641 @@
+"""Reads logs of any trainer: finished files, standard input, or a script that is still printing.
+
+Owns the stream: blocks to lines, encodings, prefixes, embedded source code, and where one run of a file ends and
+the next begins. What a line says is `harness.grammar`'s; what a run said, `harness.logged_run`'s.
+
+One parser serves both uses. A live caller feeds lines or bytes as they come and gets events back at once; a
+file is read by `parse_log`. Memory does not grow with the log: lines are cut at MAX_LINE_BYTES, curves are
+thinned, and who wants every point passes a `sink`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.errors import HarnessError
+from harness.grammar import (
+    PREFIX_STARTS,
+    Event,
+    Marker,
+    ResultLine,
+    Setting,
+    Size,
+    StepLine,
+    Stop,
+    TrainPoint,
+    ValPoint,
+    Warn,
+    read_assignments,
+    read_line,
+    read_table_total,
+    strip_prefix,
+)
+from harness.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
+
+MAX_LINE_BYTES = 64 * 1024
+BLOCK_BYTES = 256 * 1024
+MAX_RUNS = 64  # of one file; the oldest are dropped, and counted
+MAX_WARNINGS = 200
+CLOSED_RUN_POINTS = 10_000  # per curve, once another run follows
+
+Sink = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class ParsedLog:
+    """What a log says. The last run is the file's result; a run printed twice is one run with two copies."""
+
+    runs: tuple[LoggedRun, ...]
+    warnings: tuple[Warn, ...] = ()
+    lines: int = 0
+    size: int = 0  # bytes read
+    sha256: str = ""
+    encoding: str = "utf-8"
+    runs_left_out: int = 0  # beyond MAX_RUNS
+    source: str = ""
+
+    @property
+    def result(self) -> LoggedRun | None:
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def other_runs(self) -> tuple[LoggedRun, ...]:
+        return self.runs[:-1]
+
+    @property
+    def status(self) -> RunStatus:
+        return self.runs[-1].status if self.runs else "not_a_run"
+
+
+def parse_log(source: Path | BinaryIO, sink: Sink | None = None) -> ParsedLog:
+    """Read a log from a path or a binary stream.
+
+    sink: called with every event in order, so that curves can be kept whole.
+    Raises HarnessError when the file cannot be read; whatever it holds is no error.
+    """
+    if isinstance(source, Path):
+        try:
+            with source.open("rb") as stream:
+                return replace(parse_log(stream, sink), source=str(source))
+        except OSError as error:
+            raise HarnessError(f"cannot read {source}: {error.strerror}", "check the path") from error
+    parser = LogParser(sink)
+    while block := source.read(BLOCK_BYTES):
+        parser.read(block)
+    return parser.close()
+
+
+def parse_lines(lines: Iterable[str | bytes]) -> ParsedLog:
+    """Read a log that is at hand as lines, with or without their newlines."""
+    parser = LogParser()
+    for line in lines:
+        parser.feed_line(line)
+    return parser.close()
+
+
+# Lines of the field's progress families, many thousands in a log: skipped before any pattern is tried.
+_PROGRESS = (b"tttg:", b"ttp:", b"ttt_chunk", b"ttt_progress", b"  rank")
+_SKIPPED_STARTS = frozenset(b"|+*\t}>")
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+# A flat line with one of these, after a run has made steps, may belong to the next run.
+_SETUP_KEYS = frozenset(
+    {"seed", "world_size", "model_params", "val_tokens", "train_batch_tokens", "iterations", "train_loader",
+     "tie_embeddings", "val_bpb", "train_shards"}
+)  # fmt: skip
+# What only a running program prints: ends a stretch of source code.
+_PROGRAM_KEYS = frozenset({"model_params", "val_tokens", "train_loader", "world_size", "seed", "val_bpb"})
+
+
+@dataclass
+class _Setup:
+    """Lines after a run's end that may be the head of another run."""
+
+    line: int
+    settings: list[Setting] = field(default_factory=list)
+
+
+class LogParser:
+    """Turns bytes into events and runs, line by line.
+
+    `feed` takes any piece of the stream and returns the events of the lines it completes; `feed_line` takes one
+    line; `run` is the state so far; `close` ends the log. A last line without a newline is read by `close`.
+    """
+
+    def __init__(self, sink: Sink | None = None) -> None:
+        self.run = LoggedRun()
+        self._sink = sink
+        self._fed: list[Event] | None = None
+        self._runs: list[LoggedRun] = []
+        self._runs_left_out = 0
+        self._warnings: list[Warn] = []
+        self._warnings_left_out = 0
+        self._number = 0
+        # the stream
+        self._size = 0
+        self._sha256 = hashlib.sha256()
+        self._encoding = "utf-8"
+        self._decoder: codecs.IncrementalDecoder | None = None  # of UTF-16 and UTF-32
+        self._checker: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
+        self._head = b""  # until there is enough to tell the encoding
+        self._started = False
+        self._tail = bytearray()  # an unfinished line
+        self._cut = 0  # bytes thrown away of it
+        self._has_cr = self._has_escape = False
+        # the lines
+        self._section: str | None = None  # hyperparameters, assignments, params_table
+        self._section_left = 0
+        self._in_code = self._in_docstring = False
+        self._code_start = 0
+        self._pending: _Setup | None = None
+        self._resumed_at: int | None = None
+        self._warmed_up = self._has_section = False
+        self._last_point: tuple[object, ...] = ()
+
+    # Feeding ------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes | str) -> list[Event]:
+        """Take the next piece of the stream, cut anywhere; return the events of the lines it completes."""
+        self._fed = events = []
+        self.read(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+        self._fed = None
+        return events
+
+    def feed_line(self, line: str | bytes) -> list[Event]:
+        """Take one whole line, with or without its newline; return its events."""
+        raw = line.encode("utf-8", "replace") if isinstance(line, str) else line
+        return self.feed(raw if raw.endswith(b"\n") else raw + b"\n")
+
+    def close(self) -> ParsedLog:
+        """End the log: read a last line without a newline, close the last run, say what was found."""
+        if not self._started:
+            self._start(final=True)
+        if self._decoder is not None:
+            self._split(self._decoder.decode(b"", True).encode("utf-8", "replace"))
+        elif self._checker is not None:
+            self._check_utf8(b"", final=True)
+        if self._tail or self._cut:
+            tail = bytes(self._tail)
+            self._end_cut_line(self._number + 1)
+            self._take_tail(tail)
+        self._leave_code(self._number + 1)
+        self._close_run(final=True)
+        self._report()
+        return ParsedLog(
+            tuple(self._runs), tuple(self._warnings), self._number, self._size, self._sha256.hexdigest(),
+            self._encoding, self._runs_left_out,
+        )  # fmt: skip
+
+    # The stream ---------------------------------------------------------------------------------
+
+    def read(self, data: bytes) -> None:
+        """Take the next piece of the stream without collecting its events."""
+        self._size += len(data)
+        self._sha256.update(data)
+        if self._started:
+            self._decode(data)
+            return
+        self._head += data
+        if len(self._head) >= 4:
+            self._start(final=False)
+
+    def _start(self, final: bool) -> None:
+        """Tell the encoding by the first bytes, then read them."""
+        self._started = True
+        head, self._head = self._head, b""
+        boms = (
+            (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+            (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+        )  # fmt: skip
+        name = next((name for bom, name in boms if head.startswith(bom)), None)
+        if name is None and len(head) >= 4 and head[1] == 0 == head[3] and head[0] and head[2]:
+            name = "utf-16-le"
+        if name is None and len(head) >= 4 and head[0] == 0 == head[2] and head[1] and head[3]:
+            name = "utf-16-be"
+        if name is not None:
+            self._encoding = name
+            self._decoder = codecs.getincrementaldecoder(name)("replace")
+            self._checker = None
+            self._warn(0, f"the file is {name}, not UTF-8; it was converted")
+        self._decode(head.removeprefix(codecs.BOM_UTF8))
+
+    def _decode(self, data: bytes) -> None:
+        if self._decoder is not None:
+            data = self._decoder.decode(data).encode("utf-8", "replace")
+        elif self._checker is not None:
+            self._check_utf8(data)
+        self._split(data)
+
+    def _check_utf8(self, data: bytes, final: bool = False) -> None:
+        assert self._checker is not None
+        if data.isascii() and not final and not self._checker.getstate()[0]:
+            return
+        try:
+            self._checker.decode(data, final)
+        except UnicodeDecodeError as error:
+            self._checker, self._encoding = None, "latin-1"
+            line = self._number + 1 + data.count(b"\n", 0, max(error.start, 0))
+            self._warn(line, "a byte that is not UTF-8; such text is read as Latin-1")
+
+    def _split(self, data: bytes) -> None:
+        """Cut a piece of the stream into lines and read the complete ones."""
+        if not self._has_cr and b"\r" in data:
+            self._has_cr = True
+        if not self._has_escape and b"\x1b" in data:
+            self._has_escape = True
+        lines = data.split(b"\n")
+        if len(lines) > 1:
+            lines[0] = self._finish_line(lines[0])
+            self._extend_tail(lines.pop())
+            self._read_lines(lines)
+        else:
+            self._extend_tail(data)
+
+    def _finish_line(self, rest: bytes) -> bytes:
+        if not self._tail and not self._cut:
+            return rest
+        self._extend_tail(rest)
+        line = bytes(self._tail)
+        self._tail.clear()
+        self._end_cut_line(self._number + 1)
+        return line
+
+    def _extend_tail(self, piece: bytes) -> None:
+        room = MAX_LINE_BYTES - len(self._tail)
+        if len(piece) <= room:
+            self._tail += piece
+            return
+        self._tail += piece
+        # A progress bar redraws one line with carriage returns: its finished pieces can be read and dropped.
+        if self._has_cr and (end := self._tail.rfind(b"\r")) >= 0:
+            for segment in bytes(self._tail[:end]).split(b"\r"):
+                if 0 < len(segment) <= MAX_LINE_BYTES:
+                    self._read_line(segment, self._number + 1)
+            del self._tail[: end + 1]
+        if len(self._tail) > MAX_LINE_BYTES:
+            self._cut += len(self._tail) - MAX_LINE_BYTES
+            del self._tail[MAX_LINE_BYTES:]
+
+    def _end_cut_line(self, number: int) -> None:
+        if self._cut:
+            self._warn(number, f"a line of {MAX_LINE_BYTES + self._cut:,} bytes; only its beginning was read")
+            self._cut = 0
+
+    def _read_lines(self, lines: list[bytes]) -> None:
+        """Read complete lines. The one loop that every byte of a log passes: it decides the speed."""
+        if self._has_cr or self._has_escape:
+            for line in lines:
+                self._number += 1
+                self._read_raw(line, self._number)
+            return
+        number = self._number
+        take, skipped, progress = self._take, _SKIPPED_STARTS, _PROGRESS
+        for line in lines:
+            number += 1
+            if not line or line[0] in skipped or line.startswith(progress):
+                continue
+            if len(line) > MAX_LINE_BYTES:
+                self._number = number
+                line = self._shorten(line, number)
+            if self._in_code or self._section is not None or line[0] in PREFIX_STARTS:
+                self._number = number
+                self._read_line(line, number)
+                continue
+            event = read_line(line, number)
+            if event is not None:
+                self._number = number
+                take(event, line)
+        self._number = number
+
+    def _read_raw(self, line: bytes, number: int) -> None:
+        """Read a line that may hold carriage returns and escape sequences."""
+        if b"\x1b" in line:
+            line = _ESCAPES.sub(b"", line)
+        for segment in line.split(b"\r"):
+            if segment:
+                self._read_line(self._shorten(segment, number), number)
+
+    def _shorten(self, line: bytes, number: int) -> bytes:
+        if len(line) <= MAX_LINE_BYTES:
+            return line
+        self._warn(number, f"a line of {len(line):,} bytes; only its beginning was read")
+        return line[:MAX_LINE_BYTES]
+
+    # One line -----------------------------------------------------------------------------------
+
+    def _read_line(self, line: bytes, number: int) -> None:
+        """Read one line the careful way: prefixes, sections, source code."""
+        if line[0] in PREFIX_STARTS and not line.startswith(b"step:"):
+            line, rank = strip_prefix(line)
+            if rank or not line or line.startswith(_PROGRESS):
+                return  # the other ranks repeat what rank 0 says
+        if self._in_code:
+            self._read_code(line, number)
+            return
+        if self._section is not None and self._read_section(line, number):
+            return
+        event = read_line(line, number)
+        if event is not None:
+            self._take(event, line)
+
+    def _read_section(self, line: bytes, number: int) -> bool:
+        """Read a line under a heading; False when the section ends with it."""
+        self._section_left -= 1
+        section = self._section
+        if section == "params_table":
+            total = read_table_total(line)
+            if total is not None:
+                self._take(Setting(number, (("model_params", str(total)),)), line)
+            if total is not None or self._section_left <= 0:
+                self._section = None
+            return total is not None
+        event = read_line(line, number)
+        if isinstance(event, Setting) and event.indented:
+            self._take(event, line)
+            return True
+        if section == "hyperparameters" and self._section_left == MAX_SETTINGS - 1:
+            # the first line under the heading may hold them all
+            words = read_assignments(line, number)
+            if words is not None:
+                self._section = None
+                self._take(words, line)
+                return True
+        self._section = None
+        return False
+
+    def _read_code(self, line: bytes, number: int) -> None:
+        """Pass over source code that a script printed of itself, until the program's own lines begin."""
+        event = read_line(line, number)
+        if isinstance(event, Marker) and event.what in ("rule", "python"):
+            self._leave_code(number)
+            self._take(event, line)
+            return
+        quotes = line.count(b'"""') + line.count(b"'''")
+        if quotes % 2:
+            self._in_docstring = not self._in_docstring
+        if self._in_docstring or quotes:
+            return
+        real = isinstance(event, TrainPoint | ValPoint) or (
+            isinstance(event, Marker) and event.what in ("hyperparameters", "warmup")
+        )
+        if isinstance(event, Setting) and not event.indented:
+            real = any(key in _PROGRAM_KEYS and _is_plain(value) for key, value in event.values)
+        if real and event is not None:
+            self._leave_code(number)
+            self._take(event, line)
+
+    def _leave_code(self, number: int) -> None:
+        if self._in_code:
+            self._warn(self._code_start, f"source code up to line {number - 1} was passed over")
+            self._in_code = self._in_docstring = False
+
+    def _take_tail(self, line: bytes) -> None:
+        """Read a last line without a newline: only what cannot have been cut short is believed."""
+        self._number += 1
+        segments = _ESCAPES.sub(b"", line).split(b"\r")
+        for segment in segments[:-1]:
+            if segment:
+                self._read_line(segment, self._number)
+        last = segments[-1]
+        if not last:
+            return
+        stripped, rank = strip_prefix(last)
+        if rank or self._in_code:
+            return
+        event = read_line(stripped, self._number) if stripped else None
+        if event is None:
+            return
+        if _may_be_cut(event, stripped):
+            self._warn(self._number, "the last line ends without a newline, in the middle; it was not read")
+            return
+        self._read_line(last, self._number)
+
+    # Events to runs -----------------------------------------------------------------------------
+
+    def _take(self, event: Event, line: bytes) -> None:
+        """Let an event change the run it belongs to, then pass it on."""
+        if isinstance(event, TrainPoint | ValPoint | StepLine):
+            if not self._take_point(event):
+                return
+        elif isinstance(event, ResultLine):
+            kept = self.run.add_result(event)
+            if kept is None:
+                return
+            self._emit(kept)
+            glued = line.find(b"Running P", 1)
+            if glued > 0:  # the newline is missing where two logs were pasted together
+                self._read_line(line[glued:], event.line)
+            return
+        elif isinstance(event, Setting):
+            self._take_setting(event)
+        elif isinstance(event, Size):
+            self.run.add_size(event)
+            if b" | " in line:
+                for part in line.split(b" | ")[1:20]:
+                    more = read_line(part.strip(), event.line) if part.strip() else None
+                    if isinstance(more, Size):
+                        self.run.add_size(more)
+                        self._emit(more)
+        elif isinstance(event, Stop):
+            self.run.add_stop(event)
+        elif isinstance(event, Marker):
+            self._take_marker(event, line)
+        self._emit(event)
+
+    def _emit(self, event: Event) -> None:
+        if self._sink is not None:
+            self._sink(event)
+        if self._fed is not None:
+            self._fed.append(event)
+
+    def _take_point(self, point: TrainPoint | ValPoint | StepLine) -> bool:
+        """Add a step line to the current run or to a new one; False for a line printed twice in a row."""
+        printed = (type(point), *point[1:])
+        if printed == self._last_point and self._pending is None:
+            return False
+        before = self.run.steps
+        if before is not None and self._goes_back(point.step, before):
+            self._new_run(self._pending.line if self._pending else point.line)
+        elif self._pending is not None and point.step != before:
+            self._pending = None
+        self._last_point = printed
+        if isinstance(point, TrainPoint):
+            self.run.add_train(point)
+        elif isinstance(point, ValPoint):
+            self.run.add_val(point)
+        else:
+            self.run.add_step(point)
+        return True
+
+    def _goes_back(self, step: int, before: int) -> bool:
+        """Whether a step number shows that another run has begun."""
+        if self._resumed_at is not None and self._resumed_at <= step <= before:
+            self._warn(self._number, f"the run resumed at step {self._resumed_at} after step {before}")
+            self._resumed_at = None
+            return False
+        return step < before or (step == before and self._pending is not None)
+
+    def _take_setting(self, setting: Setting) -> None:
+        keys = {key.lower() for key, _ in setting.values}
+        if not keys.isdisjoint(_MEASURED):
+            self._take_measured(setting)
+        elif any(key.endswith("eval_mode") for key in keys):
+            self.run.eval_mode = next(value for key, value in setting.values if key.endswith("eval_mode"))
+        elif setting.indented and self._section is None:
+            return  # not under a heading: a note, not a hyperparameter
+        elif not self.run.progressed:
+            self.run.add_setting(setting)
+        elif not keys.isdisjoint(_SETUP_KEYS):
+            if self._pending is None:
+                self._pending = _Setup(setting.line)
+            if len(self._pending.settings) < MAX_SETTINGS:
+                self._pending.settings.append(setting)
+
+    def _take_measured(self, setting: Setting) -> None:
+        for key, value in setting.values:
+            if key == "peak_memory_mib":
+                self.run.peak_memory_mib = float(value)
+                self.run.lines[key] = setting.line
+            elif key == "total_eval_seconds":
+                seconds = float(value)
+                if 0 <= seconds < 1e12:
+                    self.run.total_eval_ms = seconds * 1000
+                    self.run.lines[key] = setting.line
+
+    def _take_marker(self, marker: Marker, line: bytes) -> None:
+        if marker.what in ("python", "hyperparameters"):
+            seen = self.run.python is not None if marker.what == "python" else self._has_section
+            if self.run.progressed or (seen and self._is_set_up()):
+                self._new_run(marker.line)
+        if marker.what == "python" and self.run.python is None:
+            self.run.python = marker.text
+        elif marker.what == "hyperparameters":
+            self._has_section = True
+            self._section, self._section_left = "hyperparameters", MAX_SETTINGS
+        elif marker.what == "params_table":
+            self._section, self._section_left = "params_table", 40
+        elif marker.what == "warmup":
+            self._warmed_up = True
+        elif marker.what == "resume":
+            self._resumed_at = int(marker.text)
+        elif marker.what == "code":
+            self._in_code, self._code_start = True, marker.line
+            self._in_docstring = (line.count(b'"""') + line.count(b"'''")) % 2 == 1
+
+    def _is_set_up(self) -> bool:
+        """Whether the run got as far as a model or a warm-up, which an aborted start may not."""
+        return self.run.model_params is not None or self._warmed_up
+
+    def _new_run(self, line: int) -> None:
+        """Close the current run; what was pending becomes the head of the next."""
+        pending = self._pending
+        self._close_run(final=False)
+        self.run = LoggedRun(first_line=line)
+        self._pending, self._resumed_at, self._last_point = None, None, ()
+        self._warmed_up = self._has_section = False
+        for setting in pending.settings if pending else ():
+            self.run.add_setting(setting)
+
+    def _close_run(self, final: bool) -> None:
+        """Put the current run with the others, or with its earlier copy."""
+        run = self.run
+        run.last_line = max(run.last_line, run.first_line)
+        if not run.progressed and (not self._is_set_up() or (final and self._runs)):
+            if self._is_set_up():
+                self._warn(run.first_line, "a run that made no step; the one before it is the result")
+            return
+        for earlier in self._runs:
+            if run.mark == earlier.mark and run.mark:
+                run.fill_from(earlier)
+                self._runs.remove(earlier)
+                self._warn(run.first_line, "the same run is printed again; it counts once")
+                break
+        if not final:
+            run.train.thin(CLOSED_RUN_POINTS)
+            run.val.thin(CLOSED_RUN_POINTS)
+        self._runs.append(run)
+        if len(self._runs) > MAX_RUNS:
+            del self._runs[0]
+            self._runs_left_out += 1
+
+    # Warnings -----------------------------------------------------------------------------------
+
+    def _warn(self, line: int, text: str) -> None:
+        if len(self._warnings) < MAX_WARNINGS:
+            self._warnings.append(Warn(line, text))
+            self._emit(self._warnings[-1])
+        else:
+            self._warnings_left_out += 1
+
+    def _report(self) -> None:
+        """Say what is odd about the file's result."""
+        if len(self._runs) > 1:
+            before = len(self._runs) - 1 + self._runs_left_out
+            self._warn(0, f"{before} earlier run(s) in the file; the last one is its result")
+        if self._runs:
+            for text in _oddities(self._runs[-1]):
+                self._warn(0, text)
+        if self._warnings_left_out:
+            self._warnings.append(Warn(0, f"{self._warnings_left_out} more warnings"))
+            self._warnings_left_out = 0
+
+
+_MEASURED = frozenset({"peak_memory_mib", "total_eval_seconds"})
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a value is one a program prints, rather than source code."""
+    return bool(re.fullmatch(r"[\w.,/:*+-]{1,200}", value)) and not value.startswith(("int", "os."))
+
+
+def _may_be_cut(event: Event, line: bytes) -> bool:
+    """Whether an unterminated line may end inside its last number.
+
+    The field prints loss and score with the same digits, step lines end in a unit, sizes in "bytes".
+    """
+    line = line.rstrip()
+    if isinstance(event, ResultLine):
+        loss_digits = len(event.val_loss_text.partition(".")[2])
+        return line.endswith(event.val_bpb_text.encode()) and event.decimals < loss_digits
+    if isinstance(event, TrainPoint):
+        return not line.endswith((b"ms", b"True", b"False")) and b"tok/s:" not in line
+    if isinstance(event, ValPoint):
+        if line.endswith(b"ms"):
+            return False
+        found = re.search(rb"val_loss:\s?[^\s.]*\.(\d+)\s+val_bpb:\s?[^\s.]*\.(\d+)$", line)
+        return found is None or len(found[1]) != len(found[2])
+    if isinstance(event, Size):
+        return b"bytes" not in line and not line.endswith(b"FITS")
+    if isinstance(event, Stop):
+        return event.time_ms is None
+    return isinstance(event, Setting | StepLine)
+
+
+def _oddities(run: LoggedRun) -> list[str]:
+    """Say what a reader of a run should know."""
+    said = []
+    if run.sizes_add_up is False:
+        said.append(
+            f"model {run.bytes_model:,} + code {run.bytes_code:,} bytes is not the total {run.bytes_total:,}"
+        )
+    if run.vague_sizes and run.bytes_total is None:
+        said.append(f"sizes only in megabytes: {run.vague_sizes[-1]}")
+    if run.nan_step is not None:
+        said.append(f"the training loss is not a number from step {run.nan_step} on")
+    if run.results_left_out:
+        said.append(f"{run.results_left_out} result lines beyond the first {len(run.results)} were not kept")
+    if run.train.thinned or run.val.thinned:
+        said.append(f"the curve of {run.train.count + run.val.count:,} points was thinned")
+    if run.official is None and any(line.stage != "pre_quantization" for line in run.results):
+        labels = ", ".join(sorted({line.label for line in run.results})[:5])
+        said.append(f"no result line with a known label; not taken for a score: {labels}")
+    if run.status == "completed" and run.steps is not None and run.planned_steps is not None:
+        if run.steps < run.planned_steps:
+            said.append(f"no stop line, and the last step line is {run.steps} of {run.planned_steps}")
+    return said
