@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
@@ -95,6 +97,45 @@ class Course(_Data):
         return min(known, key=lambda row: (row.val_bpb, row.date), default=None)
 
 
+@dataclass(frozen=True)
+class Badge:
+    """What the byte denominator says about a score.
+
+    verified: it was measured on the course's current split. older split: on another known export.
+    suspect: on no known split. unchecked: the numbers for the check are missing. implied_bytes: what they give.
+    """
+
+    kind: Literal["verified", "older split", "suspect", "unchecked"]
+    why: str
+    split: str | None = None
+    implied_bytes: float | None = None
+
+
+SPLIT_TOLERANCE = (
+    1e-3  # cutting to whole sequences moves the count by less than 1e-4; two exports differ by 3 %
+)
+
+
+def check_bytes(course: Course, tokens: int | None, val_loss: float | None, val_bpb: float | None) -> Badge:
+    """Check that bytes = tokens * val_loss / (ln 2 * val_bpb) is a split of the course.
+
+    val_loss: nats per token; val_bpb: bits per byte, both over the same `tokens` targets.
+    """
+    if not course.splits:
+        return Badge("unchecked", "this course has no list of splits")
+    if tokens is None or not val_loss or not val_bpb:
+        missing = "number of validation tokens" if tokens is None else "val_loss or val_bpb"
+        return Badge("unchecked", f"the {missing} is not known")
+    implied = tokens * val_loss / (math.log(2) * val_bpb)
+    for index, split in enumerate(course.splits):
+        if abs(implied / split.val_bytes - 1) <= SPLIT_TOLERANCE:
+            what = f"{implied / 1e6:.2f} M bytes of text, as in the {split.name} split"
+            return Badge("verified" if index == 0 else "older split", what, split.name, implied)
+    known = ", ".join(f"{split.val_bytes / 1e6:.2f} M" for split in course.splits)
+    why = f"tokens, loss and bpb imply {implied / 1e6:.2f} M bytes; the known splits have {known}"
+    return Badge("suspect", why, None, implied)
+
+
 RECORD_TRACK = "10min_16mb"  # the others are not bound by the ten minutes, so they hold no record
 
 
@@ -115,6 +156,9 @@ def load_course(name: str, runs: Path | None = None) -> Course:
             (f"did you mean {close}? " if close else "") + f"known courses: {', '.join(known)}",
         )
     course = _read_course(path)
+    refreshed = runs / "field" / "leaderboard.json" if runs else None
+    if refreshed is not None and name == "fineweb" and refreshed.is_file():
+        course = course.model_copy(update={"field": read_leaderboard(refreshed)})
     additions = _read_additions(runs / "field.toml") if runs else {}
     extra = tuple(additions.get(name, ()))
     return course.model_copy(update={"field": course.field + extra}) if extra else course
@@ -136,20 +180,28 @@ def _read_course(path: Path) -> Course:
         where = ".".join(map(str, first["loc"]))
         raise HarnessError(f"{path}: {where}: {first['msg']}", "compare it with a shipped course") from error
     if course.leaderboard:
-        course = course.model_copy(update={"field": _read_leaderboard(course.leaderboard) + course.field})
+        board = read_leaderboard(data_path("field", course.leaderboard))
+        course = course.model_copy(update={"field": board + course.field})
     return course
 
 
-def _read_leaderboard(name: str) -> tuple[Reference, ...]:
-    board = json.loads(data_path("field", name).read_text(encoding="utf-8"))
-    where = f"{board['source']['repository']} at {board['source']['commit'][:8]}"
-    return tuple(
-        Reference(
-            name=row["name"], val_bpb=row["score"], date=row["date"], author=row["author"],
-            track=row["track"], source=f"{where}, {row['record'] or 'table row'}",
-        )
-        for row in board["rows"]
-    )  # fmt: skip
+def read_leaderboard(path: Path) -> tuple[Reference, ...]:
+    """Read a leaderboard as data. Raises HarnessError when the file is not one."""
+    try:
+        board = json.loads(path.read_text(encoding="utf-8"))
+        where = f"{board['source']['repository']} at {board['source']['commit'][:8]}"
+        return tuple(
+            Reference(
+                name=row["name"], val_bpb=row["score"], date=row["date"], author=row["author"],
+                track=row["track"], source=f"{where}, {row['record'] or 'table row'}",
+            )
+            for row in board["rows"]
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HarnessError(
+            f"{path} is not a leaderboard: {error!r:.200}",
+            "refresh it with `harness import --leaderboard FILE.md`",
+        ) from error
 
 
 def _read_additions(path: Path) -> dict[str, list[Reference]]:
