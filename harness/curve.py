@@ -1,0 +1,121 @@
+"""`curve.jsonl`: the points an attempt logged while it trained, read whole and forgivingly. Reads, never writes.
+
+A line is `{"step", "train_loss", "train_time_ms", ...}` or `{"step", "val_loss", "val_bpb", "train_time_ms"}`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+_Point = TypeVar("_Point")
+
+
+@dataclass(frozen=True)
+class TrainPoint:
+    """loss in nats per token; may be NaN or infinite, as it was logged."""
+
+    step: int
+    loss: float
+    time_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class ValPoint:
+    step: int
+    loss: float | None
+    bpb: float | None
+    time_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """train, val: points by step, ascending. problems: what was passed over, with the reason."""
+
+    train: tuple[TrainPoint, ...] = ()
+    val: tuple[ValPoint, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def finite(self) -> list[tuple[int, float]]:
+        """(step, train_loss) of every point that is a number."""
+        return [(point.step, point.loss) for point in self.train if math.isfinite(point.loss)]
+
+    @property
+    def broken_at(self) -> int | None:
+        """The first step whose training loss is not a number, or None."""
+        return next((point.step for point in self.train if not math.isfinite(point.loss)), None)
+
+
+def load_curve(path: Path) -> Curve:
+    """Read a curve. A missing file is an empty curve; a torn last line is skipped without a word.
+
+    A step that was logged twice (a resumed run went over it again) counts once, as logged last.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return Curve()
+    except OSError as error:
+        return Curve(problems=(f"cannot read {path.name}: {error.strerror}",))
+    lines = text.split("\n")
+    torn = lines.pop()  # empty when the file ends with a newline
+    lines = [line for line in lines if line and not line.isspace()]
+    rows, problems = _decode(lines)
+    rows += _decode([torn])[0] if torn.strip() else []
+    return _collect(rows, problems)
+
+
+def _decode(lines: list[str]) -> tuple[list[Any], list[str]]:
+    """Decode all lines at once, which is twice as fast; one by one only when a line is broken."""
+    try:
+        rows = json.loads("[" + ",".join(lines) + "]")
+        if len(rows) == len(lines):
+            return rows, []
+    except (ValueError, RecursionError):
+        pass
+    rows, bad = [], 0
+    for line in lines:
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError):
+            bad += 1
+    return rows, [f"curve.jsonl: {bad} unreadable line{'s' if bad > 1 else ''} passed over"] if bad else []
+
+
+def _collect(rows: list[Any], problems: list[str]) -> Curve:
+    train: dict[int, TrainPoint] = {}
+    val: dict[int, ValPoint] = {}
+    odd = 0
+    for row in rows:
+        step = row.get("step") if isinstance(row, dict) else None
+        if type(step) is not int:
+            odd += 1
+            continue
+        time_ms = _number(row.get("train_time_ms"))
+        loss = _number(row.get("train_loss"))
+        if loss is not None:
+            train[step] = TrainPoint(step, loss, time_ms)
+        val_loss, val_bpb = _number(row.get("val_loss")), _number(row.get("val_bpb"))
+        if val_loss is not None or val_bpb is not None:
+            val[step] = ValPoint(step, val_loss, val_bpb, time_ms)
+        elif loss is None:
+            odd += 1
+    if odd:
+        problems = [*problems, f"curve.jsonl: {odd} line{'s' if odd > 1 else ''} held no point"]
+    return Curve(_ascending(train), _ascending(val), tuple(problems))
+
+
+def _ascending(points: dict[int, _Point]) -> tuple[_Point, ...]:
+    steps = list(points)
+    if all(a < b for a, b in itertools.pairwise(steps)):
+        return tuple(points.values())
+    return tuple(points[step] for step in sorted(points))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if type(value) is float or type(value) is int else None

@@ -1,0 +1,442 @@
+"""View models of the pages that show many holes: the index, its rounds, the field, the handbook."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness import figures
+from harness.commentary import FACTS, Facts, tidy
+from harness.course import RECORD_TRACK, Course, Reference
+from harness.publish.cards import DeltaCard, HoleCard, term_values
+from harness.publish.charts import Point, trend
+from harness.publish.wording import Wording
+from harness.registry import Played, Season, Standing
+from harness.stats import Sample, subtract
+
+ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
+OWN_ON_FIELD = 60
+
+
+@dataclass(frozen=True)
+class Line:
+    """A hole on the scorecard, and in the feeds. The numbers behind the strings ride along, unrounded."""
+
+    name: str
+    href: str
+    number: int
+    round: int
+    hole: int
+    position: str
+    title: str
+    course: str
+    status: str
+    status_word: str
+    verdict: str
+    strokes: int
+    score: str
+    to_par: DeltaCard
+    to_previous: DeltaCard
+    result: str
+    summary: str
+    lesson: str
+    own_lesson: bool
+    artifact: str
+    headroom: str
+    over: bool
+    tempo: str
+    strategy: str
+    day: str
+    day_iso: str
+    updated: dt.datetime
+    val_bpb: float | None
+    par: float | None
+
+
+def index_line(card: HoleCard, standing: Standing) -> Line:
+    """Reduce a card to its row."""
+    played, record = standing.played, standing.played.record
+    updated = (record.ended_at or record.started_at) if record else None
+    if updated is None:
+        day = played.day or dt.date(1970, 1, 1)
+        updated = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    return Line(
+        card.name, f"holes/{card.file}", card.number, card.round, card.hole, card.position, card.title,
+        played.course or "", card.status, card.status_word, card.verdict, card.strokes,
+        card.score if played.sample else "—", card.par_delta, card.previous_delta, card.result.label,
+        card.summary, card.lesson_text, card.own_lesson, card.artifact if record and record.artifact_bytes is not None else "—",
+        card.headroom if standing.headroom_bytes is not None else "—",
+        standing.headroom_bytes is not None and standing.headroom_bytes <= 0,
+        card.tempo.removesuffix(" ms") if record and record.step_ms is not None else "—", card.strategy, card.day, card.day_iso, updated.astimezone(dt.UTC),
+        played.sample.mean if played.sample else None, standing.comparisons["par"].val_bpb,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Round:
+    """Up to eighteen holes. tally: what they came to, in words."""
+
+    number: int
+    lines: tuple[Line, ...]
+    tally: str
+    best: Line | None
+    days: str
+
+    @property
+    def href(self) -> str:
+        return f"round-{self.number}.html"
+
+
+def rounds_of(lines: Sequence[Line]) -> list[Round]:
+    """Cut a season into rounds, newest first."""
+    by_round: dict[int, list[Line]] = {}
+    for line in lines:
+        by_round.setdefault(line.round, []).append(line)
+    return [_round(number, by_round[number]) for number in sorted(by_round, reverse=True)]
+
+
+def rounds_on_index(rounds: Sequence[Round]) -> list[Round]:
+    """The newest rounds that stand on the index in full; the others have pages of their own."""
+    shown: list[Round] = []
+    for one in rounds:
+        if shown and sum(len(each.lines) for each in [*shown, one]) > ROWS_ON_INDEX:
+            break
+        shown.append(one)
+    return shown
+
+
+def tally(lines: Sequence[Line]) -> str:
+    """What holes came to, in words: 3 × Bogey, 1 × Par."""
+    names = Counter(line.verdict for line in lines)
+    return ", ".join(f"{count} × {name}" for name, count in names.most_common())
+
+
+def _round(number: int, lines: list[Line]) -> Round:
+    counted = [
+        line for line in lines if line.status == "ok" and line.to_par.value and line.val_bpb is not None
+    ]
+    best = min(counted, key=lambda line: (line.val_bpb or 0.0) - (line.par or 0.0), default=None)
+    days = [line for line in lines if line.day_iso]
+    first, last = (min(days, key=_day), max(days, key=_day)) if days else (None, None)
+    span = (
+        ""
+        if first is None or last is None
+        else first.day
+        if first.day == last.day
+        else f"{first.day} to {last.day}"
+    )
+    return Round(number, tuple(lines), tally(lines), best, span)
+
+
+def _day(line: Line) -> str:
+    return line.day_iso
+
+
+@dataclass(frozen=True)
+class CourseSummary:
+    """How we stand on a course. gap: our best against the SOTA known on the last day we played there."""
+
+    name: str
+    title: str
+    what: str
+    href: str
+    played: int
+    best: str
+    best_title: str
+    best_href: str
+    best_day: str
+    to_par: str
+    par: str
+    par_name: str
+    sota: str
+    sota_name: str
+    gap: str
+    trend: Markup
+
+
+@dataclass(frozen=True)
+class Link:
+    title: str
+    href: str
+
+
+def course_names_in_order(season: Season) -> list[str]:
+    """The courses that were played, the most played first."""
+    counted = Counter(hole.course for hole in season.holes if hole.course and season.course(hole.course))
+    return [name for name, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def course_links(season: Season) -> list[Link]:
+    links = []
+    for name in course_names_in_order(season):
+        course = season.course(name)
+        assert course is not None
+        links.append(Link(course.title, f"field-{name}.html"))
+    return links
+
+
+def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> CourseSummary:
+    """Best, par, SOTA and the walk between them. Scores of different splits are not mixed: the largest group is shown."""
+    course = season.course(name)
+    assert course is not None
+    own = [line for line in lines if line.course == name]
+    scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
+    best = min(scored, key=lambda line: (line.val_bpb, line.number), default=None)
+    last_day = max((line.day_iso for line in own), default="")
+    sota = course.sota(dt.date.fromisoformat(last_day)) if last_day else None
+    par = course.par.val_bpb if course.par else next((line.val_bpb for line in scored), None)
+    par_name = course.par.name if course.par else (scored[0].title if scored else "")
+    gap = best.val_bpb - sota.val_bpb if best and best.val_bpb is not None and sota else None
+    return CourseSummary(
+        name, course.title, course.what, f"field-{name}.html", len(scored),
+        best.score if best else "", best.title if best else "", best.href if best else "", best.day if best else "",
+        figures.delta(best.val_bpb - par) if best and best.val_bpb is not None and par is not None else "",
+        figures.bpb(par) if par is not None else "", par_name,
+        figures.bpb(sota.val_bpb) if sota else "", f"{tidy(sota.name, 60)}, {sota.date.isoformat()}" if sota else "",
+        figures.delta(gap) if gap is not None else "",
+        _trend(course, scored, best, par, wording),
+    )  # fmt: skip
+
+
+def _trend(
+    course: Course, scored: Sequence[Line], best: Line | None, par: float | None, wording: Wording
+) -> Markup:
+    if best is None or len(scored) < 2:
+        return Markup("")
+    points = [(float(line.number), line.val_bpb) for line in scored if line.val_bpb is not None]
+    steps: list[Point] = []
+    for number, value in points:
+        if not steps or value < steps[-1][1]:
+            steps.append((number, value))
+    # The field's best on the day of each hole: what each had to beat.
+    sota: list[Point] = []
+    for line in scored:
+        known = course.sota(dt.date.fromisoformat(line.day_iso)) if line.day_iso else None
+        if known and (not sota or known.val_bpb < sota[-1][1]):
+            sota.append((float(line.number), known.val_bpb))
+    values = {
+        "holes": str(len(points)),
+        "course": course.title,
+        "best": best.score,
+        "best_hole": best.position,
+    }
+    facts = Facts("", frozenset(), values)
+    name = (wording.say("charts", "trend_title"), facts.fill(wording.say("charts", "trend_desc")) or "")
+    return trend(points, steps, par, sota, ("val_bpb", "hole of the season"), name)
+
+
+# The field ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A row of a leaderboard. tone: better or worse than par."""
+
+    position: str
+    name: str
+    href: str
+    own: bool
+    leader: bool
+    to_par: str
+    tone: str
+    val_bpb: str
+    seeds: str
+    artifact: str
+    p_value: str
+    day: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A published record: what it beat the one before by."""
+
+    day: str
+    name: str
+    val_bpb: str
+    change: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Board:
+    title: str
+    what: str
+    rows: tuple[Rank, ...]
+    cut: tuple[tuple[str, str, str, str, str], ...]  # title, href, score, artifact, reason
+    steps: tuple[Step, ...]
+    par: str
+    left_out: int
+
+
+def build_board(season: Season, name: str, lines: Sequence[Line]) -> Board:
+    """Rank public records and our own holes of one course together; what is over the cap or unfinished stands below."""
+    course = season.course(name)
+    assert course is not None
+    played = {hole.name.folder: hole for hole in season.holes}
+    own = [line for line in lines if line.course == name]
+    par = course.par.val_bpb if course.par else next((line.par for line in own if line.par is not None), None)
+    counted = sorted(
+        (line for line in own if line.status == "ok" and line.val_bpb is not None),
+        key=lambda line: line.val_bpb or 0.0,
+    )
+    shown, left_out = counted[:OWN_ON_FIELD], max(0, len(counted) - OWN_ON_FIELD)
+    references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
+    entries: list[tuple[float, Reference | Line]] = [(row.val_bpb, row) for row in references]
+    entries += [(line.val_bpb, line) for line in shown if line.val_bpb is not None]
+    entries.sort(key=lambda entry: (round(entry[0], 4), _entry_day(entry[1])))
+    rows: list[Rank] = []
+    levels = [figures.bpb(value) for value, _ in entries]
+    for at, (value, entry) in enumerate(entries):
+        place = levels.index(levels[at]) + 1
+        position = f"T{place}" if levels.count(levels[at]) > 1 else str(place)
+        below = entries[at + 1][1] if at + 1 < len(entries) else None
+        rows.append(_board_row(position, place, value, entry, below, par, played, course))
+    cut = tuple(
+        (line.title, line.href, line.score, line.artifact, line.summary)
+        for line in own
+        if line.status not in ("ok", "unplayed")
+    )
+    return Board(
+        course.title,
+        course.what,
+        tuple(rows),
+        cut,
+        _record_steps(references),
+        figures.bpb(par) if par is not None else "",
+        left_out,
+    )
+
+
+def _entry_day(entry: Reference | Line) -> str:
+    return entry.date.isoformat() if isinstance(entry, Reference) else entry.day_iso
+
+
+def _board_row(
+    position: str, place: int, value: float, entry: Reference | Line, below: Reference | Line | None,
+    par: float | None, played: dict[str, Played], course: Course,
+) -> Rank:  # fmt: skip
+    distance = None if par is None else round(value - par, 4)
+    to_par = "" if distance is None else "E" if distance == 0 else figures.delta(distance)
+    tone = "" if not distance else "worse" if distance > 0 else "better"
+    if isinstance(entry, Reference):
+        author = f" by {tidy(entry.author, 60)}" if entry.author else ""
+        return Rank(
+            position, tidy(entry.name, 90) + author, "", False, place == 1, to_par, tone, figures.bpb(value), "", "", "",
+            entry.date.isoformat(), tidy(entry.source, 140),
+        )  # fmt: skip
+    hole = played[entry.name]
+    sample = hole.sample
+    seeds = "" if sample is None else "1" if sample.std is None else f"{sample.n}, spread {sample.std:.4f}"
+    return Rank(
+        position, entry.title, entry.href, True, place == 1, to_par, tone, figures.bpb(value), seeds, entry.artifact,
+        _p_value(sample, below, played, course), entry.day_iso, entry.position,
+    )  # fmt: skip
+
+
+def _p_value(
+    sample: Sample | None, below: Reference | Line | None, played: dict[str, Played], course: Course
+) -> str:
+    """Welch's p against the row below, where both hold several seeds of ours."""
+    if sample is None or not hasattr(below, "to_par"):
+        return ""
+    other = played[below.name].sample  # type: ignore[union-attr]
+    if other is None:
+        return ""
+    found = subtract(sample, other, course.noise.std_bpb).p_value
+    return "" if found is None else f"{found:.2g}"
+
+
+def _record_steps(references: Iterable[Reference]) -> tuple[Step, ...]:
+    steps: list[tuple[Reference, float | None]] = []
+    for row in sorted(references, key=lambda row: (row.date, row.val_bpb)):
+        before = steps[-1][0].val_bpb if steps else None
+        if before is None or row.val_bpb < before:
+            steps.append((row, None if before is None else row.val_bpb - before))
+    return tuple(
+        Step(row.date.isoformat(), tidy(row.name, 90), figures.bpb(row.val_bpb), "" if change is None else figures.delta(change), tidy(row.source, 140))
+        for row, change in steps
+    )  # fmt: skip
+
+
+# The handbook ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Term:
+    id: str
+    name: str
+    text: str
+    here: tuple[tuple[str, str], ...]  # course title, its own numbers
+
+
+@dataclass(frozen=True)
+class VerdictTable:
+    course: str
+    rows: tuple[tuple[str, str], ...]  # name, distance
+
+
+@dataclass(frozen=True)
+class Handbook:
+    terms: tuple[Term, ...]
+    verdicts: tuple[VerdictTable, ...]
+    results: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]
+    noise: tuple[tuple[str, str, str], ...]  # course, figure, source
+    splits: tuple[tuple[str, str, str], ...]  # course, split, bytes
+    example: HoleCard | None
+
+
+def build_handbook(
+    season: Season, wording: Wording, standings: dict[str, Standing], example: HoleCard | None
+) -> Handbook:
+    """Everything a card takes for granted, from the same sources as the cards themselves.
+
+    standings: one scored hole's standing a course, for the course's own numbers.
+    """
+    courses = [course for name in course_names_in_order(season) if (course := season.course(name))]
+    terms = []
+    for term in wording.terms:
+        here = []
+        for name, standing in standings.items():
+            filled = Facts("", frozenset(), term_values(standing)).fill(term["here"])
+            course = season.course(name)
+            if filled and course:
+                here.append((course.title, filled))
+        terms.append(Term(term["id"], term["long_name"], term["text"], tuple(here)))
+    return Handbook(
+        tuple(terms),
+        tuple(_verdict_table(course) for course in courses),
+        tuple((row["label"], row["rule"]) for row in wording.results),
+        tuple(FACTS.items()),
+        tuple((course.title, f"{course.noise.std_bpb:g} bpb", f"{course.noise.source}, {course.noise.date.isoformat()}") for course in courses),
+        tuple((course.title, split.name, figures.count(split.val_bytes)) for course in courses for split in course.splits),
+        example,
+    )  # fmt: skip
+
+
+def _verdict_table(course: Course) -> VerdictTable:
+    table = course.verdicts
+    rows = []
+    under = list(table.under)
+    rows.append((table.beyond_under, f"more than {under[-1][0]:g} below par" if under else "below par"))
+    for at in range(len(under) - 1, -1, -1):
+        start = under[at - 1][0] if at else table.par_within
+        rows.append((under[at][1], f"{start:g} to {under[at][0]:g} below"))
+    rows.append(("Par", f"within {table.par_within:g}"))
+    start = table.par_within
+    for edge, name in table.over:
+        rows.append((name, f"{start:g} to {edge:g} above"))
+        start = edge
+    rows.append((table.beyond_over, f"more than {start:g} above"))
+    return VerdictTable(course.title, tuple(rows))
+
+
+__all__ = [
+    "Board", "CourseSummary", "Handbook", "Line", "Link", "Round", "build_board", "build_handbook", "course_links",
+    "course_names_in_order", "index_line", "rounds_of", "rounds_on_index", "summarise_course", "tally",
+]  # fmt: skip

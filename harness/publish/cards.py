@@ -1,0 +1,505 @@
+"""The view model of a hole's page: every string ready to be placed, every number formatted. Writes nothing.
+
+Numbers are worded by `harness.figures`, sentences come from `site/copy` and the hole's notes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness import figures
+from harness.commentary import Facts, Result, name_result, read_facts, speak, tidy
+from harness.notes import Notes
+from harness.publish import curves, prose
+from harness.publish.charts import Mark, MarkRole, artifact_bar, number_line
+from harness.publish.evidence import (
+    Row,
+    Table,
+    attempt_rows,
+    byte_check,
+    compare_rows,
+    model_rows,
+    result_rows,
+)
+from harness.publish.wording import Speaker, Wording
+from harness.record import RunRecord
+from harness.registry import Comparison, Played, Season, Standing
+
+TITLE_LENGTH = 120
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    position: str
+    title: str
+    href: str
+
+
+@dataclass(frozen=True)
+class DeltaCard:
+    """A difference to one reference. value is empty when `reason` says why there is none.
+
+    tone: better, worse or even, for the stylesheet; the word beside it says the same.
+    """
+
+    label: str
+    value: str = ""
+    word: str = ""
+    tone: str = "even"
+    reference: str = ""
+    name: str = ""
+    day: str = ""
+    source: str = ""
+    noise: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What one of the cast says. own: from the hole's notes, not made by rule."""
+
+    speaker: Speaker
+    html: Markup
+    excerpt: str
+    own: bool
+    direction: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    name: str
+    initials: str
+    html: Markup
+    side: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of the scorecard with the explanation that opens beside it."""
+
+    el: str
+    label: str
+    value: str
+    note: str
+    term: str
+    tip: str
+    here: str
+
+
+@dataclass(frozen=True)
+class Bag:
+    """The artifact bar and its captions."""
+
+    svg: Markup
+    artifact: str
+    share: str
+    limit: str
+    room: str
+    over: bool
+
+
+@dataclass(frozen=True)
+class HoleCard:
+    """All that a hole's page shows."""
+
+    name: str
+    file: str
+    number: int
+    round: int
+    hole: int
+    position: str
+    title: str
+    course: str
+    status: str
+    status_word: str
+    verdict: str
+    verdict_why: str
+    strokes: int
+    record_badge: bool
+    day: str
+    day_iso: str
+    score: str
+    score_note: str
+    result: Result
+    summary: str
+    meaning: str
+    par_delta: DeltaCard
+    previous_delta: DeltaCard
+    best_delta: DeltaCard
+    sota_delta: DeltaCard
+    parent_delta: DeltaCard | None
+    artifact: str
+    headroom: str
+    headroom_note: str
+    tempo: str
+    tempo_note: str
+    strategy: str
+    hypothesis: str
+    caddie: Voice
+    announcer: Voice
+    booth: tuple[Turn, ...]
+    booth_voice: Voice
+    shot_title: str
+    shot_question: str
+    shot: Markup
+    more: tuple[tuple[str, Markup], ...]
+    results: tuple[Row, ...]
+    cap_check: str
+    cap_ok: bool | None
+    comparison: Table | None
+    comparison_reason: str
+    comparison_verdict: str
+    metrics: tuple[Metric, ...]
+    bag: Bag | None
+    curve: curves.CurveView | None
+    lesson: Markup
+    lesson_text: str
+    own_lesson: bool
+    field_line: Markup
+    model: tuple[Row, ...]
+    overrides: tuple[str, ...]
+    command: str
+    attempts: Table | None
+    failure: tuple[str, str, str] | None
+    warnings: tuple[str, ...]
+    previous: Neighbour | None
+    next: Neighbour | None
+    has_record: bool
+    has_curve: bool
+    picture: str = ""
+
+
+def build_card(season: Season, standing: Standing, wording: Wording, shelf: curves.Shelf) -> HoleCard:
+    """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule."""
+    played = standing.played
+    facts = read_facts(standing)
+    notes = played.hole.load_notes()
+    record = played.record
+    title = tidy(played.title, TITLE_LENGTH)
+    before, after = season.neighbours(played)
+    result = name_result(wording.results, facts)
+    caddie, announcer = _caddie(notes, wording, facts), _announcer(notes, wording, facts)
+    turns, booth_voice = _booth(notes, wording, facts)
+    question, essay = prose.split_question(notes.get("shot"))
+    lesson = prose.render(notes.get("lesson")) or prose.words(speak(wording.script, "lesson", facts))
+    cap = record.cap_bytes if record else None
+    cap = cap or (standing.course.caps.artifact_bytes if standing.course else None)
+    compared = standing.comparisons
+    strategy = played.intent.strategy or "none"
+    overrides = record.overrides if record else played.intent.overrides
+    drawn = curves.draw_curve(season, standing, wording, shelf, title)
+    return HoleCard(
+        name=played.name.folder,
+        file=f"{played.name.folder}.html",
+        number=played.name.number,
+        round=played.name.round,
+        hole=played.name.hole,
+        position=played.name.position,
+        title=title,
+        course=standing.course.title if standing.course else tidy(played.course or "", 60),
+        status=played.status,
+        status_word=wording.say("status", played.status),
+        verdict=verdict_name(standing, wording),
+        verdict_why=standing.verdict.why if played.sample else "",
+        strokes=standing.verdict.strokes if played.sample and played.status == "ok" else 0,
+        record_badge=standing.course_record,
+        day=long_day(played.day),
+        day_iso=played.day.isoformat() if played.day else "",
+        score=figures.bpb(played.sample.mean) if played.sample else wording.say("hole", "no_score"),
+        score_note=_score_note(played),
+        result=result,
+        summary=speak(wording.script, "summary", facts),
+        meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
+        par_delta=_delta("baseline", compared["par"], wording),
+        previous_delta=_delta("last hole", compared["previous"], wording),
+        best_delta=_delta("Our Best", compared["best"], wording),
+        sota_delta=_delta("SOTA", compared["sota"], wording),
+        parent_delta=_delta("parent", compared["parent"], wording) if played.intent.parent else None,
+        artifact=figures.megabytes(record.artifact_bytes if record else None),
+        headroom=_headroom(standing.headroom_bytes),
+        headroom_note=_headroom_note(standing.headroom_bytes, cap),
+        tempo=figures.tempo(record.step_ms if record else None),
+        tempo_note=f"{figures.count(record.steps)} steps" if record and record.steps is not None else "",
+        strategy=wording.say("strategy", strategy),
+        hypothesis=tidy(played.intent.hypothesis, 600) or tidy(notes.get("read"), 600),
+        caddie=caddie,
+        announcer=announcer,
+        booth=turns,
+        booth_voice=booth_voice,
+        shot_title=tidy(notes.shot_title, TITLE_LENGTH),
+        shot_question=tidy(question) or wording.say("question", strategy),
+        shot=prose.render(essay),
+        more=tuple((tidy(head, TITLE_LENGTH), prose.render(body)) for head, body in notes.other if body),
+        results=result_rows(played, record, cap),
+        cap_check=_cap_check(record, cap),
+        cap_ok=None if record is None or record.artifact_bytes is None or cap is None else record.artifact_bytes < cap,
+        comparison=compare_rows(played, compared["previous"], wording),
+        comparison_reason=compared["previous"].reason,
+        comparison_verdict=tidy(notes.get("verdict")) or speak(wording.script, "comparison", facts),
+        metrics=_metrics(standing, record, wording),
+        bag=_bag(record, cap, wording),
+        curve=drawn,
+        lesson=lesson,
+        lesson_text=prose.excerpt(lesson, 300),
+        own_lesson=bool(notes.get("lesson")),
+        field_line=_field_line(standing, wording, title),
+        model=model_rows(standing, wording) + byte_check(standing),
+        overrides=tuple(tidy(f"{name}={value}", 200) for name, value in sorted(overrides.items())),
+        command=_command(played, overrides),
+        attempts=attempt_rows(played, wording),
+        failure=_failure(record),
+        warnings=tuple(tidy(text, 300) for text in (*(record.warnings if record else ()), *played.problems, *(drawn.problems if drawn else ()))),
+        previous=neighbour(before),
+        next=neighbour(after),
+        has_record=record is not None,
+        has_curve=drawn is not None and drawn.has_points,
+    )  # fmt: skip
+
+
+def verdict_name(standing: Standing, wording: Wording) -> str:
+    """The golf name; a hole without a score has the name of its state instead."""
+    status = standing.played.status
+    return standing.verdict.name if status in ("ok", "over_cap") else wording.say("verdict", status)
+
+
+def neighbour(played: Played | None) -> Neighbour | None:
+    if played is None:
+        return None
+    return Neighbour(played.name.position, tidy(played.title, TITLE_LENGTH), f"{played.name.folder}.html")
+
+
+def long_day(day: dt.date | None) -> str:
+    """March 18, 2026; without the locale, so that pages are the same everywhere."""
+    return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}" if day else "day not known"
+
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
+
+
+def _score_note(played: Played) -> str:
+    """How many runs the score stands on."""
+    if played.sample is None:
+        return ""
+    if played.sample.std is None:
+        return "1 seed"
+    return f"mean of {played.sample.n} seeds, spread {figures.bpb(played.sample.std)}"
+
+
+_TONES = {"better": "better", "worse": "worse"}
+
+
+def _delta(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
+    difference = comparison.difference
+    if difference is None or comparison.val_bpb is None:
+        return DeltaCard(label, reason=comparison.reason)
+    threshold = difference.threshold
+    return DeltaCard(
+        label,
+        figures.delta(difference.delta),
+        wording.say("outcome", difference.outcome),
+        _TONES.get(difference.outcome, "even"),
+        figures.bpb(comparison.val_bpb),
+        tidy(f"{comparison.hole.name.position}: {comparison.label}" if comparison.hole else comparison.label, 100),
+        long_day(comparison.date) if comparison.date else "",
+        tidy(comparison.source, 160),
+        f"luck alone reaches {figures.bpb(threshold)}: {difference.basis}" if threshold is not None else difference.basis,
+    )  # fmt: skip
+
+
+def _headroom(headroom: int | None) -> str:
+    if headroom is None:
+        return figures.MISSING
+    return figures.megabytes(headroom) if headroom > 0 else f"{figures.megabytes(-headroom)} over"
+
+
+def _headroom_note(headroom: int | None, cap: int | None) -> str:
+    if headroom is None or cap is None:
+        return ""
+    cap_text = figures.megabytes(cap).replace(".00", "")
+    if headroom > 0:
+        return f"{figures.count(headroom)} bytes left under {cap_text}"
+    return f"{figures.count(-headroom)} bytes over the {cap_text} limit"
+
+
+def _cap_check(record: RunRecord | None, cap: int | None) -> str:
+    if record is None or record.artifact_bytes is None or cap is None:
+        return "cap not checked"
+    size = f"{cap / 1e6:g}MB"
+    return f"passes the {size} cap" if record.artifact_bytes < cap else f"fails the {size} cap"
+
+
+# The voices ---------------------------------------------------------------------------------------------
+
+
+def _voice(speaker: Speaker, noted: str, spoken: str, direction: str = "") -> Voice:
+    html = prose.render(noted)
+    own = bool(html)
+    html = html or Markup("<p>%s</p>") % spoken
+    return Voice(speaker, html, prose.excerpt(html), own, direction)
+
+
+def _caddie(notes: Notes, wording: Wording, facts: Facts) -> Voice:
+    return _voice(wording.cast["caddie"], notes.get("pick"), speak(wording.script, "pick", facts))
+
+
+def _announcer(notes: Notes, wording: Wording, facts: Facts) -> Voice:
+    direction, text = prose.split_direction(notes.get("tee"))
+    return _voice(
+        wording.cast["announcer"],
+        text,
+        speak(wording.script, "tee", facts),
+        tidy(direction, 160) or speak(wording.script, "direction", facts),
+    )
+
+
+_BOOTH = (
+    ("booth_open", "announcer"), ("booth_reply", "analyst"), ("booth_aside", "announcer"),
+    ("booth_close", "announcer"),
+)  # fmt: skip
+
+
+def _booth(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[Turn, ...], Voice]:
+    """The dialogue, and the same as one voice's card with the analyst's first word."""
+    noted = [(turn.speaker, prose.render(turn.text)) for turn in notes.booth_turns()]
+    spoken = []
+    if not noted:
+        for part, who in _BOOTH:
+            if text := speak(wording.script, part, facts):
+                spoken.append((wording.cast[who].name, Markup("<p>%s</p>") % text))
+        # Two words of the announcer in a row are one turn.
+        merged: list[tuple[str, Markup]] = []
+        for name, html in spoken:
+            if merged and merged[-1][0] == name:
+                merged[-1] = (name, merged[-1][1] + html)
+            else:
+                merged.append((name, html))
+        spoken = merged
+    turns: list[Turn] = []
+    sides: dict[str, str] = {}
+    for name, html in noted or spoken:
+        sides.setdefault(name, "left" if len(sides) % 2 == 0 else "right")
+        shown = tidy(name, 60) or "From the gallery"
+        turns.append(Turn(shown, _initials(shown, wording), html, sides[name]))
+    analyst = wording.cast["analyst"]
+    first = next((turn for turn in turns if turn.name == analyst.name), turns[0] if turns else None)
+    html = first.html if first else Markup("")
+    return tuple(turns), Voice(analyst, html, prose.excerpt(html), bool(noted))
+
+
+def _initials(name: str, wording: Wording) -> str:
+    known = next((speaker.initials for speaker in wording.cast.values() if speaker.name == name), None)
+    return known or "".join(word[0] for word in name.split()[:2]).upper()
+
+
+# The scorecard ------------------------------------------------------------------------------------------
+
+
+def term_values(standing: Standing) -> dict[str, str]:
+    """The course's own numbers, for the glossary's `here` lines."""
+    course, par = standing.course, standing.comparisons["par"]
+    if course is None:
+        return {}
+    values = {
+        "cap_bytes": figures.count(course.caps.artifact_bytes),
+        "cap_seconds": figures.seconds(course.caps.train_seconds),
+        "noise_std": f"{course.noise.std_bpb:g}",
+        "noise_source": course.noise.source,
+        "noise_date": course.noise.date.isoformat(),
+    }
+    if par.val_bpb is not None:
+        values |= {"par": figures.bpb(par.val_bpb), "par_name": tidy(par.label, 80)}
+    return values
+
+
+def _metrics(standing: Standing, record: RunRecord | None, wording: Wording) -> tuple[Metric, ...]:
+    played = standing.played
+    here = Facts("", frozenset(), term_values(standing))
+    par = standing.comparisons["par"].difference
+    shown = {
+        "bpb": (figures.bpb(played.sample.mean if played.sample else None), f"{figures.delta(par.delta)} to par" if par else ""),
+        "loss": (f"{record.val_loss:.4f}" if record and record.val_loss is not None else figures.MISSING, "nats a token"),
+        "params": (figures.count(record.params if record else None), ""),
+        "artifact": (figures.megabytes(record.artifact_bytes if record else None), figures.count(record.artifact_bytes) + " bytes" if record and record.artifact_bytes is not None else ""),
+        "wall": (figures.seconds(record.train_seconds if record else None), "training"),
+        "steps": (figures.count(record.steps if record else None), f"of {figures.count(record.planned_steps)} planned" if record and record.planned_steps else ""),
+        "step-avg": (figures.tempo(record.step_ms if record else None), "a step"),
+    }  # fmt: skip
+    terms = {term["id"]: term for term in wording.terms}
+    return tuple(
+        Metric(f"metric-{key}", terms[key]["name"], value, note, key, terms[key]["text"], here.fill(terms[key]["here"]) or "")
+        for key, (value, note) in shown.items()
+    )  # fmt: skip
+
+
+def _bag(record: RunRecord | None, cap: int | None, wording: Wording) -> Bag | None:
+    if record is None or record.artifact_bytes is None or cap is None:
+        return None
+    artifact, limit = figures.megabytes(record.artifact_bytes), figures.megabytes(cap).replace(".00", "")
+    facts = Facts("", frozenset(), {"artifact": artifact, "cap": limit})
+    room = cap - record.artifact_bytes
+    share = f"{record.artifact_bytes / cap:.1%} of the cap"
+    spoken = facts.fill(wording.say("charts", "bar_title")) or artifact
+    svg = artifact_bar(
+        record.artifact_bytes, record.code_bytes, cap, (spoken, f"{share}. {_headroom_note(room, cap)}.")
+    )
+    return Bag(svg, artifact, share, limit, _headroom_note(room, cap), room <= 0)
+
+
+def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
+    """SOTA, par, our best and this hole on one scale; those that coincide share a label."""
+    played, compared = standing.played, standing.comparisons
+    if played.sample is None:
+        return Markup("")
+    places: dict[str, tuple[float, list[str], MarkRole]] = {}
+
+    def put(value: float | None, label: str, role: MarkRole) -> None:
+        if value is None:
+            return
+        key = figures.bpb(value)
+        kept = places.setdefault(key, (value, [], role))
+        kept[1].append(label)
+
+    put(played.sample.mean, "This hole", "ball")
+    put(compared["sota"].val_bpb, "SOTA", "pin")
+    put(compared["par"].val_bpb, "Par", "par")
+    put(compared["best"].val_bpb, "Our Best", "best")
+    marks = [
+        Mark(value, f"{' · '.join(labels)} {key}", role) for key, (value, labels, role) in places.items()
+    ]
+    points = ", ".join(mark.text for mark in sorted(marks, key=lambda mark: mark.value))
+    facts = Facts("", frozenset(), {"title": title, "points": points})
+    name = (
+        facts.fill(wording.say("charts", "line_title")) or "",
+        facts.fill(wording.say("charts", "line_desc")) or "",
+    )
+    return number_line(marks, "← better", name)
+
+
+def _command(played: Played, overrides: dict[str, str]) -> str:
+    """The line that plays the hole again."""
+    parts = [f"harness run {played.name.folder}"]
+    if played.record and played.record.preset:
+        parts.append(f"--preset {played.record.preset}")
+    parts += [f"-o {_quoted(f'{name}={value}')}" for name, value in sorted(overrides.items())]
+    return tidy(" ".join(parts), 2000)
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _failure(record: RunRecord | None) -> tuple[str, str, str] | None:
+    """Kind, message and last lines of what went wrong."""
+    if record is None or record.failure is None:
+        return None
+    failure = record.failure
+    lines = "\n".join(tidy(line, 300) for line in failure.last_lines[-12:])
+    return failure.kind.replace("_", " "), tidy(failure.message, 400), lines

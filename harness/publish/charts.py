@@ -1,0 +1,320 @@
+"""Small inline SVG, drawn from numbers: the curve, the artifact bar, the number line, the trend.
+
+Same input, same bytes. No style attribute and no script, so a strict policy and dark mode both hold: colours
+come from the classes of the stylesheet, positions from here. Words come in finished.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup, escape
+
+Point = tuple[float, float]
+Role = Literal["this", "par", "previous"]
+MarkRole = Literal["pin", "par", "best", "ball"]
+
+WIDTH, HEIGHT = 1200, 560
+_LEFT, _RIGHT, _TOP, _BOTTOM = 8, 1192, 40, 500
+_BUCKETS: dict[Role, int] = {"this": 110, "par": 56, "previous": 56}  # two points each at most
+
+
+@dataclass(frozen=True)
+class Series:
+    """points: (step, loss) ascending by step; those that are not numbers break the line."""
+
+    role: Role
+    points: Sequence[Point]
+
+
+def thin(points: Sequence[Point], buckets: int) -> list[Point]:
+    """Keep the lowest and the highest point of each of `buckets` equal stretches, and the first and last.
+
+    Points that are not finite are left out.
+    """
+    finite = [point for point in points if math.isfinite(point[1])]
+    if len(finite) <= 2 * buckets:
+        return finite
+    kept = [finite[0]]
+    size = len(finite) / buckets
+    for number in range(buckets):
+        stretch = finite[int(number * size) : int((number + 1) * size)]
+        low, high = min(stretch, key=_loss), max(stretch, key=_loss)
+        kept += [low, high] if low[0] < high[0] else [high, low]
+    kept.append(finite[-1])
+    return [point for at, point in enumerate(kept) if at == 0 or point[0] > kept[at - 1][0]]
+
+
+def _loss(point: Point) -> float:
+    return point[1]
+
+
+def loss_range(series: Sequence[Series]) -> tuple[float, float, float] | None:
+    """Return (low, high, peak) of an axis that a spike in the first steps cannot ruin; None without points.
+
+    high is the 95th percentile with some air, unless the whole range is not much wider than that.
+    """
+    values = sorted(y for one in series for _, y in one.points if math.isfinite(y))
+    if not values:
+        return None
+    low, peak = values[0], values[-1]
+    usual = values[int(0.95 * (len(values) - 1))]
+    high = peak if peak - low <= 2.5 * (usual - low) else usual + 0.2 * (usual - low)
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
+    return low, high, peak
+
+
+def curve(
+    series: Sequence[Series],
+    val: Sequence[Point],
+    end_label: str,
+    axis: tuple[str, str],
+    name: tuple[str, str],
+) -> Markup:
+    """Draw losses by step.
+
+    val: (step, loss) of validations, drawn as rings. end_label: this hole's last value, as its record has it.
+    axis: what is measured upward and along. name: the title and description read out in the picture's place.
+    """
+    ranged = loss_range(series)
+    if ranged is None:
+        return Markup("")
+    low, high, _ = ranged
+    floor = low - 0.06 * (high - low)
+    last_step = max(point[0] for one in series for point in one.points if math.isfinite(point[1]))
+
+    def place(point: Point) -> tuple[int, int]:
+        x = _LEFT + (_RIGHT - _LEFT) * point[0] / max(last_step, 1)
+        y = _BOTTOM - (_BOTTOM - _TOP) * (min(point[1], high) - floor) / (high - floor)
+        return round(x), round(y)
+
+    parts = [_grid(floor, high, last_step, place, axis)]
+    for one in sorted(series, key=lambda one: one.role == "this"):  # this hole on top
+        placed = [place(point) for point in thin(one.points, _BUCKETS[one.role])]
+        if len(placed) == 1:
+            parts.append(f'<circle class="dot {one.role}" cx="{placed[0][0]}" cy="{placed[0][1]}" r="8"/>')
+        elif placed:
+            parts.append(
+                f'<path class="line {one.role}" fill="none" stroke="currentColor" d="{_path(placed)}"/>'
+            )
+    inside = [point for point in val if math.isfinite(point[1]) and floor <= point[1] <= high]
+    if len(inside) > 24:
+        inside = [*inside[:: math.ceil(len(inside) / 23)], inside[-1]]
+    for point in inside:
+        x, y = place(point)
+        parts.append(f'<circle class="ring" cx="{x}" cy="{y}" r="8" fill="none" stroke="currentColor"/>')
+    own = [one for one in series if one.role == "this" and thin(one.points, 1)]
+    if own:
+        x, y = place(thin(own[0].points, 1)[-1])
+        side, at = ("end", min(x, _RIGHT - 4)) if x > WIDTH / 2 else ("start", x)
+        parts.append(f'<circle class="dot this" cx="{x}" cy="{y}" r="9"/>')
+        parts.append(
+            f'<text class="end" data-el="curve-end-label" x="{at}" y="{y - 26}" text-anchor="{side}">'
+            f"{escape(end_label)}</text>"
+        )
+    return _svg("curve", HEIGHT, "".join(parts), name)
+
+
+def _grid(floor: float, high: float, last_step: float, place: object, axis: tuple[str, str]) -> str:
+    """Rules across the card with their values standing on them, ticks along the bottom."""
+    assert callable(place)
+    parts = []
+    for value, text in _ticks(floor, high, 5):
+        y = place((0, value))[1]
+        if y < _TOP + 10 or y > _BOTTOM - 10:
+            continue
+        parts.append(f'<path class="rule" stroke="currentColor" d="M{_LEFT} {y}H{_RIGHT}"/>')
+        parts.append(f'<text x="{_LEFT}" y="{y - 8}">{text}</text>')
+    parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
+    for value, text in _ticks(0, last_step, 4):
+        x = place((value, floor))[0]
+        if value == 0 or x > WIDTH - 150:
+            continue
+        parts.append(f'<path class="base" stroke="currentColor" d="M{x} {_BOTTOM}v8"/>')
+        parts.append(f'<text x="{x}" y="{_BOTTOM + 46}" text-anchor="middle">{text}</text>')
+    up, along = axis
+    parts.append(f'<text class="axis" x="{_LEFT}" y="28">{escape(up)}</text>')
+    parts.append(
+        f'<text class="axis" x="{_RIGHT}" y="{_BOTTOM + 46}" text-anchor="end">{escape(along)}</text>'
+    )
+    return "".join(parts)
+
+
+def _ticks(low: float, high: float, about: int) -> list[tuple[float, str]]:
+    """Round values inside a range with their text: steps of 1, 2 or 5 times a power of ten."""
+    span = high - low
+    if not span > 0 or not math.isfinite(span):
+        return []
+    rough = span / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    first = math.ceil(low / step - 1e-9)
+    return [(n * step, f"{n * step:,.{places}f}") for n in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _path(placed: Sequence[tuple[int, int]]) -> str:
+    """Write a line as relative whole numbers, which is a third of the bytes of absolute decimals."""
+    x, y = placed[0]
+    parts = [f"M{x} {y}l"]
+    separator = ""
+    for next_x, next_y in placed[1:]:
+        across, down = next_x - x, next_y - y
+        if not across and not down:
+            continue
+        parts.append(f"{separator}{across}{' ' if down >= 0 else ''}{down}")
+        separator = " "
+        x, y = next_x, next_y
+    return "".join(parts) if len(parts) > 1 else f"M{x} {y}h1"
+
+
+def artifact_bar(artifact: int, code: int | None, cap: int, name: tuple[str, str]) -> Markup:
+    """Draw the bag: filled to the artifact's share of the cap, spilling over visibly when it is too full."""
+    limit = 1040  # the cap's place; the rest of the width is for what spills over
+    filled = round(min(artifact / cap * limit, WIDTH - 4))
+    parts = [f'<rect class="bag" x="2" y="10" width="{limit}" height="44" rx="4"/>']
+    if artifact < cap:
+        parts.append(f'<rect class="fill" x="2" y="10" width="{max(filled, 2)}" height="44" rx="4"/>')
+    else:
+        parts.append(f'<rect class="fill" x="2" y="10" width="{limit}" height="44" rx="4"/>')
+        parts.append(
+            f'<rect class="spill" x="{limit}" y="10" width="{max(filled - limit, 12)}" height="44"/>'
+        )
+    if code and code < artifact:
+        x = max(3, round(code / cap * limit))
+        parts.append(f'<path class="seam" stroke="currentColor" d="M{x + 2} 10v44"/>')
+    parts.append(f'<path class="limit" stroke="currentColor" d="M{limit + 2} 0v64"/>')
+    return _svg("bar", 64, "".join(parts), name)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One place on the number line. text: what stands there; role: pin (SOTA), par, best or ball (this hole)."""
+
+    value: float
+    text: str
+    role: MarkRole
+
+
+def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Markup:
+    """Place scores in proportion, the better to the left. Every label has a row of its own, so none overlap."""
+    if not marks:
+        return Markup("")
+    low, high = min(mark.value for mark in marks), max(mark.value for mark in marks)
+    span = high - low
+    ordered = sorted(marks, key=lambda mark: (mark.value, mark.role))
+
+    def across(value: float) -> int:
+        return round(60 + 1080 * ((value - low) / span)) if span > 0 else WIDTH // 2
+
+    left = [mark for mark in ordered if across(mark.value) <= WIDTH / 2]
+    right = [mark for mark in ordered if across(mark.value) > WIDTH / 2]
+    # The outermost get the lowest rows, so that no leader runs through a label.
+    rows = [*sorted(right, key=lambda mark: mark.value), *reversed(left)]
+    parts = [
+        f'<text class="axis" x="8" y="34">{escape(better)}</text>',
+        '<rect class="fairway" x="8" y="62" width="1184" height="28" rx="14"/>',
+    ]
+    for row, mark in enumerate(rows):
+        x, y = across(mark.value), 156 + 54 * row
+        side = "start" if mark in left else "end"
+        at = x + 14 if side == "start" else x - 14
+        parts.append(
+            f'<path class="leader" fill="none" stroke="currentColor" d="M{x} 76V{y - 12}h{14 if side == "start" else -14}"/>'
+        )
+        parts.append(
+            f'<text class="{mark.role}" x="{at + (6 if side == "start" else -6)}" y="{y}" text-anchor="{side}">{escape(mark.text)}</text>'
+        )
+    for mark in ordered:
+        x = across(mark.value)
+        if mark.role == "pin":
+            parts.append(f'<path class="flag" d="M{x - 2} 78V8l44 15-40 15v40z"/>')
+        else:
+            parts.append(
+                f'<circle class="{mark.role}" cx="{x}" cy="76" r="{13 if mark.role == "ball" else 10}"/>'
+            )
+    return _svg("field-line", 156 + 54 * (len(rows) - 1) + 22, "".join(parts), name)
+
+
+def trend(
+    scored: Sequence[Point], best: Sequence[Point], par: float | None, sota: Sequence[Point],
+    axis: tuple[str, str], name: tuple[str, str],
+) -> Markup:  # fmt: skip
+    """Draw scores by hole number, our best so far as a step line, par as a rule, the field's best as steps."""
+    if not scored:
+        return Markup("")
+    values = sorted(y for _, y in scored)
+    low = min([values[0], *([par] if par else []), *(y for _, y in sota)])
+    usual = values[int(0.9 * (len(values) - 1))]
+    top = values[-1] if values[-1] - low <= 3 * max(usual - low, 1e-9) else usual + 0.2 * (usual - low)
+    top = max(top, par or top)
+    air = 0.08 * (top - low) or 0.05
+    floor, high = low - air, top + air
+    first, last = scored[0][0], max(scored[-1][0], scored[0][0] + 1)
+
+    def place(point: Point) -> tuple[int, int]:
+        x = 40 + (WIDTH - 80) * (point[0] - first) / (last - first)
+        y = _BOTTOM - (_BOTTOM - _TOP) * (min(point[1], high) - floor) / (high - floor)
+        return round(x), round(y)
+
+    parts = []
+    for value, text in _ticks(floor, high, 5):
+        y = place((first, value))[1]
+        if _TOP + 10 < y < _BOTTOM - 10:
+            parts.append(
+                f'<path class="rule" stroke="currentColor" d="M{_LEFT} {y}H{_RIGHT}"/><text x="{_LEFT}" y="{y - 8}">{text}</text>'
+            )
+    parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
+    for value, text in _ticks(first, last, 6):
+        if value == int(value) and place((value, floor))[0] < WIDTH - 170:
+            parts.append(
+                f'<text x="{place((value, floor))[0]}" y="{_BOTTOM + 46}" text-anchor="middle">{text}</text>'
+            )
+    if par is not None:
+        parts.append(
+            f'<path class="line par" fill="none" stroke="currentColor" d="M{_LEFT} {place((first, par))[1]}H{_RIGHT}"/>'
+        )
+    for role, points in (("pin", sota), ("best", best)):
+        if steps := _steps([place(point) for point in _sparse(points)]):
+            parts.append(
+                f'<path class="line {role}" fill="none" stroke="currentColor" d="{steps}H{_RIGHT}"/>'
+            )
+    dots = "".join(f"M{x} {y}h0" for x, y in map(place, _sparse(scored, 300)))
+    parts.append(f'<path class="dots" fill="none" stroke="currentColor" d="{dots}"/>')
+    up, along = axis
+    parts.append(f'<text class="axis" x="{_LEFT}" y="28">{escape(up)}</text>')
+    parts.append(
+        f'<text class="axis" x="{_RIGHT}" y="{_BOTTOM + 46}" text-anchor="end">{escape(along)}</text>'
+    )
+    return _svg("trend", HEIGHT, "".join(parts), name)
+
+
+def _sparse(points: Sequence[Point], most: int = 150) -> list[Point]:
+    return list(points) if len(points) <= most else thin(points, most // 2)
+
+
+def _steps(placed: Sequence[tuple[int, int]]) -> str:
+    """Write a staircase: along at the old height, then to the new one. Repeats are left out."""
+    if not placed:
+        return ""
+    x, y = placed[0]
+    parts = [f"M{x} {y}"]
+    for next_x, next_y in placed[1:]:
+        if next_y != y:
+            parts.append(f"H{next_x}V{next_y}")
+            y = next_y
+    return "".join(parts)
+
+
+def _svg(kind: str, height: int, body: str, name: tuple[str, str]) -> Markup:
+    title, description = name
+    key = f"chart-{kind}"
+    return Markup(
+        f'<svg class="chart {kind}" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-labelledby="{key}-title {key}-desc"><title id="{key}-title">{escape(title)}</title>'
+        f'<desc id="{key}-desc">{escape(description)}</desc>{body}</svg>'
+    )

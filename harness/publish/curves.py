@@ -1,0 +1,214 @@
+"""The training curve of a hole's page: which curves share the picture, its words, its table and its download."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from harness import figures
+from harness.commentary import Facts, tidy
+from harness.curve import Curve, load_curve
+from harness.publish.charts import Series, curve, loss_range
+from harness.publish.evidence import Table
+from harness.publish.wording import Wording
+from harness.registry import Played, Season, Standing
+
+TABLE_ROWS = 12
+_KEPT = 8
+
+
+class Shelf:
+    """Curves read lately: a hole's own is its neighbour's previous one, and the baseline's is everybody's."""
+
+    def __init__(self) -> None:
+        self._curves: OrderedDict[Path, Curve] = OrderedDict()
+
+    def get(self, played: Played | None) -> Curve:
+        """Return the curve of the attempt that a hole shows; empty when there is none."""
+        attempt = shown_attempt(played)
+        if attempt is None:
+            return Curve()
+        if attempt not in self._curves:
+            self._curves[attempt] = load_curve(attempt)
+            if len(self._curves) > _KEPT:
+                self._curves.popitem(last=False)
+        self._curves.move_to_end(attempt)
+        return self._curves[attempt]
+
+
+def shown_attempt(played: Played | None) -> Path | None:
+    """The curve file of a hole: of its record's attempt, else of the newest attempt."""
+    if played is None or not played.entries:
+        return None
+    attempt = played.attempt if played.record is not None else played.entries[-1].attempt
+    return attempt.curve_path if attempt else None
+
+
+@dataclass(frozen=True)
+class Legend:
+    """role: this, par or previous: how its line is drawn."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True)
+class CurveView:
+    svg: Markup
+    legend: tuple[Legend, ...]
+    notes: tuple[str, ...]
+    table: Table | None
+    has_points: bool
+    problems: tuple[str, ...]
+
+
+def draw_curve(
+    season: Season, standing: Standing, wording: Wording, shelf: Shelf, title: str
+) -> CurveView | None:
+    """Draw this hole's losses over the baseline's and the previous hole's; None when no curve was kept at all."""
+    played = standing.played
+    own = shelf.get(played)
+    if not own.train and not own.val:
+        return None
+    baseline, previous = baseline_hole(season, standing), standing.comparisons["previous"].hole
+    if previous is baseline:
+        previous = None
+    series = [Series("this", [(point.step, point.loss) for point in own.train])]
+    legend = [Legend("this", "This hole")]
+    last = (
+        own.finite[-1][0] if own.finite else math.inf
+    )  # the axis is this hole's: longer curves are cut there
+    values = {"title": title}
+    for role, key, hole in (("par", "baseline", baseline), ("previous", "previous", previous)):
+        points = shelf.get(hole).finite if hole else []
+        if hole is None or not points:
+            continue
+        name = tidy(hole.title, 60)
+        values |= {f"{key}_last": figures.count(points[-1][0])} if points[-1][0] > last else {}
+        series.append(Series(role, [point for point in points if point[0] <= last]))  # type: ignore[arg-type]
+        legend.append(
+            Legend(role, f"{'Baseline' if role == 'par' else 'Previous'}: {name}, {hole.name.position}")
+        )
+        values |= {key: name, f"{key}_end": f"{points[-1][1]:.4f}"}
+    if baseline is None or not shelf.get(baseline).finite:
+        legend.append(Legend("none", _why_no_baseline(standing, played, baseline, wording)))
+    values |= _ends(own, played)
+    val = [(point.step, point.loss) for point in own.val if point.loss is not None]
+    if val:
+        legend.append(Legend("ring", "val_loss, this hole"))
+    facts = Facts("", frozenset(), values)
+    description = "".join(
+        facts.fill(wording.say("charts", part)) or ""
+        for part in ("curve_desc", "curve_baseline", "curve_previous")
+    )
+    spoken = (facts.fill(wording.say("charts", "curve_title")) or title, description)
+    end = values.get("end", "")
+    svg = curve(series, val, f"{end}", ("train_loss, nats a token", "step"), spoken)
+    return CurveView(
+        svg, tuple(legend), _notes(series, own, facts, wording), _table(own), bool(own.train), own.problems
+    )
+
+
+def baseline_hole(season: Season, standing: Standing) -> Played | None:
+    """Our own hole that plays par: the one that set it, else the first whose score is par's within its band."""
+    par, played = standing.comparisons["par"], standing.played
+    if par.hole is not None:
+        return par.hole
+    if standing.sets_par or standing.course is None or standing.course.par is None:
+        return None
+    level, band = standing.course.par.val_bpb, standing.course.verdicts.par_within
+    for hole in season.holes:
+        same = hole.course == played.course and hole.sample is not None
+        if (
+            same
+            and hole.sample
+            and abs(hole.sample.mean - level) <= band
+            and hole.intent.strategy == "reference"
+        ):
+            return None if hole is played else hole
+    return None
+
+
+def _why_no_baseline(standing: Standing, played: Played, baseline: Played | None, wording: Wording) -> str:
+    course = standing.course
+    level = played.sample is not None and course is not None and course.par is not None
+    if standing.sets_par or (level and played.intent.strategy == "reference"):
+        return "Baseline: this hole is our own"
+    return wording.say("hole", "curve_no_baseline")
+
+
+def _ends(own: Curve, played: Played) -> dict[str, str]:
+    """First, last and number of steps. The last loss is the record's, where it has one."""
+    finite = own.finite
+    if not finite:
+        return {}
+    recorded = played.record.last_train_loss if played.record else None
+    end = recorded if recorded is not None else finite[-1][1]
+    return {"start": f"{finite[0][1]:.4f}", "end": f"{end:.4f}", "steps": figures.count(finite[-1][0])}
+
+
+def _notes(series: list[Series], own: Curve, facts: Facts, wording: Wording) -> tuple[str, ...]:
+    """What a reader must know of the picture: clipped peaks, a loss that broke."""
+    notes: list[tuple[str, dict[str, str]]] = []
+    ranged = loss_range(series)
+    peak = max((loss for _, loss in own.finite), default=-math.inf)
+    if ranged and peak > ranged[1]:
+        notes.append(("curve_clipped", {"peak": f"{peak:,.2f}"}))
+    notes += [
+        (f"curve_longer_{key}", {}) for key in ("baseline", "previous") if f"{key}_last" in facts.values
+    ]
+    if (broken := own.broken_at) is not None:
+        notes.append(("curve_broken", {"broken": figures.count(broken)}))
+    filled = (
+        Facts("", frozenset(), {**facts.values, **values}).fill(wording.say("charts", key))
+        for key, values in notes
+    )
+    return tuple(text for text in filled if text)
+
+
+def _table(own: Curve) -> Table | None:
+    """A dozen rows from first to last, validations among them."""
+    train = {point.step: point for point in own.train}
+    val = {point.step: point for point in own.val}
+    steps = sorted(train)
+    chosen = set(list(val)[-6:])
+    if steps:
+        wanted = min(len(steps), max(2, TABLE_ROWS - len(chosen)))
+        chosen |= {steps[round(n * (len(steps) - 1) / max(wanted - 1, 1))] for n in range(wanted)}
+    rows = []
+    for step in sorted(chosen):
+        at, checked = train.get(step), val.get(step)
+        time_ms = at.time_ms if at else checked.time_ms if checked else None
+        rows.append((
+            figures.count(step), f"{at.loss:.4f}" if at else "",
+            f"{checked.loss:.4f}" if checked and checked.loss is not None else "",
+            figures.bpb(checked.bpb) if checked and checked.bpb is not None else "",
+            figures.seconds(time_ms / 1000) if time_ms is not None else "",
+        ))  # fmt: skip
+    if not rows:
+        return None
+    return Table(
+        "Sampled points of the training curve",
+        ("step", "train_loss", "val_loss", "val_bpb", "time"),
+        tuple(rows),
+    )
+
+
+def curve_csv(curve: Curve) -> str:
+    """Return every point as CSV, one row a step; what was not measured is empty."""
+    val = {point.step: point for point in curve.val}
+    rows = ["step,train_loss,val_loss,val_bpb,train_time_ms"]
+    for point in curve.train:
+        checked = val.pop(point.step, None) if val else None
+        checks = f"{_cell(checked.loss)},{_cell(checked.bpb)}" if checked else ","
+        rows.append(f"{point.step},{point.loss!r},{checks},{_cell(point.time_ms)}")
+    rows += [f"{p.step},,{_cell(p.loss)},{_cell(p.bpb)},{_cell(p.time_ms)}" for p in val.values()]
+    return "\n".join(rows) + "\n"
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.15g}"
