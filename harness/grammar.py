@@ -159,7 +159,9 @@ def to_text(raw: bytes, limit: int = 300) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    return "".join(char for char in text if char.isprintable())[:limit].strip()
+    if not text.isprintable():
+        text = "".join(char for char in text if char.isprintable())
+    return text[:limit].strip()
 
 
 _TO_MS = {b"ms": 1.0, b"s": 1000.0, b"m": 60_000.0, b"min": 60_000.0, b"h": 3_600_000.0}
@@ -170,6 +172,9 @@ _TO_MS = {b"ms": 1.0, b"s": 1000.0, b"m": 60_000.0, b"min": 60_000.0, b"h": 3_60
 # The commonest line of all, read in one match; every other form takes the slower way below.
 _TRAIN_A = re.compile(
     rb"step:(\d{1,12})/(\d{1,12}) train_loss:(\d{1,9}\.\d{1,17}) train_time:(\d{1,15})ms step_avg:(\d{1,12}\.\d{1,9})ms"
+).match
+_TRAIN_B = re.compile(
+    rb"(\d{1,12})/(\d{1,12}) train_loss: (\d{1,9}\.\d{1,17}) train_time: (\d{1,9}\.\d{1,9})m\b"
 ).match
 _STEP = re.compile(rb"step:\s?" + STEP + rb"\s+(\S.*)", re.DOTALL).match
 _BARE_STEP = re.compile(STEP + rb"\s+((?:train_loss|val_loss)\b.*)", re.DOTALL).match
@@ -262,7 +267,9 @@ _BUDGET = re.compile(rb"budget:\s?" + COUNT + rb"/\d").match
 _ARTIFACT = re.compile(rb"artifact:.{0,400}?\bcode:\s?" + COUNT + rb"(?!\.)", re.DOTALL).match
 _WRAPPER = re.compile(rb"(?:artifact_bytes|bytes_total)\s{0,4}[:=]\s{0,40}" + COUNT).match
 _PYTHON = re.compile(rb"(?:Running )?Python (\d+\.\d+\S{0,20})").match
-_TORCH = re.compile(rb"(?:Running )?(?:Py)?Torch(?: version)?:? v?(\d+\.\d[\w.+-]{0,40})", re.IGNORECASE).match
+_TORCH = re.compile(
+    rb"(?:Running )?(?:Py)?Torch(?: version)?:? v?(\d+\.\d[\w.+-]{0,40})", re.IGNORECASE
+).match
 _PARAMS = re.compile(
     rb"(?:(?:model|total|num|n)[ _])?param(?:eter)?s?(?:[ _]count)?\s?[:=]\s{0,8}" + COUNT + rb"(?!\.|\s?[kKmMbB]\b)(.{0,300})",
     re.IGNORECASE | re.DOTALL,
@@ -278,9 +285,13 @@ _WORD = re.compile(rb"([A-Za-z_][\w.-]{0,80})[:=]\s?(\S{1,400})").finditer
 _INDENTED = re.compile(rb" {1,8}([A-Za-z_][\w.-]{0,80})\s?[:=](?: (.{0,4000}))?$", re.DOTALL).match
 _ASSIGNED = re.compile(rb"(?<!\S)([A-Za-z_]\w{0,80})=((?:[^\s=]|\s(?!\w{1,80}=)){0,400})").finditer
 _HEADING = re.compile(rb"\W{0,8}hyper-?param(?:eter)?s\W{0,8}$", re.IGNORECASE).match
-_PARAMS_TABLE = re.compile(rb"\W{0,8}[\w ]{0,20}param\w{0,8} (?:budget|count|breakdown|table)\b", re.IGNORECASE).match
+_PARAMS_TABLE = re.compile(
+    rb"\W{0,8}[\w ]{0,20}param\w{0,8} (?:budget|count|breakdown|table)\b", re.IGNORECASE
+).match
 _TABLE_TOTAL = re.compile(rb"\W{0,8}total\b[^\d\n]{0,60}(\d[\d,_]{3,20})(?![\d.])", re.IGNORECASE).match
-_RESUME = re.compile(rb"resum\w{0,6}\b.{0,200}?\bstep[ :=]{1,3}(\d{1,12})(?!\d)", re.IGNORECASE | re.DOTALL).match
+_RESUME = re.compile(
+    rb"resum\w{0,6}\b.{0,200}?\bstep[ :=]{1,3}(\d{1,12})(?!\d)", re.IGNORECASE | re.DOTALL
+).match
 _WARMUP = re.compile(rb"(?:[a-z0-9]{1,12}_){0,3}warm_?up(?:_[a-z0-9]{1,12}){0,3}:\s?\d{1,9}/\d").match
 _RULE = re.compile(rb"={20,}\s*$").match
 _CODE = re.compile(
@@ -376,6 +387,17 @@ def _read_other(line: bytes, number: int) -> Event | None:
     return _read_words(line, number)
 
 
+# Digits do not decide whether a line means something, only what: lines of one shape are alike.
+SHAPES = bytes.maketrans(b"123456789", b"000000000")
+
+# Consecutive training lines of the commonest family, whole and in order: read many at a time.
+STRETCH = re.compile(
+    rb"(?:step:\d{1,12}+/\d{1,12}+ train_loss:\d{1,9}+\.\d{1,17}+ train_time:\d{1,15}+ms step_avg:\d{1,12}+\.\d{1,9}+ms\n)++"
+).match
+STRETCH_STEPS = re.compile(rb"step:(\d+)/").findall
+STRETCH_POINTS = re.compile(rb"step:(\d+)/\d+ train_loss:([\d.]+) train_time:(\d+)").findall
+
+
 def read_line(line: bytes, number: int) -> Event | None:
     """Say what one line means, or None when it means nothing here.
 
@@ -389,6 +411,9 @@ def read_line(line: bytes, number: int) -> Event | None:
         found = _STEP(line)
         return _read_step(found, number) if found else None
     if 0x30 <= first <= 0x39:
+        if found := _TRAIN_B(line):
+            step, planned, loss, time = found.groups()
+            return TrainPoint(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
         found = _BARE_STEP(line)
         return _read_step(found, number) if found else None
     if b"val_bpb" in line and (result := _read_result(line, number)):
@@ -433,16 +458,27 @@ _PREFIX = re.compile(
     rb"|(\d{1,4}): (?=step:|final_|quantized|\d+/\d)"
     rb"|\[(?:INFO|DEBUG|WARNING|ERROR|root|stdout|stderr|[a-z]{2,20}|__main__)\]:? "
     rb"|(?:INFO|DEBUG)(?::root)?(?:: ?| - | )"
-    rb"|std(?:out|err) F "
     rb"){1,4}"
 ).match
 
-PREFIX_STARTS = frozenset(b"0123456789[IDs")
+# A clock before every line: taken off a whole block at once.
+_CLOCK = rb"(?:\d{9,11}\.\d{1,9}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?Z?) "
+starts_with_clock = re.compile(_CLOCK).match
+_CLOCKS = re.compile(rb"\n" + _CLOCK)
 
 
-def strip_prefix(line: bytes) -> tuple[bytes, int]:
-    """Take off time stamps, log levels and rank tags; return the rest and the rank (0 when none is named)."""
+def strip_clocks(block: bytes) -> bytes:
+    """Take the clock off every line of a block that has one."""
+    return _CLOCKS.sub(b"\n", b"\n" + block)[1:]
+
+
+PREFIX_STARTS = frozenset(b"0123456789[ID")
+
+
+def strip_prefix(line: bytes) -> tuple[bytes, int | None]:
+    """Take off time stamps, log levels and rank tags; return the rest and the rank, if one is named."""
     found = _PREFIX(line)
     if found is None:
-        return line, 0
-    return line[found.end() :], int(found[1] or found[2] or 0)
+        return line, None
+    rank = found[1] or found[2]
+    return line[found.end() :], None if rank is None else int(rank)

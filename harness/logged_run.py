@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,7 +29,7 @@ TWIN_BPB = 5e-5  # values this close are one result at two precisions
 RULE = "the lowest val_bpb among post-quantization result lines, read from its most precise twin"
 
 # What is kept of one run, so that a log of any size is read in constant memory.
-MAX_POINTS = 100_000  # per curve; beyond it every second point is dropped, over and over
+MAX_POINTS = 50_000  # per curve; beyond it every second point is dropped, over and over
 MAX_RESULTS = 500
 MAX_SETTINGS = 2_000
 
@@ -37,62 +37,72 @@ MAX_SETTINGS = 2_000
 class Curve:
     """Points in compact arrays: step, then values. Thinned evenly when full; the last point is always there.
 
-    count: how many points were seen, whatever is kept.
+    count: how many points were seen, whatever is kept. A value that was not printed is NaN.
     """
 
     def __init__(self, columns: int) -> None:
         self.count = 0
         self.first: tuple[int, tuple[float, ...]] | None = None
         self.last: tuple[int, tuple[float, ...]] | None = None
+        self.stride = 1  # every how many points one is kept
         self._steps = array("q")
         self._values = tuple(array("d") for _ in range(columns))
-        self._stride = 1
-        self._mark = 0  # a running hash of what was added, to recognise a second copy
 
     def add(self, step: int, values: tuple[float, ...]) -> None:
-        """Append a point; a value that was not printed is NaN."""
+        """Append a point."""
         self.last = (step, values)
         if self.first is None:
             self.first = self.last
-        if self.count % self._stride == 0:
-            self._steps.append(step)
-            for column, value in zip(self._values, values, strict=True):
-                column.append(value)
+        if self.count % self.stride == 0:
+            self._keep(step, values)
             if len(self._steps) > MAX_POINTS:
                 self._halve()
         self.count += 1
-        # NaN is hashed by identity; 0 stands for it, so that equal curves have equal marks.
-        loss = values[0]
-        self._mark = hash((self._mark, step, loss if loss == loss else 0.0))
+
+    def due(self) -> slice:
+        """Say which of the points to come will be kept."""
+        return slice(-self.count % self.stride, None, self.stride)
+
+    def add_many(self, count: int, columns: Sequence[Sequence[bytes]]) -> None:
+        """Append `count` points by columns of digits (steps, then the values): those due, then the last one."""
+        steps, *values = columns
+        self._steps.extend(map(int, steps[:-1]))
+        for column, texts in zip(self._values, values, strict=True):
+            column.extend(map(float, texts[:-1]))
+        self.last = (int(steps[-1]), tuple(float(texts[-1]) for texts in values))
+        if self.first is None:
+            self.first = (int(steps[0]), tuple(float(texts[0]) for texts in values))
+        self.count += count
+        self.thin(MAX_POINTS)
 
     def thin(self, limit: int) -> None:
         """Keep at most about `limit` points."""
         while len(self._steps) > limit:
             self._halve()
 
-    @property
-    def mark(self) -> tuple[int, int]:
-        """Equal for curves with the same steps and losses."""
-        return self.count, self._mark
-
-    @property
-    def thinned(self) -> bool:
-        return self._stride > 1
-
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._steps) + self._last_is_extra
 
     def __iter__(self) -> Iterator[tuple[int, tuple[float, ...]]]:
         """Yield (step, values) in the order printed, the last point included."""
         for index, step in enumerate(self._steps):
             yield step, tuple(column[index] for column in self._values)
-        if self.last is not None and (self.count - 1) % self._stride != 0:
+        if self.last is not None and self._last_is_extra:
             yield self.last
+
+    @property
+    def _last_is_extra(self) -> bool:
+        return self.count > 0 and (self.count - 1) % self.stride != 0
+
+    def _keep(self, step: int, values: tuple[float, ...]) -> None:
+        self._steps.append(step)
+        for column, value in zip(self._values, values, strict=True):
+            column.append(value)
 
     def _halve(self) -> None:
         self._steps = self._steps[::2]
         self._values = tuple(column[::2] for column in self._values)
-        self._stride *= 2
+        self.stride *= 2
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,7 @@ class LoggedRun:
     train: Curve = field(default_factory=lambda: Curve(2))  # loss, time in ms
     val: Curve = field(default_factory=lambda: Curve(3))  # loss, bpb, time in ms
     tags: dict[str, int] = field(default_factory=dict)  # stage in brackets -> its first step
+    curve_mark: int = 0  # checksum of the step lines, to recognise a second copy
     nan_step: int | None = None  # the first step whose training loss is no number
 
     results: list[ResultLine] = field(default_factory=list)
@@ -221,7 +232,9 @@ class LoggedRun:
         order: tuple[Stage, ...] = ("pre_quantization", "round_trip", "sliding_window", "test_time_training")
         scores = [(stage, line.val_bpb) for stage in order if (line := self.stage_score(stage))]
         known = [(stage, bpb) for stage, bpb in scores if bpb is not None]
-        return tuple(Gap(a, b, after - before) for (a, before), (b, after) in zip(known, known[1:], strict=False))
+        return tuple(
+            Gap(a, b, after - before) for (a, before), (b, after) in zip(known, known[1:], strict=False)
+        )
 
     @property
     def eval_ms(self) -> float | None:
@@ -287,7 +300,7 @@ class LoggedRun:
     # Filling ------------------------------------------------------------------------------------
 
     def add_train(self, point: TrainPoint) -> None:
-        self._advance(point)
+        self.advance(point)
         self.train.add(point.step, (point.loss, math.nan if point.time_ms is None else point.time_ms))
         if point.tag is not None and len(self.tags) < 100:
             self.tags.setdefault(point.tag, point.step)
@@ -295,15 +308,16 @@ class LoggedRun:
             self.nan_step = point.step
 
     def add_val(self, point: ValPoint) -> None:
-        self._advance(point)
+        self.advance(point)
         time = math.nan if point.time_ms is None else point.time_ms
         self.val.add(point.step, (point.loss, point.bpb, time))
         self.lines["last_val"] = point.line
 
     def add_step(self, point: StepLine) -> None:
-        self._advance(point)
+        self.advance(point)
 
-    def _advance(self, point: TrainPoint | ValPoint | StepLine) -> None:
+    def advance(self, point: TrainPoint | ValPoint | StepLine) -> None:
+        """Take what every step line tells."""
         self.steps, self.planned_steps, self.last_line = point.step, point.planned, point.line
         if point.step_avg_ms is not None:
             self.step_avg_ms = point.step_avg_ms
@@ -391,7 +405,7 @@ class LoggedRun:
     def mark(self) -> tuple[object, ...]:
         """Equal for two copies of one run: the same curve or, without a curve, the same results."""
         if self.train.count or self.val.count:
-            return self.train.mark, self.val.mark
+            return self.train.count, self.val.count, self.curve_mark
         return tuple((line.label, *_printed(line)) for line in self.results)
 
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import operator
 import re
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,10 @@ from typing import BinaryIO
 from harness.errors import HarnessError
 from harness.grammar import (
     PREFIX_STARTS,
+    SHAPES,
+    STRETCH,
+    STRETCH_POINTS,
+    STRETCH_STEPS,
     Event,
     Marker,
     ResultLine,
@@ -34,6 +40,8 @@ from harness.grammar import (
     read_assignments,
     read_line,
     read_table_total,
+    starts_with_clock,
+    strip_clocks,
     strip_prefix,
 )
 from harness.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
@@ -99,10 +107,13 @@ def parse_lines(lines: Iterable[str | bytes]) -> ParsedLog:
     return parser.close()
 
 
-# Lines of the field's progress families, many thousands in a log: skipped before any pattern is tried.
-_PROGRESS = (b"tttg:", b"ttp:", b"ttt_chunk", b"ttt_progress", b"  rank")
-_SKIPPED_STARTS = frozenset(b"|+*\t}>")
+# Shapes of lines that told nothing are remembered, so that progress lines cost one look-up each.
+_MAX_SHAPES = 8192
+_MAX_SHAPE_BYTES = 240
+_MIN_STRETCH_BYTES = 300  # about four step lines; fewer are read one by one
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+_NOTHING = Warn(-1, "nothing")
 
 # A flat line with one of these, after a run has made steps, may belong to the next run.
 _SETUP_KEYS = frozenset(
@@ -156,7 +167,9 @@ class LogParser:
         self._pending: _Setup | None = None
         self._resumed_at: int | None = None
         self._warmed_up = self._has_section = False
-        self._last_point: tuple[object, ...] = ()
+        self._last_step_line = b""
+        self._silent_shapes: set[bytes] = set()  # tell nothing, ever
+        self._idle_shapes: set[bytes] = set()  # tell nothing more in this run
 
     # Feeding ------------------------------------------------------------------------------------
 
@@ -244,22 +257,24 @@ class LogParser:
             self._warn(line, "a byte that is not UTF-8; such text is read as Latin-1")
 
     def _split(self, data: bytes) -> None:
-        """Cut a piece of the stream into lines and read the complete ones."""
+        """Cut a piece of the stream at its last newline; read the whole lines, keep the rest."""
         if not self._has_cr and b"\r" in data:
             self._has_cr = True
         if not self._has_escape and b"\x1b" in data:
             self._has_escape = True
-        lines = data.split(b"\n")
-        if len(lines) > 1:
-            lines[0] = self._finish_line(lines[0])
-            self._extend_tail(lines.pop())
-            self._read_lines(lines)
-        else:
+        end = data.rfind(b"\n") + 1
+        if end == 0:
             self._extend_tail(data)
+            return
+        begin = 0
+        if self._tail or self._cut:
+            begin = data.index(b"\n") + 1
+            self._read_whole_line(self._finish_line(data[: begin - 1]))
+        if begin < end:
+            self._read_block(data[begin:end])
+        self._extend_tail(data[end:])
 
     def _finish_line(self, rest: bytes) -> bytes:
-        if not self._tail and not self._cut:
-            return rest
         self._extend_tail(rest)
         line = bytes(self._tail)
         self._tail.clear()
@@ -287,31 +302,85 @@ class LogParser:
             self._warn(number, f"a line of {MAX_LINE_BYTES + self._cut:,} bytes; only its beginning was read")
             self._cut = 0
 
-    def _read_lines(self, lines: list[bytes]) -> None:
-        """Read complete lines. The one loop that every byte of a log passes: it decides the speed."""
+    def _read_block(self, data: bytes) -> None:
+        """Read whole lines. Every byte of a log passes here: this decides the speed."""
         if self._has_cr or self._has_escape:
-            for line in lines:
-                self._number += 1
-                self._read_raw(line, self._number)
+            for line in data[:-1].split(b"\n"):
+                self._read_whole_line(line)
             return
-        number = self._number
-        take, skipped, progress = self._take, _SKIPPED_STARTS, _PROGRESS
-        for line in lines:
+        if starts_with_clock(data):
+            data = strip_clocks(data)
+        begin = 0
+        if self._sink is None and self._fed is None:
+            at = 0 if data.startswith(b"step:") else data.find(b"\nstep:") + 1
+            while at or data.startswith(b"step:"):
+                stretch = STRETCH(data, at)
+                end = stretch.end() if stretch else at
+                if stretch and end - at >= _MIN_STRETCH_BYTES:
+                    self._read_shapes(data[begin:at])
+                    begin = end if self._take_stretch(stretch[0]) else at
+                at = data.find(b"\nstep:", max(end - 1, at)) + 1
+                if not at:
+                    break
+        self._read_shapes(data[begin:])
+
+    def _read_shapes(self, data: bytes) -> None:
+        """Read whole lines one by one, passing over those of a shape that told nothing before."""
+        if not data:
+            return
+        number, idle, silent = self._number, self._idle_shapes, self._silent_shapes
+        for line, shape in zip(data.split(b"\n"), data.translate(SHAPES).split(b"\n"), strict=True):
             number += 1
-            if not line or line[0] in skipped or line.startswith(progress):
+            if shape in silent or shape in idle:
+                if self._section is None:
+                    continue
+            if self._in_code or self._section is not None or not line or line[0] in PREFIX_STARTS:
+                self._number = number
+                told = self._read_line(self._shorten(line, number), number)
+            else:
+                event = read_line(self._shorten(line, number), number)
+                told = _NOTHING
+                if event is not None:
+                    self._number = number
+                    self._take(event, line)
+                    told = event
+            if told is _NOTHING:
+                remembered = silent
+            elif told is not None and self._is_idle(told):
+                remembered = idle
+            else:
                 continue
-            if len(line) > MAX_LINE_BYTES:
-                self._number = number
-                line = self._shorten(line, number)
-            if self._in_code or self._section is not None or line[0] in PREFIX_STARTS:
-                self._number = number
-                self._read_line(line, number)
-                continue
-            event = read_line(line, number)
-            if event is not None:
-                self._number = number
-                take(event, line)
-        self._number = number
+            if len(shape) <= _MAX_SHAPE_BYTES:
+                if len(remembered) >= _MAX_SHAPES:
+                    remembered.clear()
+                remembered.add(shape)
+        self._number = number - 1  # what follows the last newline is no line
+
+    def _take_stretch(self, text: bytes) -> bool:
+        """Take many training lines at once; False when they must be read one by one."""
+        run = self.run
+        if self._in_code or self._section is not None or self._pending is not None:
+            return False
+        steps = list(map(int, STRETCH_STEPS(text)))
+        if not all(map(operator.lt, steps, steps[1:])) or (run.steps is not None and steps[0] < run.steps):
+            return False
+        lines = text.split(b"\n")
+        lines.pop()
+        if lines[0] == self._last_step_line:
+            return False  # printed twice in a row
+        kept = b"\n".join([*lines[run.train.due()], lines[-1]])
+        run.train.add_many(len(lines), list(zip(*STRETCH_POINTS(kept), strict=True)))
+        self._number += len(lines)
+        last = read_line(lines[-1], self._number)
+        assert isinstance(last, TrainPoint)
+        run.advance(last)
+        run.curve_mark = zlib.crc32(text.replace(b"\n", b""), run.curve_mark)
+        self._last_step_line = lines[-1]
+        return True
+
+    def _read_whole_line(self, line: bytes) -> None:
+        self._number += 1
+        self._read_raw(line, self._number)
 
     def _read_raw(self, line: bytes, number: int) -> None:
         """Read a line that may hold carriage returns and escape sequences."""
@@ -329,20 +398,29 @@ class LogParser:
 
     # One line -----------------------------------------------------------------------------------
 
-    def _read_line(self, line: bytes, number: int) -> None:
-        """Read one line the careful way: prefixes, sections, source code."""
-        if line[0] in PREFIX_STARTS and not line.startswith(b"step:"):
+    def _read_line(self, line: bytes, number: int) -> Event | None:
+        """Read one line the careful way: prefixes, sections, source code.
+
+        Returns its event, `_NOTHING` when no line of its shape can ever tell anything, or None.
+        """
+        rank = None
+        if line and line[0] in PREFIX_STARTS:
             line, rank = strip_prefix(line)
-            if rank or not line or line.startswith(_PROGRESS):
-                return  # the other ranks repeat what rank 0 says
+        if rank:
+            return None  # the other ranks repeat what rank 0 says
+        if not line:
+            self._section = None
+            return None
         if self._in_code:
             self._read_code(line, number)
-            return
+            return None
         if self._section is not None and self._read_section(line, number):
-            return
+            return None
         event = read_line(line, number)
-        if event is not None:
-            self._take(event, line)
+        if event is None:
+            return _NOTHING if rank is None else None
+        self._take(event, line)
+        return event
 
     def _read_section(self, line: bytes, number: int) -> bool:
         """Read a line under a heading; False when the section ends with it."""
@@ -363,8 +441,8 @@ class LogParser:
             # the first line under the heading may hold them all
             words = read_assignments(line, number)
             if words is not None:
-                self._section = None
                 self._take(words, line)
+                self._section = None
                 return True
         self._section = None
         return False
@@ -420,33 +498,38 @@ class LogParser:
 
     def _take(self, event: Event, line: bytes) -> None:
         """Let an event change the run it belongs to, then pass it on."""
-        if isinstance(event, TrainPoint | ValPoint | StepLine):
-            if not self._take_point(event):
-                return
-        elif isinstance(event, ResultLine):
-            kept = self.run.add_result(event)
-            if kept is None:
-                return
-            self._emit(kept)
-            glued = line.find(b"Running P", 1)
-            if glued > 0:  # the newline is missing where two logs were pasted together
-                self._read_line(line[glued:], event.line)
-            return
+        kind = type(event)
+        if kind is TrainPoint or kind is ValPoint or kind is StepLine:
+            if line == self._last_step_line and self._pending is None:
+                return  # printed twice in a row
+            self._take_point(event, line)  # type: ignore[arg-type]
         elif isinstance(event, Setting):
             self._take_setting(event)
+        elif isinstance(event, ResultLine):
+            self._take_result(event, line)
+            return
         elif isinstance(event, Size):
             self.run.add_size(event)
-            if b" | " in line:
-                for part in line.split(b" | ")[1:20]:
-                    more = read_line(part.strip(), event.line) if part.strip() else None
-                    if isinstance(more, Size):
-                        self.run.add_size(more)
-                        self._emit(more)
+            for part in line.split(b" | ")[1:20]:
+                more = read_line(part.strip(), event.line) if part.strip() else None
+                if isinstance(more, Size):
+                    self.run.add_size(more)
+                    self._emit(more)
         elif isinstance(event, Stop):
             self.run.add_stop(event)
         elif isinstance(event, Marker):
             self._take_marker(event, line)
-        self._emit(event)
+        if self._sink is not None or self._fed is not None:
+            self._emit(event)
+
+    def _take_result(self, event: ResultLine, line: bytes) -> None:
+        kept = self.run.add_result(event)
+        if kept is None:
+            return
+        self._emit(kept)
+        glued = line.find(b"Running P", 1)
+        if glued > 0:  # the newline is missing where two logs were pasted together
+            self._read_line(line[glued:], event.line)
 
     def _emit(self, event: Event) -> None:
         if self._sink is not None:
@@ -454,24 +537,23 @@ class LogParser:
         if self._fed is not None:
             self._fed.append(event)
 
-    def _take_point(self, point: TrainPoint | ValPoint | StepLine) -> bool:
-        """Add a step line to the current run or to a new one; False for a line printed twice in a row."""
-        printed = (type(point), *point[1:])
-        if printed == self._last_point and self._pending is None:
-            return False
-        before = self.run.steps
-        if before is not None and self._goes_back(point.step, before):
+    def _take_point(self, point: TrainPoint | ValPoint | StepLine, line: bytes) -> None:
+        """Add a step line to the current run, or to a new one when its number goes back."""
+        run = self.run
+        before = run.steps
+        if before is not None and point.step <= before and self._goes_back(point.step, before):
             self._new_run(self._pending.line if self._pending else point.line)
+            run = self.run
         elif self._pending is not None and point.step != before:
             self._pending = None
-        self._last_point = printed
+        self._last_step_line = line
+        run.curve_mark = zlib.crc32(line, run.curve_mark)
         if isinstance(point, TrainPoint):
-            self.run.add_train(point)
+            run.add_train(point)
         elif isinstance(point, ValPoint):
-            self.run.add_val(point)
+            run.add_val(point)
         else:
-            self.run.add_step(point)
-        return True
+            run.add_step(point)
 
     def _goes_back(self, step: int, before: int) -> bool:
         """Whether a step number shows that another run has begun."""
@@ -482,13 +564,15 @@ class LogParser:
         return step < before or (step == before and self._pending is not None)
 
     def _take_setting(self, setting: Setting) -> None:
+        if setting.indented:
+            if self._section is not None:  # else a note, not a hyperparameter
+                self.run.add_setting(setting)
+            return
         keys = {key.lower() for key, _ in setting.values}
         if not keys.isdisjoint(_MEASURED):
             self._take_measured(setting)
         elif any(key.endswith("eval_mode") for key in keys):
             self.run.eval_mode = next(value for key, value in setting.values if key.endswith("eval_mode"))
-        elif setting.indented and self._section is None:
-            return  # not under a heading: a note, not a hyperparameter
         elif not self.run.progressed:
             self.run.add_setting(setting)
         elif not keys.isdisjoint(_SETUP_KEYS):
@@ -496,6 +580,17 @@ class LogParser:
                 self._pending = _Setup(setting.line)
             if len(self._pending.settings) < MAX_SETTINGS:
                 self._pending.settings.append(setting)
+
+    def _is_idle(self, event: Event) -> bool:
+        """Whether lines of this shape change nothing for the rest of the run."""
+        if isinstance(event, Marker):
+            return event.what == "rule" or (event.what == "warmup" and self._warmed_up)
+        return (
+            isinstance(event, Setting)
+            and self.run.progressed
+            and not event.indented
+            and not any(key.lower() in _LATE_KEYS or key.endswith("eval_mode") for key, _ in event.values)
+        )
 
     def _take_measured(self, setting: Setting) -> None:
         for key, value in setting.values:
@@ -537,7 +632,8 @@ class LogParser:
         pending = self._pending
         self._close_run(final=False)
         self.run = LoggedRun(first_line=line)
-        self._pending, self._resumed_at, self._last_point = None, None, ()
+        self._pending, self._resumed_at, self._last_step_line = None, None, b""
+        self._idle_shapes.clear()
         self._warmed_up = self._has_section = False
         for setting in pending.settings if pending else ():
             self.run.add_setting(setting)
@@ -551,7 +647,7 @@ class LogParser:
                 self._warn(run.first_line, "a run that made no step; the one before it is the result")
             return
         for earlier in self._runs:
-            if run.mark == earlier.mark and run.mark:
+            if run.mark == earlier.mark:
                 run.fill_from(earlier)
                 self._runs.remove(earlier)
                 self._warn(run.first_line, "the same run is printed again; it counts once")
@@ -587,6 +683,7 @@ class LogParser:
 
 
 _MEASURED = frozenset({"peak_memory_mib", "total_eval_seconds"})
+_LATE_KEYS = _SETUP_KEYS | _MEASURED
 
 
 def _is_plain(value: str) -> bool:
@@ -630,7 +727,7 @@ def _oddities(run: LoggedRun) -> list[str]:
         said.append(f"the training loss is not a number from step {run.nan_step} on")
     if run.results_left_out:
         said.append(f"{run.results_left_out} result lines beyond the first {len(run.results)} were not kept")
-    if run.train.thinned or run.val.thinned:
+    if run.train.stride > 1 or run.val.stride > 1:
         said.append(f"the curve of {run.train.count + run.val.count:,} points was thinned")
     if run.official is None and any(line.stage != "pre_quantization" for line in run.results):
         labels = ", ".join(sorted({line.label for line in run.results})[:5])

@@ -1,0 +1,508 @@
+"""Reads the submission file of a public record, in any of its many shapes, and holds it against the logs.
+
+A submission file is written by hand: its keys vary, its numbers sometimes disagree with the logs beside it. Both
+are kept; the log wins. Knows nothing of where records are stored.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.logged_run import LoggedRun
+from harness.logs import ParsedLog
+
+MAX_BYTES = 4 * 1024 * 1024  # of a submission file; the largest public one has 4 kB
+MAX_LOGS = 1000  # in one record folder
+ROUNDING_BPB = 6e-5  # a hand-written score may be the log's, rounded to four places
+
+# Our name <- the keys it goes by, best first.
+_SCORES = ("val_bpb", "mean_val_bpb", "mean_bpb")
+_LOSSES = ("val_loss", "mean_val_loss", "val_loss_nats", "mean_val_loss_nats")
+_TOTALS = (
+    "bytes_total",
+    "artifact_bytes",
+    "artifact_size_bytes",
+    "artifact_bytes_max",
+    "artifact_bytes_mean",
+)
+_CODES = ("bytes_code", "code_bytes")
+_NAMES = ("name", "run_name")
+_STEPS = ("step_stop", "steps", "train_steps")
+_MODEL_KEY = re.compile(r"bytes_model(_\w+)?$")
+
+
+@dataclass(frozen=True)
+class SeedScore:
+    """What a submission says of one of its runs."""
+
+    seed: str
+    val_bpb: float | None = None
+    val_loss: float | None = None
+    artifact_bytes: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission file, read tolerantly. None means that it does not say; `extra` keeps every other key."""
+
+    source: str
+    name: str | None = None
+    author: str | None = None
+    github_id: str | None = None
+    date: str | None = None  # YYYY-MM-DD
+    track: str | None = None
+    blurb: str | None = None
+    hardware: str | None = None
+    val_bpb: float | None = None
+    val_loss: float | None = None
+    val_bpb_std: float | None = None
+    val_loss_std: float | None = None
+    pre_quant_val_bpb: float | None = None
+    pre_quant_val_loss: float | None = None
+    bytes_total: int | None = None
+    bytes_code: int | None = None
+    bytes_model: int | None = None
+    steps: int | None = None
+    wall_seconds: float | None = None
+    eval_seconds: tuple[float, ...] = ()
+    model_params: int | None = None
+    n_seeds: int | None = None
+    seeds: tuple[SeedScore, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def per_seed_val_bpb(self) -> dict[str, float] | None:
+        """Scores by seed, or None when the file gives none."""
+        scores = {seed.seed: seed.val_bpb for seed in self.seeds if seed.val_bpb is not None}
+        return scores or None
+
+
+def read_submission(path: Path) -> Submission:
+    """Read a submission file.
+
+    Raises HarnessError naming the file and the place when it cannot be read or is not one JSON object.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    return parse_submission(raw, str(path))
+
+
+def parse_submission(raw: bytes, place: str) -> Submission:
+    """Read the bytes of a submission file; `place` is what to call it in an error."""
+    if len(raw) > MAX_BYTES:
+        raise HarnessError(
+            f"{place} is larger than {MAX_BYTES // 2**20} MiB", "a submission file holds a few kilobytes"
+        )
+    reader = _Reader()
+    decoded = reader.decode(raw, place)
+    if not isinstance(decoded, dict):
+        kind = {list: "a list", str: "a text", type(None): "null"}.get(type(decoded), "a single value")
+        raise HarnessError(f"{place} holds {kind}, not a submission", "expected one JSON object: { ... }")
+    return reader.submission(decoded, place)
+
+
+class _Reader:
+    """Takes keys out of a decoded file and remembers what was odd about them."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.taken: set[str] = set()
+
+    # JSON ---------------------------------------------------------------------------------------
+
+    def decode(self, raw: bytes, place: str) -> object:
+        hint = "restore the file; it must be one JSON object in UTF-8"
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+                text = raw.decode("utf-16", "replace")
+            else:
+                text = raw.decode("latin-1")
+            self.warnings.append(f"not UTF-8 at byte {error.start}; read in another encoding")
+        try:
+            return json.loads(text, object_pairs_hook=self._object, parse_int=_parse_int)
+        except json.JSONDecodeError as error:
+            raise HarnessError(
+                f"{place} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", hint
+            ) from error
+        except RecursionError as error:
+            raise HarnessError(f"{place} is nested too deeply", hint) from error
+        except ValueError as error:
+            raise HarnessError(f"{place} is not JSON: {error}", hint) from error
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                self._say(f'key "{key[:80]}" stands twice; the last one counts')
+            found[key] = value
+        return found
+
+    # Fields -------------------------------------------------------------------------------------
+
+    def submission(self, raw: dict[str, Any], place: str) -> Submission:
+        seeds, n_seeds = self._seeds(raw)
+        bpb, loss = self._number(raw, _SCORES), self._number(raw, _LOSSES)
+        bpb, loss = self._check_scores(bpb, loss, raw)
+        model_keys = tuple(key for key in raw if _MODEL_KEY.match(key))
+        return Submission(
+            source=place,
+            name=self._text(raw, _NAMES),
+            author=self._text(raw, ("author",)),
+            github_id=self._text(raw, ("github_id",)),
+            date=self._date(raw),
+            track=self._text(raw, ("track",)),
+            blurb=self._text(raw, ("blurb",)),
+            hardware=self._text(raw, ("hardware", "gpu", "platform")),
+            val_bpb=bpb,
+            val_loss=loss,
+            val_bpb_std=self._number(raw, ("val_bpb_std", "std_val_bpb")),
+            val_loss_std=self._number(raw, ("val_loss_std", "std_val_loss", "val_loss_nats_std")),
+            pre_quant_val_bpb=self._number(raw, ("pre_quant_val_bpb",)),
+            pre_quant_val_loss=self._number(raw, ("pre_quant_val_loss",)),
+            bytes_total=self._count(raw, _TOTALS),
+            bytes_code=self._count(raw, _CODES),
+            bytes_model=self._count(raw, model_keys),
+            steps=self._count(raw, _STEPS),
+            wall_seconds=self._number(raw, ("wallclock_seconds", "train_time_seconds")),
+            eval_seconds=self._numbers(raw, "eval_time_seconds"),
+            model_params=self._count(raw, ("model_params", "params", "num_params")),
+            n_seeds=n_seeds,
+            seeds=seeds,
+            extra={key: value for key, value in raw.items() if key not in self.taken},
+            warnings=tuple(self.warnings),
+        )
+
+    def _say(self, text: str) -> None:
+        if len(self.warnings) < 100:
+            self.warnings.append(text)
+
+    def _text(self, raw: Mapping[str, Any], keys: Iterable[str]) -> str | None:
+        """Return the first non-empty text; other types are odd, but a number is still a name."""
+        for key in keys:
+            value = raw.get(key)
+            if isinstance(value, str):
+                self.taken.add(key)
+                if value.strip():
+                    return value.strip()
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                self.taken.add(key)
+                self._say(f"{key} is a number, not a text")
+                return str(value)
+            elif value is not None:
+                self._say(f"{key} is {_kind(value)}, not a text; not read")
+        return None
+
+    def _number(self, raw: Mapping[str, Any], keys: Iterable[str]) -> float | None:
+        """Return the first finite number; a number in quotes is taken, with a warning."""
+        for key in keys:
+            value = raw.get(key)
+            if value is None:
+                self.taken.update({key} & raw.keys())
+                continue
+            number = _as_number(value)
+            if number is None:
+                self._say(f"{key} is {_kind(value)}, not a number; not read")
+                continue
+            if isinstance(value, str):
+                self._say(f"{key} is a number in quotes")
+            self.taken.add(key)
+            return number
+        return None
+
+    def _count(self, raw: Mapping[str, Any], keys: Iterable[str]) -> int | None:
+        for key in keys:
+            number = self._number(raw, (key,))
+            if number is None:
+                continue
+            if 0 <= number < 1e15:
+                return round(number)
+            self._say(f"{key} is {number}, not a count; not read")
+        return None
+
+    def _numbers(self, raw: Mapping[str, Any], key: str) -> tuple[float, ...]:
+        value = raw.get(key)
+        if isinstance(value, list):
+            self.taken.add(key)
+            return tuple(number for item in value[:1000] if (number := _as_number(item)) is not None)
+        single = self._number(raw, (key,))
+        return () if single is None else (single,)
+
+    def _date(self, raw: Mapping[str, Any]) -> str | None:
+        text = self._text(raw, ("date",))
+        if text is None:
+            return None
+        if not re.match(r"\d{4}-\d\d-\d\d(?:$|[T ])", text):
+            self._say(f"date {text[:40]!r} is not YYYY-MM-DD")
+            return None
+        return text[:10]
+
+    def _check_scores(
+        self, bpb: float | None, loss: float | None, raw: Mapping[str, Any]
+    ) -> tuple[float | None, float | None]:
+        """Notice a bpb that stands under val_loss: nats per token are above 1.2 with 1024 words or more."""
+        words = _as_number(raw.get("vocab_size"))
+        if loss is not None and bpb is not None and 0 < loss < 1.2 and not loss < bpb:
+            self._say(f"val_loss {loss} looks like a score in bits per byte beside val_bpb {bpb}")
+        elif loss is not None and bpb is None and 0 < loss < 1.5 and (words is None or words >= 1024):
+            self._say(f"val_loss {loss} is too low for nats per token; it may be the score in bits per byte")
+        for name, value in (("val_bpb", bpb), ("val_loss", loss)):
+            if value is not None and not 0 < value < 100:
+                self._say(f"{name} is {value}, which no run scores")
+        return bpb, loss
+
+    def _seeds(self, raw: Mapping[str, Any]) -> tuple[tuple[SeedScore, ...], int | None]:
+        """Read scores by seed from `seed_results`, a `seeds` object, or `seeds` beside `seed_scores`."""
+        scores: dict[str, SeedScore] = {}
+        for key in ("seed_results", "seeds"):
+            value = raw.get(key)
+            if isinstance(value, dict):
+                self.taken.add(key)
+                for seed, result in list(value.items())[:1000]:
+                    scores.setdefault(str(seed), self._seed_score(str(seed), result))
+            elif value is not None and not isinstance(value, list):
+                self._say(f"{key} is {_kind(value)}, neither a list nor an object; not read")
+        listed, found = raw.get("seeds"), raw.get("seed_scores")
+        if isinstance(listed, list):
+            self.taken.add("seeds")
+            names = [str(seed) for seed in listed[:1000] if isinstance(seed, int | str)]
+            values = [_as_number(item) for item in found[:1000]] if isinstance(found, list) else []
+            if values and len(values) != len(names):
+                self._say(f"{len(names)} seeds but {len(values)} seed_scores; not matched")
+            elif values:
+                self.taken.add("seed_scores")
+            for index, name in enumerate(names):
+                bpb = values[index] if len(values) == len(names) else None
+                scores.setdefault(name, SeedScore(name, bpb))
+            if len(set(names)) < len(names):
+                self._say("a seed is listed twice")
+        single = raw.get("seed")
+        if not scores and isinstance(single, int) and not isinstance(single, bool):
+            self.taken.add("seed")
+            scores[str(single)] = SeedScore(str(single))
+        said = self._count(raw, ("n_seeds",))
+        if said is not None and scores and said != len(scores):
+            self._say(f"n_seeds is {said}, but {len(scores)} seeds are named")
+        return tuple(scores.values()), len(scores) or said
+
+    def _seed_score(self, seed: str, result: object) -> SeedScore:
+        if not isinstance(result, dict):
+            return SeedScore(seed, _as_number(result))
+        before = len(self.warnings)
+        score = SeedScore(
+            seed,
+            self._number(result, _SCORES),
+            self._number(result, _LOSSES),
+            self._count(result, ("artifact_bytes", "bytes_total", "artifact_size_bytes")),
+            self._count(result, ("steps", "step_stop", "train_steps")),
+        )
+        self.warnings[before:] = [f"seed {seed[:40]}: {text}" for text in self.warnings[before:]]
+        return score
+
+
+def _parse_int(digits: str) -> int | float:
+    """Read an integer of JSON; beyond 300 digits it is no number we know, and costs quadratic time."""
+    return int(digits) if len(digits) <= 300 else math.nan
+
+
+def _as_number(value: object) -> float | None:
+    """Return a finite number, also out of quotes."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        text = value.strip().replace(",", "")
+        if not re.fullmatch(r"[-+]?\d{1,20}(?:\.\d{0,40})?(?:[eE][-+]?\d{1,3})?", text):
+            return None
+        value = float(text)
+    if not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _kind(value: object) -> str:
+    names = {bool: "true or false", list: "a list", dict: "an object", str: "a text"}
+    return names.get(type(value), "no finite number")
+
+
+# Record folders -----------------------------------------------------------------------------------
+
+_SUBMISSION_NAME = re.compile(r"submission(?:_\w+)?\.json$", re.IGNORECASE)
+_NOT_LOGS = re.compile(
+    r"requirements.*|readme.*|license.*|notice.*|constraints.*|.*_pr_(?:title|body).*", re.IGNORECASE
+)
+_SEED_IN_NAME = re.compile(r"seed[_-]?(\d{1,10})(?!\d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class RecordFiles:
+    """What a record folder holds. `refused` are files that lead out of it."""
+
+    folder: Path
+    submission: Path | None
+    logs: tuple[Path, ...]
+    refused: tuple[Path, ...] = ()
+
+
+def find_record_files(folder: Path) -> RecordFiles:
+    """Find the submission file and the logs of a record, up to one folder deep, in name order.
+
+    `submission.json` is taken before `submission_<word>.json`. Links that lead out of the folder are refused.
+    Raises HarnessError when the folder cannot be listed or holds more than MAX_LOGS logs.
+    """
+    try:
+        root = folder.resolve(strict=True)
+        entries = sorted(root.iterdir())
+        inner = [
+            path
+            for entry in entries
+            if entry.is_dir() and not _leaves(entry, root)
+            for path in sorted(entry.iterdir())
+        ]
+    except OSError as error:
+        raise HarnessError(f"cannot list {folder}: {error.strerror}", "expected a record folder") from error
+    submissions, logs, refused = [], [], []
+    for path in [*entries, *inner]:
+        is_submission = bool(_SUBMISSION_NAME.match(path.name)) and path.parent == root
+        is_log = path.suffix.lower() in (".log", ".txt") and not _NOT_LOGS.fullmatch(path.stem)
+        if not (is_submission or is_log) or path.name.startswith("."):
+            continue
+        place = folder / path.relative_to(root)
+        if _leaves(path, root):
+            refused.append(place)
+        elif path.is_file():
+            (submissions if is_submission else logs).append(place)
+    if len(logs) > MAX_LOGS:
+        raise HarnessError(f"{folder} holds {len(logs)} logs", "name the record folder itself")
+    chosen = min(
+        submissions, key=lambda path: (path.name.lower() != "submission.json", path.name), default=None
+    )
+    return RecordFiles(folder, chosen, tuple(sorted(logs)), tuple(refused))
+
+
+def _leaves(path: Path, root: Path) -> bool:
+    """Whether a path is a link out of a folder, or to nowhere."""
+    try:
+        return not path.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):
+        return True
+
+
+def seed_in_name(path: Path | str) -> int | None:
+    """Return the seed that a log's file name claims."""
+    found = _SEED_IN_NAME.search(Path(path).stem)
+    return int(found[1]) if found else None
+
+
+# Submission against logs --------------------------------------------------------------------------
+
+
+def distinct_logs(logs: Iterable[ParsedLog]) -> list[ParsedLog]:
+    """Drop byte-identical logs, keeping the first of each, so that no run is averaged twice."""
+    first: dict[str, ParsedLog] = {}
+    for log in logs:
+        first.setdefault(log.sha256 or str(id(log)), log)
+    return list(first.values())
+
+
+def compare_with_logs(submission: Submission | None, logs: Iterable[ParsedLog]) -> list[str]:
+    """Say where hand-written numbers and logs disagree, with both values; the log is right.
+
+    Also says which logs are copies of others, and which seeds contradict their file's name.
+    """
+    logs = list(logs)
+    said = _contradictions_among(logs)
+    runs = {log.source: log.result for log in distinct_logs(logs) if log.result is not None}
+    if submission is None or not runs:
+        return said
+    scored = [run for run in runs.values() if run.final_val_bpb is not None]
+    said += _compare_score(submission, scored)
+    by_seed: dict[str, list[LoggedRun]] = {}
+    for source, run in runs.items():
+        named = seed_in_name(source)
+        seed = named if named is not None else run.seed
+        if seed is not None:
+            by_seed.setdefault(str(seed), []).append(run)
+    for claim in submission.seeds:
+        for run in by_seed.get(claim.seed, [])[:1]:
+            said += _compare_run(f"seed {claim.seed}", claim, run)
+    claimed: tuple[tuple[str, float | None, str], ...] = (
+        ("bytes_total", submission.bytes_total, "bytes_total"),
+        ("bytes_code", submission.bytes_code, "bytes_code"),
+        ("bytes_model", submission.bytes_model, "bytes_model"),
+        ("steps", submission.steps, "steps"),
+        ("model_params", submission.model_params, "model_params"),
+    )
+    for name, value, attribute in claimed:
+        measured = {found for run in runs.values() if (found := getattr(run, attribute)) is not None}
+        if value is None or not measured or value in measured:
+            continue
+        if name == "bytes_total" and round(sum(measured) / len(measured)) == value:
+            continue  # a mean of the logs
+        shown = ", ".join(f"{found:,}" for found in sorted(measured)[:5])
+        said.append(f"{name}: the submission says {value:,}, the log(s) {shown}")
+    return said
+
+
+def _contradictions_among(logs: list[ParsedLog]) -> list[str]:
+    said, first = [], {}
+    for log in logs:
+        name = Path(log.source).name
+        if log.sha256 in first:
+            said.append(f"{name} is byte for byte {first[log.sha256]}; it counts once")
+            continue
+        first[log.sha256] = name
+        named, run = seed_in_name(log.source), log.result
+        if named is not None and run is not None and run.seed is not None and named != run.seed:
+            said.append(f"{name}: the name says seed {named}, the log {run.seed}")
+    return said
+
+
+def _compare_score(submission: Submission, runs: list[LoggedRun]) -> list[str]:
+    """Check the headline: one run's score, the mean, or the best of them."""
+    claim = submission.val_bpb
+    scores = [run.final_val_bpb for run in runs if run.final_val_bpb is not None]
+    if claim is None or not scores:
+        return []
+    mean = sum(scores) / len(scores)
+    if any(abs(claim - score) <= ROUNDING_BPB for score in (*scores, mean)):
+        return []
+    shown = ", ".join(f"{score:.8g}" for score in scores[:5])
+    also = f" (mean {mean:.6f})" if len(scores) > 1 else ""
+    text = f"val_bpb: the submission says {claim:.8g}, the log(s) {shown}{also}"
+    other = {
+        line.label for run in runs for line in run.results
+        if line.val_bpb is not None and abs(line.val_bpb - claim) <= ROUNDING_BPB
+    }  # fmt: skip
+    if other:
+        text += f"; it is their {sorted(other)[0]}"
+    return [text]
+
+
+def _compare_run(what: str, claim: SeedScore, run: LoggedRun) -> list[str]:
+    said = []
+    for name, value, measured, tolerance in (
+        ("val_bpb", claim.val_bpb, run.final_val_bpb, ROUNDING_BPB),
+        ("val_loss", claim.val_loss, run.final_val_loss, 6e-4),
+        ("artifact_bytes", claim.artifact_bytes, run.bytes_total, 0.0),
+        ("steps", claim.steps, run.steps, 0.0),
+    ):
+        if value is not None and measured is not None and abs(value - measured) > tolerance:
+            said.append(f"{what}, {name}: the submission says {value:,.10g}, the log {measured:,.10g}")
+    return said
