@@ -130,10 +130,8 @@ SCORED_LABELS = ("final_", "quantized", "legal_ttt")
 
 # At most 18 digits before the point and 40 after: a longer one is hostile, and is not read. What follows a
 # number may be a letter: logs are pasted together without a newline between them.
-NUMBER = (
-    rb"([-+]?(?:\d{1,18}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][-+]?\d{1,3})?(?!\d)|[-+]?(?:nan|inf)(?![a-z]))"
-)
-COUNT = rb"(\d[\d,_]{0,20})(?![\d,_]*\d)"
+NUMBER = rb"([-+]?(?:\d{1,18}+(?:\.\d{0,40}+)?+|\.\d{1,40}+)(?:[eE][-+]?\d{1,3}+)?+(?!\d)|[-+]?(?:nan|inf)(?![a-z]))"
+COUNT = rb"(\d[\d,_]{0,20}+)(?![\d,_])"
 STEP = rb"(\d{1,12})/(\d{1,12})(?![\d/])"
 
 
@@ -425,6 +423,8 @@ def read_line(line: bytes, number: int) -> Event | None:
             return Setting(number, ((to_text(found[1]), to_text(found[2] or b"", 2000)),), True)
         return None
     if first == 0x3D:  # =
+        if _PARAMS_TABLE(line):
+            return Marker(number, "params_table")
         return Marker(number, "rule") if _RULE(line) else None
     if first == 0x2D:  # -
         if _HEADING(line):
@@ -462,7 +462,7 @@ _PREFIX = re.compile(
 ).match
 
 # A clock before every line: taken off a whole block at once.
-_CLOCK = rb"(?:\d{9,11}\.\d{1,9}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?Z?) "
+_CLOCK = rb"(?:\d{9,11}\.\d{1,9}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?Z?) (?![-|:] )"
 starts_with_clock = re.compile(_CLOCK).match
 _CLOCKS = re.compile(rb"\n" + _CLOCK)
 

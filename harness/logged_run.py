@@ -9,6 +9,7 @@ import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from harness.grammar import (
@@ -232,9 +233,7 @@ class LoggedRun:
         order: tuple[Stage, ...] = ("pre_quantization", "round_trip", "sliding_window", "test_time_training")
         scores = [(stage, line.val_bpb) for stage in order if (line := self.stage_score(stage))]
         known = [(stage, bpb) for stage, bpb in scores if bpb is not None]
-        return tuple(
-            Gap(a, b, after - before) for (a, before), (b, after) in zip(known, known[1:], strict=False)
-        )
+        return tuple(Gap(a, b, after - before) for (a, before), (b, after) in pairwise(known))
 
     @property
     def eval_ms(self) -> float | None:

@@ -175,7 +175,8 @@ class LogParser:
 
     def feed(self, data: bytes | str) -> list[Event]:
         """Take the next piece of the stream, cut anywhere; return the events of the lines it completes."""
-        self._fed = events = []
+        events: list[Event] = []
+        self._fed = events
         self.read(data.encode("utf-8", "replace") if isinstance(data, str) else data)
         self._fed = None
         return events
@@ -329,12 +330,11 @@ class LogParser:
         if not data:
             return
         number, idle, silent = self._number, self._idle_shapes, self._silent_shapes
-        for line, shape in zip(data.split(b"\n"), data.translate(SHAPES).split(b"\n"), strict=True):
+        for line, shape in zip(data[:-1].split(b"\n"), data[:-1].translate(SHAPES).split(b"\n"), strict=True):
             number += 1
-            if shape in silent or shape in idle:
-                if self._section is None:
-                    continue
-            if self._in_code or self._section is not None or not line or line[0] in PREFIX_STARTS:
+            if (shape in silent or shape in idle) and self._section is None and not self._in_code:
+                continue
+            if self._section is not None or self._in_code or not line or line[0] in PREFIX_STARTS:
                 self._number = number
                 told = self._read_line(self._shorten(line, number), number)
             else:
@@ -354,7 +354,7 @@ class LogParser:
                 if len(remembered) >= _MAX_SHAPES:
                     remembered.clear()
                 remembered.add(shape)
-        self._number = number - 1  # what follows the last newline is no line
+        self._number = number
 
     def _take_stretch(self, text: bytes) -> bool:
         """Take many training lines at once; False when they must be read one by one."""
@@ -732,7 +732,6 @@ def _oddities(run: LoggedRun) -> list[str]:
     if run.official is None and any(line.stage != "pre_quantization" for line in run.results):
         labels = ", ".join(sorted({line.label for line in run.results})[:5])
         said.append(f"no result line with a known label; not taken for a score: {labels}")
-    if run.status == "completed" and run.steps is not None and run.planned_steps is not None:
-        if run.steps < run.planned_steps:
-            said.append(f"no stop line, and the last step line is {run.steps} of {run.planned_steps}")
+    if run.status == "completed" and (run.steps or 0) < (run.planned_steps or 0):
+        said.append(f"no stop line, and the last step line is {run.steps} of {run.planned_steps}")
     return said

@@ -377,7 +377,9 @@ def find_record_files(folder: Path) -> RecordFiles:
         ]
     except OSError as error:
         raise HarnessError(f"cannot list {folder}: {error.strerror}", "expected a record folder") from error
-    submissions, logs, refused = [], [], []
+    submissions: list[Path] = []
+    logs: list[Path] = []
+    refused: list[Path] = []
     for path in [*entries, *inner]:
         is_submission = bool(_SUBMISSION_NAME.match(path.name)) and path.parent == root
         is_log = path.suffix.lower() in (".log", ".txt") and not _NOT_LOGS.fullmatch(path.stem)
@@ -461,7 +463,8 @@ def compare_with_logs(submission: Submission | None, logs: Iterable[ParsedLog]) 
 
 
 def _contradictions_among(logs: list[ParsedLog]) -> list[str]:
-    said, first = [], {}
+    said: list[str] = []
+    first: dict[str, str] = {}
     for log in logs:
         name = Path(log.source).name
         if log.sha256 in first:
