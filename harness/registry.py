@@ -218,6 +218,10 @@ class Season:
     def _par(self, played: Played, course: Course) -> Comparison:
         record = played.record
         if record and record.as_of and record.as_of.par:
+            if course.par and round(course.par.val_bpb - record.as_of.par, 6) == 0:
+                return Comparison(
+                    "par", course.par.name, course.par.val_bpb, course.par.date, course.par.source
+                )
             return Comparison("par", "Par", record.as_of.par, source="noted with the record")
         if course.par:
             par = course.par
@@ -232,6 +236,10 @@ class Season:
     def _sota(self, played: Played, course: Course) -> Comparison:
         record = played.record
         if record and record.as_of and record.as_of.sota:
+            noted = round(record.as_of.sota, 6)
+            known = next((row for row in course.field if round(row.val_bpb, 6) == noted), None)
+            if known:
+                return Comparison("sota", known.name, known.val_bpb, known.date, known.source)
             return Comparison("sota", "SOTA", record.as_of.sota, played.day, "noted with the record")
         if not course.field:
             return Comparison("sota", reason="nobody else has published a score on this course")

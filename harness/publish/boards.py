@@ -16,7 +16,7 @@ from harness.publish.cards import DeltaCard, HoleCard, term_values
 from harness.publish.charts import Point, trend
 from harness.publish.wording import Wording
 from harness.registry import Played, Season, Standing
-from harness.stats import Sample, subtract
+from harness.stats import subtract
 
 ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
 OWN_ON_FIELD = 60
@@ -244,9 +244,7 @@ class Rank:
     to_par: str
     tone: str
     val_bpb: str
-    seeds: str
     artifact: str
-    p_value: str
     day: str
     source: str
 
@@ -326,29 +324,24 @@ def _board_row(
     if isinstance(entry, Reference):
         author = f" by {tidy(entry.author, 60)}" if entry.author else ""
         return Rank(
-            position, tidy(entry.name, 90) + author, "", False, place == 1, to_par, tone, figures.bpb(value), "", "", "",
+            position, tidy(entry.name, 90) + author, "", False, place == 1, to_par, tone, figures.bpb(value), "",
             entry.date.isoformat(), tidy(entry.source, 140),
         )  # fmt: skip
-    hole = played[entry.name]
-    sample = hole.sample
-    seeds = "" if sample is None else "1" if sample.std is None else f"{sample.n}, spread {sample.std:.4f}"
+    sample = played[entry.name].sample
+    told = ["ours", entry.position]
+    if sample is not None and sample.std is not None:
+        told.append(f"{sample.n} seeds, spread {figures.bpb(sample.std)}")
+    elif sample is not None:
+        told.append("1 seed")
+    if isinstance(below, Line) and sample is not None and (other := played[below.name].sample):
+        found = subtract(
+            sample, other, course.noise.std_bpb
+        ).p_value  # Welch's, where both hold several seeds
+        told += [f"p = {found:.2g} against the next"] if found is not None else []
     return Rank(
-        position, entry.title, entry.href, True, place == 1, to_par, tone, figures.bpb(value), seeds, entry.artifact,
-        _p_value(sample, below, played, course), entry.day_iso, entry.position,
+        position, entry.title, entry.href, True, place == 1, to_par, tone, figures.bpb(value), entry.artifact,
+        entry.day_iso, ", ".join(told),
     )  # fmt: skip
-
-
-def _p_value(
-    sample: Sample | None, below: Reference | Line | None, played: dict[str, Played], course: Course
-) -> str:
-    """Welch's p against the row below, where both hold several seeds of ours."""
-    if sample is None or not hasattr(below, "to_par"):
-        return ""
-    other = played[below.name].sample  # type: ignore[union-attr]
-    if other is None:
-        return ""
-    found = subtract(sample, other, course.noise.std_bpb).p_value
-    return "" if found is None else f"{found:.2g}"
 
 
 def _record_steps(references: Iterable[Reference]) -> tuple[Step, ...]:

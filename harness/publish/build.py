@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
@@ -16,6 +17,7 @@ from harness.publish import boards, feed
 from harness.publish.cards import HoleCard, build_card
 from harness.publish.curves import Shelf, curve_csv
 from harness.publish.folder import SiteFolder
+from harness.publish.pictures import Picture, draw_picture, thinned
 from harness.publish.wording import Wording, load_wording
 from harness.record import dump_record
 from harness.registry import Played, Season, Standing, load_season
@@ -57,6 +59,7 @@ class Page:
     description: str
     picture: str
     canonical: str = ""
+    base: str = ""
 
 
 @dataclass
@@ -165,7 +168,7 @@ def _write_holes(site: _Site) -> tuple[list[boards.Line], dict[str, Standing], H
         path = f"holes/{card.file}"
         site.render(
             "hole.html", path, "hole", f"{card.title}, {card.position}", _describe(card),
-            card=card, picture=_picture(site, played, card),
+            card=card, picture=_picture(site, played, card, shelf),
         )  # fmt: skip
         if played.record is not None:
             site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
@@ -188,9 +191,21 @@ def _describe(card: HoleCard) -> str:
     return head + card.summary
 
 
-def _picture(site: _Site, played: Played, card: HoleCard) -> str:
-    """Return the hole's social picture, drawing it only when what it shows has changed."""
-    return "assets/club.png"
+def _picture(site: _Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
+    """Return the path of the hole's social picture; draw it only when what it shows has changed."""
+    if not site.options.pictures or played.record is None:
+        return "assets/club.png"
+    par = card.par_delta
+    picture = Picture(
+        site.wording.say("club", "name"), card.position, card.title, card.verdict, card.strokes, card.score,
+        f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
+        f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
+        thinned(shelf.get(played).finite),
+    )  # fmt: skip
+    path = f"holes/{card.name}.{picture.key}.png"
+    if not site.folder.keep(path):
+        site.folder.write(path, draw_picture(picture))
+    return path
 
 
 def _write_clubhouse(

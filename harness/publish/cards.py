@@ -122,6 +122,7 @@ class HoleCard:
     day: str
     day_iso: str
     score: str
+    score_label: str
     score_note: str
     result: Result
     summary: str
@@ -169,7 +170,6 @@ class HoleCard:
     next: Neighbour | None
     has_record: bool
     has_curve: bool
-    picture: str = ""
 
 
 def build_card(season: Season, standing: Standing, wording: Wording, shelf: curves.Shelf) -> HoleCard:
@@ -209,6 +209,7 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         day=long_day(played.day),
         day_iso=played.day.isoformat() if played.day else "",
         score=figures.bpb(played.sample.mean) if played.sample else wording.say("hole", "no_score"),
+        score_label=wording.say("hole", "score_label"),
         score_note=_score_note(played),
         result=result,
         summary=speak(wording.script, "summary", facts),
@@ -217,7 +218,7 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         previous_delta=_delta("last hole", compared["previous"], wording),
         best_delta=_delta("Our Best", compared["best"], wording),
         sota_delta=_delta("SOTA", compared["sota"], wording),
-        parent_delta=_delta("parent", compared["parent"], wording) if played.intent.parent else None,
+        parent_delta=_parent_delta(standing, wording),
         artifact=figures.megabytes(record.artifact_bytes if record else None),
         headroom=_headroom(standing.headroom_bytes),
         headroom_note=_headroom_note(standing.headroom_bytes, cap),
@@ -310,6 +311,14 @@ def _delta(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
         tidy(comparison.source, 160),
         f"luck alone reaches {figures.bpb(threshold)}: {difference.basis}" if threshold is not None else difference.basis,
     )  # fmt: skip
+
+
+def _parent_delta(standing: Standing, wording: Wording) -> DeltaCard | None:
+    """The hole this one was made from, unless the previous hole is that already."""
+    parent, previous = standing.comparisons["parent"], standing.comparisons["previous"]
+    if not standing.played.intent.parent or (parent.hole is not None and parent.hole is previous.hole):
+        return None
+    return _delta("parent", parent, wording)
 
 
 def _headroom(headroom: int | None) -> str:

@@ -7,7 +7,7 @@ come from the classes of the stylesheet, positions from here. Words come in fini
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,20 +52,26 @@ def _loss(point: Point) -> float:
     return point[1]
 
 
-def loss_range(series: Sequence[Series]) -> tuple[float, float, float] | None:
-    """Return (low, high, peak) of an axis that a spike in the first steps cannot ruin; None without points.
+def loss_range(series: Sequence[Series]) -> tuple[float, float] | None:
+    """Return (low, high) of an axis that a spike in the first steps cannot ruin; None without points.
 
-    high is the 95th percentile with some air, unless the whole range is not much wider than that.
+    The first of the series sets it: its losses past the first 4 % of the steps, the top 2 % of them left out
+    when they tower over the rest. The others are sure to be seen at their ends.
     """
-    values = sorted(y for one in series for _, y in one.points if math.isfinite(y))
-    if not values:
+    own = [point for point in series[0].points if math.isfinite(point[1])] if series else []
+    shown = own or [point for one in series for point in one.points if math.isfinite(point[1])]
+    if not shown:
         return None
-    low, peak = values[0], values[-1]
-    usual = values[int(0.95 * (len(values) - 1))]
-    high = peak if peak - low <= 2.5 * (usual - low) else usual + 0.2 * (usual - low)
+    settled = sorted(y for x, y in shown if x >= 0.04 * shown[-1][0])
+    usual, peak = settled[int(0.98 * (len(settled) - 1))], settled[-1]
+    low = settled[0]
+    high = peak if peak - low <= 2 * (usual - low) else usual
+    for one in series:
+        end = next((y for _, y in reversed(one.points) if math.isfinite(y)), low)
+        low, high = min(low, end), max(high, end)
     if high - low < 1e-9:
-        low, high = low - 0.5, high + 0.5
-    return low, high, peak
+        return low - 0.5, high + 0.5
+    return low, high + 0.08 * (high - low)
 
 
 def curve(
@@ -83,16 +89,20 @@ def curve(
     ranged = loss_range(series)
     if ranged is None:
         return Markup("")
-    low, high, _ = ranged
+    low, high = ranged
     floor = low - 0.06 * (high - low)
     last_step = max(point[0] for one in series for point in one.points if math.isfinite(point[1]))
 
     def place(point: Point) -> tuple[int, int]:
         x = _LEFT + (_RIGHT - _LEFT) * point[0] / max(last_step, 1)
-        y = _BOTTOM - (_BOTTOM - _TOP) * (min(point[1], high) - floor) / (high - floor)
-        return round(x), round(y)
+        y = _BOTTOM - (_BOTTOM - _TOP) * (point[1] - floor) / (high - floor)
+        return round(x), round(max(y, -HEIGHT))
 
-    parts = [_grid(floor, high, last_step, place, axis)]
+    end = place(own[-1]) if (own := thin(series[0].points, 1)) else None
+    parts = [
+        _grid(floor, high, last_step, place, axis, end[1] - 26 if end else None),
+        f'<clipPath id="curve-clip"><path d="M0 {_TOP}H{WIDTH}V{_BOTTOM}H0z"/></clipPath><g clip-path="url(#curve-clip)">',
+    ]
     for one in sorted(series, key=lambda one: one.role == "this"):  # this hole on top
         placed = [place(point) for point in thin(one.points, _BUCKETS[one.role])]
         if len(placed) == 1:
@@ -101,15 +111,15 @@ def curve(
             parts.append(
                 f'<path class="line {one.role}" fill="none" stroke="currentColor" d="{_path(placed)}"/>'
             )
+    parts.append("</g>")
     inside = [point for point in val if math.isfinite(point[1]) and floor <= point[1] <= high]
     if len(inside) > 24:
         inside = [*inside[:: math.ceil(len(inside) / 23)], inside[-1]]
     for point in inside:
         x, y = place(point)
         parts.append(f'<circle class="ring" cx="{x}" cy="{y}" r="8" fill="none" stroke="currentColor"/>')
-    own = [one for one in series if one.role == "this" and thin(one.points, 1)]
-    if own:
-        x, y = place(thin(own[0].points, 1)[-1])
+    if end:
+        x, y = end
         side, at = ("end", min(x, _RIGHT - 4)) if x > WIDTH / 2 else ("start", x)
         parts.append(f'<circle class="dot this" cx="{x}" cy="{y}" r="9"/>')
         parts.append(
@@ -119,16 +129,21 @@ def curve(
     return _svg("curve", HEIGHT, "".join(parts), name)
 
 
-def _grid(floor: float, high: float, last_step: float, place: object, axis: tuple[str, str]) -> str:
-    """Rules across the card with their values standing on them, ticks along the bottom."""
-    assert callable(place)
+def _grid(
+    floor: float, high: float, last_step: float, place: Callable[[Point], tuple[int, int]], axis: tuple[str, str],
+    taken: int | None,
+) -> str:  # fmt: skip
+    """Rules across the card with their values standing on them at the right, where a falling curve leaves room;
+    ticks along the bottom. taken: the height of another text there, which no value may meet.
+    """
     parts = []
     for value, text in _ticks(floor, high, 5):
         y = place((0, value))[1]
         if y < _TOP + 10 or y > _BOTTOM - 10:
             continue
         parts.append(f'<path class="rule" stroke="currentColor" d="M{_LEFT} {y}H{_RIGHT}"/>')
-        parts.append(f'<text x="{_LEFT}" y="{y - 8}">{text}</text>')
+        if taken is None or abs(y - 8 - taken) > 44:
+            parts.append(f'<text x="{_RIGHT}" y="{y - 8}" text-anchor="end">{text}</text>')
     parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
     for value, text in _ticks(0, last_step, 4):
         x = place((value, floor))[0]
@@ -215,8 +230,9 @@ def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Ma
     right = [mark for mark in ordered if across(mark.value) > WIDTH / 2]
     # The outermost get the lowest rows, so that no leader runs through a label.
     rows = [*sorted(right, key=lambda mark: mark.value), *reversed(left)]
+    pinned = next((across(mark.value) for mark in marks if mark.role == "pin"), 0)  # the flag needs its room
     parts = [
-        f'<text class="axis" x="8" y="34">{escape(better)}</text>',
+        _better(better, pinned),
         '<rect class="fairway" x="8" y="62" width="1184" height="28" rx="14"/>',
     ]
     for row, mark in enumerate(rows):
@@ -238,6 +254,12 @@ def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Ma
                 f'<circle class="{mark.role}" cx="{x}" cy="76" r="{13 if mark.role == "ball" else 10}"/>'
             )
     return _svg("field-line", 156 + 54 * (len(rows) - 1) + 22, "".join(parts), name)
+
+
+def _better(text: str, pinned: int) -> str:
+    """Say which way is better, at the end where the flag does not fly."""
+    x, side = (1192, "end") if pinned < WIDTH / 2 else (8, "start")
+    return f'<text class="axis" x="{x}" y="34" text-anchor="{side}">{escape(text)}</text>'
 
 
 def trend(
