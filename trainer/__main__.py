@@ -1,0 +1,66 @@
+"""`python -m trainer --out DIR [--resume]`, or `--check`: knobs come from the environment.
+
+Exit codes: 0 done, 1 failed, 2 a wrong setting or missing data, 3 stopped by a signal, 4 the loss was no number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from trainer.config import load_config
+from trainer.errors import TrainerError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--out", type=Path, default=Path(), help="folder for curve, checkpoint, artifact and result"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder")
+    parser.add_argument(
+        "--check", action="store_true", help="check settings and data, print the plan as JSON"
+    )
+    words = parser.parse_args()
+    try:
+        config = load_config(os.environ)
+        config.check(int(os.environ.get("WORLD_SIZE", "1")))
+        return _run(words, config)
+    except TrainerError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return 2
+
+
+def _run(words: argparse.Namespace, config: object) -> int:
+    """Import torch only now: a wrong setting is told at once."""
+    import torch
+
+    from trainer import train
+
+    workers = train.Workers.of(dict(os.environ))
+    if workers.world_size > 1:
+        backend = "nccl" if torch.cuda.is_available() and config.device != "cpu" else "gloo"  # type: ignore[attr-defined]
+        torch.distributed.init_process_group(backend)
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    setup = train.prepare(config, workers)  # type: ignore[arg-type]
+    if words.check:
+        print(json.dumps(train.describe(setup), indent=2))
+        return 0
+    words.out.mkdir(parents=True, exist_ok=True)
+    result = train.train(setup, words.out, words.resume)
+    if workers.world_size > 1:
+        torch.distributed.destroy_process_group()
+    if result.failure is not None and result.failure.kind == "nan":
+        return train.EXIT["nan"]
+    return train.EXIT[result.status]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

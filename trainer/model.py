@@ -1,0 +1,210 @@
+"""The challenge's baseline transformer. Reads top to bottom: norm, rotary, attention, MLP, block, GPT.
+
+Shapes: B sequences, T tokens, C model width, H query heads, K key/value heads, D head width, V vocabulary.
+Source of the architecture: the challenge's train_gpt.py; see `GPT` for what is unusual about it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.config import Config
+
+# Names (parts of parameter names) of small tensors that stay fp32 and are trained with the scalars.
+CONTROL_NAMES = ("attn_scale", "mlp_scale", "resid_mix", "q_gain", "skip_weight")
+
+QUERY_BLOCK = 256  # blocked attention: 256 was fastest at T = 1024 on two cores (128: +19 %, whole: +120 %)
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    return F.rms_norm(x, (x.size(-1),))
+
+
+class Linear(nn.Linear):
+    """A linear map without bias whose fp32 weight is cast to the activations' type at use."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__(width_in, width_out, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class Rotary(nn.Module):
+    """Rotary position embedding by halves: angles position * base^(-2i/D)."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, head_dim: int, max_len: int, base: float) -> None:
+        super().__init__()
+        self._head_dim, self._max_len, self._base = head_dim, max_len, base
+        self.fill(torch.float32)
+
+    def fill(self, dtype: torch.dtype) -> None:
+        """Compute the tables in a type. In bfloat16 even the positions are rounded, as in the challenge."""
+        exponents = torch.arange(0, self._head_dim, 2, dtype=torch.float32) / self._head_dim
+        inverse = (1.0 / self._base**exponents).to(dtype)
+        angles = torch.outer(torch.arange(self._max_len, dtype=dtype), inverse)  # (T, D/2)
+        # Buffers, not a lazy cache: a cache filled under inference mode breaks the next backward pass.
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def forward(self, x_BHTD: Tensor) -> Tensor:
+        length = x_BHTD.size(-2)
+        cos, sin = self.cos[:length].to(x_BHTD.dtype), self.sin[:length].to(x_BHTD.dtype)
+        first, second = x_BHTD.chunk(2, dim=-1)
+        return torch.cat((first * cos + second * sin, second * cos - first * sin), dim=-1)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """torch's own causal attention. q (B, H, T, D); k, v (B, K, T, D) -> (B, H, T, D)."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.size(1) != k.size(1))
+
+
+def blocked_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same, spelled out in blocks of queries, heads of a group folded into the time axis.
+
+    On a CPU in bfloat16 torch's flash kernel takes half of a step; this is 1.3 to 5 times as fast.
+    """
+    B, H, T, D = q.shape
+    K = k.size(1)
+    group = H // K
+    q = q.reshape(B, K, group, T, D) * D**-0.5
+    out = []
+    for start in range(0, T, QUERY_BLOCK):
+        stop = min(T, start + QUERY_BLOCK)
+        folded = q[:, :, :, start:stop].reshape(B, K, group * (stop - start), D)
+        scores = folded @ k[:, :, :stop].transpose(-1, -2)  # (B, K, group * t, stop)
+        scores = scores.view(B, K, group, stop - start, stop)
+        future = torch.ones(stop - start, stop, dtype=torch.bool, device=q.device).triu(start + 1)
+        weights = scores.masked_fill(future, float("-inf")).float().softmax(-1).to(v.dtype)
+        mixed = weights.view(B, K, group * (stop - start), stop) @ v[:, :, :stop]
+        out.append(mixed.view(B, K, group, stop - start, D))
+    return torch.cat(out, dim=3).reshape(B, H, T, D)
+
+
+class Attention(nn.Module):
+    """Causal attention with grouped key/value heads, normalised queries and keys, and a gain per query head."""
+
+    def __init__(self, c: Config, blocked: bool) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = c.num_heads, c.num_kv_heads, c.head_dim
+        self.attend = blocked_attention if blocked else causal_attention
+        kv_width = c.num_kv_heads * c.head_dim
+        self.c_q = Linear(c.model_dim, c.model_dim)
+        self.c_k = Linear(c.model_dim, kv_width)
+        self.c_v = Linear(c.model_dim, kv_width)
+        self.proj = Linear(c.model_dim, c.model_dim)
+        self.q_gain = nn.Parameter(torch.full((c.num_heads,), c.qk_gain_init))
+
+    def forward(self, x_BTC: Tensor, rotary: Rotary) -> Tensor:
+        B, T, C = x_BTC.shape
+        q = self.c_q(x_BTC).view(B, T, self.heads, self.head_dim).transpose(1, 2)  # (B, H, T, D)
+        k = self.c_k(x_BTC).view(B, T, self.kv_heads, self.head_dim).transpose(1, 2)
+        v = self.c_v(x_BTC).view(B, T, self.kv_heads, self.head_dim).transpose(1, 2)
+        q, k = rotary(rms_norm(q)), rotary(rms_norm(k))
+        q = q * self.q_gain.to(q.dtype)[:, None, None]
+        y: Tensor = self.proj(self.attend(q, k, v).transpose(1, 2).reshape(B, T, C))
+        return y
+
+
+class MLP(nn.Module):
+    """relu(fc(x))^2, projected back."""
+
+    def __init__(self, c: Config) -> None:
+        super().__init__()
+        self.fc = Linear(c.model_dim, c.mlp_mult * c.model_dim)
+        self.proj = Linear(c.mlp_mult * c.model_dim, c.model_dim)
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        y: Tensor = self.proj(torch.relu(self.fc(x_BTC)).square())
+        return y
+
+
+class Block(nn.Module):
+    """Mix the stream with the first embedding, then attention and MLP, each scaled per channel."""
+
+    def __init__(self, c: Config, blocked: bool) -> None:
+        super().__init__()
+        self.attn = Attention(c, blocked)
+        self.mlp = MLP(c)
+        self.attn_scale = nn.Parameter(torch.ones(c.model_dim))
+        self.mlp_scale = nn.Parameter(torch.ones(c.model_dim))
+        self.resid_mix = nn.Parameter(torch.stack((torch.ones(c.model_dim), torch.zeros(c.model_dim))))
+
+    def forward(self, x: Tensor, x0: Tensor, rotary: Rotary) -> Tensor:
+        mix = self.resid_mix.to(x.dtype)
+        x = mix[0] * x + mix[1] * x0
+        x = x + self.attn_scale.to(x.dtype) * self.attn(rms_norm(x), rotary)
+        y: Tensor = x + self.mlp_scale.to(x.dtype) * self.mlp(rms_norm(x))
+        return y
+
+
+class GPT(nn.Module):
+    """The whole model: token ids in, mean loss out.
+
+    Unusual: the embedding is normalised; the first half of the blocks leave their outputs on a stack that the
+    second half adds back, newest first; logits are squashed by a soft cap; matrices that end a branch start at 0.
+    """
+
+    def __init__(self, c: Config, blocked_attention: bool = False) -> None:
+        super().__init__()
+        self.softcap = c.logit_softcap
+        self.encoder_layers = c.num_layers // 2
+        skips = min(self.encoder_layers, c.num_layers - self.encoder_layers)
+        self.tok_emb = nn.Embedding(c.vocab_size, c.model_dim)
+        self.skip_weights = nn.Parameter(torch.ones(skips, c.model_dim))
+        self.blocks = nn.ModuleList(Block(c, blocked_attention) for _ in range(c.num_layers))
+        self.lm_head = None if c.tie_embeddings else Linear(c.model_dim, c.vocab_size)
+        self.rotary = Rotary(c.head_dim, c.train_seq_len, c.rope_base)
+        self._initialise(c)
+
+    def _initialise(self, c: Config) -> None:
+        """After construction in order (one stream of random numbers): the tied embedding anew, zeros into projections."""
+        if c.tie_embeddings:
+            nn.init.normal_(self.tok_emb.weight, std=c.tied_embed_init_std)
+        for block in self.blocks:
+            nn.init.zeros_(block.attn.proj.weight)  # type: ignore[union-attr, arg-type]
+            nn.init.zeros_(block.mlp.proj.weight)  # type: ignore[union-attr, arg-type]
+        if self.lm_head is not None:
+            nn.init.zeros_(self.lm_head.weight)
+
+    def forward(self, inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        """Return the mean cross-entropy in nats per target, in fp32."""
+        x = rms_norm(self.tok_emb(inputs_BT))
+        x0 = x
+        stack: list[Tensor] = []
+        for index, block in enumerate(self.blocks):
+            decoder = index - self.encoder_layers
+            if decoder >= 0 and stack:
+                x = x + self.skip_weights[decoder].to(x.dtype) * stack.pop()
+            x = block(x, x0, self.rotary)
+            if decoder < 0:
+                stack.append(x)
+        x = rms_norm(x).flatten(0, 1)
+        head = self.tok_emb.weight.to(x.dtype) if self.lm_head is None else self.lm_head.weight.to(x.dtype)
+        logits = self.softcap * torch.tanh(F.linear(x, head) / self.softcap)
+        return F.cross_entropy(logits.float(), targets_BT.flatten())
+
+
+def build_model(c: Config, device: torch.device, bfloat16: bool, blocked: bool) -> GPT:
+    """Build, initialise and place a model. In bfloat16 the embedding is stored so; matrices and control tensors stay fp32."""
+    model = GPT(c, blocked)
+    if bfloat16:
+        model.bfloat16()  # rounds every initial value, as in the challenge
+        for name, parameter in model.named_parameters():
+            if name != "tok_emb.weight":
+                parameter.data = parameter.data.float()
+        model.rotary.fill(torch.bfloat16)
+    return model.to(device)
+
+
+def count_params(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def is_control(name: str) -> bool:
+    return any(part in name for part in CONTROL_NAMES)

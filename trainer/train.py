@@ -1,0 +1,742 @@
+"""The story of a run: prepare, train, score, pack, read back, score again.
+
+prepare()   configuration and data are checked, torch is set up; nothing is trained
+train()     the run itself; whatever happens, `result.json` says it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import platform
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from trainer import events
+from trainer.artifact import (
+    MODEL_FILE,
+    decode,
+    encode,
+    forecast_bytes,
+    load_checkpoint,
+    load_into,
+    pack,
+    save_checkpoint,
+    write_whole,
+)
+from trainer.config import KNOBS, Config
+from trainer.data import (
+    TokenStream,
+    byte_table,
+    check_byte_table,
+    find_shards,
+    load_shard,
+    load_validation,
+    next_batch,
+    read_shard_header,
+    sha256_of,
+    train_fingerprint,
+)
+from trainer.errors import CheckpointError, ConfigError, DataError, TrainerError
+from trainer.evaluate import Evaluation, Validation, evaluate
+from trainer.model import GPT, build_model, count_params
+from trainer.optim import lr_scale, make_optimizers, muon_momentum, set_schedule
+from trainer.result import Failure, Result, Score, Stage
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+CURVE_FILE = "curve.jsonl"
+FIRST_STEPS_LOGGED = 10
+EXIT = {"ok": 0, "failed": 1, "stopped": 3, "nan": 4}
+
+# Knobs that may differ between a checkpoint and the run that goes on from it.
+_FREE_ON_RESUME = frozenset(
+    {"RUN_ID", "THREADS", "CHECKPOINT_EVERY", "CHECKPOINT_SECONDS", "DATA_PATH", "TOKENIZER_PATH"}
+)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process among those of a torchrun launch."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+
+    @staticmethod
+    def of(env: dict[str, str]) -> Workers:
+        return Workers(int(env.get("RANK", 0)), int(env.get("WORLD_SIZE", 1)), int(env.get("LOCAL_RANK", 0)))
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What an observer sees after each step; for tests against reference trajectories."""
+
+    step: int
+    train_loss: float
+    grad_norm: float | None
+    lr_scale: float
+    momentum: float
+
+
+@dataclass
+class Observer:
+    """Called along the way; does nothing by default."""
+
+    on_init: Callable[[GPT], None] = lambda model: None
+    on_batch: Callable[[Tensor, Tensor], None] = lambda x, y: None
+    on_step: Callable[[StepReport], None] = lambda report: None
+    on_val: Callable[[int, Evaluation], None] = lambda step, evaluation: None
+    on_end: Callable[[GPT], None] = lambda model: None
+    wants_grad_norm: bool = False
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything a run needs, checked. config: with device, types and threads resolved."""
+
+    config: Config
+    workers: Workers
+    device: torch.device
+    train_paths: list[Path]
+    train_tokens: int
+    validation: Validation
+    data: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def autocast(self) -> bool:
+        return self.config.dtype == "bfloat16"
+
+
+@dataclass
+class Progress:
+    """Where a run stands; all of it goes into a checkpoint."""
+
+    step: int = 0
+    train_ms: float = 0.0
+    eval_seconds: float = 0.0
+    tokens_taken: int = 0
+    points_logged: int = 0
+    last_train_loss: float | None = None
+    resumed: int = 0
+    wall_seconds: float = 0.0
+    scores: list[Score] = field(default_factory=list)
+
+
+class NotANumber(Exception):
+    """The training loss stopped being a number."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        super().__init__(f"train_loss became {loss} at step {step}")
+        self.step = step
+
+
+# Preparing ----------------------------------------------------------------------------------------
+
+
+def prepare(config: Config, workers: Workers | None = None) -> Setup:
+    """Check the configuration and the data, resolve `auto`, set up torch. Raises TrainerError."""
+    workers = workers or Workers()
+    config.check(workers.world_size)
+    device = choose_device(config.device, workers)
+    config = resolve(config, device)
+    folder = Path(config.data_path)
+    train_paths, val_paths = find_shards(folder, "train"), find_shards(folder, "val")
+    sp = load_tokenizer(Path(config.tokenizer_path), config.vocab_size)
+    train_tokens = sum(read_shard_header(path) for path in train_paths)
+    if train_tokens <= config.train_seq_len:
+        raise DataError(
+            f"TRAIN_SEQ_LEN={config.train_seq_len} is longer than the training data of {train_tokens} tokens",
+            "shorten the sequence",
+        )
+    tokens = load_validation(val_paths, config.train_seq_len)
+    if int(tokens.max()) >= config.vocab_size:
+        raise DataError(
+            f"the validation shards hold token {int(tokens.max())}; VOCAB_SIZE is {config.vocab_size}",
+            "do these shards belong to this tokenizer?",
+        )
+    table = byte_table(sp)
+    check_byte_table(sp, table, tokens)
+    validation = Validation.of(tokens, config.train_seq_len, table)
+    torch.set_num_threads(config.threads)
+    return Setup(
+        config=config, workers=workers, device=device, train_paths=train_paths, train_tokens=train_tokens,
+        validation=validation,
+        data={
+            "val_sha256": sha256_of(val_paths), "val_tokens": validation.targets, "val_bytes": validation.bytes,
+            "train_fingerprint": train_fingerprint(train_paths), "train_tokens": train_tokens,
+            "tokenizer_sha256": sha256_of([Path(config.tokenizer_path)]),
+        },
+        environment={
+            "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+            "sentencepiece": sentencepiece.__version__, "platform": f"{platform.system()} {platform.machine()}",
+            "device": device.type, "device_name": device_name(device), "threads": config.threads,
+            "world_size": workers.world_size,
+        },
+    )  # fmt: skip
+
+
+def load_tokenizer(path: Path, vocab_size: int) -> Any:
+    """Load a SentencePiece model. Raises DataError when it is missing, broken, or of another vocabulary."""
+    if not path.is_file():
+        raise DataError(
+            f"TOKENIZER_PATH={path} does not exist", "set TOKENIZER_PATH to the .model file of the shards"
+        )
+    try:
+        sp = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    except (RuntimeError, OSError) as error:
+        raise DataError(
+            f"TOKENIZER_PATH={path} is no SentencePiece model: {error}", "fetch it again"
+        ) from error
+    if sp.vocab_size() != vocab_size:
+        raise ConfigError(
+            f"VOCAB_SIZE={vocab_size} does not match the tokenizer's {sp.vocab_size()} pieces ({path.name})",
+            f"set VOCAB_SIZE={sp.vocab_size()}, or name the tokenizer of these shards",
+        )
+    return sp
+
+
+def choose_device(wanted: str, workers: Workers) -> torch.device:
+    """Return the device to train on. Raises ConfigError when the one asked for is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = next(name for name in ("cuda", "mps", "cpu") if there[name]) if wanted == "auto" else wanted
+    if not there[name]:
+        found = ", ".join(name for name, here in there.items() if here)
+        raise ConfigError(
+            f"DEVICE={wanted} is not there", f"this machine has {found}; DEVICE=auto takes the best"
+        )
+    return torch.device(name, workers.local_rank) if name == "cuda" else torch.device(name)
+
+
+def resolve(config: Config, device: torch.device) -> Config:
+    """Replace `auto` by what it comes to on this machine, so that the record holds no guesses."""
+    dtype = config.dtype
+    if dtype == "auto":
+        dtype = (
+            "bfloat16" if device.type == "cuda" or (device.type == "cpu" and _fast_bfloat16()) else "float32"
+        )
+    attention = config.attention
+    if attention == "auto":
+        attention = "blocked" if device.type == "cpu" and dtype == "bfloat16" else "sdpa"
+    compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
+    threads = (
+        config.threads or len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+    return replace(
+        config, device=device.type, dtype=dtype, attention=attention, compile=compile_, threads=threads
+    )
+
+
+def _fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; where it does not, fp32 is several times as fast."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # type: ignore[no-untyped-call]
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def code_bytes() -> int:
+    """Bytes of the trainer's own source files: all of the package, since all of it is needed to run."""
+    return sum(path.stat().st_size for path in Path(__file__).parent.glob("*.py"))
+
+
+def describe(setup: Setup) -> dict[str, Any]:
+    """Return what is known before training, for `--check`: parameters, resolved configuration, size forecast."""
+    model = GPT(setup.config)
+    params = count_params(model)
+    model_bytes = forecast_bytes(params, model.tok_emb.weight.numel(), setup.config.fp16_embed)
+    return {
+        "params": params,
+        "config": setup.config.to_env(),
+        "data": setup.data,
+        "forecast_bytes": model_bytes + code_bytes(),
+    }
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | None = None) -> Result:
+    """Train, score, pack and score again; write everything into `out` and return the account.
+
+    Raises TrainerError for a checkpoint that does not fit; other failures end in the result.
+    """
+    began = time.perf_counter()
+    run = _Run(setup, out, observer or Observer())
+    if resume:
+        run.resume()
+    elif (out / CHECKPOINT_FILE).exists():
+        raise CheckpointError(f"{out} holds a checkpoint of an earlier run", "go on with it: --resume")
+    result = run.result
+    try:
+        with _stop_signals() as stop:
+            run.go(stop)
+    except NotANumber as error:
+        _fail(result, "nan", str(error), error.step)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        _fail(result, "out_of_memory", str(error) or "out of memory", run.progress.step)
+    except TrainerError:
+        raise
+    except Exception as error:  # a record must still be written; the cause is kept in it
+        traceback.print_exc()
+        memory = "can't allocate memory" in str(error)
+        _fail(
+            result,
+            "out_of_memory" if memory else "error",
+            f"{type(error).__name__}: {error}",
+            run.progress.step,
+        )
+    run.account(result, time.perf_counter() - began)
+    if setup.workers.leads:
+        result.write(out)
+        if result.status == "ok":
+            (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+    return result
+
+
+class _Run:
+    """One run's moving parts."""
+
+    def __init__(self, setup: Setup, out: Path, observer: Observer) -> None:
+        c = self.c = setup.config
+        self.setup, self.out, self.observer = setup, out, observer
+        self.began = time.perf_counter()
+        self.progress = Progress()
+        random.seed(c.seed)
+        np.random.seed(c.seed)
+        torch.manual_seed(c.seed)
+        self.model = build_model(c, setup.device, setup.autocast, c.attention == "blocked")
+        observer.on_init(self.model)
+        self.optimizers = make_optimizers(self.model, c, setup.device)
+        self.stream = self._new_stream()
+        self.forward: nn.Module = self.model
+        if c.compile == "on":
+            self.forward = torch.compile(self.model, dynamic=False, fullgraph=True)
+        if setup.workers.world_size > 1:
+            ids = [setup.workers.local_rank] if setup.device.type == "cuda" else None
+            self.forward = nn.parallel.DistributedDataParallel(
+                self.forward, device_ids=ids, broadcast_buffers=False
+            )
+        self.accumulation = c.accumulation(setup.workers.world_size)
+        self.micro_tokens = c.micro_batch_tokens(setup.workers.world_size)
+        self.result = Result(
+            status="ok", stop_reason="iterations", config=c.to_env(), seed=c.seed, environment=setup.environment,
+            data=setup.data, params=count_params(self.model), planned_steps=c.iterations, code_bytes=code_bytes(),
+        )  # fmt: skip
+
+    def _new_stream(self) -> TokenStream:
+        return TokenStream([load_shard(path) for path in self.setup.train_paths])
+
+    # The story ------------------------------------------------------------------------------------
+
+    def go(self, stop: _Stop) -> None:
+        """Train until the end or a stop, then score and pack."""
+        c, p = self.c, self.progress
+        self._introduce()
+        curve = events.CurveLog(self.out / CURVE_FILE) if self.setup.workers.leads else None
+        if p.step == 0 and c.warmup_steps > 0:
+            self._warm_up()
+        last_saved = time.perf_counter()
+        cap_ms = c.max_wallclock_seconds * 1000
+        stop_at: int | None = c.iterations if cap_ms <= 0 or p.train_ms < cap_ms else p.step
+        clock = _Clock(self.setup.device, p.train_ms)
+        while True:
+            last = p.step == c.iterations or (stop_at is not None and p.step >= stop_at)
+            if last or (
+                c.val_loss_every > 0 and p.step % c.val_loss_every == 0 and not self._val_logged(p.step)
+            ):
+                p.train_ms = clock.pause()
+                self._validate(curve, last)
+                clock.start()
+            if last:
+                break
+            if stop.asked:
+                p.train_ms = clock.pause()
+                self._save()
+                self.result.status, self.result.stop_reason = "stopped", "signal"
+                return
+            loss, scale = self._step(clock.now())
+            p.step += 1
+            p.train_ms = clock.now()
+            self._report_step(curve, loss, scale)
+            over = self._agree(cap_ms > 0 and p.train_ms >= cap_ms)
+            if over and p.step < c.iterations:
+                stop_at = p.step
+                self.result.stop_reason = "wallclock_cap"
+                self._say(
+                    f"stopping_early: wallclock_cap train_time:{p.train_ms:.0f}ms step:{p.step}/{c.iterations}"
+                )
+            if self._checkpoint_due(last_saved):
+                p.train_ms = clock.pause()
+                self._save()
+                last_saved = time.perf_counter()
+                clock.start()
+        self.observer.on_end(self.model)
+        self._finish()
+        if curve:
+            curve.close()
+
+    def _step(self, elapsed_ms: float) -> tuple[float, float]:
+        """One optimizer step; returns the mean loss over its micro-batches and the learning-rate factor."""
+        c, step = self.c, self.progress.step
+        scale, momentum = lr_scale(c, step, elapsed_ms), muon_momentum(c, step)
+        total = torch.zeros((), device=self.setup.device)
+        for micro in range(self.accumulation):
+            if isinstance(self.forward, nn.parallel.DistributedDataParallel):
+                self.forward.require_backward_grad_sync = micro == self.accumulation - 1
+            x, y = self._next_batch(self.stream)
+            self.observer.on_batch(x, y)
+            with torch.autocast(self.setup.device.type, torch.bfloat16, enabled=self.setup.autocast):
+                loss = self.forward(x, y)
+            total += loss.detach()
+            (loss / self.accumulation).backward()
+        total /= self.accumulation
+        norm = None
+        if c.grad_clip_norm > 0:
+            norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.grad_clip_norm))
+        elif self.observer.wants_grad_norm:
+            norm = float(
+                torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+            )
+        set_schedule(self.optimizers, scale, momentum)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.setup.workers.world_size > 1:
+            dist.all_reduce(
+                total, op=dist.ReduceOp.AVG if self.setup.device.type == "cuda" else dist.ReduceOp.SUM
+            )
+            total = total if self.setup.device.type == "cuda" else total / self.setup.workers.world_size
+        mean = float(total)
+        self.progress.tokens_taken = self.stream.position
+        self.observer.on_step(StepReport(step + 1, mean, norm, scale, momentum))
+        if not math.isfinite(mean):
+            raise NotANumber(step + 1, mean)
+        return mean, scale
+
+    def _next_batch(self, stream: TokenStream) -> tuple[Tensor, Tensor]:
+        workers = self.setup.workers
+        x, y = next_batch(stream, self.micro_tokens, self.c.train_seq_len, workers.rank, workers.world_size)
+        return torch.from_numpy(x).to(self.setup.device), torch.from_numpy(y).to(self.setup.device)
+
+    def _warm_up(self) -> None:
+        """Throw-away steps that prime compilation; weights, optimizers and data start over afterwards."""
+        weights = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
+        stream = self._new_stream()
+        for number in range(1, self.c.warmup_steps + 1):
+            for _ in range(self.accumulation):
+                x, y = self._next_batch(stream)
+                with torch.autocast(self.setup.device.type, torch.bfloat16, enabled=self.setup.autocast):
+                    loss = self.forward(x, y)
+                (loss / self.accumulation).backward()
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            if number <= 20 or number == self.c.warmup_steps:
+                self._say(f"warmup_step:{number}/{self.c.warmup_steps}")
+        self.model.load_state_dict(weights)
+        self.optimizers = make_optimizers(self.model, self.c, self.setup.device)
+
+    def _validate(self, curve: events.CurveLog | None, last: bool) -> None:
+        c, p = self.c, self.progress
+        scored = self._evaluate()
+        self.observer.on_val(p.step, scored)
+        self._say(events.val_line(p.step, c.iterations, scored.val_loss, scored.val_bpb, p.train_ms))
+        self._log(
+            curve,
+            {
+                "step": p.step,
+                "val_loss": scored.val_loss,
+                "val_bpb": scored.val_bpb,
+                "train_time_ms": p.train_ms,
+            },
+        )
+        if last:
+            self._keep_score("pre_quantization", "DIAGNOSTIC pre_quantization", scored)
+            self._say(
+                f"DIAGNOSTIC pre_quantization val_loss:{scored.val_loss:.8f} val_bpb:{scored.val_bpb:.8f}"
+            )
+
+    def _finish(self) -> None:
+        """Pack, write, read back, load, score: the round trip is the score."""
+        packed = pack(self.model.state_dict(), self.c.fp16_embed)
+        blob = encode(packed)
+        path = self.out / MODEL_FILE
+        if self.setup.workers.leads:
+            write_whole(path, blob)
+            blob = path.read_bytes()
+        result = self.result
+        result.model_bytes, result.model_file = len(blob), MODEL_FILE
+        result.model_sha256 = hashlib.sha256(blob).hexdigest()
+        assert result.code_bytes is not None
+        result.artifact_bytes = len(blob) + result.code_bytes
+        self._say(f"peak memory allocated: {self._peak_memory() // 2**20} MiB")
+        self._say(f"Serialized model int8+zlib: {len(blob)} bytes (payload:{packed.payload_bytes})")
+        self._say(f"Code size: {result.code_bytes} bytes")
+        self._say(f"Total submission size int8+zlib: {result.artifact_bytes} bytes")
+        load_into(self.model, decode(blob, MODEL_FILE), MODEL_FILE)
+        scored = self._evaluate()
+        self._keep_score("round_trip", "final_int8_zlib_roundtrip_exact", scored)
+        for line in events.result_lines(
+            "final_int8_zlib_roundtrip", scored.val_loss, scored.val_bpb, scored.seconds
+        ):
+            self._say(line)
+
+    def _evaluate(self) -> Evaluation:
+        w = self.setup.workers
+        module = (
+            self.forward.module
+            if isinstance(self.forward, nn.parallel.DistributedDataParallel)
+            else self.forward
+        )
+        scored = evaluate(
+            module,
+            self.setup.validation,
+            self.c,
+            self.setup.device,
+            self.setup.autocast,
+            w.rank,
+            w.world_size,
+        )
+        self.progress.eval_seconds += scored.seconds
+        return scored
+
+    def _keep_score(self, stage: Stage, label: str, scored: Evaluation) -> None:
+        v = self.setup.validation
+        score = Score(stage, label, scored.val_loss, scored.val_bpb, v.targets, v.bytes, scored.seconds)
+        self.progress.scores.append(score)
+
+    # Saying and saving ----------------------------------------------------------------------------
+
+    def _introduce(self) -> None:
+        setup, p = self.setup, self.progress
+        if p.resumed:
+            self._say(f"resumed from step {p.step} with {p.train_ms:.0f} ms on the clock")
+            return
+        for line in events.hyperparameter_lines(self.c.to_env()):
+            self._say(line)
+        self._say(f"Running Python {platform.python_version()}")
+        self._say(f"Running PyTorch {torch.__version__}")
+        self._say(
+            f"device:{setup.environment['device']} {setup.environment['device_name']} dtype:{self.c.dtype}"
+        )
+        self._say(f"train_loader:shards:{len(setup.train_paths)} tokens:{setup.train_tokens}")
+        self._say(f"val_loader:tokens:{setup.validation.targets}")
+        self._say(f"model_params:{self.result.params}")
+        self._say(f"world_size:{setup.workers.world_size} grad_accum_steps:{self.accumulation}")
+        self._say(f"seed:{self.c.seed}")
+
+    def _report_step(self, curve: events.CurveLog | None, loss: float, scale: float) -> None:
+        c, p = self.c, self.progress
+        p.last_train_loss = loss
+        every = c.train_log_every
+        if p.step <= FIRST_STEPS_LOGGED or p.step == c.iterations or (every > 0 and p.step % every == 0):
+            self._say(events.train_line(p.step, c.iterations, loss, p.train_ms))
+            self._log(curve, {"step": p.step, "train_loss": loss, "train_time_ms": p.train_ms})
+
+    def _val_logged(self, step: int) -> bool:
+        """A run resumed exactly where it had validated must not log that point twice."""
+        return self._resumed_at == step and step > 0 and self._resumed_after_val
+
+    _resumed_at: int | None = None
+    _resumed_after_val = False
+
+    def _log(self, curve: events.CurveLog | None, point: dict[str, float]) -> None:
+        self.progress.points_logged += 1
+        if curve:
+            curve.log(point)
+
+    def _say(self, line: str) -> None:
+        if self.setup.workers.leads:
+            events.say(line)
+
+    def _agree(self, here: bool) -> bool:
+        """Whether any rank says so: all must stop at the same step."""
+        if self.setup.workers.world_size == 1:
+            return here
+        flag = torch.tensor(int(here), device=self.setup.device)
+        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+        return bool(flag)
+
+    def _checkpoint_due(self, last_saved: float) -> bool:
+        c = self.c
+        by_steps = c.checkpoint_every > 0 and self.progress.step % c.checkpoint_every == 0
+        return by_steps or (
+            c.checkpoint_seconds > 0 and time.perf_counter() - last_saved >= c.checkpoint_seconds
+        )
+
+    def _save(self) -> None:
+        if not self.setup.workers.leads:
+            return
+        tensors = {f"model/{name}": t for name, t in self.model.state_dict().items()}
+        for index, optimizer in enumerate(self.optimizers):
+            for number, state in optimizer.state_dict()["state"].items():
+                for key, value in state.items():
+                    tensors[f"optimizer/{index}/{number}/{key}"] = torch.as_tensor(value)
+        tensors["rng"] = torch.get_rng_state()
+        meta = {
+            "config": self.c.to_env(), "step": self.progress.step, "train_ms": self.progress.train_ms,
+            "eval_seconds": self.progress.eval_seconds, "position": self.stream.position,
+            "points_logged": self.progress.points_logged, "last_train_loss": self.progress.last_train_loss,
+            "resumed": self.progress.resumed, "data": self.setup.data,
+            "wall_seconds": self.progress.wall_seconds + time.perf_counter() - self.began,
+        }  # fmt: skip
+        save_checkpoint(self.out / CHECKPOINT_FILE, tensors, meta)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, bit for bit as if nothing had happened. Without one the run starts anew."""
+        path = self.out / CHECKPOINT_FILE
+        if not path.exists():
+            events.cut_curve(self.out / CURVE_FILE, 0)
+            return
+        tensors, meta = load_checkpoint(path)
+        _check_same_run(meta, self.setup)
+        self.model.load_state_dict(
+            {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
+        )
+        for index, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, t in tensors.items():
+                if name.startswith(f"optimizer/{index}/"):
+                    _, _, number, key = name.split("/")
+                    state.setdefault(int(number), {})[key] = t
+            optimizer.load_state_dict(
+                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
+        torch.set_rng_state(tensors["rng"])
+        self.stream.position = meta["position"]
+        p = self.progress
+        p.step, p.train_ms, p.eval_seconds = meta["step"], meta["train_ms"], meta["eval_seconds"]
+        p.points_logged, p.last_train_loss = meta["points_logged"], meta["last_train_loss"]
+        p.resumed, p.wall_seconds = meta["resumed"] + 1, meta["wall_seconds"]
+        p.tokens_taken = self.stream.position
+        events.cut_curve(self.out / CURVE_FILE, p.points_logged)
+        self._resumed_at = p.step
+        self._resumed_after_val = _ends_with_val(self.out / CURVE_FILE, p.step)
+
+    def account(self, result: Result, wall_seconds: float) -> None:
+        """Put what was measured into the result."""
+        p, c = self.progress, self.c
+        result.steps, result.resumed, result.scores = p.step, p.resumed, p.scores
+        result.train_seconds, result.eval_seconds = p.train_ms / 1000, p.eval_seconds
+        result.wall_seconds = p.wall_seconds + wall_seconds
+        result.tokens_seen = p.step * c.train_batch_tokens
+        result.last_train_loss = p.last_train_loss
+        result.peak_memory_bytes = self._peak_memory()
+        if p.step and p.train_ms:
+            result.step_ms = p.train_ms / p.step
+            result.tokens_per_second = result.tokens_seen / (p.train_ms / 1000)
+
+    def _peak_memory(self) -> int:
+        if self.setup.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(self.setup.device))
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _check_same_run(meta: dict[str, Any], setup: Setup) -> None:
+    """Refuse a checkpoint of another configuration or other data, naming the first difference."""
+    now = setup.config.to_env()
+    for name in KNOBS:
+        if name not in _FREE_ON_RESUME and meta["config"].get(name) != now[name]:
+            raise CheckpointError(
+                f"the checkpoint was made with {name}={meta['config'].get(name)}, now it is {now[name]}",
+                "resume with the settings it was started with, or start a new run",
+            )
+    for what in ("val_sha256", "train_fingerprint", "tokenizer_sha256"):
+        if meta["data"].get(what) != setup.data[what]:
+            raise CheckpointError(
+                f"the checkpoint was made with other data: {what} differs", "start a new run"
+            )
+
+
+def _ends_with_val(curve: Path, step: int) -> bool:
+    try:
+        last = curve.read_text().splitlines()[-1]
+    except (OSError, IndexError):
+        return False
+    return f'"step": {step}, "val_loss"' in last
+
+
+def _fail(result: Result, kind: Any, message: str, step: int) -> None:
+    result.status, result.stop_reason = "failed", "failure"
+    result.failure = Failure(kind, message, step)
+    print(f"failed: {message}", file=sys.stderr, flush=True)
+
+
+class _Clock:
+    """Training time in milliseconds; evaluation and checkpoints do not count."""
+
+    def __init__(self, device: torch.device, train_ms: float) -> None:
+        self._device, self._before = device, train_ms
+        self.start()
+
+    def start(self) -> None:
+        self._sync()
+        self._began = time.perf_counter()
+
+    def now(self) -> float:
+        return self._before + (time.perf_counter() - self._began) * 1000
+
+    def pause(self) -> float:
+        self._sync()
+        self._before = self.now()
+        self._began = time.perf_counter()
+        return self._before
+
+    def _sync(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+class _Stop:
+    asked = False
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[_Stop]:
+    """Finish the step when asked to stop, instead of dying in the middle of it."""
+    stop = _Stop()
+
+    def ask(signum: int, frame: object) -> None:
+        stop.asked = True
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
