@@ -1,27 +1,22 @@
-"""What a run leaves behind for its record: `result.json`, written whole, whatever happened.
-
-Holds measured facts only; deltas, headroom and verdicts are derived by whoever reads it. Knows nothing of torch.
-"""
+"""What a run leaves for others to read: `result.json`. Plain data, written whole."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from trainer.events import to_indented_json, write_atomically
+from trainer.artifact import write_whole
 
-SCHEMA = 1
 RESULT_FILE = "result.json"
-
-Status = Literal["ok", "stopped", "failed"]
-StopReason = Literal["iterations", "wallclock_cap", "signal", "failure"]
 Stage = Literal["pre_quantization", "round_trip"]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One evaluation. val_loss: nats per token; tokens: scored targets; bytes: what they stand for."""
+    """One evaluation. val_loss: nats per token; val_bpb: bits per byte over `tokens` targets of `bytes` bytes."""
 
     stage: Stage
     label: str
@@ -34,51 +29,42 @@ class Score:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run failed. kind: nan, oom, missing_data or error."""
-
-    kind: str
+    kind: Literal["nan", "out_of_memory", "missing_data", "error"]
     message: str
-    step: int | None
+    step: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Result:
-    """All that was measured. None where it was not reached."""
+    """The account of one run; None says it was not measured. Times in seconds, sizes in bytes."""
 
-    status: Status
-    stop_reason: StopReason
+    status: Literal["ok", "stopped", "failed"]
+    stop_reason: Literal["iterations", "wallclock_cap", "signal", "failure"]
+    config: dict[str, str]
     seed: int
-    config: dict[str, str]  # effective, by environment name
-    schema: int = SCHEMA
+    environment: dict[str, Any]
+    data: dict[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
     params: int | None = None
     steps: int = 0
     planned_steps: int = 0
-    train_seconds: float = 0.0  # without validation, packing and warm-up steps
+    train_seconds: float = 0.0
     step_ms: float | None = None
     tokens_seen: int = 0
     tokens_per_second: float | None = None
-    wall_seconds: float = 0.0  # of all sittings of a resumed run
+    wall_seconds: float = 0.0
     eval_seconds: float = 0.0
-    peak_memory_bytes: int | None = None  # of the accelerator, on a CPU of the process
+    peak_memory_bytes: int | None = None
     last_train_loss: float | None = None
     scores: list[Score] = field(default_factory=list)
     code_bytes: int | None = None
     model_bytes: int | None = None
-    artifact_bytes: int | None = None  # code and packed model
+    artifact_bytes: int | None = None
     model_file: str | None = None
     model_sha256: str | None = None
-    environment: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] = field(default_factory=dict)
-    resumed: int = 0  # times
+    resumed: int = 0
+    schema: int = 1
 
-    def save(self, folder: Path) -> None:
-        write_atomically(folder / RESULT_FILE, to_indented_json(self))
-
-
-def count_code_bytes() -> int:
-    """Return the bytes of the code that an artifact has to bring along.
-
-    For now: all *.py files of this package, the practice course included, although a submission would need less.
-    """
-    return sum(path.stat().st_size for path in Path(__file__).parent.glob("*.py"))
+    def write(self, folder: Path) -> None:
+        text = json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        write_whole(folder / RESULT_FILE, text.encode())
