@@ -16,7 +16,7 @@ from typing import Any
 from harness import figures
 from harness.errors import HarnessError
 from harness.record import RunRecord
-from harness.registry import Comparison, Standing
+from harness.registry import Comparison, Played, Standing
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
@@ -37,6 +37,7 @@ FACTS: dict[str, str] = {
     "stopped": "the run was stopped early",
     "unfinished": "an attempt was begun and left no record",
     "unplayed": "no attempt was made",
+    "unreadable": "there is a record that cannot be read",
     "scored": "there is a score",
     "first_hole": "no hole lies before it",
     "sets_par": "its score becomes the course's par",
@@ -159,13 +160,18 @@ def tidy(text: str, limit: int | None = None) -> str:
     return (head if len(head) > limit // 2 else cut).rstrip(" ,;:.") + "…"
 
 
+def state_of(played: Played) -> str:
+    """The hole's status, or `unreadable` when an attempt left a record that cannot be trusted."""
+    return "unreadable" if played.record is None and played.problems else played.status
+
+
 # Facts -------------------------------------------------------------------------------------------------
 
 
 def read_facts(standing: Standing) -> Facts:
     """Read off a standing all that may be said of a hole."""
     played = standing.played
-    tags: set[str] = {played.status}
+    tags: set[str] = {state_of(played)}
     values: dict[str, str] = {"title": tidy(played.title, 80), "position": played.name.position}
     tags |= {strategy.replace(" ", "_")} if (strategy := played.intent.strategy) else set()
     if played.intent.hypothesis:

@@ -79,16 +79,12 @@ class _Site:
         """Write one page."""
         picture = view.pop("picture", "assets/club.png")
         root = "../" * path.count("/")
-        if kind == "missing":  # served at any depth, so its links must hold from anywhere
-            root = self.base
         page = Page(
-            path,
-            kind,
-            title,
-            description,
-            (self.base or root) + picture,
-            self.base + path if self.base else "",
-        )
+            path, kind, title, description, (self.base or root) + picture,
+            canonical=self.base + path if self.base else "",
+            # It is served at any depth, so its links need a base; all others are right as they are.
+            base=urlsplit(self.base).path if kind == "missing" else "",
+        )  # fmt: skip
         try:
             html = self.env.get_template(template).render(
                 page=page, root=root, club=self.wording.club, courses=self.courses, **view

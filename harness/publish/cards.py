@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness import figures
-from harness.commentary import Facts, Result, name_result, read_facts, speak, tidy
+from harness.commentary import Facts, Result, name_result, read_facts, speak, state_of, tidy
 from harness.notes import Notes
 from harness.publish import curves, prose
 from harness.publish.charts import Mark, MarkRole, artifact_bar, number_line
@@ -200,8 +200,8 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         position=played.name.position,
         title=title,
         course=standing.course.title if standing.course else tidy(played.course or "", 60),
-        status=played.status,
-        status_word=wording.say("status", played.status),
+        status=state_of(played),
+        status_word=wording.say("status", state_of(played)),
         verdict=verdict_name(standing, wording),
         verdict_why=standing.verdict.why if played.sample else "",
         strokes=standing.verdict.strokes if played.sample and played.status == "ok" else 0,
@@ -262,7 +262,7 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
 
 def verdict_name(standing: Standing, wording: Wording) -> str:
     """The golf name; a hole without a score has the name of its state instead."""
-    status = standing.played.status
+    status = state_of(standing.played)
     return standing.verdict.name if status in ("ok", "over_cap") else wording.say("verdict", status)
 
 

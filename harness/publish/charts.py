@@ -336,7 +336,7 @@ def _svg(kind: str, height: int, body: str, name: tuple[str, str]) -> Markup:
     title, description = name
     key = f"chart-{kind}"
     return Markup(
-        f'<svg class="chart {kind}" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'<svg class="chart {kind}" viewBox="0 0 {WIDTH} {height}" role="img" paint-order="stroke" '
         f'aria-labelledby="{key}-title {key}-desc"><title id="{key}-title">{escape(title)}</title>'
         f'<desc id="{key}-desc">{escape(description)}</desc>{body}</svg>'
     )

@@ -96,7 +96,7 @@ def season_json(lines: Sequence[Line]) -> str:
             "val_bpb": line.val_bpb, "par": line.par,
             "to_par": None if line.val_bpb is None or line.par is None else round(line.val_bpb - line.par, 9),
             "verdict": line.verdict, "result": line.result, "page": line.href,
-            "record": line.href.removesuffix(".html") + ".json" if line.status not in ("unplayed", "unfinished") else None,
+            "record": line.href.removesuffix(".html") + ".json" if line.status not in ("unplayed", "unfinished", "unreadable") else None,
         }  # fmt: skip
         holes.append(hole)
     return _json({"schema": SEASON_SCHEMA, "holes": holes})

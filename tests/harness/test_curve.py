@@ -1,0 +1,63 @@
+"""Reading `curve.jsonl`: whatever a killed or broken run left in it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from harness.curve import Curve, TrainPoint, ValPoint, load_curve
+
+
+def write(path: Path, text: str) -> Curve:
+    file = path / "curve.jsonl"
+    file.write_text(text, encoding="utf-8")
+    return load_curve(file)
+
+
+def test_points_and_validations_are_told_apart(tmp_path: Path) -> None:
+    curve = write(
+        tmp_path,
+        '{"step": 1, "train_loss": 6.9, "train_time_ms": 200}\n'
+        '{"step": 2, "val_loss": 5.0, "val_bpb": 2.9, "train_time_ms": 400}\n',
+    )
+    assert curve.train == (TrainPoint(1, 6.9, 200.0),)
+    assert curve.val == (ValPoint(2, 5.0, 2.9, 400.0),)
+    assert curve.problems == ()
+
+
+def test_a_missing_file_is_an_empty_curve(tmp_path: Path) -> None:
+    assert load_curve(tmp_path / "none.jsonl") == Curve()
+
+
+def test_a_torn_last_line_is_skipped_silently(tmp_path: Path) -> None:
+    curve = write(tmp_path, '{"step": 1, "train_loss": 6.9}\n{"step": 2, "train_lo')
+    assert [point.step for point in curve.train] == [1]
+    assert curve.problems == ()
+
+
+def test_a_whole_last_line_without_newline_counts(tmp_path: Path) -> None:
+    assert len(write(tmp_path, '{"step": 1, "train_loss": 6.9}\n{"step": 2, "train_loss": 6.1}').train) == 2
+
+
+def test_broken_lines_in_the_middle_are_named(tmp_path: Path) -> None:
+    curve = write(tmp_path, '{"step": 1, "train_loss": 6.9}\n<<<<\n[3]\n{"step": 2, "train_loss": 6.1}\n')
+    assert [point.step for point in curve.train] == [1, 2]
+    assert curve.problems == (
+        "curve.jsonl: 1 unreadable line passed over",
+        "curve.jsonl: 1 line held no point",
+    )
+
+
+def test_nan_is_kept_and_found(tmp_path: Path) -> None:
+    curve = write(tmp_path, '{"step": 1, "train_loss": 6.9}\n{"step": 2, "train_loss": NaN}\n')
+    assert math.isnan(curve.train[1].loss)
+    assert curve.finite == [(1, 6.9)]
+    assert curve.broken_at == 2
+
+
+def test_a_resumed_run_counts_its_later_word(tmp_path: Path) -> None:
+    text = "".join(
+        f'{{"step": {step}, "train_loss": {loss}}}\n'
+        for step, loss in [(1, 7), (2, 6), (3, 5), (2, 5.5), (3, 4.5)]
+    )
+    assert [point.loss for point in write(tmp_path, text).train] == [7.0, 5.5, 4.5]

@@ -1,0 +1,132 @@
+"""What a hole's page says: the numbers of the example page, and the words that go with them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.publish.cards import HoleCard, build_card
+from harness.publish.curves import Shelf
+from harness.publish.wording import load_wording
+from harness.registry import load_season
+
+SEASON = Path(__file__).parents[1] / "data" / "season"
+
+
+@pytest.fixture(scope="module")
+def cards() -> dict[str, HoleCard]:
+    season, wording, shelf = load_season(SEASON), load_wording(None), Shelf()
+    built = [build_card(season, season.standing(played), wording, shelf) for played in season.holes]
+    return {card.name: card for card in built}
+
+
+@pytest.fixture(scope="module")
+def example(cards: dict[str, HoleCard]) -> HoleCard:
+    return cards["round_006_fp16embed"]
+
+
+def test_the_example_page_comes_out_exactly(example: HoleCard) -> None:
+    assert example.score == "1.4141"
+    assert (example.position, example.verdict, example.result.label) == (
+        "Round 1, Hole 6", "Triple Bogey", "Encouraging Miss",
+    )  # fmt: skip
+    assert (example.par_delta.value, example.par_delta.word) == ("+0.1897", "worse")
+    assert (example.sota_delta.value, example.sota_delta.reference) == ("+0.1944", "1.2197")
+    assert (example.previous_delta.value, example.previous_delta.word) == ("+0.0002", "within noise")
+    assert (example.artifact, example.headroom, example.tempo, example.tempo_note) == (
+        "13.68 MB", "2.32 MB", "231 ms", "1,300 steps",
+    )  # fmt: skip
+    assert "2,321,228 bytes" in example.headroom_note
+    assert "0.0002" in example.summary
+    assert "2,321,228" in example.summary
+    values = {row.label: row.value for row in example.results}
+    assert values == {
+        "val_bpb": "1.4141", "val_loss": "2.3876", "tokens a byte": "0.41053", "params": "17,059,912",
+        "artifact": "13,678,772 bytes", "wall time": "300 s", "steps": "1,300", "step avg": "231 ms",
+    }  # fmt: skip
+    assert example.cap_check == "passes the 16MB cap"
+    assert example.day == "March 18, 2026"
+    assert example.overrides == (
+        "FP16_EMBED=true", "MAX_WALLCLOCK_SECONDS=300", "TRAIN_BATCH_TOKENS=131072",
+    )  # fmt: skip
+
+
+def test_references_carry_their_date_and_source(example: HoleCard) -> None:
+    assert example.sota_delta.day == "March 18, 2026"
+    assert "openai/parameter-golf" in example.sota_delta.source
+    assert example.par_delta.name == "Naive Baseline"
+
+
+def test_the_comparison_names_the_changed_setting(example: HoleCard) -> None:
+    assert example.comparison is not None
+    assert example.comparison.heads == ("Measure", "Hole 5", "Hole 6: FP16_EMBED=true", "Change")
+    assert ("val_bpb", "1.4139", "1.4141", "+0.0002") in example.comparison.rows
+    assert "inside the noise" in example.comparison_verdict
+
+
+def test_no_win_is_claimed_inside_the_noise(example: HoleCard) -> None:
+    said = " ".join([example.summary, example.comparison_verdict, example.result.label])
+    assert not re.search(r"\bgain", said.lower())
+
+
+def test_the_curve_ends_at_the_recorded_loss(example: HoleCard) -> None:
+    assert example.curve is not None
+    assert ">2.3685</text>" in example.curve.svg
+    assert [line.role for line in example.curve.legend] == ["this", "par", "previous", "ring"]
+    assert example.curve.table is not None
+    assert example.curve.table.rows[-1][:2] == ("1,300", "2.3685")
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "result"),
+    [
+        ("round_001_baseline", "Par", "Opening Drive"),
+        ("round_002_hot_hands", "Did Not Finish", "Lost Ball"),
+        ("round_003_wide_fairway", "Over the Cap", "One Club Too Many"),
+        ("round_004_longer_irons", "Not Played Yet", "Awaiting Tee Time"),
+        ("round_005_more_swings", "Triple Bogey", "Found the Bunker"),
+        ("round_007_traveling_light", "Triple Bogey", "Clean Strike"),
+        ("round_008_still_walking", "Still in Play", "Still on the Course"),
+        ("round_009_practice_green", "Sets Par", "Sets the Standard"),
+        ("round_019_back_nine_again", "Birdie", "Club Best"),
+    ],
+)
+def test_every_fate_has_its_names(cards: dict[str, HoleCard], name: str, verdict: str, result: str) -> None:
+    assert (cards[name].verdict, cards[name].result.label) == (verdict, result)
+
+
+def test_over_the_cap_is_said_in_words_and_drawn(cards: dict[str, HoleCard]) -> None:
+    card = cards["round_003_wide_fairway"]
+    assert card.headroom == "4.11 MB over"
+    assert "4,114,903 bytes over" in card.headroom_note
+    assert card.cap_check == "fails the 16MB cap"
+    assert card.bag is not None
+    assert card.bag.over
+    assert 'class="spill"' in card.bag.svg
+
+
+def test_a_failed_hole_tells_what_happened(cards: dict[str, HoleCard]) -> None:
+    card = cards["round_002_hot_hands"]
+    assert card.failure is not None
+    kind, message, lines = card.failure
+    assert (kind, message) == ("nan", "the training loss is nan at step 412")
+    assert "step:412/20000 train_loss:nan" in lines
+    assert card.score == "no score"
+    assert any("412" in note for note in card.curve.notes) if card.curve else False
+
+
+def test_several_seeds_show_mean_and_spread(cards: dict[str, HoleCard]) -> None:
+    card = cards["round_007_traveling_light"]
+    assert card.score == "1.3985"
+    assert card.score_note == "mean of 3 seeds, spread 0.0006"
+    assert card.attempts is not None
+    assert len(card.attempts.rows) == 3
+
+
+def test_a_first_hole_gives_the_reason_for_no_comparison(cards: dict[str, HoleCard]) -> None:
+    card = cards["round_001_baseline"]
+    assert card.previous_delta.value == ""
+    assert card.previous_delta.reason == "this is the first hole"
+    assert card.previous is None
