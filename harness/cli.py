@@ -186,8 +186,8 @@ def show(
 def publish(
     out: Annotated[Path, typer.Option("--out", help="Folder of the site; swapped in whole.")] = Path("_site"),
     base_url: Annotated[
-        str | None, typer.Option("--base-url", help="Where it will be served, for canonical links and feeds.")
-    ] = None,
+        str, typer.Option("--base-url", help="Where it will be served, for canonical links and feeds.")
+    ] = "",
     theme: Annotated[
         Path | None, typer.Option("--theme", help="Folder whose templates, assets and copy win over ours.")
     ] = None,
@@ -237,6 +237,7 @@ def knobs(
     from rich import box
     from rich.console import Console
     from rich.table import Table
+
     from trainer.config import KNOBS
 
     chosen = [knob for name, knob in KNOBS.items() if pattern.upper() in name]

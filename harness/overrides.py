@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from trainer.config import KNOBS, ConfigError
-
 from harness.errors import UsageError, nearest
+from trainer.config import KNOBS, ConfigError
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from trainer.config import KNOBS, PRESETS
 
 import trainer
 from harness import __version__
@@ -34,6 +33,7 @@ from harness.result import build_record
 from harness.rounds import HoleName, Intent, require_hole_name, slugify
 from harness.source import describe_code
 from harness.store import Attempt, Hole, Store, write_whole
+from trainer.config import KNOBS, PRESETS
 
 TRAINER_FOLDER = Path(trainer.__file__).resolve().parent
 DEFAULT_COURSE = "practice"

@@ -1,0 +1,252 @@
+"""`harness run` from the outside: the real command line, the real trainer, real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TINY = ("--preset", "tiny", "-o", "THREADS=1")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """One practice course for all tests of this worker."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def play(harness, cache):
+    def call(*words, **options):
+        env = {"HARNESS_CACHE": str(cache), **options.pop("env", {})}
+        return harness(*words, env=env, **options)
+
+    return call
+
+
+def start(cache, tmp_path, *words):
+    """Start `harness run` without waiting for it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", *words], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HARNESS_CACHE": str(cache)},
+    )  # fmt: skip
+
+
+def wait_for(what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.05)
+
+
+def record_of(folder: Path, attempt=1):
+    return json.loads((folder / f"attempt_{attempt:02d}" / "record.json").read_text())
+
+
+def repeatable(record):
+    """The part of a record that the same run must give again: no times, no places."""
+    timed = {"started_at", "ended_at", "train_seconds", "eval_seconds", "wall_seconds", "step_ms", "resumes",
+             "tokens_per_second", "peak_memory_bytes", "hole", "attempt", "command"}  # fmt: skip
+    kept = {key: value for key, value in record.items() if key not in timed}
+    kept["scores"] = [{k: v for k, v in score.items() if k != "seconds"} for score in kept["scores"]]
+    kept["config"] = {k: v for k, v in kept["config"].items() if k != "RUN_ID"}
+    return kept
+
+
+def test_first_run_makes_a_hole_with_a_valid_record(play, tmp_path):
+    done = play("run", "round_006", *TINY, "--override", "FP16_EMBED=yes", "--title", "Half a Byte")
+
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "round_006_half_a_byte"
+    record = record_of(folder)
+    assert record["status"] == "ok"
+    assert record["overrides"]["FP16_EMBED"] == record["config"]["FP16_EMBED"]
+    assert record["artifact_bytes"] == record["code_bytes"] + record["model_bytes"]
+    assert (folder / "attempt_01" / record["model_file"]).stat().st_size == record["model_bytes"]
+    assert {score["stage"] for score in record["scores"]} == {"pre_quantization", "round_trip"}
+    assert record["data"]["yardsticks"]["zlib-9"] > 1
+    points = [json.loads(line) for line in (folder / "attempt_01" / "curve.jsonl").read_text().splitlines()]
+    assert points[-1]["step"] == record["steps"]
+    assert "step:" in done.stderr
+    assert "Half a Byte" in done.stdout
+    assert f"{record['val_bpb']:.4f}" in done.stdout
+    assert "Sets Par" in done.stdout
+
+    shown = json.loads(play("show", "6", "--json").stdout)
+    assert shown["val_bpb"] == record["val_bpb"]
+    assert "Half a Byte" in play("ls").stdout
+
+
+def test_same_run_again_is_a_duplicate_unless_repeated(play, tmp_path):
+    assert play("run", "round_001", *TINY).returncode == 0
+
+    again = play("run", "round_002", *TINY)
+    assert again.returncode == 15
+    assert "round_001 attempt 1" in again.stderr
+    assert not (tmp_path / "runs" / "round_002").exists()
+
+    repeated = play("run", "round_002", *TINY, "--repeat", "--json")
+    assert repeated.returncode == 0
+    first, second = (record_of(tmp_path / "runs" / hole) for hole in ("round_001", "round_002"))
+    assert repeatable(first) == repeatable(second)
+    assert json.loads(repeated.stdout)["comparisons"]["previous"]["delta"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (["-o", "FP16_EMBD=1"], "FP16_EMBD", "FP16_EMBED"),
+        (["-o", "fp16_embed=1"], "fp16_embed", "FP16_EMBED"),
+        (["-o", "FP16_EMBED=maybe"], "FP16_EMBED=maybe", "true"),
+        (["-o", "FP16_EMBED"], "KEY=VALUE", "FP16_EMBED=true"),
+        (["-o", "NUM_LAYERS=2.5"], "NUM_LAYERS=2.5", "whole"),
+        (["-o", "NUM_LAYERS=-1"], "NUM_LAYERS=-1", "1"),
+        (["-o", "MATRIX_LR=nan"], "MATRIX_LR=nan", ""),
+        (["-o", "MATRIX_LR=0.1", "-o", "MATRIX_LR=0.2"], "twice", ""),
+        (["-o", "MODEL_DIM=130", "-o", "NUM_HEADS=4"], "130", ""),
+        (["-o", "VOCAB_SIZE=2048"], "2048", ""),
+        (["-o", "TRAIN_SEQ_LEN=4096", "-o", "TRAIN_BATCH_TOKENS=1024"], "4096", ""),
+        (["-o", "DATA_PATH=/nowhere"], "practice course", "--course"),
+        (["--course", "fineweb", "-o", "DATA_PATH=/nowhere"], "/nowhere", ""),
+        (["--preset", "tinny"], "tinny", "tiny"),
+        (["--course", "practise"], "practise", "practice"),
+        (["--seed", "1", "--seeds", "1,2"], "--seed and --seeds", ""),
+        (["--seeds", "1,two"], "1,two", "42,1337,314"),
+        (["--seeds", "7,7"], "seed 7", ""),
+        (["--resume"], "round_001", ""),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_named_before_anything_is_written(words, said, hint, play, tmp_path):
+    base = () if {"--preset", "--resume"} & set(words) or "fineweb" in words else TINY
+    done = play("run", "round_001", *base, *words)
+
+    assert done.returncode in (1, 2), done.stderr
+    assert said in done.stderr
+    assert hint in done.stderr.split("hint:")[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(play, tmp_path):
+    done = play("run", "round_003_wide", *TINY, "-o", "MODEL_DIM=128.0", "--dry-run", "--json")
+
+    plan = json.loads(done.stdout)
+    assert plan["overrides"]["MODEL_DIM"] == "128"
+    assert plan["params"] > 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_variable_of_the_shell_does_not_reach_the_trainer(play, tmp_path):
+    done = play("run", "round_001", *TINY, env={"MATRIX_LR": "0.5", "NUM_LAYERS": "7"})
+
+    assert done.returncode == 0, done.stderr
+    config = record_of(tmp_path / "runs" / "round_001")["config"]
+    assert (config["MATRIX_LR"], config["NUM_LAYERS"]) != ("0.5", "7")
+
+
+def test_several_seeds_are_one_group(play, tmp_path):
+    done = play("run", "round_001", *TINY, "--seeds", "42,7", "--json")
+
+    card = json.loads(done.stdout)
+    assert card["seeds"] == [42, 7]
+    assert card["val_bpb_std"] > 0
+    more = play("run", "round_001", *TINY, "--seeds", "42,8", "--json")
+    assert "seed 42 was played before" in more.stderr
+    assert json.loads(more.stdout)["seeds"] == [42, 7, 8]
+
+
+def test_killed_harness_leaves_a_trail_and_resumes_to_the_same_record(play, cache, tmp_path):
+    long = ("--preset", "tiny", "-o", "THREADS=1", "-o", "ITERATIONS=120", "-o", "CHECKPOINT_EVERY=10",
+            "-o", "TRAIN_LOG_EVERY=5")  # fmt: skip
+    assert play("run", "round_001", *long).returncode == 0
+    process = start(cache, tmp_path, "round_002", *long, "--repeat")
+    attempt = tmp_path / "runs" / "round_002" / "attempt_01"
+    wait_for((attempt / "checkpoint.safetensors").exists)
+
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    assert not (attempt / "record.json").exists()
+    assert json.loads(play("ls", "--json").stdout)["holes"][1]["status"] == "unfinished"
+    time.sleep(2)  # the trainer was asked to stop
+    logged = (attempt / "curve.jsonl").read_text().count("\n")
+    assert logged > 0
+
+    resumed = play("run", "round_002", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    whole, pieced = (record_of(tmp_path / "runs" / hole) for hole in ("round_001", "round_002"))
+    assert repeatable(whole) == repeatable(pieced)
+    curves = [(tmp_path / "runs" / hole / "attempt_01" / "curve.jsonl").read_text() for hole in ("round_001", "round_002")]
+    untimed = [
+        [{k: v for k, v in json.loads(line).items() if k in ("step", "train_loss", "val_bpb")} for line in curve.splitlines()]
+        for curve in curves
+    ]
+    assert untimed[0] == untimed[1]
+
+    done_already = play("run", "round_002", "--resume")
+    assert done_already.returncode == 15
+
+
+def test_interrupt_stops_with_a_record_that_can_be_resumed(play, cache, tmp_path):
+    process = start(cache, tmp_path, "round_001", *TINY, "-o", "ITERATIONS=2000")
+    attempt = tmp_path / "runs" / "round_001" / "attempt_01"
+    wait_for(lambda: (attempt / "curve.jsonl").exists() and (attempt / "curve.jsonl").stat().st_size)
+
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert record_of(tmp_path / "runs" / "round_001")["status"] == "stopped"
+    assert "--resume" in out
+
+
+def test_timeout_is_a_failed_record_with_its_own_exit_code(play, tmp_path):
+    done = play("run", "round_001", *TINY, "-o", "ITERATIONS=100000", "--timeout", "8")
+
+    assert done.returncode == 11, done.stderr
+    assert record_of(tmp_path / "runs" / "round_001")["failure"]["kind"] == "timeout"
+
+
+def test_loss_that_is_no_number_fails_at_its_step(play, tmp_path):
+    done = play("run", "round_001", *TINY, "-o", "TIED_EMBED_LR=1e30", "-o", "MATRIX_LR=1e30", "-o", "SCALAR_LR=1e30")
+
+    assert done.returncode == 10, done.stdout + done.stderr
+    failure = record_of(tmp_path / "runs" / "round_001")["failure"]
+    assert failure["kind"] == "nan"
+    assert failure["step"] >= 1
+    assert "Did Not Finish" in done.stdout
+    assert play("show", "1", "--why").returncode == 0
+
+
+def test_killed_trainer_is_a_failed_record(cache, tmp_path):
+    process = start(cache, tmp_path, "round_001", *TINY, "-o", "ITERATIONS=2000")
+    attempt = tmp_path / "runs" / "round_001" / "attempt_01"
+    wait_for(lambda: (attempt / "curve.jsonl").exists() and (attempt / "curve.jsonl").stat().st_size)
+
+    subprocess.run(["pkill", "-KILL", "-f", f"trainer --out {attempt}"], check=True)
+    process.communicate(timeout=60)
+
+    assert process.returncode == 10
+    failure = record_of(tmp_path / "runs" / "round_001")["failure"]
+    assert (failure["kind"], "SIGKILL" in failure["message"]) == ("killed", True)
+
+
+def test_artifact_over_the_cap_is_refused_before_and_recorded_when_insisted(play, tmp_path):
+    (tmp_path / "runs" / "courses").mkdir(parents=True)
+    shipped = Path(__file__).parents[2] / "harness" / "data" / "courses" / "practice.toml"
+    small = shipped.read_text().replace("16_000_000", "90_000")
+    (tmp_path / "runs" / "courses" / "practice.toml").write_text(small)
+
+    refused = play("run", "round_001", *TINY)
+    insisted = play("run", "round_001", *TINY, "--allow-over-cap")
+
+    assert (refused.returncode, insisted.returncode) == (12, 12)
+    assert "--allow-over-cap" in refused.stderr
+    assert record_of(tmp_path / "runs" / "round_001")["status"] == "over_cap"
+    assert "OVER THE CAP" in insisted.stdout
