@@ -1,8 +1,8 @@
 """How fast logs are read, against a plain line-by-line read of the same file.
 
-    python benchmarks/logs.py [--size 256MB] [--mix real|steps|noise|prefixed|runs]
+    python benchmarks/logs.py [--size 256MB] [--mix baseline|real|steps|noise|prefixed|runs]
 
-Writes a synthetic log from the line mix of the real ones in tests/data/field, reads it both ways in turn,
+Writes a synthetic log from the lines of the real ones in tests/data/field, reads it both ways in turn,
 three times, and prints MB/s, the ratio (the aim: at most 12) and the peak memory of a process that parses it.
 """
 
@@ -32,7 +32,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", default="256MB", help="of the synthetic log, e.g. 50MB or 1GB")
-    parser.add_argument("--mix", default="real", choices=["real", "steps", "noise", "prefixed", "runs"])
+    parser.add_argument(
+        "--mix", default="baseline", choices=["baseline", "real", "steps", "noise", "prefixed", "runs"]
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -69,7 +71,8 @@ def measure(path: Path, rounds: int) -> int:
 def write_log(path: Path, size: int, mix: str) -> None:
     """Write a log of about `size` bytes.
 
-    real: one run, with the step, progress and noise lines of all real logs in their proportions, steps going on;
+    baseline: one run of the commonest family, steps going on: the NaiveBaseline record, continued;
+    real: one run with the step, progress and noise lines of all families, mixed as no single log mixes them;
     steps, noise: the same, of one kind only; prefixed: with a time before every line; runs: the real logs, whole,
     one after the other.
     """
@@ -81,7 +84,10 @@ def write_log(path: Path, size: int, mix: str) -> None:
         head, tail = whole[: whole.index(b"step:0/")], whole[whole.index(b"stopping_early") :]
         lines = [CLOCK.sub(b"", line) for line in lines]
         lines = [line for line in lines if STEP(line) or not SETUP(line)]
-    if mix == "steps":
+    if mix == "baseline":
+        body = whole[len(head) : len(whole) - len(tail)]
+        lines = body.splitlines(keepends=True)
+    elif mix == "steps":
         lines = [line for line in lines if STEP(line)]
     elif mix == "noise":
         lines = [line for line in lines if not STEP(line)]

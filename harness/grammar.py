@@ -388,12 +388,15 @@ def _read_other(line: bytes, number: int) -> Event | None:
 # Digits do not decide whether a line means something, only what: lines of one shape are alike.
 SHAPES = bytes.maketrans(b"123456789", b"000000000")
 
-# Consecutive training lines of the commonest family, whole and in order: read many at a time.
+# Consecutive step lines of the commonest family, whole and in order: read many at a time.
 STRETCH = re.compile(
-    rb"(?:step:\d{1,12}+/\d{1,12}+ train_loss:\d{1,9}+\.\d{1,17}+ train_time:\d{1,15}+ms step_avg:\d{1,12}+\.\d{1,9}+ms\n)++"
+    rb"(?:step:\d{1,12}+/\d{1,12}+ "
+    rb"(?:train_loss:\d{1,9}+\.\d{1,17}+|val_loss:\d{1,9}+\.\d{1,17}+ val_bpb:\d{1,9}+\.\d{1,17}+)"
+    rb" train_time:\d{1,15}+ms step_avg:\d{1,12}+\.\d{1,9}+ms\n)++"
 ).match
 STRETCH_STEPS = re.compile(rb"step:(\d+)/").findall
-STRETCH_POINTS = re.compile(rb"step:(\d+)/\d+ train_loss:([\d.]+) train_time:(\d+)").findall
+STRETCH_TRAIN = re.compile(rb"step:(\d+)/\d+ train_loss:([\d.]+) train_time:(\d+)").findall
+STRETCH_VAL = re.compile(rb"step:(\d+)/\d+ val_loss:([\d.]+) val_bpb:([\d.]+) train_time:(\d+)").findall
 
 
 def read_line(line: bytes, number: int) -> Event | None:

@@ -17,6 +17,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,8 +26,9 @@ from harness.grammar import (
     PREFIX_STARTS,
     SHAPES,
     STRETCH,
-    STRETCH_POINTS,
     STRETCH_STEPS,
+    STRETCH_TRAIN,
+    STRETCH_VAL,
     Event,
     Marker,
     ResultLine,
@@ -357,25 +359,39 @@ class LogParser:
         self._number = number
 
     def _take_stretch(self, text: bytes) -> bool:
-        """Take many training lines at once; False when they must be read one by one."""
+        """Take many step lines at once; False when they must be read one by one."""
         run = self.run
         if self._in_code or self._section is not None or self._pending is not None:
             return False
         steps = list(map(int, STRETCH_STEPS(text)))
-        if not all(map(operator.lt, steps, steps[1:])) or (run.steps is not None and steps[0] < run.steps):
-            return False
         lines = text.split(b"\n")
         lines.pop()
-        if lines[0] == self._last_step_line:
-            return False  # printed twice in a row
-        kept = b"\n".join([*lines[run.train.due()], lines[-1]])
-        run.train.add_many(len(lines), list(zip(*STRETCH_POINTS(kept), strict=True)))
-        self._number += len(lines)
-        last = read_line(lines[-1], self._number)
-        assert isinstance(last, TrainPoint)
+        if lines[0] == self._last_step_line or (run.steps is not None and steps[0] < run.steps):
+            return False
+        last_line, last_number = lines[-1], self._number + len(lines)
+        vals: list[bytes] = []
+        if b" val_loss:" in text:
+            places = _line_indices(text, b" val_loss:")
+            vals, val_steps = [lines[index] for index in places], [steps[index] for index in places]
+            if not _ascends(val_steps) or not all(map(operator.le, steps, steps[1:])):
+                return False
+            chosen = bytearray(b"\x01") * len(lines)
+            for index in places:
+                chosen[index] = 0
+            lines, steps = list(compress(lines, chosen)), list(compress(steps, chosen))
+        if not _ascends(steps):
+            return False
+        for curve, these, find in ((run.train, lines, STRETCH_TRAIN), (run.val, vals, STRETCH_VAL)):
+            if these:
+                kept = b"\n".join([*these[curve.due()], these[-1]])
+                curve.add_many(len(these), list(zip(*find(kept), strict=True)))
+        if vals:
+            run.lines["last_val"] = self._number + places[-1] + 1
+        last = read_line(last_line, last_number)
+        assert isinstance(last, TrainPoint | ValPoint)
         run.advance(last)
         run.curve_mark = zlib.crc32(text.replace(b"\n", b""), run.curve_mark)
-        self._last_step_line = lines[-1]
+        self._number, self._last_step_line = last_number, last_line
         return True
 
     def _read_whole_line(self, line: bytes) -> None:
@@ -684,6 +700,21 @@ class LogParser:
 
 _MEASURED = frozenset({"peak_memory_mib", "total_eval_seconds"})
 _LATE_KEYS = _SETUP_KEYS | _MEASURED
+
+
+def _ascends(steps: list[int]) -> bool:
+    """Whether each step is beyond the one before, as it is not for a line printed twice."""
+    return all(map(operator.lt, steps, steps[1:]))
+
+
+def _line_indices(text: bytes, word: bytes) -> list[int]:
+    """Say which lines of a text hold a word, by searching rather than by looking at each."""
+    places, line, counted, at = [], 0, 0, text.find(word)
+    while at >= 0:
+        line += text.count(b"\n", counted, at)
+        places.append(line)
+        counted, at = at, text.find(word, at + 1)
+    return places
 
 
 def _is_plain(value: str) -> bool:

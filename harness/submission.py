@@ -6,11 +6,13 @@ are kept; the log wins. Knows nothing of where records are stored.
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +56,11 @@ class Submission:
     """A submission file, read tolerantly. None means that it does not say; `extra` keeps every other key."""
 
     source: str
+    sha256: str = ""
     name: str | None = None
     author: str | None = None
     github_id: str | None = None
-    date: str | None = None  # YYYY-MM-DD
+    date: dt.date | None = None
     track: str | None = None
     blurb: str | None = None
     hardware: str | None = None
@@ -110,7 +113,7 @@ def parse_submission(raw: bytes, place: str) -> Submission:
     if not isinstance(decoded, dict):
         kind = {list: "a list", str: "a text", type(None): "null"}.get(type(decoded), "a single value")
         raise HarnessError(f"{place} holds {kind}, not a submission", "expected one JSON object: { ... }")
-    return reader.submission(decoded, place)
+    return replace(reader.submission(decoded, place), sha256=hashlib.sha256(raw).hexdigest())
 
 
 class _Reader:
@@ -241,14 +244,17 @@ class _Reader:
         single = self._number(raw, (key,))
         return () if single is None else (single,)
 
-    def _date(self, raw: Mapping[str, Any]) -> str | None:
+    def _date(self, raw: Mapping[str, Any]) -> dt.date | None:
         text = self._text(raw, ("date",))
         if text is None:
             return None
-        if not re.match(r"\d{4}-\d\d-\d\d(?:$|[T ])", text):
+        try:
+            if not re.match(r"\d{4}-\d\d-\d\d(?:$|[T ])", text):
+                raise ValueError
+            return dt.date.fromisoformat(text[:10])
+        except ValueError:
             self._say(f"date {text[:40]!r} is not YYYY-MM-DD")
             return None
-        return text[:10]
 
     def _check_scores(
         self, bpb: float | None, loss: float | None, raw: Mapping[str, Any]
@@ -359,6 +365,10 @@ class RecordFiles:
     logs: tuple[Path, ...]
     refused: tuple[Path, ...] = ()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(f"{path.name} is a link out of the folder; it was not read" for path in self.refused)
+
 
 def find_record_files(folder: Path) -> RecordFiles:
     """Find the submission file and the logs of a record, up to one folder deep, in name order.
@@ -423,21 +433,22 @@ def distinct_logs(logs: Iterable[ParsedLog]) -> list[ParsedLog]:
     return list(first.values())
 
 
-def compare_with_logs(submission: Submission | None, logs: Iterable[ParsedLog]) -> list[str]:
+def compare_with_logs(submission: Submission | None, logs: Iterable[tuple[str, ParsedLog]]) -> list[str]:
     """Say where hand-written numbers and logs disagree, with both values; the log is right.
 
-    Also says which logs are copies of others, and which seeds contradict their file's name.
+    logs: each with the name of its file. Also says which logs are copies of others, and which seeds contradict their file's name.
     """
     logs = list(logs)
     said = _contradictions_among(logs)
-    runs = {log.source: log.result for log in distinct_logs(logs) if log.result is not None}
+    kept = {id(log) for log in distinct_logs(log for _, log in logs)}
+    runs = [(name, log.result) for name, log in logs if id(log) in kept and log.result is not None]
     if submission is None or not runs:
         return said
-    scored = [run for run in runs.values() if run.final_val_bpb is not None]
+    scored = [run for _, run in runs if run.final_val_bpb is not None]
     said += _compare_score(submission, scored)
     by_seed: dict[str, list[LoggedRun]] = {}
-    for source, run in runs.items():
-        named = seed_in_name(source)
+    for name, run in runs:
+        named = seed_in_name(name)
         seed = named if named is not None else run.seed
         if seed is not None:
             by_seed.setdefault(str(seed), []).append(run)
@@ -451,27 +462,26 @@ def compare_with_logs(submission: Submission | None, logs: Iterable[ParsedLog]) 
         ("steps", submission.steps, "steps"),
         ("model_params", submission.model_params, "model_params"),
     )
-    for name, value, attribute in claimed:
-        measured = {found for run in runs.values() if (found := getattr(run, attribute)) is not None}
+    for what, value, attribute in claimed:
+        measured = {found for _, run in runs if (found := getattr(run, attribute)) is not None}
         if value is None or not measured or value in measured:
             continue
-        if name == "bytes_total" and round(sum(measured) / len(measured)) == value:
+        if what == "bytes_total" and round(sum(measured) / len(measured)) == value:
             continue  # a mean of the logs
         shown = ", ".join(f"{found:,}" for found in sorted(measured)[:5])
-        said.append(f"{name}: the submission says {value:,}, the log(s) {shown}")
+        said.append(f"{what}: the submission says {value:,}, the log(s) {shown}")
     return said
 
 
-def _contradictions_among(logs: list[ParsedLog]) -> list[str]:
+def _contradictions_among(logs: list[tuple[str, ParsedLog]]) -> list[str]:
     said: list[str] = []
     first: dict[str, str] = {}
-    for log in logs:
-        name = Path(log.source).name
+    for name, log in logs:
         if log.sha256 in first:
             said.append(f"{name} is byte for byte {first[log.sha256]}; it counts once")
             continue
         first[log.sha256] = name
-        named, run = seed_in_name(log.source), log.result
+        named, run = seed_in_name(name), log.result
         if named is not None and run is not None and run.seed is not None and named != run.seed:
             said.append(f"{name}: the name says seed {named}, the log {run.seed}")
     return said

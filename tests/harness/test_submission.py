@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,9 @@ def read(raw: object) -> Submission:
 def warnings_of(record: str) -> str:
     files = find_record_files(FIELD / "records" / record)
     assert files.submission is not None
-    return "\n".join(compare_with_logs(read_submission(files.submission), map(parse_log, files.logs)))
+    return "\n".join(
+        compare_with_logs(read_submission(files.submission), [(p.name, parse_log(p)) for p in files.logs])
+    )
 
 
 # The public records -------------------------------------------------------------------------------
@@ -53,7 +54,8 @@ def test_public_submission_gives_every_expected_field(record: str) -> None:
     assert files.submission.name == entry["submission_file"]
     assert [path.relative_to(files.folder).as_posix() for path in files.logs] == sorted(entry["logs"])
     submission = read_submission(files.submission)
-    assert {key: getattr(submission, key) for key in entry["submission"]} == entry["submission"]
+    found = {key: getattr(submission, key) for key in entry["submission"]}
+    assert found | {"date": submission.date and submission.date.isoformat()} == entry["submission"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,11 @@ def test_other_key_names_and_unknown_keys() -> None:
 
     assert (submission.name, submission.val_bpb, submission.val_loss) == ("x", 1.1, 1.9)
     assert (submission.bytes_total, submission.bytes_code, submission.bytes_model) == (15_000_000, 5, 7)
-    assert (submission.date, submission.author, submission.extra) == ("2026-03-19", None, {"base_pr": 1394})
+    assert (str(submission.date), submission.author, submission.extra) == (
+        "2026-03-19",
+        None,
+        {"base_pr": 1394},
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,6 +131,7 @@ def test_scores_by_seed(keys: dict[str, Any], scores: dict[str, float] | None) -
         ({"val_bpb": True}, "not a number"),
         ({"val_bpb": -5}, "which no run scores"),
         ({"date": "March"}, "is not YYYY-MM-DD"),
+        ({"date": "2026-02-31"}, "is not YYYY-MM-DD"),
         ({"author": {"a": 1}}, "author is an object, not a text"),
         ({"seeds": [1, 2], "n_seeds": 3}, "n_seeds is 3, but 2 seeds"),
         (b'{"val_bpb": 1.1, "val_bpb": 1.2}', 'key "val_bpb" stands twice'),
@@ -245,6 +252,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
 
     assert [path.name for path in files.logs] == ["inside.log", "real.log"]
     assert [path.name for path in files.refused] == ["loop.log", "train.log"]
+    assert files.warnings[1] == "train.log is a link out of the folder; it was not read"
 
 
 def test_missing_folder_says_so(tmp_path: Path) -> None:
@@ -263,18 +271,18 @@ def test_seed_in_a_file_name(name: str, seed: int | None) -> None:
 # Comparing ----------------------------------------------------------------------------------------
 
 
-def log(bpb: str, seed: int = 1, name: str = "train.log") -> ParsedLog:
+def log(bpb: str, seed: int = 1, name: str = "train.log") -> tuple[str, ParsedLog]:
     text = (
         f"model_params:5\nseed:{seed}\nstep:1/1 train_loss:2.0000 train_time:5ms step_avg:5.00ms\n"
         f"final_int8_zlib_roundtrip_exact val_loss:2.00000000 val_bpb:{bpb}\n"
     )
-    return replace(parse_log(io.BytesIO(text.encode())), source=name)
+    return name, parse_log(io.BytesIO(text.encode()))
 
 
 def test_identical_logs_are_counted_once() -> None:
     logs = [log("1.10000000", name="a.log"), log("1.10000000", name="b.log"), log("1.20000000", name="c.log")]
 
-    assert [found.source for found in distinct_logs(logs)] == ["a.log", "c.log"]
+    assert distinct_logs(log for _, log in logs) == [logs[0][1], logs[2][1]]
     # the mean of the two distinct logs; of all three it would be 1.1333
     assert compare_with_logs(read({"val_bpb": 1.15}), logs) == [
         "b.log is byte for byte a.log; it counts once"
