@@ -251,7 +251,7 @@ def resolve(config: Config, device: torch.device) -> Config:
 
 def _fast_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware; where it does not, fp32 is several times as fast."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # type: ignore[no-untyped-call]
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def device_name(device: torch.device) -> str:
@@ -340,7 +340,7 @@ class _Run:
         self.stream = self._new_stream()
         self.forward: nn.Module = self.model
         if c.compile == "on":
-            self.forward = torch.compile(self.model, dynamic=False, fullgraph=True)
+            self.forward = torch.compile(self.model, dynamic=False, fullgraph=True)  # type: ignore[assignment]
         if setup.workers.world_size > 1:
             ids = [setup.workers.local_rank] if setup.device.type == "cuda" else None
             self.forward = nn.parallel.DistributedDataParallel(
