@@ -7,25 +7,24 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 _Point = TypeVar("_Point")
 
 
-@dataclass(frozen=True)
-class TrainPoint:
-    """loss in nats per token; may be NaN or infinite, as it was logged."""
+class TrainPoint(NamedTuple):
+    """loss in nats per token; may be NaN or infinite, as it was logged. (A tuple: there are thousands a curve.)"""
 
     step: int
     loss: float
     time_ms: float | None = None
 
 
-@dataclass(frozen=True)
-class ValPoint:
+class ValPoint(NamedTuple):
     step: int
     loss: float | None
     bpb: float | None
@@ -40,15 +39,15 @@ class Curve:
     val: tuple[ValPoint, ...] = ()
     problems: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def finite(self) -> list[tuple[int, float]]:
         """(step, train_loss) of every point that is a number."""
-        return [(point.step, point.loss) for point in self.train if math.isfinite(point.loss)]
+        return [(step, loss) for step, loss, _ in self.train if isfinite(loss)]
 
     @property
     def broken_at(self) -> int | None:
         """The first step whose training loss is not a number, or None."""
-        return next((point.step for point in self.train if not math.isfinite(point.loss)), None)
+        return next((point.step for point in self.train if not isfinite(point.loss)), None)
 
 
 def load_curve(path: Path) -> Curve:
@@ -92,17 +91,20 @@ def _collect(rows: list[Any], problems: list[str]) -> Curve:
     val: dict[int, ValPoint] = {}
     odd = 0
     for row in rows:
-        step = row.get("step") if isinstance(row, dict) else None
+        step = row.get("step") if type(row) is dict else None
         if type(step) is not int:
             odd += 1
             continue
-        time_ms = _number(row.get("train_time_ms"))
-        loss = _number(row.get("train_loss"))
+        loss, time_ms = row.get("train_loss"), row.get("train_time_ms")
+        if type(loss) is float and "val_loss" not in row and "val_bpb" not in row:  # nearly every line
+            train[step] = TrainPoint(step, loss, time_ms if type(time_ms) is float else _number(time_ms))
+            continue
+        loss = _number(loss)
         if loss is not None:
-            train[step] = TrainPoint(step, loss, time_ms)
+            train[step] = TrainPoint(step, loss, _number(time_ms))
         val_loss, val_bpb = _number(row.get("val_loss")), _number(row.get("val_bpb"))
         if val_loss is not None or val_bpb is not None:
-            val[step] = ValPoint(step, val_loss, val_bpb, time_ms)
+            val[step] = ValPoint(step, val_loss, val_bpb, _number(time_ms))
         elif loss is None:
             odd += 1
     if odd:

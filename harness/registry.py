@@ -77,17 +77,17 @@ class Played:
         """The folder of `record`."""
         return next((entry.attempt for entry in self.entries if entry.record is self.record), None)
 
-    @property
+    @cached_property
     def status(self) -> HoleStatus:
         if self.record is not None:
             return self.record.status
         return "unfinished" if self.entries else "unplayed"
 
-    @property
+    @cached_property
     def course(self) -> str | None:
         return self.record.course if self.record else self.intent.course
 
-    @property
+    @cached_property
     def split(self) -> str | None:
         return self.record.split if self.record else None
 
@@ -157,6 +157,7 @@ class Season:
     holes: tuple[Played, ...]
     problems: tuple[str, ...] = ()
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
+    _places: dict[str, int] = field(default_factory=dict)
 
     def course(self, name: str | None) -> Course | None:
         """Return a course by name, or None when it is unknown or its file is broken (then `problems` says so)."""
@@ -188,14 +189,20 @@ class Season:
 
     def neighbours(self, played: Played) -> tuple[Played | None, Played | None]:
         """Return the holes before and after in the order of play, whatever their course or fate."""
-        at = self.holes.index(played)
+        at = self._place(played)
         return (
             self.holes[at - 1] if at > 0 else None,
             self.holes[at + 1] if at + 1 < len(self.holes) else None,
         )
 
     def before(self, played: Played) -> Sequence[Played]:
-        return self.holes[: self.holes.index(played)]
+        return self.holes[: self._place(played)]
+
+    def _place(self, played: Played) -> int:
+        """Where a hole stands in the order of play."""
+        if not self._places:
+            self._places.update({hole.name.folder: at for at, hole in enumerate(self.holes)})
+        return self._places[played.name.folder]
 
     def _compare(self, played: Played, course: Course | None, kind: Kind) -> Comparison:
         if played.sample is None:

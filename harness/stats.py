@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 CONFIDENCE = 0.95
@@ -26,7 +27,7 @@ class Sample:
     def n(self) -> int:
         return len(self.values)
 
-    @property
+    @cached_property
     def mean(self) -> float:
         return statistics.fmean(self.values)
 

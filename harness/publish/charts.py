@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
+from operator import itemgetter
 from typing import Literal
 
 from markupsafe import Markup, escape
@@ -19,6 +21,7 @@ MarkRole = Literal["pin", "par", "best", "ball"]
 
 WIDTH, HEIGHT = 1200, 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 1192, 40, 500
+_LOSS = itemgetter(1)
 _BUCKETS: dict[Role, int] = {"this": 110, "par": 56, "previous": 56}  # two points each at most
 
 
@@ -35,21 +38,17 @@ def thin(points: Sequence[Point], buckets: int) -> list[Point]:
 
     Points that are not finite are left out.
     """
-    finite = [point for point in points if math.isfinite(point[1])]
+    finite = [point for point in points if isfinite(point[1])]
     if len(finite) <= 2 * buckets:
         return finite
     kept = [finite[0]]
     size = len(finite) / buckets
     for number in range(buckets):
         stretch = finite[int(number * size) : int((number + 1) * size)]
-        low, high = min(stretch, key=_loss), max(stretch, key=_loss)
+        low, high = min(stretch, key=_LOSS), max(stretch, key=_LOSS)
         kept += [low, high] if low[0] < high[0] else [high, low]
     kept.append(finite[-1])
     return [point for at, point in enumerate(kept) if at == 0 or point[0] > kept[at - 1][0]]
-
-
-def _loss(point: Point) -> float:
-    return point[1]
 
 
 def loss_range(series: Sequence[Series]) -> tuple[float, float] | None:
@@ -58,8 +57,8 @@ def loss_range(series: Sequence[Series]) -> tuple[float, float] | None:
     The first of the series sets it: its losses past the first 4 % of the steps, the top 2 % of them left out
     when they tower over the rest. The others are sure to be seen at their ends.
     """
-    own = [point for point in series[0].points if math.isfinite(point[1])] if series else []
-    shown = own or [point for one in series for point in one.points if math.isfinite(point[1])]
+    own = [point for point in series[0].points if isfinite(point[1])] if series else []
+    shown = own or [point for one in series for point in one.points if isfinite(point[1])]
     if not shown:
         return None
     settled = sorted(y for x, y in shown if x >= 0.04 * shown[-1][0])
@@ -67,7 +66,7 @@ def loss_range(series: Sequence[Series]) -> tuple[float, float] | None:
     low = settled[0]
     high = peak if peak - low <= 2 * (usual - low) else usual
     for one in series:
-        end = next((y for _, y in reversed(one.points) if math.isfinite(y)), low)
+        end = next((y for _, y in reversed(one.points) if isfinite(y)), low)
         low, high = min(low, end), max(high, end)
     if high - low < 1e-9:
         return low - 0.5, high + 0.5
@@ -91,14 +90,17 @@ def curve(
         return Markup("")
     low, high = ranged
     floor = low - 0.06 * (high - low)
-    last_step = max(point[0] for one in series for point in one.points if math.isfinite(point[1]))
+    last_step = max(
+        next((x for x, y in reversed(one.points) if isfinite(y)), 0) for one in series
+    )  # ascending, so the last one
 
     def place(point: Point) -> tuple[int, int]:
         x = _LEFT + (_RIGHT - _LEFT) * point[0] / max(last_step, 1)
         y = _BOTTOM - (_BOTTOM - _TOP) * (point[1] - floor) / (high - floor)
         return round(x), round(max(y, -HEIGHT))
 
-    end = place(own[-1]) if (own := thin(series[0].points, 1)) else None
+    last_point = next((point for point in reversed(series[0].points) if isfinite(point[1])), None)
+    end = place(last_point) if last_point else None
     parts = [
         _grid(floor, high, last_step, place, axis, end[1] - 26 if end else None),
         f'<clipPath id="curve-clip"><path d="M0 {_TOP}H{WIDTH}V{_BOTTOM}H0z"/></clipPath><g clip-path="url(#curve-clip)">',
@@ -112,7 +114,7 @@ def curve(
                 f'<path class="line {one.role}" fill="none" stroke="currentColor" d="{_path(placed)}"/>'
             )
     parts.append("</g>")
-    inside = [point for point in val if math.isfinite(point[1]) and floor <= point[1] <= high]
+    inside = [point for point in val if isfinite(point[1]) and floor <= point[1] <= high]
     if len(inside) > 24:
         inside = [*inside[:: math.ceil(len(inside) / 23)], inside[-1]]
     for point in inside:
@@ -162,7 +164,7 @@ def _grid(
 def _ticks(low: float, high: float, about: int) -> list[tuple[float, str]]:
     """Round values inside a range with their text: steps of 1, 2 or 5 times a power of ten."""
     span = high - low
-    if not span > 0 or not math.isfinite(span):
+    if not span > 0 or not isfinite(span):
         return []
     rough = span / about
     power = 10.0 ** math.floor(math.log10(rough))

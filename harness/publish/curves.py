@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import Facts, tidy
+from harness.course import Course
 from harness.curve import Curve, load_curve
 from harness.publish.charts import Series, curve, loss_range
 from harness.publish.evidence import Table
@@ -26,6 +27,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._curves: OrderedDict[Path, Curve] = OrderedDict()
+        self._reference: dict[str, Played | None] = {}
 
     def get(self, played: Played | None) -> Curve:
         """Return the curve of the attempt that a hole shows; empty when there is none."""
@@ -38,6 +40,25 @@ class Shelf:
                 self._curves.popitem(last=False)
         self._curves.move_to_end(attempt)
         return self._curves[attempt]
+
+    def reference(self, season: Season, course: Course) -> Played | None:
+        """Our own hole that plays a course's published par: the first `reference` whose score is in par's band."""
+        if course.par is None:
+            return None
+        if course.name not in self._reference:
+            level, band = course.par.val_bpb, course.verdicts.par_within
+            self._reference[course.name] = next(
+                (
+                    hole
+                    for hole in season.holes
+                    if hole.intent.strategy == "reference"
+                    and hole.course == course.name
+                    and hole.sample is not None
+                    and abs(hole.sample.mean - level) <= band
+                ),
+                None,
+            )
+        return self._reference[course.name]
 
 
 def shown_attempt(played: Played | None) -> Path | None:
@@ -74,10 +95,10 @@ def draw_curve(
     own = shelf.get(played)
     if not own.train and not own.val:
         return None
-    baseline, previous = baseline_hole(season, standing), standing.comparisons["previous"].hole
+    baseline, previous = baseline_hole(season, standing, shelf), standing.comparisons["previous"].hole
     if previous is baseline:
         previous = None
-    series = [Series("this", [(point.step, point.loss) for point in own.train])]
+    series = [Series("this", own.finite)]
     legend = [Legend("this", "This hole")]
     last = (
         own.finite[-1][0] if own.finite else math.inf
@@ -89,7 +110,8 @@ def draw_curve(
             continue
         name = tidy(hole.title, 60)
         values |= {f"{key}_last": figures.count(points[-1][0])} if points[-1][0] > last else {}
-        series.append(Series(role, [point for point in points if point[0] <= last]))  # type: ignore[arg-type]
+        cut = points if points[-1][0] <= last else [point for point in points if point[0] <= last]
+        series.append(Series(role, cut))  # type: ignore[arg-type]
         legend.append(
             Legend(role, f"{'Baseline' if role == 'par' else 'Previous'}: {name}, {hole.name.position}")
         )
@@ -113,24 +135,13 @@ def draw_curve(
     )
 
 
-def baseline_hole(season: Season, standing: Standing) -> Played | None:
-    """Our own hole that plays par: the one that set it, else the first whose score is par's within its band."""
-    par, played = standing.comparisons["par"], standing.played
+def baseline_hole(season: Season, standing: Standing, shelf: Shelf) -> Played | None:
+    """The hole of ours that plays par: the one that set it, else the course's reference; None for itself."""
+    par = standing.comparisons["par"]
     if par.hole is not None:
         return par.hole
-    if standing.sets_par or standing.course is None or standing.course.par is None:
-        return None
-    level, band = standing.course.par.val_bpb, standing.course.verdicts.par_within
-    for hole in season.holes:
-        same = hole.course == played.course and hole.sample is not None
-        if (
-            same
-            and hole.sample
-            and abs(hole.sample.mean - level) <= band
-            and hole.intent.strategy == "reference"
-        ):
-            return None if hole is played else hole
-    return None
+    found = shelf.reference(season, standing.course) if standing.course else None
+    return None if found is standing.played else found
 
 
 def _why_no_baseline(standing: Standing, played: Played, baseline: Played | None, wording: Wording) -> str:
@@ -202,10 +213,12 @@ def curve_csv(curve: Curve) -> str:
     """Return every point as CSV, one row a step; what was not measured is empty."""
     val = {point.step: point for point in curve.val}
     rows = ["step,train_loss,val_loss,val_bpb,train_time_ms"]
-    for point in curve.train:
-        checked = val.pop(point.step, None) if val else None
-        checks = f"{_cell(checked.loss)},{_cell(checked.bpb)}" if checked else ","
-        rows.append(f"{point.step},{point.loss!r},{checks},{_cell(point.time_ms)}")
+    for step, loss, time_ms in curve.train:
+        if step in val:
+            checked = val.pop(step)
+            rows.append(f"{step},{loss!r},{_cell(checked.loss)},{_cell(checked.bpb)},{_cell(time_ms)}")
+        else:
+            rows.append(f"{step},{loss!r},,,{'' if time_ms is None else f'{time_ms:.15g}'}")
     rows += [f"{p.step},,{_cell(p.loss)},{_cell(p.bpb)},{_cell(p.time_ms)}" for p in val.values()]
     return "\n".join(rows) + "\n"
 
