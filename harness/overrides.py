@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from harness.errors import UsageError, nearest
-from trainer.config import KNOBS, ConfigError
+from trainer.config import KNOBS
+from trainer.errors import ConfigError
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:

@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lower layers know nothing of higher ones. A new module must be placed here.
 LAYERS = [
     {"__init__", "errors", "stats", "figures", "resources"},
-    {"record", "overrides", "logs", "logfile", "submission", "source"},
-    {"rounds", "notes", "store", "course", "curve"},
-    {"launch", "capture", "registry", "exchange", "verdict"},
+    {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source"},
+    {"rounds", "notes", "store", "course", "curve", "field"},
+    {"launch", "capture", "registry", "exchange", "export", "leaderboard", "verdict"},
     {"result", "commentary"},
     {"runner", "live", "scorecard"},
     {"publish"},

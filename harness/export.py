@@ -1,0 +1,159 @@
+"""Our record as a submission folder: `submission.json` and a log in the field's own line format.
+
+Numbers are printed with all their digits, so that `harness import` reads the same record back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from harness.curve import load_curve
+from harness.errors import HarnessError
+from harness.record import RunRecord
+from harness.registry import Played
+from harness.store import write_whole
+
+
+def export_hole(played: Played, out: Path, author: str = "", github_id: str = "") -> list[Path]:
+    """Write a hole's complete attempts as a record folder and return the files written.
+
+    Raises HarnessError when nothing is complete, or when `out` holds files already.
+    """
+    if not played.group:
+        raise HarnessError(
+            f"{played.name.folder} has no complete attempt", f"play it: `harness run {played.name.folder}`"
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise HarnessError(f"{out} exists and is not empty", "name a new folder with --out DIR")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {out}: {error.strerror}", "name another folder with --out DIR"
+        ) from error
+    written = []
+    by_record = {id(entry.record): entry.attempt for entry in played.entries}
+    for record in played.group:
+        path = out / _log_name(record, played)
+        lines = log_lines(record, load_curve(by_record[id(record)].curve_path))
+        write_whole(path, ("\n".join(lines) + "\n").encode())
+        written.append(path)
+    path = out / "submission.json"
+    text = json.dumps(submission(played, author, github_id), indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode())
+    return [*written, path]
+
+
+def _log_name(record: RunRecord, played: Played) -> str:
+    """`train_seed42.log`; the attempt's number joins in when two attempts share a seed."""
+    shared = [other for other in played.group if other.seed == record.seed]
+    tail = f"_attempt{record.attempt}" if len(shared) > 1 else ""
+    return (
+        f"train_seed{record.seed}{tail}.log"
+        if record.seed is not None
+        else f"train_attempt{record.attempt}.log"
+    )
+
+
+def submission(played: Played, author: str, github_id: str) -> dict[str, Any]:
+    """Return the submission file's content; what was not measured is left out."""
+    assert played.sample is not None
+    group, last = played.group, played.group[-1]
+    results = {
+        str(record.seed): _known(
+            val_bpb=record.val_bpb, val_loss=record.val_loss, artifact_bytes=record.artifact_bytes,
+            steps=record.steps, step_avg_ms=record.step_ms,
+        )
+        for record in group
+        if record.seed is not None
+    }  # fmt: skip
+    losses = [record.val_loss for record in group if record.val_loss is not None]
+    return _known(
+        author=author or None,
+        github_id=github_id or None,
+        name=played.title,
+        date=played.day.isoformat() if played.day else None,
+        val_bpb=played.sample.mean,
+        val_bpb_std=played.sample.std,
+        val_loss=sum(losses) / len(losses) if len(losses) == len(group) else None,
+        pre_quant_val_bpb=last.stage_bpb("pre_quantization"),
+        bytes_total=last.artifact_bytes,
+        bytes_code=last.code_bytes,
+        seeds=[record.seed for record in group if record.seed is not None] or None,
+        seed_results=results or None,
+    )
+
+
+def log_lines(record: RunRecord, curve: Any) -> Iterator[str]:
+    """Yield a record as a log in the field's line format (family A)."""
+    if record.config:
+        yield "Hyperparameters:"
+        for name, value in sorted(record.config.items()):
+            yield f"  {name}: {value}"
+    if record.environment.python:
+        yield f"Running Python {record.environment.python}"
+    if record.environment.torch:
+        yield f"Running PyTorch {record.environment.torch}"
+    if record.data.val_tokens is not None:
+        yield f"val_loader:shards pattern=fineweb_val_*.bin tokens:{record.data.val_tokens}"
+    if record.params is not None:
+        yield f"model_params:{record.params}"
+    if record.environment.world_size is not None:
+        yield f"world_size:{record.environment.world_size}"
+    if record.seed is not None:
+        yield f"seed:{record.seed}"
+    yield from _step_lines(record, curve)
+    if record.stop_reason == "wallclock_cap" and record.train_seconds is not None:
+        time = round(record.train_seconds * 1000)
+        yield f"stopping_early: wallclock_cap train_time:{time}ms step:{record.steps}/{record.planned_steps}"
+    if record.peak_memory_bytes is not None:
+        yield f"peak memory allocated: {record.peak_memory_bytes // 2**20} MiB"
+    if record.model_bytes is not None:
+        yield f"Serialized model int8+zlib: {record.model_bytes} bytes"
+    if record.code_bytes is not None:
+        yield f"Code size: {record.code_bytes} bytes"
+    if record.artifact_bytes is not None:
+        yield f"Total submission size int8+zlib: {record.artifact_bytes} bytes"
+    for score in record.scores:
+        seconds = f" eval_time:{round(score.seconds * 1000)}ms" if score.seconds is not None else ""
+        loss = f" val_loss:{_digits(score.val_loss)}" if score.val_loss is not None else ""
+        yield f"{score.label}{loss} val_bpb:{score.text or _digits(score.val_bpb)}{seconds}"
+
+
+def _step_lines(record: RunRecord, curve: Any) -> Iterator[str]:
+    planned = record.planned_steps or record.steps or 0
+    points = sorted(
+        [*((p.step, 1, p) for p in curve.train), *((p.step, 0, p) for p in curve.val)], key=lambda x: x[:2]
+    )
+    last = len(points) - 1
+    for index, (step, is_train, point) in enumerate(points):
+        if is_train:
+            what = f"train_loss:{_digits(point.loss)}"
+        else:
+            what = f"val_loss:{_digits(point.loss)} val_bpb:{_digits(point.bpb)}"
+        time = ""
+        if point.time_ms is not None:
+            average = (
+                record.step_ms
+                if index == last and record.step_ms is not None
+                else point.time_ms / max(step, 1)
+            )
+            time = f" train_time:{round(point.time_ms)}ms step_avg:{_digits(average)}ms"
+        yield f"step:{step}/{planned} {what}{time}"
+
+
+def _digits(value: float) -> str:
+    """All digits of a number, never with an exponent: the field's lines have none."""
+    return (
+        format(Decimal(repr(float(value))), "f")
+        if value == value and abs(value) != float("inf")
+        else str(value)
+    )
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

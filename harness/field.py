@@ -1,0 +1,166 @@
+"""Entries of the field: imported public runs under `runs/field/`, one folder each, attempts as in a hole."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
+
+from harness.errors import HarnessError
+from harness.record import RunRecord
+from harness.stats import Sample
+from harness.store import Attempt, write_whole
+
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ATTEMPT = re.compile(r"attempt_(\d{2,6})")
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ClaimedNumbers(_Data):
+    """What the submission file says, by hand; a log's own numbers win over it."""
+
+    val_bpb: NonNegativeFloat | None = None
+    val_loss: NonNegativeFloat | None = None
+    artifact_bytes: NonNegativeInt | None = None
+    code_bytes: NonNegativeInt | None = None
+    n_seeds: NonNegativeInt | None = None
+
+
+class FieldEntry(_Data):
+    """`entry.json`: who published what, when."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    name: str
+    course: str
+    author: str | None = None
+    github_id: str | None = None
+    date: dt.date | None = None
+    source: str
+    submission_sha256: str | None = None
+    claimed: ClaimedNumbers | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredEntry:
+    """An entry with its attempts as they lie in the folder."""
+
+    slug: str
+    path: Path
+    entry: FieldEntry
+    records: tuple[RunRecord, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def log_hashes(self) -> frozenset[str]:
+        return frozenset(record.provenance.sha256 for record in self.records if record.provenance)
+
+    @property
+    def next_attempt(self) -> int:
+        return max((record.attempt for record in self.records), default=0) + 1
+
+    @property
+    def complete(self) -> tuple[RunRecord, ...]:
+        return tuple(record for record in self.records if record.complete)
+
+    @property
+    def sample(self) -> Sample | None:
+        """Official scores over its logs; None when no log shows one (then only `claimed` is known)."""
+        values = tuple(record.val_bpb for record in self.complete if record.val_bpb is not None)
+        return Sample(values) if values else None
+
+    @property
+    def val_bpb(self) -> float | None:
+        if self.sample is not None:
+            return self.sample.mean
+        return self.entry.claimed.val_bpb if self.entry.claimed else None
+
+
+class FieldStore:
+    """The entries of one `runs/` folder."""
+
+    def __init__(self, runs: Path) -> None:
+        self.root = runs / "field"
+
+    def entries(self) -> list[StoredEntry]:
+        """All entries in name order; broken ones are passed over by `load_field`, which names them."""
+        return [entry for slug in self._slugs() if (entry := self.load(slug)) is not None]
+
+    def load_field(self) -> tuple[list[StoredEntry], list[str]]:
+        """Return all entries that can be read, and what is wrong with the others."""
+        found, problems = [], []
+        for slug in self._slugs():
+            try:
+                entry = self.load(slug)
+            except HarnessError as error:
+                problems.append(error.message)
+                continue
+            if entry is not None:
+                found.append(entry)
+                problems += entry.problems
+        return found, problems
+
+    def load(self, slug: str) -> StoredEntry | None:
+        """Read one entry, or return None when there is none. Raises HarnessError when its file is broken."""
+        path = self.root / slug / "entry.json"
+        if not path.is_file():
+            return None
+        try:
+            entry = FieldEntry.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise HarnessError(f"{path}: {where}: {first['msg']}", "import the entry again") from error
+        records, problems = [], []
+        for attempt in _attempts(path.parent):
+            try:
+                record = attempt.load_record()
+            except HarnessError as error:
+                problems.append(error.message)
+                continue
+            if record is not None:
+                records.append(record)
+        return StoredEntry(slug, path.parent, entry, tuple(records), tuple(problems))
+
+    def write_entry(self, slug: str, entry: FieldEntry) -> Path:
+        """Write an entry's file and return its folder."""
+        folder = self.root / slug
+        if _SLUG.fullmatch(slug) is None:
+            raise HarnessError(
+                f'"{slug}" is no name for an entry', "use letters, digits, dot, dash, underscore"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {folder}: {error.strerror}", "check the folder's permissions"
+            ) from error
+        text = entry.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
+        write_whole(folder / "entry.json", text.encode())
+        return folder
+
+    def _slugs(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root) as entries:
+            return sorted(
+                entry.name for entry in entries
+                if _SLUG.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            )  # fmt: skip
+        return []
+
+
+def _attempts(folder: Path) -> list[Attempt]:
+    found = []
+    for child in folder.iterdir():
+        match = _ATTEMPT.fullmatch(child.name)
+        if match and child.is_dir() and not child.is_symlink():
+            found.append(Attempt(child, int(match[1])))
+    return sorted(found, key=lambda attempt: attempt.number)
