@@ -1,0 +1,142 @@
+"""What a visitor does, in Debian's Chromium with the pages' own policy on: files from disk, no server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.publish.build import PublishOptions, publish
+
+SEASON = Path(__file__).parents[1] / "data" / "season"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="chromium is not installed: apt-get install chromium",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__(
+        "playwright.sync_api", fromlist=["sync_playwright"]
+    )  # fmt: skip
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = Path(shutil.copytree(SEASON, tmp_path_factory.mktemp("season") / "runs"))
+    hostile = runs / "round_004_longer_irons"
+    (hostile / "round.toml").write_text(
+        'title = "\\u202e<script>alert(1)</script>' + "W" * 10_000 + '"\n', encoding="utf-8"
+    )
+    (hostile / "notes.md").write_text(
+        "## The Shot\n\n<script>alert(2)</script> [x](javascript:alert(3)) ![spy](https://tracker.example/p.png)\n\n"
+        + "x" * 10_000 + "\n\n| a | b |\n| --- | --- |\n| " + "y" * 3_000 + " | 2 |\n\n```\n" + "z" * 3_000 + "\n```\n",
+        encoding="utf-8",
+    )  # fmt: skip
+    out = tmp_path_factory.mktemp("site") / "site"
+    publish(runs, out, PublishOptions(pictures=False))
+    return out
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that notes every message and every request beyond the disk."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.said = []
+    opened.on("console", lambda message: opened.said.append(message.text))
+    opened.on("pageerror", lambda error: opened.said.append(str(error)))
+    opened.on("dialog", lambda dialog: (opened.said.append(dialog.message), dialog.dismiss()))
+    opened.on("request", lambda request: request.url.startswith("file:") or opened.said.append(request.url))
+    yield opened
+    context.close()
+
+
+def test_a_visitor_finds_a_hole_and_walks_on(page: Any, site: Path) -> None:
+    page.goto((site / "index.html").as_uri())
+    page.get_by_label("within noise").check()
+    assert page.locator("table.sortable tbody tr:visible").count() == 1
+    page.get_by_role("link", name="Full Ink for the Names").first.click()
+    assert page.locator("h1").inner_text() == "Full Ink for the Names"
+    assert page.locator("[data-el=headline-score]").inner_text() == "1.4141"
+    page.locator("[data-el=next-link]").click()
+    assert page.locator("h1").inner_text() == "Traveling Light"
+    page.locator("[data-el=prev-link]").click()
+    page.get_by_role("link", name="The Field").click()
+    assert "Leaderboard" in page.locator("main").inner_text()
+    assert page.said == []
+
+
+def test_a_tooltip_opens_and_closes_by_keyboard_without_script(browser: Any, site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / "holes" / "round_006_fp16embed.html").as_uri())
+    tip = page.locator("#tip-bpb")
+    assert not tip.is_visible()
+    page.get_by_role("button", name="What is val bpb?").focus()
+    page.keyboard.press("Enter")
+    assert tip.is_visible()
+    assert "one byte of text" in tip.inner_text()
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+    context.close()
+
+
+def test_day_and_night_by_preference_and_by_choice(page: Any, site: Path) -> None:
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    page.goto((site / "index.html").as_uri())
+    day = paper()
+    page.emulate_media(color_scheme="dark")
+    night = paper()
+    assert day != night
+    page.get_by_label("Day").check()
+    assert paper() == day
+    page.reload()
+    assert paper() == day  # remembered
+    assert page.said == []
+
+
+def test_a_scorecard_sorts(page: Any, site: Path) -> None:
+    page.goto((site / "index.html").as_uri())
+    card = page.locator("table.sortable").last
+    card.get_by_role("button", name="Score").click()
+    first = card.locator("tbody tr").first
+    assert "The Naive Baseline" in first.inner_text()
+    card.get_by_role("button", name="Score").click()
+    assert "The Naive Baseline" not in card.locator("tbody tr").first.inner_text()
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_nothing_overflows_or_speaks_out_of_turn(page: Any, site: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in sorted(site.rglob("*.html")):
+        page.goto(path.as_uri())
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, (path.name, width)
+    assert page.said == []
+
+
+def test_a_card_prints_on_two_sheets(page: Any, site: Path) -> None:
+    page.goto((site / "holes" / "round_006_fp16embed.html").as_uri())
+    printed: bytes = page.pdf(format="A4")
+    assert 1 <= printed.count(b"/Type /Page\n") <= 2
