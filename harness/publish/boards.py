@@ -20,6 +20,7 @@ from harness.stats import subtract
 
 ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
 OWN_ON_FIELD = 60
+OTHER_SPLIT = "Another split of the validation text: not comparable."
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Line:
     position: str
     title: str
     course: str
+    split: str
     status: str
     status_word: str
     verdict: str
@@ -66,7 +68,7 @@ def index_line(card: HoleCard, standing: Standing) -> Line:
         updated = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
     return Line(
         card.name, f"holes/{card.file}", card.number, card.round, card.hole, card.position, card.title,
-        played.course or "", card.status, card.status_word, card.verdict, card.strokes,
+        played.course or "", played.split or "", card.status, card.status_word, card.verdict, card.strokes,
         card.score if played.sample else "—", card.par_delta, card.previous_delta, card.result.label,
         card.summary, card.lesson_text, card.own_lesson, card.artifact if record and record.artifact_bytes is not None else "—",
         card.headroom if standing.headroom_bytes is not None else "—",
@@ -184,7 +186,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
     course = season.course(name)
     assert course is not None
     own = [line for line in lines if line.course == name]
-    scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
+    scored = _on_one_split([line for line in own if line.status == "ok" and line.val_bpb is not None])
     best = min(scored, key=lambda line: (line.val_bpb, line.number), default=None)
     last_day = max((line.day_iso for line in own), default="")
     sota = course.sota(dt.date.fromisoformat(last_day)) if last_day else None
@@ -200,6 +202,15 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
         figures.delta(gap) if gap is not None else "",
         _trend(course, scored, best, par, wording),
     )  # fmt: skip
+
+
+def _on_one_split(scored: list[Line]) -> list[Line]:
+    """Keep the holes of the split that was played most; an unknown split is taken for the course's only one."""
+    counted = Counter(line.split for line in scored if line.split)
+    if len(counted) < 2:
+        return scored
+    most = max(sorted(counted), key=lambda split: counted[split])
+    return [line for line in scored if line.split in ("", most)]
 
 
 def _trend(
@@ -277,11 +288,11 @@ def build_board(season: Season, name: str, lines: Sequence[Line]) -> Board:
     assert course is not None
     played = {hole.name.folder: hole for hole in season.holes}
     own = [line for line in lines if line.course == name]
-    par = course.par.val_bpb if course.par else next((line.par for line in own if line.par is not None), None)
-    counted = sorted(
-        (line for line in own if line.status == "ok" and line.val_bpb is not None),
-        key=lambda line: line.val_bpb or 0.0,
-    )
+    scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
+    counted = _on_one_split(scored)
+    par = course.par.val_bpb if course.par else next((line.val_bpb for line in counted), None)
+    elsewhere = {line.name for line in scored} - {line.name for line in counted}
+    counted = sorted(counted, key=lambda line: line.val_bpb or 0.0)
     shown, left_out = counted[:OWN_ON_FIELD], max(0, len(counted) - OWN_ON_FIELD)
     references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
     entries: list[tuple[float, Reference | Line]] = [(row.val_bpb, row) for row in references]
@@ -295,9 +306,15 @@ def build_board(season: Season, name: str, lines: Sequence[Line]) -> Board:
         below = entries[at + 1][1] if at + 1 < len(entries) else None
         rows.append(_board_row(position, place, value, entry, below, par, played, course))
     cut = tuple(
-        (line.title, line.href, line.score, line.artifact, line.summary)
+        (
+            line.title,
+            line.href,
+            line.score,
+            line.artifact,
+            OTHER_SPLIT if line.name in elsewhere else line.summary,
+        )
         for line in own
-        if line.status not in ("ok", "unplayed")
+        if line.status not in ("ok", "unplayed") or line.name in elsewhere
     )
     return Board(
         course.title,

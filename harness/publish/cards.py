@@ -6,6 +6,7 @@ Numbers are worded by `harness.figures`, sentences come from `site/copy` and the
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -495,14 +496,8 @@ def _command(played: Played, overrides: dict[str, str]) -> str:
     parts = [f"harness run {played.name.folder}"]
     if played.record and played.record.preset:
         parts.append(f"--preset {played.record.preset}")
-    parts += [f"-o {_quoted(f'{name}={value}')}" for name, value in sorted(overrides.items())]
+    parts += [f"-o {shlex.quote(f'{name}={value}')}" for name, value in sorted(overrides.items())]
     return tidy(" ".join(parts), 2000)
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
 
 
 def _failure(record: RunRecord | None) -> tuple[str, str, str] | None:
