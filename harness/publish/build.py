@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from harness.errors import HarnessError
 from harness.publish import boards, feed
-from harness.publish.cards import HoleCard, build_card
+from harness.publish.cards import HoleCard, build_card, compared_kinds
+from harness.publish.compare import build_compare
 from harness.publish.curves import Shelf, curve_csv
 from harness.publish.folder import SiteFolder
 from harness.publish.pictures import Picture, draw_picture, thinned
@@ -170,12 +171,28 @@ def _write_holes(site: _Site) -> tuple[list[boards.Line], dict[str, Standing], H
             site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
         if card.has_curve:
             site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)).encode())
+        _write_compared(site, standing, card, shelf)
         lines.append(line)
         if played.sample is not None and played.course and standing.comparisons["par"].val_bpb is not None:
             standings.setdefault(played.course, standing)
         if card.comparison and played.record and played.record.val_loss:
             example = card
     return lines, standings, example
+
+
+def _write_compared(site: _Site, standing: Standing, card: HoleCard, shelf: Shelf) -> None:
+    """Write the hole's compare pages; both curves are at hand now."""
+    for kind in compared_kinds(standing):
+        if pair := build_compare(standing, kind, card, site.wording, shelf):
+            title = f"{pair.a_title} against {pair.b_title}"
+            site.render(
+                "compare.html",
+                pair.path,
+                "compare",
+                title,
+                f"{title}: {pair.delta.value} bpb, {pair.delta.word}",
+                pair=pair,
+            )
 
 
 def _describe(card: HoleCard) -> str:

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import Facts, Result, name_result, read_facts, speak, state_of, tidy
-from harness.notes import Notes
 from harness.publish import curves, prose
 from harness.publish.charts import Mark, MarkRole, artifact_bar, number_line
 from harness.publish.evidence import (
@@ -25,9 +24,10 @@ from harness.publish.evidence import (
     model_rows,
     result_rows,
 )
-from harness.publish.wording import Speaker, Wording
+from harness.publish.voices import Turn, Voice, announcer_voice, booth_dialogue, caddie_voice
+from harness.publish.wording import Wording
 from harness.record import RunRecord
-from harness.registry import Comparison, Played, Season, Standing
+from harness.registry import Comparison, Kind, Played, Season, Standing
 
 TITLE_LENGTH = 120
 
@@ -56,25 +56,6 @@ class DeltaCard:
     source: str = ""
     noise: str = ""
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Voice:
-    """What one of the cast says. own: from the hole's notes, not made by rule."""
-
-    speaker: Speaker
-    html: Markup
-    excerpt: str
-    own: bool
-    direction: str = ""
-
-
-@dataclass(frozen=True)
-class Turn:
-    name: str
-    initials: str
-    html: Markup
-    side: str
 
 
 @dataclass(frozen=True)
@@ -171,6 +152,7 @@ class HoleCard:
     next: Neighbour | None
     has_record: bool
     has_curve: bool
+    compared: tuple[Neighbour, ...]
 
 
 def build_card(season: Season, standing: Standing, wording: Wording, shelf: curves.Shelf) -> HoleCard:
@@ -182,8 +164,8 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
     title = tidy(played.title, TITLE_LENGTH)
     before, after = season.neighbours(played)
     result = name_result(wording.results, facts)
-    caddie, announcer = _caddie(notes, wording, facts), _announcer(notes, wording, facts)
-    turns, booth_voice = _booth(notes, wording, facts)
+    caddie, announcer = caddie_voice(notes, wording, facts), announcer_voice(notes, wording, facts)
+    turns, booth_voice = booth_dialogue(notes, wording, facts)
     question, essay = prose.split_question(notes.get("shot"))
     lesson = prose.render(notes.get("lesson")) or prose.words(speak(wording.script, "lesson", facts))
     cap = record.cap_bytes if record else None
@@ -215,10 +197,10 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         result=result,
         summary=speak(wording.script, "summary", facts),
         meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
-        par_delta=_delta("baseline", compared["par"], wording),
-        previous_delta=_delta("last hole", compared["previous"], wording),
-        best_delta=_delta("Our Best", compared["best"], wording),
-        sota_delta=_delta("SOTA", compared["sota"], wording),
+        par_delta=delta_card("baseline", compared["par"], wording),
+        previous_delta=delta_card("last hole", compared["previous"], wording),
+        best_delta=delta_card("Our Best", compared["best"], wording),
+        sota_delta=delta_card("SOTA", compared["sota"], wording),
         parent_delta=_parent_delta(standing, wording),
         artifact=figures.megabytes(record.artifact_bytes if record else None),
         headroom=_headroom(standing.headroom_bytes),
@@ -258,7 +240,31 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         next=neighbour(after),
         has_record=record is not None,
         has_curve=drawn is not None and drawn.has_points,
+        compared=_compared(standing),
     )  # fmt: skip
+
+
+def compared_kinds(standing: Standing) -> list[Kind]:
+    """Which compare pages a hole has: beside the previous hole, and beside its parent where that is another."""
+    kinds: list[Kind] = ["previous", "parent"]
+    found = [
+        kind for kind in kinds if standing.comparisons[kind].difference and standing.comparisons[kind].hole
+    ]
+    same = len(found) == 2 and standing.comparisons["previous"].hole is standing.comparisons["parent"].hole
+    return found[:1] if same else found
+
+
+def compare_file(name: str, kind: Kind) -> str:
+    return f"{name}{'' if kind == 'previous' else f'-{kind}'}.html"
+
+
+def _compared(standing: Standing) -> tuple[Neighbour, ...]:
+    name = standing.played.name.folder
+    return tuple(
+        Neighbour(kind, tidy(hole.title, TITLE_LENGTH), f"../compare/{compare_file(name, kind)}")
+        for kind in compared_kinds(standing)
+        if (hole := standing.comparisons[kind].hole)
+    )
 
 
 def verdict_name(standing: Standing, wording: Wording) -> str:
@@ -296,7 +302,8 @@ def _score_note(played: Played) -> str:
 _TONES = {"better": "better", "worse": "worse"}
 
 
-def _delta(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
+def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
+    """Word one comparison: the signed difference, what it is worth, and against whom."""
     difference = comparison.difference
     if difference is None or comparison.val_bpb is None:
         return DeltaCard(label, reason=comparison.reason)
@@ -319,7 +326,7 @@ def _parent_delta(standing: Standing, wording: Wording) -> DeltaCard | None:
     parent, previous = standing.comparisons["parent"], standing.comparisons["previous"]
     if not standing.played.intent.parent or (parent.hole is not None and parent.hole is previous.hole):
         return None
-    return _delta("parent", parent, wording)
+    return delta_card("parent", parent, wording)
 
 
 def _headroom(headroom: int | None) -> str:
@@ -342,69 +349,6 @@ def _cap_check(record: RunRecord | None, cap: int | None) -> str:
         return "cap not checked"
     size = f"{cap / 1e6:g}MB"
     return f"passes the {size} cap" if record.artifact_bytes < cap else f"fails the {size} cap"
-
-
-# The voices ---------------------------------------------------------------------------------------------
-
-
-def _voice(speaker: Speaker, noted: str, spoken: str, direction: str = "") -> Voice:
-    html = prose.render(noted)
-    own = bool(html)
-    html = html or Markup("<p>%s</p>") % spoken
-    return Voice(speaker, html, prose.excerpt(html), own, direction)
-
-
-def _caddie(notes: Notes, wording: Wording, facts: Facts) -> Voice:
-    return _voice(wording.cast["caddie"], notes.get("pick"), speak(wording.script, "pick", facts))
-
-
-def _announcer(notes: Notes, wording: Wording, facts: Facts) -> Voice:
-    direction, text = prose.split_direction(notes.get("tee"))
-    return _voice(
-        wording.cast["announcer"],
-        text,
-        speak(wording.script, "tee", facts),
-        tidy(direction, 160) or speak(wording.script, "direction", facts),
-    )
-
-
-_BOOTH = (
-    ("booth_open", "announcer"), ("booth_reply", "analyst"), ("booth_aside", "announcer"),
-    ("booth_close", "announcer"),
-)  # fmt: skip
-
-
-def _booth(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[Turn, ...], Voice]:
-    """The dialogue, and the same as one voice's card with the analyst's first word."""
-    noted = [(turn.speaker, prose.render(turn.text)) for turn in notes.booth_turns()]
-    spoken = []
-    if not noted:
-        for part, who in _BOOTH:
-            if text := speak(wording.script, part, facts):
-                spoken.append((wording.cast[who].name, Markup("<p>%s</p>") % text))
-        # Two words of the announcer in a row are one turn.
-        merged: list[tuple[str, Markup]] = []
-        for name, html in spoken:
-            if merged and merged[-1][0] == name:
-                merged[-1] = (name, merged[-1][1] + html)
-            else:
-                merged.append((name, html))
-        spoken = merged
-    turns: list[Turn] = []
-    sides: dict[str, str] = {}
-    for name, html in noted or spoken:
-        sides.setdefault(name, "left" if len(sides) % 2 == 0 else "right")
-        shown = tidy(name, 60) or "From the gallery"
-        turns.append(Turn(shown, _initials(shown, wording), html, sides[name]))
-    analyst = wording.cast["analyst"]
-    first = next((turn for turn in turns if turn.name == analyst.name), turns[0] if turns else None)
-    html = first.html if first else Markup("")
-    return tuple(turns), Voice(analyst, html, prose.excerpt(html), bool(noted))
-
-
-def _initials(name: str, wording: Wording) -> str:
-    known = next((speaker.initials for speaker in wording.cast.values() if speaker.name == name), None)
-    return known or "".join(word[0] for word in name.split()[:2]).upper()
 
 
 # The scorecard ------------------------------------------------------------------------------------------

@@ -296,3 +296,16 @@ def test_preview_serves_loopback_only(site: Path, tmp_path: Path) -> None:
         server.shutdown()
     with pytest.raises(HarnessError, match="there is no site"):
         make_server(tmp_path, 0)
+
+
+def test_neighbours_are_set_side_by_side(site: Path) -> None:
+    page = (site / "compare" / "round_006_fp16embed.html").read_text()
+    assert "Settings that differ" in page
+    assert re.search(r"FP16_EMBED</th><td>not set</td><td>true</td>", page)
+    assert "within noise" in page
+    assert "+0.0002" in page
+    assert not (site / "compare" / "round_001_baseline.html").exists()
+    assert (
+        'href="../compare/round_006_fp16embed.html"'
+        in (site / "holes" / "round_006_fp16embed.html").read_text()
+    )

@@ -1,0 +1,136 @@
+"""The view model of a compare page: two holes side by side, what differs and what that is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness import figures
+from harness.commentary import Facts, tidy
+from harness.publish.cards import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
+from harness.publish.charts import Series, curve
+from harness.publish.curves import Shelf
+from harness.publish.evidence import Table, compare_rows
+from harness.publish.wording import Wording
+from harness.record import UNHASHED_KNOBS, RunRecord
+from harness.registry import Kind, Played, Standing
+
+MOST_SETTINGS = 40
+COMMON_STEPS = 8
+
+
+@dataclass(frozen=True)
+class ComparePage:
+    """a: the hole; b: what it is compared with."""
+
+    path: str
+    kind: str
+    a_title: str
+    a_href: str
+    b_title: str
+    b_href: str
+    delta: DeltaCard
+    sentence: str
+    metrics: Table
+    settings: Table | None
+    environment: Table | None
+    svg: Markup
+    losses: Table | None
+
+
+def build_compare(
+    standing: Standing, kind: Kind, card: HoleCard, wording: Wording, shelf: Shelf
+) -> ComparePage | None:
+    """Set a hole beside its previous one or its parent; None when they cannot be compared."""
+    comparison, played = standing.comparisons[kind], standing.played
+    other = comparison.hole
+    metrics = compare_rows(played, comparison, wording)
+    if other is None or metrics is None or played.record is None or other.record is None:
+        return None
+    names = (f"Hole {played.name.number}", f"Hole {other.name.number}")
+    return ComparePage(
+        f"compare/{compare_file(card.name, kind)}",
+        kind,
+        card.title,
+        f"../holes/{card.file}",
+        tidy(other.title, TITLE_LENGTH),
+        f"../holes/{other.name.folder}.html",
+        delta_card(kind, comparison, wording),
+        card.comparison_verdict if kind == "previous" else "",
+        metrics,
+        _differences("Settings that differ", names, _settings(played.record), _settings(other.record)),
+        _differences("Code, machine and versions that differ", names, _environment(played.record), _environment(other.record)),
+        _overlay(played, other, card, wording, shelf),
+        _losses(names, played, other, shelf),
+    )  # fmt: skip
+
+
+def _settings(record: RunRecord) -> dict[str, str]:
+    """What was set, as far as the record knows; knobs that cannot change a result are left out."""
+    known = record.config | record.overrides
+    return {name: value for name, value in known.items() if name not in UNHASHED_KNOBS}
+
+
+def _environment(record: RunRecord) -> dict[str, str]:
+    code, environment = record.code, record.environment
+    facts = {
+        "trainer": code.trainer, "commit": code.git_sha, "source": code.source_sha256, "Python": environment.python,
+        "PyTorch": environment.torch, "device": environment.device, "machine": environment.device_name,
+        "world size": environment.world_size, "platform": environment.platform,
+    }  # fmt: skip
+    return {name: str(value)[:60] for name, value in facts.items() if value is not None}
+
+
+def _differences(
+    caption: str, names: tuple[str, str], ours: Mapping[str, str], theirs: Mapping[str, str]
+) -> Table | None:
+    """Only what differs, by name; None when nothing does."""
+    differing = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    if not differing:
+        return None
+    rows = [
+        (tidy(name, 80), tidy(theirs.get(name, "not set"), 120), tidy(ours.get(name, "not set"), 120))
+        for name in differing[:MOST_SETTINGS]
+    ]
+    if len(differing) > MOST_SETTINGS:
+        rows.append((f"and {len(differing) - MOST_SETTINGS} more", "", ""))
+    return Table(caption, ("Name", names[1], names[0]), tuple(rows))
+
+
+def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, shelf: Shelf) -> Markup:
+    """Both curves on one scale, as far as the hole's own goes."""
+    ours, theirs = shelf.get(played).finite, shelf.get(other).finite
+    if not ours or not theirs:
+        return Markup("")
+    cut = [point for point in theirs if point[0] <= ours[-1][0]]
+    values = {
+        "title": card.title, "start": f"{ours[0][1]:.4f}", "end": f"{ours[-1][1]:.4f}",
+        "steps": figures.count(ours[-1][0]), "previous": tidy(other.title, 60), "previous_end": f"{theirs[-1][1]:.4f}",
+    }  # fmt: skip
+    facts = Facts("", frozenset(), values)
+    said = [facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")]
+    name = (facts.fill(wording.say("charts", "curve_title")) or card.title, "".join(said))
+    series = [Series("this", ours), Series("previous", cut)]
+    return curve(series, [], f"{ours[-1][1]:.4f}", ("train_loss, nats a token", "step"), name)
+
+
+def _losses(names: tuple[str, str], played: Played, other: Played, shelf: Shelf) -> Table | None:
+    """Both losses and their difference at some steps that both logged."""
+    ours, theirs = dict(shelf.get(played).finite), dict(shelf.get(other).finite)
+    common = [step for step in ours if step in theirs]
+    if not common:
+        return None
+    wanted = min(COMMON_STEPS, len(common))
+    steps = sorted({common[round(n * (len(common) - 1) / max(wanted - 1, 1))] for n in range(wanted)})
+    rows = tuple(
+        (
+            figures.count(step),
+            f"{theirs[step]:.4f}",
+            f"{ours[step]:.4f}",
+            figures.delta(ours[step] - theirs[step]),
+        )
+        for step in steps
+    )
+    return Table("train_loss at steps that both logged", ("step", names[1], names[0], "Difference"), rows)
