@@ -178,8 +178,12 @@ KNOBS: dict[str, Knob] = {
         _k("DTYPE", "auto", "activations; auto = bfloat16 where the machine is fast at it", choices=("auto", "bfloat16", "float32")),
         _k("MUON_DTYPE", "bfloat16", "Muon's update and Newton-Schulz", choices=("bfloat16", "float32")),
         _k("COMPILE", "auto", "torch.compile; auto = on CUDA only", choices=("auto", "on", "off")),
-        _k("ATTENTION", "auto", "auto = blocked on a CPU in bfloat16, torch's own elsewhere", choices=("auto", "sdpa", "blocked")),
-        _k("MUON_BATCHED", True, "orthogonalise matrices of one shape together (faster, same maths)"),
+        _k(
+            "ATTENTION",
+            "sdpa",
+            "torch's own kernel (the challenge's numbers), or blocked: faster on a CPU in bfloat16",
+            choices=("sdpa", "blocked"),
+        ),
         _k("THREADS", 0, "CPU threads; 0 = all cores", low=0, high=4096),
     )
 }  # fmt: skip
@@ -235,7 +239,6 @@ class Config:
     muon_dtype: str
     compile: str
     attention: str
-    muon_batched: bool
     threads: int
 
     @property
@@ -326,7 +329,7 @@ _SMALL = {
     "MODEL_DIM": "128", "NUM_LAYERS": "2", "NUM_HEADS": "4", "NUM_KV_HEADS": "2",
     "TRAIN_SEQ_LEN": "128", "TRAIN_BATCH_TOKENS": "2048", "GRAD_ACCUM_STEPS": "1", "VAL_BATCH_SIZE": "16384",
     "TIED_EMBED_LR": "0.03", "MATRIX_LR": "0.02", "SCALAR_LR": "0.02", "MUON_MOMENTUM_WARMUP_STEPS": "50",
-    "MAX_WALLCLOCK_SECONDS": "0", "WARMUP_STEPS": "0", "TRAIN_LOG_EVERY": "10",
+    "MAX_WALLCLOCK_SECONDS": "0", "WARMUP_STEPS": "0", "TRAIN_LOG_EVERY": "10", "ATTENTION": "blocked",
 }  # fmt: skip
 PRESETS: dict[str, dict[str, str]] = {
     "baseline": {},

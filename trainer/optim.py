@@ -43,20 +43,14 @@ def orthogonalise(g: Tensor, steps: int, dtype: torch.dtype = torch.bfloat16) ->
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is orthogonalised. Over several ranks each matrix is dealt to one, then all are summed.
 
-    batched: matrices of one shape are orthogonalised together; the same maths in another order of sums.
+    Matrices of one shape are orthogonalised together; on a CPU that gives the same bits as one by one.
     """
 
     def __init__(
-        self,
-        params: Iterable[nn.Parameter],
-        lr: float,
-        momentum: float,
-        steps: int,
-        dtype: torch.dtype,
-        batched: bool,
+        self, params: Iterable[nn.Parameter], lr: float, momentum: float, steps: int, dtype: torch.dtype
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
-        self._steps, self._dtype, self._batched = steps, dtype, batched
+        self._steps, self._dtype = steps, dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -82,25 +76,15 @@ class Muon(torch.optim.Optimizer):
         return p.grad.add(buffer, alpha=momentum)  # Nesterov
 
     def _orthogonalise(self, updates: dict[int, Tensor]) -> dict[int, Tensor]:
-        shapes: dict[Any, list[int]] = defaultdict(list)
+        by_shape: dict[torch.Size, list[int]] = defaultdict(list)
         for index, update in updates.items():
-            shapes[tuple(update.shape) if self._batched else index].append(index)
+            by_shape[update.shape].append(index)
         done = {}
-        for indices in shapes.values():
-            rows, columns = updates[indices[0]].shape
-            stacked = (
-                torch.stack([updates[index] for index in indices])
-                if len(indices) > 1
-                else updates[indices[0]][None]
-            )
-            ortho = (
-                orthogonalise(stacked, self._steps, self._dtype)
-                if self._batched
-                else orthogonalise(updates[indices[0]], self._steps, self._dtype)[None]
-            )
+        for (rows, columns), indices in by_shape.items():
+            batch = torch.stack([updates[index] for index in indices])
             scale = max(1.0, rows / columns) ** 0.5
-            for place, index in enumerate(indices):
-                done[index] = ortho[place] * scale
+            for index, ortho in zip(indices, orthogonalise(batch, self._steps, self._dtype), strict=True):
+                done[index] = ortho * scale
         return done
 
 
@@ -131,7 +115,7 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
     muon_dtype = getattr(torch, c.muon_dtype)
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.Adam([model.tok_emb.weight], lr=c.token_lr, **adam),
-        Muon(matrices, c.matrix_lr, c.muon_momentum, c.muon_backend_steps, muon_dtype, c.muon_batched),
+        Muon(matrices, c.matrix_lr, c.muon_momentum, c.muon_backend_steps, muon_dtype),
         torch.optim.Adam(scalars, lr=c.scalar_lr, **adam),
     ]
     if model.lm_head is not None:

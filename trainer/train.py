@@ -62,6 +62,7 @@ from trainer.result import Failure, Result, Score, Stage
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CURVE_FILE = "curve.jsonl"
 FIRST_STEPS_LOGGED = 10
+ARTIFACT_CAP_BYTES = 16_000_000  # the challenge's; what counts for a record is its course's
 EXIT = {"ok": 0, "failed": 1, "stopped": 3, "nan": 4}
 
 # Knobs that may differ between a checkpoint and the run that goes on from it.
@@ -144,10 +145,10 @@ class Progress:
 
 
 class NotANumber(Exception):
-    """The training loss stopped being a number."""
+    """A loss stopped being a number."""
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"train_loss became {loss} at step {step}")
+    def __init__(self, what: str, step: int, loss: float) -> None:
+        super().__init__(f"{what} became {loss} at step {step}")
         self.step = step
 
 
@@ -235,18 +236,13 @@ def resolve(config: Config, device: torch.device) -> Config:
         dtype = (
             "bfloat16" if device.type == "cuda" or (device.type == "cpu" and _fast_bfloat16()) else "float32"
         )
-    attention = config.attention
-    if attention == "auto":
-        attention = "blocked" if device.type == "cpu" and dtype == "bfloat16" else "sdpa"
     compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
     threads = (
         config.threads or len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count() or 1
     )
-    return replace(
-        config, device=device.type, dtype=dtype, attention=attention, compile=compile_, threads=threads
-    )
+    return replace(config, device=device.type, dtype=dtype, compile=compile_, threads=threads)
 
 
 def _fast_bfloat16() -> bool:
@@ -440,7 +436,7 @@ class _Run:
         self.progress.tokens_taken = self.stream.position
         self.observer.on_step(StepReport(step + 1, mean, norm, scale, momentum))
         if not math.isfinite(mean):
-            raise NotANumber(step + 1, mean)
+            raise NotANumber("train_loss", step + 1, mean)
         return mean, scale
 
     def _next_batch(self, stream: TokenStream) -> tuple[Tensor, Tensor]:
@@ -470,6 +466,8 @@ class _Run:
         c, p = self.c, self.progress
         scored = self._evaluate()
         self.observer.on_val(p.step, scored)
+        if not math.isfinite(scored.val_loss):
+            raise NotANumber("val_loss", p.step, scored.val_loss)
         self._say(events.val_line(p.step, c.iterations, scored.val_loss, scored.val_bpb, p.train_ms))
         self._log(
             curve,
@@ -499,17 +497,22 @@ class _Run:
         result.model_sha256 = hashlib.sha256(blob).hexdigest()
         assert result.code_bytes is not None
         result.artifact_bytes = len(blob) + result.code_bytes
+        rate = self.progress.step * self.c.train_batch_tokens / max(self.progress.train_ms / 1000, 1e-9)
         self._say(f"peak memory allocated: {self._peak_memory() // 2**20} MiB")
+        self._say(f"tokens_per_second:{rate:.0f}")
         self._say(f"Serialized model int8+zlib: {len(blob)} bytes (payload:{packed.payload_bytes})")
         self._say(f"Code size: {result.code_bytes} bytes")
         self._say(f"Total submission size int8+zlib: {result.artifact_bytes} bytes")
+        self._say(f"headroom:{ARTIFACT_CAP_BYTES - result.artifact_bytes} bytes")
         load_into(self.model, decode(blob, MODEL_FILE), MODEL_FILE)
         scored = self._evaluate()
+        before = self.progress.scores[-1]
         self._keep_score("round_trip", "final_int8_zlib_roundtrip_exact", scored)
         for line in events.result_lines(
             "final_int8_zlib_roundtrip", scored.val_loss, scored.val_bpb, scored.seconds
         ):
             self._say(line)
+        self._say(f"quantization_gap:{scored.val_bpb - before.val_bpb:+.6f}")
 
     def _evaluate(self) -> Evaluation:
         w = self.setup.workers
