@@ -5,6 +5,7 @@ The same runs give the same bytes, on another day and from another folder too.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.publish import boards, feed
 from harness.publish.cards import HoleCard, build_card, compared_kinds
 from harness.publish.compare import build_compare
@@ -106,6 +107,7 @@ def publish(runs: Path, out: Path, options: PublishOptions = PublishOptions()) -
     the old site then stands as it was.
     """
     _check_apart(runs, out)
+    _check_address(options.base_url)
     wording = load_wording(options.theme)
     season = load_season(runs)
     base = options.base_url.rstrip("/") + "/" if options.base_url else ""
@@ -128,6 +130,11 @@ def _check_apart(runs: Path, out: Path) -> None:
     inside, outside = out.resolve(), runs.resolve()
     if inside == outside or outside.is_relative_to(inside):
         raise HarnessError(f"{out} holds the runs themselves", "name another folder with --out DIR")
+
+
+def _check_address(base_url: str) -> None:
+    if base_url and not re.match(r"https?://[^/\s]+", base_url):
+        raise UsageError(f'"{base_url}" is not an address', "it looks like https://name.github.io/project")
 
 
 def _environment(theme: Path | None) -> Environment:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import Facts, Result, name_result, read_facts, speak, state_of, tidy
+from harness.notes import Notes
 from harness.publish import curves, prose
 from harness.publish.charts import Mark, MarkRole, artifact_bar, number_line
 from harness.publish.evidence import (
@@ -159,7 +160,7 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
     """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule."""
     played = standing.played
     facts = read_facts(standing)
-    notes = played.hole.load_notes()
+    notes, unread = _load_notes(played)
     record = played.record
     title = tidy(played.title, TITLE_LENGTH)
     before, after = season.neighbours(played)
@@ -235,13 +236,21 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         command=_command(played, overrides),
         attempts=attempt_rows(played, wording),
         failure=_failure(record),
-        warnings=tuple(tidy(text, 300) for text in (*(record.warnings if record else ()), *played.problems, *(drawn.problems if drawn else ()))),
+        warnings=tuple(tidy(text, 300) for text in (*(record.warnings if record else ()), *played.problems, *unread, *(drawn.problems if drawn else ()))),
         previous=neighbour(before),
         next=neighbour(after),
         has_record=record is not None,
         has_curve=drawn is not None and drawn.has_points,
         compared=_compared(standing),
     )  # fmt: skip
+
+
+def _load_notes(played: Played) -> tuple[Notes, list[str]]:
+    """The hole's words; when they cannot be read, none and the reason. The page must still be built."""
+    try:
+        return played.hole.load_notes(), []
+    except OSError as error:
+        return Notes(), [f"notes.md cannot be read: {error.strerror}"]
 
 
 def compared_kinds(standing: Standing) -> list[Kind]:

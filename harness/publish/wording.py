@@ -12,6 +12,16 @@ from harness.course import read_toml
 from harness.errors import HarnessError
 from harness.resources import shared_dir
 
+TOOLTIPS = (
+    "bpb",
+    "loss",
+    "params",
+    "artifact",
+    "wall",
+    "steps",
+    "step-avg",
+)  # the scorecard's figures, in order
+
 
 @dataclass(frozen=True)
 class Speaker:
@@ -43,6 +53,10 @@ def load_wording(theme: Path | None) -> Wording:
 
     Raises HarnessError with the place of a mistake.
     """
+    if theme is not None and not theme.is_dir():
+        raise HarnessError(
+            f"there is no theme in {theme}", "a theme is a folder with templates/, assets/ or copy/"
+        )
     club = _read("club.toml", theme)
     voices = _read("voices.toml", theme)
     cast = {
@@ -56,9 +70,23 @@ def load_wording(theme: Path | None) -> Wording:
                 f"results.toml: result {number} lacks {', '.join(sorted(missing))}",
                 "see site/copy/results.toml",
             )
-    return Wording(
-        club, _read("glossary.toml", theme)["term"], results, cast, read_script(voices, "voices.toml")
-    )
+    return Wording(club, _read_terms(theme), results, cast, read_script(voices, "voices.toml"))
+
+
+def _read_terms(theme: Path | None) -> list[dict[str, str]]:
+    """The glossary, with nothing missing that a tooltip needs."""
+    terms: list[dict[str, str]] = _read("glossary.toml", theme)["term"]
+    for number, term in enumerate(terms, start=1):
+        if missing := {"id", "name", "long_name", "text", "here"} - term.keys():
+            raise HarnessError(
+                f"glossary.toml: term {number} lacks {', '.join(sorted(missing))}",
+                "see site/copy/glossary.toml",
+            )
+    if missing := set(TOOLTIPS) - {term["id"] for term in terms}:
+        raise HarnessError(
+            f"glossary.toml lacks the terms {', '.join(sorted(missing))}", "tooltips need them"
+        )
+    return terms
 
 
 def _read(name: str, theme: Path | None) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from urllib.request import urlopen
 import pytest
 
 from harness.errors import HarnessError
+from harness.notes import Notes
 from harness.publish import build
 from harness.publish.build import PublishOptions, PublishReport, publish
 from harness.publish.serve import make_server
+from harness.store import Hole
 
 SEASON = Path(__file__).parents[1] / "data" / "season"
 PLAIN = PublishOptions(pictures=False)
@@ -309,3 +311,27 @@ def test_neighbours_are_set_side_by_side(site: Path) -> None:
         'href="../compare/round_006_fp16embed.html"'
         in (site / "holes" / "round_006_fp16embed.html").read_text()
     )
+
+
+def test_wrong_options_are_refused_in_words(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match="is not an address"):
+        publish(runs, tmp_path / "site", PublishOptions(base_url="example.org"))
+    with pytest.raises(HarnessError, match="there is no theme"):
+        publish(runs, tmp_path / "site", PublishOptions(theme=tmp_path / "nowhere"))
+    (tmp_path / "theme" / "copy").mkdir(parents=True)
+    (tmp_path / "theme" / "copy" / "glossary.toml").write_text('[[term]]\nid = "bpb"\n')
+    with pytest.raises(HarnessError, match="term 1 lacks"):
+        publish(runs, tmp_path / "site", PublishOptions(theme=tmp_path / "theme"))
+    assert not (tmp_path / "site").exists()
+
+
+def test_unreadable_notes_do_not_stop_the_press(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Hole) -> Notes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Hole, "load_notes", refuse)
+    publish(runs, tmp_path / "site", PLAIN)
+    page = (tmp_path / "site" / "holes" / "round_006_fp16embed.html").read_text()
+    assert "notes.md cannot be read: Permission denied" in page
