@@ -5,7 +5,6 @@ Listens to the lines of a log; keeps what it heard bounded, so a long run costs 
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import deque
@@ -19,10 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
+from harness.grammar import ResultLine, Stop, TrainPoint, ValPoint
+from harness.logs import LogParser
 
-_TRAIN = re.compile(r"step:(\d+)/(\d+) train_loss:(\S+)")
-_VAL = re.compile(r"step:(\d+)/(\d+) val_loss:(\S+) val_bpb:(\S+)")
-_TIME = re.compile(r"train_time:(\d+)ms")
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _KEPT = 4096  # losses kept for the sparkline; every second one is dropped when they are full
 _WIDTH = 48
@@ -36,6 +34,7 @@ class LiveView:
         self._tokens_per_step = tokens_per_step
         self._console = console or Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._parser = LogParser()
         self._losses: list[float] = []
         self._stride, self._skipped = 1, 0
         self._step = self._planned = 0
@@ -58,18 +57,22 @@ class LiveView:
             self._live.stop()
 
     def line(self, text: str) -> None:
-        """Hear one line of the log."""
-        if match := _VAL.search(text):
-            self._progress(match, text)
-            self._val = f"val_bpb {match[4]} at step {int(match[1]):,}"
-            self._say(text)
-        elif match := _TRAIN.search(text):
-            self._progress(match, text)
-            self._keep(match[3])
+        """Hear one line of the log, of whatever trainer."""
+        events = self._parser.feed_line(text)
+        for event in events:
+            if isinstance(event, TrainPoint | ValPoint):
+                self._step, self._planned = event.step, event.planned
+                if event.time_ms is not None:
+                    self._train_seconds = event.time_ms / 1000
+            if isinstance(event, TrainPoint):
+                self._keep(event.loss)
+            elif isinstance(event, ValPoint):
+                self._val = f"val_bpb {event.bpb:.4f} at step {event.step:,}"
+        if any(isinstance(event, TrainPoint | ValPoint | ResultLine | Stop) for event in events):
             self._say(text)
         elif text.strip():
             self._recent.append(text)
-            if text.startswith(("final_", "stopping_early", "error:", "hint:")):
+            if text.startswith(("error:", "hint:")):
                 self._say(text)
 
     def idle(self) -> None:
@@ -79,16 +82,7 @@ class LiveView:
             self._drawn = now
             self._live.update(self._picture(), refresh=True)
 
-    def _progress(self, match: re.Match[str], text: str) -> None:
-        self._step, self._planned = int(match[1]), int(match[2])
-        if timed := _TIME.search(text):
-            self._train_seconds = int(timed[1]) / 1000
-
-    def _keep(self, text: str) -> None:
-        try:
-            loss = float(text)
-        except ValueError:
-            return
+    def _keep(self, loss: float) -> None:
         self._skipped += 1
         if self._skipped >= self._stride:
             self._skipped = 0
