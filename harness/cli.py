@@ -287,6 +287,10 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Render the club: a page per hole, the index, the field, the handbook."""
+    if not runs.is_dir():
+        raise UsageError(
+            f"there is no folder {runs}", "play a hole first, or name the season with --runs DIR"
+        )
     from harness.publish.build import PublishOptions
     from harness.publish.build import publish as build
 

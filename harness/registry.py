@@ -353,6 +353,11 @@ def _judge(played: Played, course: Course | None, par: Comparison, sets_par: boo
     """Give a hole its golf name, or say why it has none."""
     if played.status == "over_cap":
         return Verdict(verdict.OVER_CAP, 2, "the artifact is not under the cap")
+    if played.status == "unplayed":
+        return Verdict(verdict.NOT_PLAYED, 0, "no attempt has been made")
+    if played.status == "unfinished":
+        why = f"an attempt has no record yet; if nobody plays it, `harness run {played.name.folder} --resume` goes on"
+        return Verdict(verdict.STILL_OUT, 0, why)
     if played.sample is None:
         return Verdict(verdict.NOT_FINISHED, 2, "no attempt was completed")
     if sets_par:

@@ -8,6 +8,8 @@ from harness.course import Verdicts
 from harness.stats import Difference
 
 NOT_FINISHED = "Did Not Finish"
+NOT_PLAYED = "Not Played"
+STILL_OUT = "Still Out"
 OVER_CAP = "Over the Cap"
 SETS_PAR = "Sets Par"
 NO_PAR = "No Par"

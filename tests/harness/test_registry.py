@@ -146,3 +146,12 @@ def test_two_processes_get_an_attempt_each(runs):
         attempts = list(pool.map(lambda _: hole.new_attempt().number, range(24)))
 
     assert sorted(attempts) == list(range(1, 25))
+
+
+def test_hole_without_a_record_is_not_called_a_failure(runs, put_record):
+    (runs / "round_001_planned").mkdir()
+    (runs / "round_002_playing" / "attempt_01").mkdir(parents=True)
+    put_record("round_003_broke", status="failed", failure={"kind": "nan", "message": "m"})
+
+    assert [standing(runs, n).verdict.name for n in (1, 2, 3)] == ["Not Played", "Still Out", "Did Not Finish"]
+    assert "--resume" in standing(runs, 2).verdict.why
