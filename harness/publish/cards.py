@@ -395,7 +395,7 @@ def _metrics(standing: Standing, record: RunRecord | None, wording: Wording) -> 
     }  # fmt: skip
     terms = {term["id"]: term for term in wording.terms}
     return tuple(
-        Metric(f"metric-{key}", terms[key]["name"], value, note, key, terms[key]["text"], here.fill(terms[key]["here"]) or "")
+        Metric(f"metric-{key}", terms[key]["name"], value, note if value != figures.MISSING else "", key, terms[key]["text"], here.fill(terms[key]["here"]) or "")
         for key, (value, note) in shown.items()
     )  # fmt: skip
 

@@ -40,7 +40,9 @@ def result_rows(played: Played, record: RunRecord | None, cap: int | None) -> tu
         return ()
     sample = played.sample
     rows = [Row("val_bpb", figures.bpb(sample.mean if sample else None), _score_basis(played, record))]
-    rows.append(Row("val_loss", _loss(record.val_loss), "nats a token"))
+    rows.append(
+        Row("val_loss", _loss(record.val_loss), "nats a token" if record.val_loss is not None else "")
+    )
     if record.val_loss and record.val_bpb is not None:
         rows.append(
             Row(
@@ -55,7 +57,13 @@ def result_rows(played: Played, record: RunRecord | None, cap: int | None) -> tu
     rows.append(Row("params", figures.count(record.params)))
     room = _room(record, cap)
     rows.append(Row("artifact", _bytes(record.artifact_bytes), _parts(record), room))
-    rows.append(Row("wall time", figures.seconds(record.train_seconds), "training"))
+    rows.append(
+        Row(
+            "wall time",
+            figures.seconds(record.train_seconds),
+            "training" if record.train_seconds is not None else "",
+        )
+    )
     planned = f"of {figures.count(record.planned_steps)} planned" if record.planned_steps else ""
     rows.append(Row("steps", figures.count(record.steps), planned))
     rows.append(Row("step avg", figures.tempo(record.step_ms)))
