@@ -220,7 +220,7 @@ def _picture(site: _Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
         site.wording.say("club", "name"), card.position, card.title, card.verdict, card.strokes, card.score,
         f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
         f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
-        thinned(shelf.get(played).finite),
+        thinned(shelf.line(played)),
     )  # fmt: skip
     path = f"holes/{card.name}.{picture.key}.png"
     if not site.folder.keep(path):

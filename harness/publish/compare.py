@@ -101,13 +101,13 @@ def _differences(
 
 def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, shelf: Shelf) -> Markup:
     """Both curves on one scale, as far as the hole's own goes."""
-    ours, theirs = shelf.get(played).finite, shelf.get(other).finite
+    ours, theirs = shelf.line(played), shelf.line(other)
     if not ours or not theirs:
         return Markup("")
     cut = [point for point in theirs if point[0] <= ours[-1][0]]
     values = {
         "title": card.title, "start": f"{ours[0][1]:.4f}", "end": f"{ours[-1][1]:.4f}",
-        "steps": figures.count(ours[-1][0]), "previous": tidy(other.title, 60), "previous_end": f"{theirs[-1][1]:.4f}",
+        "steps": figures.count(int(ours[-1][0])), "previous": tidy(other.title, 60), "previous_end": f"{theirs[-1][1]:.4f}",
     }  # fmt: skip
     facts = Facts("", frozenset(), values)
     said = [facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")]

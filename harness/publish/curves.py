@@ -13,12 +13,13 @@ from harness import figures
 from harness.commentary import Facts, tidy
 from harness.course import Course
 from harness.curve import Curve, load_curve
-from harness.publish.charts import Series, curve, loss_range
+from harness.publish.charts import Point, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
 from harness.publish.wording import Wording
 from harness.registry import Played, Season, Standing
 
 TABLE_ROWS = 12
+THINNED = 150  # stretches, two points each: finer than any picture of ours shows
 _KEPT = 8
 
 
@@ -27,6 +28,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._curves: OrderedDict[Path, Curve] = OrderedDict()
+        self._lines: OrderedDict[Path, list[Point]] = OrderedDict()
         self._reference: dict[str, Played | None] = {}
 
     def get(self, played: Played | None) -> Curve:
@@ -40,6 +42,18 @@ class Shelf:
                 self._curves.popitem(last=False)
         self._curves.move_to_end(attempt)
         return self._curves[attempt]
+
+    def line(self, played: Played | None) -> list[Point]:
+        """Return a hole's losses thinned once for every picture they appear in: extremes and ends are kept."""
+        attempt = shown_attempt(played)
+        if attempt is None:
+            return []
+        if attempt not in self._lines:
+            self._lines[attempt] = thin(self.get(played).finite, THINNED)
+            if len(self._lines) > _KEPT:
+                self._lines.popitem(last=False)
+        self._lines.move_to_end(attempt)
+        return self._lines[attempt]
 
     def reference(self, season: Season, course: Course) -> Played | None:
         """Our own hole that plays a course's published par: the first `reference` whose score is in par's band."""
@@ -98,25 +112,25 @@ def draw_curve(
     baseline, previous = baseline_hole(season, standing, shelf), standing.comparisons["previous"].hole
     if previous is baseline:
         previous = None
-    series = [Series("this", own.finite)]
+    series = [Series("this", shelf.line(played))]
     legend = [Legend("this", "This hole")]
     last = (
         own.finite[-1][0] if own.finite else math.inf
     )  # the axis is this hole's: longer curves are cut there
     values = {"title": title}
     for role, key, hole in (("par", "baseline", baseline), ("previous", "previous", previous)):
-        points = shelf.get(hole).finite if hole else []
+        points = shelf.line(hole) if hole else []
         if hole is None or not points:
             continue
         name = tidy(hole.title, 60)
-        values |= {f"{key}_last": figures.count(points[-1][0])} if points[-1][0] > last else {}
+        values |= {f"{key}_last": figures.count(int(points[-1][0]))} if points[-1][0] > last else {}
         cut = points if points[-1][0] <= last else [point for point in points if point[0] <= last]
         series.append(Series(role, cut))  # type: ignore[arg-type]
         legend.append(
             Legend(role, f"{'Baseline' if role == 'par' else 'Previous'}: {name}, {hole.name.position}")
         )
         values |= {key: name, f"{key}_end": f"{points[-1][1]:.4f}"}
-    if baseline is None or not shelf.get(baseline).finite:
+    if baseline is None or not shelf.line(baseline):
         legend.append(Legend("none", _why_no_baseline(standing, played, baseline, wording)))
     values |= _ends(own, played)
     val = [(point.step, point.loss) for point in own.val if point.loss is not None]
@@ -166,7 +180,7 @@ def _notes(series: list[Series], own: Curve, facts: Facts, wording: Wording) -> 
     """What a reader must know of the picture: clipped peaks, a loss that broke."""
     notes: list[tuple[str, dict[str, str]]] = []
     ranged = loss_range(series)
-    peak = max((loss for _, loss in own.finite), default=-math.inf)
+    peak = max((loss for _, loss in series[0].points), default=-math.inf)
     if ranged and peak > ranged[1]:
         notes.append(("curve_clipped", {"peak": f"{peak:,.2f}"}))
     notes += [
