@@ -15,6 +15,7 @@ from typing import Literal
 from harness import verdict
 from harness.course import Course, load_course
 from harness.errors import HarnessError
+from harness.field import FieldStore, StoredEntry
 from harness.record import RunRecord
 from harness.rounds import HoleName, Intent
 from harness.stats import Difference, Sample, subtract
@@ -158,6 +159,13 @@ class Season:
     problems: tuple[str, ...] = ()
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
     _places: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def public(self) -> tuple[StoredEntry, ...]:
+        """Imported entries of the field, read when they are first asked for."""
+        entries, problems = FieldStore(self.runs).load_field()
+        self.problems = (*self.problems, *problems)
+        return tuple(entries)
 
     def course(self, name: str | None) -> Course | None:
         """Return a course by name, or None when it is unknown or its file is broken (then `problems` says so)."""

@@ -11,12 +11,13 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import FACTS, Facts, tidy
-from harness.course import RECORD_TRACK, Course, Reference
+from harness.course import RECORD_TRACK, Course, Reference, check_bytes
+from harness.field import StoredEntry
 from harness.publish.cards import DeltaCard, HoleCard, term_values
 from harness.publish.charts import Point, trend
 from harness.publish.wording import Wording
 from harness.registry import Played, Season, Standing
-from harness.stats import subtract
+from harness.stats import Sample, subtract
 
 ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
 OWN_ON_FIELD = 60
@@ -167,8 +168,11 @@ class Link:
 
 
 def course_names_in_order(season: Season) -> list[str]:
-    """The courses that were played, the most played first."""
+    """The courses that were played by us or by the imported field, the most played by us first."""
     counted = Counter(hole.course for hole in season.holes if hole.course and season.course(hole.course))
+    for entry in season.public:
+        if season.course(entry.entry.course):
+            counted[entry.entry.course] += 0
     return [name for name, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]
 
 
@@ -294,8 +298,15 @@ def build_board(season: Season, name: str, lines: Sequence[Line]) -> Board:
     elsewhere = {line.name for line in scored} - {line.name for line in counted}
     counted = sorted(counted, key=lambda line: line.val_bpb or 0.0)
     shown, left_out = counted[:OWN_ON_FIELD], max(0, len(counted) - OWN_ON_FIELD)
+    public = [entry for entry in season.public if entry.entry.course == name]
+    ranked = [entry for entry in public if entry.sample is not None and not _over_cap(entry)]
     references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
-    entries: list[tuple[float, Reference | Line]] = [(row.val_bpb, row) for row in references]
+    # An imported entry says more than the published table's row for it, and stands in its place.
+    named = {entry.entry.source for entry in ranked}
+    entries: list[tuple[float, Ranked]] = [
+        (row.val_bpb, row) for row in references if row.source.rpartition(", ")[2] not in named
+    ]
+    entries += [(entry.sample.mean, entry) for entry in ranked if entry.sample is not None]
     entries += [(line.val_bpb, line) for line in shown if line.val_bpb is not None]
     entries.sort(key=lambda entry: (round(entry[0], 4), _entry_day(entry[1])))
     rows: list[Rank] = []
@@ -305,7 +316,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line]) -> Board:
         position = f"T{place}" if levels.count(levels[at]) > 1 else str(place)
         below = entries[at + 1][1] if at + 1 < len(entries) else None
         rows.append(_board_row(position, place, value, entry, below, par, played, course))
-    cut = tuple(
+    cut = [
         (
             line.title,
             line.href,
@@ -315,24 +326,88 @@ def build_board(season: Season, name: str, lines: Sequence[Line]) -> Board:
         )
         for line in own
         if line.status not in ("ok", "unplayed") or line.name in elsewhere
-    )
+    ]
+    cut += [_cut_row(entry) for entry in public if entry not in ranked]
     return Board(
         course.title,
         course.what,
         tuple(rows),
-        cut,
+        tuple(cut),
         _record_steps(references),
         figures.bpb(par) if par is not None else "",
         left_out,
     )
 
 
-def _entry_day(entry: Reference | Line) -> str:
+Ranked = Reference | Line | StoredEntry
+
+
+def _over_cap(entry: StoredEntry) -> bool:
+    return any(record.status == "over_cap" for record in entry.complete)
+
+
+def _largest_artifact(entry: StoredEntry) -> str:
+    sizes = [record.artifact_bytes for record in entry.records if record.artifact_bytes is not None]
+    return figures.megabytes(max(sizes)) if sizes else "—"
+
+
+def _cut_row(entry: StoredEntry) -> tuple[str, str, str, str, str]:
+    """An imported entry below the line: over the cap, or without a score that a log shows."""
+    score = figures.bpb(entry.val_bpb) if entry.val_bpb is not None else "—"
+    if _over_cap(entry):
+        reason = "not under the cap, by the sizes its logs print"
+    elif entry.records:
+        reason = "its log holds no score of the artifact; the score is the submission's own word"
+    else:
+        reason = "no log; the score is the submission's own word"
+    return tidy(entry.entry.name, 90), "", score, _largest_artifact(entry), reason
+
+
+def _entry_day(entry: Ranked) -> str:
+    if isinstance(entry, StoredEntry):
+        return entry.entry.date.isoformat() if entry.entry.date else ""
     return entry.date.isoformat() if isinstance(entry, Reference) else entry.day_iso
 
 
+def _sample(entry: Ranked | None, played: dict[str, Played]) -> Sample | None:
+    """The scores behind a row; a published table's row has none."""
+    if isinstance(entry, StoredEntry):
+        return entry.sample
+    return played[entry.name].sample if isinstance(entry, Line) else None
+
+
+def _evidence(
+    entry: Line | StoredEntry, below: Ranked | None, played: dict[str, Played], course: Course
+) -> list[str]:
+    """Seeds, spread, and Welch's p against the next row where both hold several seeds."""
+    told = []
+    sample, other = _sample(entry, played), _sample(below, played)
+    if sample is not None and sample.std is not None:
+        told.append(f"{sample.n} seeds, spread {sample.std:.5f}")
+    elif sample is not None:
+        told.append("1 seed")
+    if sample is not None and other is not None:
+        found = subtract(sample, other, course.noise.std_bpb).p_value
+        told += [f"p = {found:.2g} against the next"] if found is not None else []
+    return told
+
+
+def _public_row(
+    entry: StoredEntry, position: str, place: int, value: float, below: Ranked | None, to_par: str, tone: str,
+    played: dict[str, Played], course: Course,
+) -> Rank:  # fmt: skip
+    record = entry.complete[-1]
+    badge = check_bytes(course, record.data.val_tokens, record.val_loss, record.val_bpb)
+    author = f" by {tidy(entry.entry.author, 60)}" if entry.entry.author else ""
+    told = ["read from its logs", *_evidence(entry, below, played, course), f"bytes {badge.kind}"]
+    return Rank(
+        position, tidy(entry.entry.name, 90) + author, "", False, place == 1, to_par, tone, figures.bpb(value),
+        _largest_artifact(entry), _entry_day(entry), ", ".join(told),
+    )  # fmt: skip
+
+
 def _board_row(
-    position: str, place: int, value: float, entry: Reference | Line, below: Reference | Line | None,
+    position: str, place: int, value: float, entry: Ranked, below: Ranked | None,
     par: float | None, played: dict[str, Played], course: Course,
 ) -> Rank:  # fmt: skip
     distance = None if par is None else round(value - par, 4)
@@ -344,17 +419,9 @@ def _board_row(
             position, tidy(entry.name, 90) + author, "", False, place == 1, to_par, tone, figures.bpb(value), "",
             entry.date.isoformat(), tidy(entry.source, 140),
         )  # fmt: skip
-    sample = played[entry.name].sample
-    told = ["ours", entry.position]
-    if sample is not None and sample.std is not None:
-        told.append(f"{sample.n} seeds, spread {figures.bpb(sample.std)}")
-    elif sample is not None:
-        told.append("1 seed")
-    if isinstance(below, Line) and sample is not None and (other := played[below.name].sample):
-        found = subtract(
-            sample, other, course.noise.std_bpb
-        ).p_value  # Welch's, where both hold several seeds
-        told += [f"p = {found:.2g} against the next"] if found is not None else []
+    if isinstance(entry, StoredEntry):
+        return _public_row(entry, position, place, value, below, to_par, tone, played, course)
+    told = ["ours", entry.position, *_evidence(entry, below, played, course)]
     return Rank(
         position, entry.title, entry.href, True, place == 1, to_par, tone, figures.bpb(value), entry.artifact,
         entry.day_iso, ", ".join(told),

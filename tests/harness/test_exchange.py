@@ -270,3 +270,23 @@ def test_export_refuses_a_folder_in_use_and_a_hole_without_score(runs, put_recor
     assert "not empty" in harness("export", "1", "--out", str(used)).stderr
     assert "no complete attempt" in harness("export", "2", "--out", str(tmp_path / "new")).stderr
     assert (used / "mine.txt").read_text() == "keep"
+
+
+def test_field_page_shows_imported_records_and_the_cut(runs, tmp_path, harness):
+    import_paths(
+        [
+            RECORDS / "2026-04-06_SP8192_HessianSDClip_ProgressiveRecurrence",
+            RECORDS / "2026-03-18_LongContextSeq2048",
+        ],
+        runs,
+    )
+
+    done = harness("publish", "--runs", str(runs), "--out", str(tmp_path / "site"), "--no-pictures")
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "field-fineweb.html").read_text()
+    board, _, cut = page.partition('id="cut"')
+    assert "3 seeds, spread 0.0007" in board
+    assert "bytes verified" in board
+    assert board.count("Long Context Seq2048") == 1
+    assert "not under the cap" in cut
