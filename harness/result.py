@@ -28,6 +28,7 @@ from harness.record import (
 )
 from harness.store import Attempt
 
+_PLACES = frozenset({"DATA_PATH", "TOKENIZER_PATH"})
 LAST_LINES = 20
 _TAIL_BYTES = 64 * 1024
 
@@ -64,11 +65,13 @@ HINTS: dict[FailureKind, str] = {
 
 def build_record(launch: Launch, attempt: Attempt, outcome: Outcome) -> RunRecord:
     """Put together the record of an attempt that has ended, however it ended."""
+    # Where a course keeps its data is this machine's business; what it holds is fingerprinted.
+    config = {k: v for k, v in launch.config.items() if k not in _PLACES or k in launch.overrides}
     known: dict[str, Any] = {
         "hole": launch.hole, "attempt": launch.attempt, "course": launch.course, "split": launch.split,
         "started_at": launch.started_at, "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
         "cap_bytes": launch.cap_bytes, "preset": launch.preset, "overrides": launch.overrides,
-        "config": launch.config, "config_hash": hash_config(launch.config), "seed": launch.seed,
+        "config": config, "config_hash": hash_config(config), "seed": launch.seed,
         "command": launch.command, "code": launch.code, "data": launch.data,
         "environment": Environment(harness=launch.harness),
     }  # fmt: skip

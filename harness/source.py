@@ -28,8 +28,8 @@ def describe_code(folder: Path) -> tuple[Code, str]:
     sha = _git(folder, "rev-parse", "HEAD")
     if sha is None:
         return Code(source_sha256=source), ""
-    diff = _git(folder, "diff", "HEAD", "--", ".") or ""
-    for name in (_git(folder, "ls-files", "--others", "--exclude-standard", "--", ".") or "").splitlines():
+    diff = _git(folder, "diff", "HEAD", "--", "*.py") or ""  # only what runs counts
+    for name in (_git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py") or "").splitlines():
         diff += _git(folder, "diff", "--no-index", "--", "/dev/null", name, ok=(0, 1)) or ""
     digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
     return Code(source_sha256=source, git_sha=sha.strip(), dirty=bool(diff), diff_sha256=digest), diff

@@ -1,0 +1,44 @@
+"""What a record says of the code that ran."""
+
+import subprocess
+
+from harness.source import describe_code
+
+
+def git(folder, *words):
+    subprocess.run(
+        ("git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *words),
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_uncommitted_code_is_told_and_kept_as_a_diff(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    clean, nothing = describe_code(tmp_path)
+    (tmp_path / "notes.txt").write_text("not code")
+    still_clean, _ = describe_code(tmp_path)
+    (tmp_path / "a.py").write_text("x = 2\n")
+    (tmp_path / "new.py").write_text("y = 3\n")
+    changed, diff = describe_code(tmp_path)
+
+    assert (clean.dirty, nothing) == (False, "")
+    assert still_clean == clean
+    assert changed.dirty
+    assert changed.git_sha == clean.git_sha
+    assert changed.source_sha256 != clean.source_sha256
+    assert "+x = 2" in diff
+    assert "+y = 3" in diff
+
+
+def test_code_outside_git_still_has_a_fingerprint(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1\n")
+
+    code, diff = describe_code(tmp_path)
+
+    assert code.git_sha is None
+    assert len(code.source_sha256) == 64
+    assert diff == ""
