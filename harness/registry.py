@@ -98,6 +98,14 @@ class Played:
         values = tuple(record.val_bpb for record in self.group if record.val_bpb is not None)
         return Sample(values) if values else None
 
+    @cached_property
+    def val_loss(self) -> float | None:
+        """Mean loss over the attempts behind the score, in nats per token, so that both are of one piece."""
+        losses = [record.val_loss for record in self.group if record.val_loss is not None]
+        if losses and len(losses) == len(self.group):
+            return sum(losses) / len(losses)
+        return self.record.val_loss if self.record else None
+
     @property
     def day(self) -> dt.date | None:
         """The day of play in UTC, by the newest complete attempt; else the day the hole was made."""

@@ -386,7 +386,7 @@ def _metrics(standing: Standing, record: RunRecord | None, wording: Wording) -> 
     par = standing.comparisons["par"].difference
     shown = {
         "bpb": (figures.bpb(played.sample.mean if played.sample else None), f"{figures.delta(par.delta)} to par" if par else ""),
-        "loss": (f"{record.val_loss:.4f}" if record and record.val_loss is not None else figures.MISSING, "nats a token"),
+        "loss": (f"{played.val_loss:.4f}" if played.val_loss is not None else figures.MISSING, "nats a token"),
         "params": (figures.count(record.params if record else None), ""),
         "artifact": (figures.megabytes(record.artifact_bytes if record else None), figures.count(record.artifact_bytes) + " bytes" if record and record.artifact_bytes is not None else ""),
         "wall": (figures.seconds(record.train_seconds if record else None), "training"),

@@ -41,7 +41,7 @@ def result_rows(played: Played, record: RunRecord | None, cap: int | None) -> tu
     sample = played.sample
     rows = [Row("val_bpb", figures.bpb(sample.mean if sample else None), _score_basis(played, record))]
     rows.append(
-        Row("val_loss", _loss(record.val_loss), "nats a token" if record.val_loss is not None else "")
+        Row("val_loss", _loss(played.val_loss), "nats a token" if played.val_loss is not None else "")
     )
     if record.val_loss and record.val_bpb is not None:
         rows.append(
@@ -126,7 +126,7 @@ def compare_rows(played: Played, comparison: Comparison, wording: Wording) -> Ta
     )
     rows = [
         ("val_bpb", figures.bpb(other.sample.mean), figures.bpb(played.sample.mean), figures.delta(played.sample.mean - other.sample.mean)),
-        ("val_loss", _loss(before.val_loss), _loss(record.val_loss), _change(record.val_loss, before.val_loss, ".4f")),
+        ("val_loss", _loss(other.val_loss), _loss(played.val_loss), _change(played.val_loss, other.val_loss, ".4f")),
         ("quant gap", figures.delta(before.quantization_gap), figures.delta(record.quantization_gap), _change(record.quantization_gap, before.quantization_gap, ".4f")),
         ("artifact", figures.megabytes(before.artifact_bytes), figures.megabytes(record.artifact_bytes), _change(record.artifact_bytes, before.artifact_bytes, ",d", " bytes")),
         ("params", figures.count(before.params), figures.count(record.params), _change(record.params, before.params, ",d")),

@@ -41,13 +41,14 @@ def test_sota_is_the_best_published_by_the_day_of_play(runs, put_record):
 
 def test_score_is_the_mean_over_seeds_of_the_newest_configuration(runs, put_record):
     put_record("round_001", 1, val_bpb=1.9, config_hash="old")
-    put_record("round_001", 2, val_bpb=1.30, config_hash="new", seed=1)
-    put_record("round_001", 3, val_bpb=1.32, config_hash="new", seed=2)
+    put_record("round_001", 2, val_bpb=1.30, val_loss=2.0, config_hash="new", seed=1)
+    put_record("round_001", 3, val_bpb=1.32, val_loss=2.2, config_hash="new", seed=2)
     put_record("round_001", 4, status="failed", failure={"kind": "nan", "message": "m"}, config_hash="new")
 
     played = standing(runs, 1).played
 
     assert played.sample.values == (1.30, 1.32)
+    assert played.val_loss == 2.1
     assert played.status == "ok"
 
 
