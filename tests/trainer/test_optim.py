@@ -55,12 +55,12 @@ def test_a_gradient_of_zeros_moves_nothing():
     assert orthogonalise(torch.zeros(8, 8), 5).abs().max() == 0
 
 
-def muon(params, batched):
+def muon(params):
     import torch
 
     from trainer.optim import Muon
 
-    return Muon(params, 0.1, 0.9, 5, torch.float32, batched)
+    return Muon(params, 0.1, 0.9, 5, torch.float32)
 
 
 def test_muon_follows_its_definition():
@@ -72,7 +72,7 @@ def test_muon_follows_its_definition():
     torch.manual_seed(1)
     start, grads = torch.randn(40, 10), [torch.randn(40, 10) for _ in range(2)]
     param = torch.nn.Parameter(start.clone())
-    optimizer = muon([param], batched=False)
+    optimizer = muon([param])
     for grad in grads:
         param.grad = grad.clone()
         optimizer.step()
@@ -84,21 +84,23 @@ def test_muon_follows_its_definition():
     assert torch.allclose(param, expected, atol=1e-5)
 
 
-def test_batched_and_single_muon_agree_in_fp32():
+def test_matrices_stepped_together_move_as_each_alone():
+    """Those of one shape are orthogonalised in one batch, which must change nothing."""
     import torch
 
     torch.manual_seed(2)
     shapes = [(16, 16), (32, 16), (16, 16), (16, 32)]
     values, grads = [torch.randn(s) for s in shapes], [torch.randn(s) for s in shapes]
-    moved = []
-    for batched in (False, True):
-        params = [torch.nn.Parameter(v.clone()) for v in values]
+    together = [torch.nn.Parameter(v.clone()) for v in values]
+    alone = [torch.nn.Parameter(v.clone()) for v in values]
+    for params in (together, alone):
         for param, grad in zip(params, grads, strict=True):
             param.grad = grad.clone()
-        muon(params, batched).step()
-        moved.append(params)
+    muon(together).step()
+    for param in alone:
+        muon([param]).step()
 
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*moved, strict=True))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(together, alone, strict=True))
 
 
 @pytest.mark.parametrize("tied", ["true", "false"])
