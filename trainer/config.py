@@ -173,6 +173,16 @@ KNOBS: dict[str, Knob] = {
         _k("GRAD_CLIP_NORM", 0.0, "clip of the global gradient norm; 0 = off", low=0.0, high=1e9),
         # the artifact
         _k("FP16_EMBED", False, "store the token embedding in fp16 instead of int8"),
+        _k(
+            "CONTROL_TENSOR_NAME_PATTERNS",
+            "attn_scale,mlp_scale,resid_mix,q_gain,skip_weight",
+            "parts of names, by comma: small tensors kept in fp32 and trained with the scalars",
+        ),
+        _k(
+            "INT8_KEEP_FLOAT_FP32_NAME_PATTERNS",
+            "attn_scale,mlp_scale,resid_mix,q_gain,skip_weight",
+            "parts of names, by comma: small tensors stored in fp32 instead of fp16",
+        ),
         # the machine
         _k("DEVICE", "auto", "where to train", choices=("auto", "cuda", "mps", "cpu")),
         _k("DTYPE", "auto", "activations; auto = bfloat16 where the machine is fast at it", choices=("auto", "bfloat16", "float32")),
@@ -234,6 +244,8 @@ class Config:
     muon_backend_steps: int
     grad_clip_norm: float
     fp16_embed: bool
+    control_tensor_name_patterns: str
+    int8_keep_float_fp32_name_patterns: str
     device: str
     dtype: str
     muon_dtype: str
@@ -248,6 +260,16 @@ class Config:
     @property
     def token_lr(self) -> float:
         return self.tied_embed_lr if self.tie_embeddings else self.embed_lr
+
+    @property
+    def control_names(self) -> tuple[str, ...]:
+        """Parts of the names of tensors that stay fp32 and are trained with the scalars."""
+        return _split_names(self.control_tensor_name_patterns)
+
+    @property
+    def fp32_names(self) -> tuple[str, ...]:
+        """Parts of the names of small tensors that the artifact keeps in fp32."""
+        return _split_names(self.int8_keep_float_fp32_name_patterns)
 
     def accumulation(self, world_size: int) -> int:
         """Micro-batches of a step on each device: the challenge's script always makes eight in all."""
@@ -299,12 +321,17 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
          f"a micro-batch has {micro} tokens (TRAIN_BATCH_TOKENS={c.train_batch_tokens} / {parts}), "
          f"less than TRAIN_SEQ_LEN={c.train_seq_len}", "raise the batch, shorten the sequence, or set GRAD_ACCUM_STEPS=1"),
         (micro % c.train_seq_len == 0,
-         f"a micro-batch of {micro} tokens is no multiple of TRAIN_SEQ_LEN={c.train_seq_len}",
+         f"TRAIN_BATCH_TOKENS={c.train_batch_tokens} in {parts} micro-batches gives {micro} tokens each, "
+         f"no multiple of TRAIN_SEQ_LEN={c.train_seq_len}",
          f"choose TRAIN_BATCH_TOKENS as a multiple of {parts * c.train_seq_len}"),
         (val_micro >= c.train_seq_len,
          f"a validation batch has {val_micro} tokens (VAL_BATCH_SIZE={c.val_batch_size} / {parts}), "
          f"less than TRAIN_SEQ_LEN={c.train_seq_len}", f"raise VAL_BATCH_SIZE to {parts * c.train_seq_len} or more"),
     ]  # fmt: skip
+
+
+def _split_names(patterns: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in patterns.split(",") if part.strip())
 
 
 def load_config(env: Mapping[str, str]) -> Config:

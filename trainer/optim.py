@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainer.config import Config
-from trainer.model import GPT, is_control
+from trainer.model import GPT, matches
 
 _A, _B, _C = (
     3.4445,
@@ -103,8 +103,8 @@ def _sum_over_ranks(
 def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
     """Return embedding Adam, head Adam (untied only), Muon, scalar Adam, in the challenge's order."""
     named = list(model.blocks.named_parameters())
-    matrices = [p for name, p in named if p.ndim == 2 and not is_control(name)]
-    scalars = [p for name, p in named if p.ndim < 2 or is_control(name)]
+    matrices = [p for name, p in named if p.ndim == 2 and not matches(name, c.control_names)]
+    scalars = [p for name, p in named if p.ndim < 2 or matches(name, c.control_names)]
     if model.skip_weights.numel() > 0:
         scalars.append(model.skip_weights)
     adam: dict[str, Any] = {

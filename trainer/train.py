@@ -57,7 +57,7 @@ from trainer.errors import CheckpointError, ConfigError, DataError, TrainerError
 from trainer.evaluate import Evaluation, Validation, evaluate
 from trainer.model import GPT, build_model, count_params
 from trainer.optim import lr_scale, make_optimizers, muon_momentum, set_schedule
-from trainer.result import Failure, Result, Score, Stage
+from trainer.result import RESULT_FILE, Failure, Result, Score, Stage
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CURVE_FILE = "curve.jsonl"
@@ -171,11 +171,8 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
             "shorten the sequence",
         )
     tokens = load_validation(val_paths, config.train_seq_len)
-    if int(tokens.max()) >= config.vocab_size:
-        raise DataError(
-            f"the validation shards hold token {int(tokens.max())}; VOCAB_SIZE is {config.vocab_size}",
-            "do these shards belong to this tokenizer?",
-        )
+    _check_ids(tokens, config.vocab_size, "the validation shards")
+    _check_ids(load_shard(train_paths[0]), config.vocab_size, train_paths[0].name)
     table = byte_table(sp)
     check_byte_table(sp, table, tokens)
     validation = Validation.of(tokens, config.train_seq_len, table)
@@ -195,6 +192,16 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
             "world_size": workers.world_size,
         },
     )  # fmt: skip
+
+
+def _check_ids(tokens: Any, vocab_size: int, where: str) -> None:
+    """Refuse tokens that the embedding has no row for: on a GPU they end in an assertion nobody can read."""
+    highest = int(tokens.max()) if len(tokens) else 0
+    if highest >= vocab_size:
+        raise DataError(
+            f"{where}: token {highest} does not fit VOCAB_SIZE={vocab_size}",
+            "do these shards belong to this tokenizer?",
+        )
 
 
 def load_tokenizer(path: Path, vocab_size: int) -> Any:
@@ -237,11 +244,8 @@ def resolve(config: Config, device: torch.device) -> Config:
             "bfloat16" if device.type == "cuda" or (device.type == "cpu" and _fast_bfloat16()) else "float32"
         )
     compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
-    threads = (
-        config.threads or len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = config.threads or cores
     return replace(config, device=device.type, dtype=dtype, compile=compile_, threads=threads)
 
 
@@ -269,7 +273,7 @@ def describe(setup: Setup) -> dict[str, Any]:
     """Return what is known before training, for `--check`: parameters, resolved configuration, size forecast."""
     model = GPT(setup.config)
     params = count_params(model)
-    model_bytes = forecast_bytes(params, model.tok_emb.weight.numel(), setup.config.fp16_embed)
+    model_bytes = forecast_bytes(model.state_dict(), setup.config)
     return {
         "params": params,
         "config": setup.config.to_env(),
@@ -290,8 +294,8 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
     run = _Run(setup, out, observer or Observer())
     if resume:
         run.resume()
-    elif (out / CHECKPOINT_FILE).exists():
-        raise CheckpointError(f"{out} holds a checkpoint of an earlier run", "go on with it: --resume")
+    else:
+        _refuse_used_folder(out)
     result = run.result
     try:
         with _stop_signals() as stop:
@@ -317,6 +321,15 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
         if result.status == "ok":
             (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     return result
+
+
+def _refuse_used_folder(out: Path) -> None:
+    """A second run would append to the first one's curve and write over its model."""
+    for name in (CHECKPOINT_FILE, RESULT_FILE, CURVE_FILE):
+        if (out / name).exists():
+            raise CheckpointError(
+                f"{out} holds {name} of an earlier run", "go on with --resume, or name another --out"
+            )
 
 
 class _Run:
@@ -363,7 +376,9 @@ class _Run:
             self._warm_up()
         last_saved = time.perf_counter()
         cap_ms = c.max_wallclock_seconds * 1000
-        stop_at: int | None = c.iterations if cap_ms <= 0 or p.train_ms < cap_ms else p.step
+        stop_at: int | None = None
+        if 0 < cap_ms <= p.train_ms and p.step < c.iterations:  # resumed with its time used up
+            stop_at, self.result.stop_reason = p.step, "wallclock_cap"
         clock = _Clock(self.setup.device, p.train_ms)
         while True:
             last = p.step == c.iterations or (stop_at is not None and p.step >= stop_at)
@@ -442,6 +457,7 @@ class _Run:
     def _next_batch(self, stream: TokenStream) -> tuple[Tensor, Tensor]:
         workers = self.setup.workers
         x, y = next_batch(stream, self.micro_tokens, self.c.train_seq_len, workers.rank, workers.world_size)
+        _check_ids(x, self.c.vocab_size, "a training shard")
         return torch.from_numpy(x).to(self.setup.device), torch.from_numpy(y).to(self.setup.device)
 
     def _warm_up(self) -> None:
@@ -486,7 +502,7 @@ class _Run:
 
     def _finish(self) -> None:
         """Pack, write, read back, load, score: the round trip is the score."""
-        packed = pack(self.model.state_dict(), self.c.fp16_embed)
+        packed = pack(self.model.state_dict(), self.c)
         blob = encode(packed)
         path = self.out / MODEL_FILE
         if self.setup.workers.leads:
@@ -506,6 +522,8 @@ class _Run:
         self._say(f"headroom:{ARTIFACT_CAP_BYTES - result.artifact_bytes} bytes")
         load_into(self.model, decode(blob, MODEL_FILE), MODEL_FILE)
         scored = self._evaluate()
+        if not math.isfinite(scored.val_loss):
+            raise NotANumber("the packed model's val_loss", self.progress.step, scored.val_loss)
         before = self.progress.scores[-1]
         self._keep_score("round_trip", "final_int8_zlib_roundtrip_exact", scored)
         for line in events.result_lines(
