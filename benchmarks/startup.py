@@ -30,7 +30,9 @@ def main() -> None:
     for _ in range(repeats + 1):
         for name, argv in COMMANDS.items():
             times[name].append(measure(argv))
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first one warms the disk
+    medians = {
+        name: statistics.median(values[1:]) for name, values in times.items()
+    }  # the first one warms the disk
     for name, median in medians.items():
         print(f"{name:24} {median * 1000:7.1f} ms")
     floor, ours = medians.values()

@@ -17,7 +17,9 @@ def test_record_page_explains_every_field():
 
     for model in (RunRecord, Score, Failure, Code, Environment, Data, Provenance):
         names = {field.alias or name for name, field in model.model_fields.items()}
-        assert names <= explained, f"docs/record.md does not explain {sorted(names - explained)} of {model.__name__}"
+        assert names <= explained, (
+            f"docs/record.md does not explain {sorted(names - explained)} of {model.__name__}"
+        )
 
 
 def test_readme_names_every_command():

@@ -22,7 +22,9 @@ def test_wheel_plays_and_publishes_from_any_folder(tmp_path):
     home = tmp_path / "venv"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True
+    )
     # Torch and the other dependencies are borrowed: a .pth line adds their folder, but not the editable install in it.
     packages = next(home.glob("lib/python*/site-packages"))
     (packages / "borrowed.pth").write_text(site.getsitepackages()[0] + "\n")

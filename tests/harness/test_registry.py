@@ -154,5 +154,9 @@ def test_hole_without_a_record_is_not_called_a_failure(runs, put_record):
     (runs / "round_002_playing" / "attempt_01").mkdir(parents=True)
     put_record("round_003_broke", status="failed", failure={"kind": "nan", "message": "m"})
 
-    assert [standing(runs, n).verdict.name for n in (1, 2, 3)] == ["Not Played", "Still Out", "Did Not Finish"]
+    assert [standing(runs, n).verdict.name for n in (1, 2, 3)] == [
+        "Not Played",
+        "Still Out",
+        "Did Not Finish",
+    ]
     assert "--resume" in standing(runs, 2).verdict.why

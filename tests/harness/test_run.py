@@ -182,9 +182,15 @@ def test_killed_harness_leaves_a_trail_and_resumes_to_the_same_record(play, cach
     assert resumed.returncode == 0, resumed.stderr
     whole, pieced = (record_of(tmp_path / "runs" / hole) for hole in ("round_001", "round_002"))
     assert repeatable(whole) == repeatable(pieced)
-    curves = [(tmp_path / "runs" / hole / "attempt_01" / "curve.jsonl").read_text() for hole in ("round_001", "round_002")]
+    curves = [
+        (tmp_path / "runs" / hole / "attempt_01" / "curve.jsonl").read_text()
+        for hole in ("round_001", "round_002")
+    ]
     untimed = [
-        [{k: v for k, v in json.loads(line).items() if k in ("step", "train_loss", "val_bpb")} for line in curve.splitlines()]
+        [
+            {k: v for k, v in json.loads(line).items() if k in ("step", "train_loss", "val_bpb")}
+            for line in curve.splitlines()
+        ]
         for curve in curves
     ]
     assert untimed[0] == untimed[1]
@@ -214,7 +220,9 @@ def test_timeout_is_a_failed_record_with_its_own_exit_code(play, tmp_path):
 
 
 def test_loss_that_is_no_number_fails_at_its_step(play, tmp_path):
-    done = play("run", "round_001", *TINY, "-o", "TIED_EMBED_LR=1e30", "-o", "MATRIX_LR=1e30", "-o", "SCALAR_LR=1e30")
+    done = play(
+        "run", "round_001", *TINY, "-o", "TIED_EMBED_LR=1e30", "-o", "MATRIX_LR=1e30", "-o", "SCALAR_LR=1e30"
+    )
 
     assert done.returncode == 10, done.stdout + done.stderr
     failure = record_of(tmp_path / "runs" / "round_001")["failure"]
