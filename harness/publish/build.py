@@ -237,6 +237,7 @@ def _write_clubhouse(
     summaries = [
         boards.summarise_course(site.season, name, lines, site.wording)
         for name in boards.course_names_in_order(site.season)
+        if any(line.course == name for line in lines)
     ]
     shown = boards.rounds_on_index(rounds)
     lesson = next((line for line in reversed(lines) if line.own_lesson), None)

@@ -294,7 +294,7 @@ def trend(
             )
     parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
     for value, text in _ticks(first, last, 6):
-        if value == int(value) and place((value, floor))[0] < WIDTH - 170:
+        if value == int(value) and place((value, floor))[0] < WIDTH - 230:  # the axis' name stands there
             parts.append(
                 f'<text x="{place((value, floor))[0]}" y="{_BOTTOM + 46}" text-anchor="middle">{text}</text>'
             )
