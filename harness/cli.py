@@ -183,6 +183,53 @@ def show(
     _report_problems(season, strict)
 
 
+@app.command()
+def compare(
+    references: Annotated[
+        list[str], typer.Argument(metavar="A [B ...]", help="A hole, and those it is compared with.")
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", help="par, sota, best, prev, parent: with commas, of A's own day.")
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show how the code differs, too.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the curves: .svg, .png or .pdf.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Compare holes: by how much, in which unit, and whether that is more than noise."""
+    from harness import compare_report, opponents
+    from harness.store import Store
+
+    asked = opponents.parse_kinds(to) if to is not None else ()
+    if plot is not None:
+        compare_report.check_plot(plot)
+    season, store = _season(runs), Store(runs)
+    by_folder = {hole.name.folder: hole for hole in season.holes}
+    played, *others = [by_folder[store.get(reference).name.folder] for reference in references]
+    pairs = opponents.pairs_of(season, played, others, asked)
+    rivals = [pair.b.name for pair in pairs if diff and pair.b.name in by_folder]
+    codes = {name: compare_report.code_diff(played, by_folder[name]) for name in rivals}
+
+    if as_json:
+        code = {"code": codes} if diff else {}
+        _print_json(
+            "compare", hole=played.name.folder, pairs=[compare_report.as_data(p) for p in pairs], **code
+        )
+    else:
+        typer.echo("\n\n".join("\n".join(compare_report.describe(pair)) for pair in pairs))
+        for folder, text in codes.items():
+            typer.echo(f"\n{played.name.folder} against {folder}\n{text}")
+    if plot is not None:
+        compare_report.plot(pairs, plot)
+        typer.echo(f"wrote {plot}", err=True)
+    _report_problems(season, strict)
+    if any(pair.difference is None for pair in pairs):
+        raise typer.Exit(Exit.NOT_COMPARABLE)
+
+
 @app.command("import")
 def import_logs(
     paths: Annotated[

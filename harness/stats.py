@@ -44,6 +44,7 @@ class Difference:
     threshold: the smallest absolute difference these seeds could have told from luck at 95 %.
     p_value: two-sided, Welch's t; None when a side has a single value and the course's noise was used.
     basis: one sentence on where the threshold comes from.
+    t: Welch's statistic; None where p_value is.
     """
 
     delta: float
@@ -52,6 +53,12 @@ class Difference:
     n: tuple[int, int]
     p_value: float | None
     basis: str
+    t: float | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of `delta`, or None when no spread is known."""
+        return None if self.threshold is None else (self.delta - self.threshold, self.delta + self.threshold)
 
 
 def subtract(a: Sample, b: Sample, noise_std: float | None) -> Difference:
@@ -63,31 +70,32 @@ def subtract(a: Sample, b: Sample, noise_std: float | None) -> Difference:
     """
     delta = a.mean - b.mean
     counts = (a.n, b.n)
+    p_value: float | None = None
+    t: float | None = None
     if a.n > 1 and b.n > 1 and (a.std or b.std):
-        threshold, p_value = _welch(a, b, delta)
+        threshold, p_value, t = _welch(a, b, delta)
         basis = f"Welch's t over {a.n} and {b.n} seeds"
     elif noise_std is None:
         return Difference(delta, None, "cannot tell", counts, None, "one seed, and no noise figure is known")
     else:
         spread = max(noise_std, a.std or 0.0, b.std or 0.0)
         threshold = Z_95 * spread * math.sqrt(1 / a.n + 1 / b.n)
-        p_value = None
         basis = f"{_seeds(a.n)} against {_seeds(b.n)}, seed noise {spread:.2g} bpb"
     if abs(delta) <= threshold:
-        return Difference(delta, threshold, "within noise", counts, p_value, basis)
-    return Difference(delta, threshold, "better" if delta < 0 else "worse", counts, p_value, basis)
+        return Difference(delta, threshold, "within noise", counts, p_value, basis, t)
+    return Difference(delta, threshold, "better" if delta < 0 else "worse", counts, p_value, basis, t)
 
 
 def _seeds(count: int) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
-def _welch(a: Sample, b: Sample, delta: float) -> tuple[float, float]:
-    """Return the 95 % threshold and the two-sided p-value of Welch's t-test."""
+def _welch(a: Sample, b: Sample, delta: float) -> tuple[float, float, float]:
+    """Return the 95 % threshold, the two-sided p-value and the statistic of Welch's t-test."""
     from scipy.special import stdtr, stdtrit  # 40 ms; scipy.stats would take ten times that
 
     var_a, var_b = (a.std or 0.0) ** 2 / a.n, (b.std or 0.0) ** 2 / b.n
     error = math.sqrt(var_a + var_b)
     freedom = (var_a + var_b) ** 2 / (var_a**2 / (a.n - 1) + var_b**2 / (b.n - 1))
     threshold = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
-    return threshold, float(2 * stdtr(freedom, -abs(delta / error)))
+    return threshold, float(2 * stdtr(freedom, -abs(delta / error))), delta / error

@@ -1,0 +1,358 @@
+"""Two plays side by side: what the difference is worth, what else differs, where the curves stood, and whiffs.
+
+Pure: records, curves and samples in, figures out. It reads no folder and prints nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.course import SPLIT_TOLERANCE, Course
+from harness.curve import Curve
+from harness.record import UNHASHED_KNOBS, RunRecord
+from harness.stats import Difference, Sample, subtract
+
+# Knobs that change what is watched, not what is trained: alone they cannot be a whiff.
+WATCHING_KNOBS = frozenset({"VAL_LOSS_EVERY", "VAL_BATCH_SIZE", "MAX_WALLCLOCK_SECONDS"})
+# Places, beside names that end like one: they say nothing of the idea.
+PLACES = UNHASHED_KNOBS | {"DATA_ROOT", "OUTPUT_DIR", "CACHE_DIR"}
+# Beginnings of knobs that act when the artifact is packed: with nothing measured there, no whiff is claimed.
+EXPORT_KNOBS = (
+    "FP16_",
+    "INT8_",
+    "INT6_",
+    "INT4_",
+    "QUANT",
+    "GPTQ",
+    "EXPORT",
+    "COMPRESS",
+    "CODEC",
+    "ZLIB",
+    "ZSTD",
+)
+FEWEST_WHIFF_POINTS = 2  # one equal point can be chance: the first step of two runs with one seed
+
+Axis = Literal["step", "training time"]
+Measure = Literal["val_bpb", "train_loss"]
+AXES: tuple[Axis, ...] = ("step", "training time")
+MEASURES: tuple[Measure, ...] = ("val_bpb", "train_loss")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a hole's group of attempts, or a published score without records.
+
+    name: how it is called in sentences. records: the attempts behind `sample`, newest last.
+    curve: the newest one's. reason: why there is no sample.
+    """
+
+    name: str
+    sample: Sample | None
+    records: tuple[RunRecord, ...] = ()
+    curve: Curve = field(default_factory=Curve)
+    reason: str = ""
+    imported: RunRecord | None = None  # a log of a published score: its circumstances, not its score
+
+    @property
+    def circumstances(self) -> RunRecord | None:
+        """The record that caveats and settings are read from."""
+        return self.record or self.imported
+
+    @property
+    def record(self) -> RunRecord | None:
+        return self.records[-1] if self.records else None
+
+    @property
+    def val_loss(self) -> float | None:
+        """Mean loss in nats per token, or None unless every attempt of the group has one."""
+        losses = [record.val_loss for record in self.records if record.val_loss is not None]
+        return sum(losses) / len(losses) if losses and len(losses) == len(self.records) else None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting or fact that differs; None is "not set" or "not known"."""
+
+    name: str
+    a: str | None
+    b: str | None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where both curves stood at one point that both reached. at: a step, or seconds of training."""
+
+    axis: Axis
+    measure: Measure
+    at: float
+    a: float
+    b: float
+
+    @property
+    def delta(self) -> float:
+        return self.a - self.b
+
+
+@dataclass(frozen=True)
+class Whiff:
+    """Two attempts whose settings differ and whose training was the same, bit for bit.
+
+    kind: "whiff" when nothing else differs either, "export only" when the artifact or a score does.
+    attempts: their numbers in the two holes.
+    """
+
+    kind: Literal["whiff", "export only"]
+    knobs: tuple[str, ...]
+    seed: int | None
+    points: int
+    attempts: tuple[int, int]
+    why: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`a` against `b`. difference is None when `reason` says why they cannot be compared."""
+
+    a: Side
+    b: Side
+    label: str
+    difference: Difference | None
+    reason: str = ""
+    nats_per_token: float | None = None
+    noise: str = ""
+    config: tuple[Change, ...] = ()
+    caveats: tuple[str, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    whiff: Whiff | None = None
+
+    @property
+    def nats_per_byte(self) -> float | None:
+        return None if self.difference is None else self.difference.delta * math.log(2)
+
+    @property
+    def relative(self) -> float | None:
+        """The difference as a share of b's score: -0.01 is one per cent better."""
+        if self.difference is None or self.b.sample is None or self.b.sample.mean == 0:
+            return None
+        return self.difference.delta / self.b.sample.mean
+
+
+def compare(a: Side, b: Side, course: Course | None, label: str = "", whiff: Whiff | None = None) -> Pair:
+    """Set `a` against `b`. What is not comparable is said, never subtracted."""
+    changes = config_changes(a.circumstances, b.circumstances)
+    reason = incomparable(a, b)
+    if not reason and course is None:
+        reason = f'the course "{a.record.course if a.record else "?"}" is not known, so neither is its noise'
+    if reason or a.sample is None or b.sample is None or course is None:
+        return Pair(a, b, label, None, reason, config=changes, whiff=whiff)
+    difference = subtract(a.sample, b.sample, course.noise.std_bpb)
+    noise = ""
+    if difference.p_value is None:
+        figure = course.noise
+        noise = f"the course's noise figure: {figure.std_bpb:g} bpb of {figure.date}, {figure.source}"
+    return Pair(
+        a, b, label, difference, "", _loss_difference(a, b), noise, changes,
+        tuple(caveats(a.circumstances, b.circumstances)), tuple(common_moments(a.curve, b.curve)), whiff,
+    )  # fmt: skip
+
+
+def incomparable(a: Side, b: Side) -> str:
+    """Say why two sides cannot be subtracted from each other; empty when they can."""
+    for side in (a, b):
+        if side.sample is None:
+            return side.reason or f"{side.name} has no complete attempt"
+    one, other = a.record, b.record
+    if one is None or other is None:
+        return ""
+    if one.course != other.course:
+        return f"different courses: {a.name} was played on {one.course}, {b.name} on {other.course}"
+    if one.split and other.split and one.split != other.split:
+        return f"different validation splits: {a.name} {one.split}, {b.name} {other.split}"
+    if one.official and other.official and one.official.stage != other.official.stage:
+        stages = [record.official.stage.replace("_", " ") for record in (one, other) if record.official]
+        return f"different stages count: {a.name} {stages[0]}, {b.name} {stages[1]}"
+    bytes_a, bytes_b = _scored_bytes(one), _scored_bytes(other)
+    if bytes_a and bytes_b and abs(bytes_a / bytes_b - 1) > SPLIT_TOLERANCE:
+        return (
+            f"not the same validation text: {a.name} scored {bytes_a:,} bytes, {b.name} {bytes_b:,}; "
+            "one of them is incomplete or another split"
+        )
+    return ""
+
+
+def _scored_bytes(record: RunRecord) -> int | None:
+    official = record.official
+    for score in record.scores:
+        if official and (score.stage, score.label) == (official.stage, official.label) and score.bytes:
+            return score.bytes
+    return record.data.val_bytes
+
+
+def _loss_difference(a: Side, b: Side) -> float | None:
+    """The difference in nats per token, which only one tokenizer gives a meaning."""
+    one, other = a.record, b.record
+    if one is None or other is None or a.val_loss is None or b.val_loss is None:
+        return None
+    tokenizers = {r.data.tokenizer_sha256 for r in (one, other)} - {None}
+    vocabularies = {r.config.get("VOCAB_SIZE") for r in (one, other)} - {None}
+    return None if len(tokenizers) > 1 or len(vocabularies) > 1 else a.val_loss - b.val_loss
+
+
+# What differs -------------------------------------------------------------------------------------
+
+
+def counted_config(record: RunRecord) -> dict[str, str]:
+    """What was set, as far as the record knows; seed, names and places are left out."""
+    known = record.config | {
+        name: value for name, value in record.overrides.items() if name not in record.config
+    }
+    return {name: value for name, value in known.items() if not _is_place(name)}
+
+
+def _is_place(name: str) -> bool:
+    return name in PLACES or name.endswith(("_PATH", "_DIR"))
+
+
+def config_changes(a: RunRecord | None, b: RunRecord | None) -> tuple[Change, ...]:
+    """Only what differs, by name. With no full configuration on one side, only names that both know or a
+    side overrode: a setting that was merely not recorded is no difference."""
+    if a is None or b is None:
+        return ()
+    ours, theirs = counted_config(a), counted_config(b)
+    names = {*ours, *theirs}
+    if not a.config or not b.config:
+        names = (ours.keys() & theirs.keys()) | {n for n in (*a.overrides, *b.overrides) if not _is_place(n)}
+    return tuple(
+        Change(name, ours.get(name), theirs.get(name))
+        for name in sorted(names)
+        if ours.get(name) != theirs.get(name)
+    )
+
+
+_CAVEATS = {"TRAIN_BATCH_TOKENS": "batch tokens", "MAX_WALLCLOCK_SECONDS": "wall-clock cap in seconds"}
+
+
+def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
+    """Differences that do not forbid a comparison but belong beside its number."""
+    if a is None or b is None:
+        return []
+    facts: list[tuple[str, object, object]] = [
+        ("device", a.environment.device, b.environment.device),
+        ("machine", a.environment.device_name, b.environment.device_name),
+        ("world size", a.environment.world_size, b.environment.world_size),
+    ]
+    facts += [(what, a.config.get(knob), b.config.get(knob)) for knob, what in _CAVEATS.items()]
+    found = [f"{what} differs: {x} against {y}" for what, x, y in facts if None not in (x, y) and x != y]
+    if a.split is None or b.split is None:
+        found.append("the validation split is not known on both sides")
+    for record in (a, b):
+        if record.status == "over_cap":
+            found.append(f"{record.hole} is over the cap")
+    if a.code.source_sha256 and b.code.source_sha256 and a.code.source_sha256 != b.code.source_sha256:
+        found.append("the code differs")
+    return found
+
+
+# Curves -------------------------------------------------------------------------------------------
+
+
+def common_moments(a: Curve, b: Curve) -> list[Moment]:
+    """Compare two curves at the last step, and at the last second of training, that both reached.
+
+    Between two logged points the value is interpolated; beyond the first or last one nothing is said.
+    """
+    found = []
+    for measure in MEASURES:
+        for axis in AXES:
+            ours, theirs = series(a, measure, axis), series(b, measure, axis)
+            if not ours or not theirs:
+                continue
+            at = min(ours[-1][0], theirs[-1][0])
+            x, y = value_at(ours, at), value_at(theirs, at)
+            if x is not None and y is not None and at > 0:
+                found.append(Moment(axis, measure, at, x, y))
+    return found
+
+
+def series(curve: Curve, measure: Measure, axis: Axis) -> list[tuple[float, float]]:
+    """(step or seconds, value) of the points that are numbers, ascending; equal abscissae keep the last."""
+    if measure == "train_loss":
+        points = [(p.step, p.time_ms, p.loss) for p in curve.train]
+    else:
+        points = [(p.step, p.time_ms, p.bpb) for p in curve.val if p.bpb is not None]
+    found: dict[float, float] = {}
+    for step, time_ms, value in points:
+        at = float(step) if axis == "step" else None if time_ms is None else time_ms / 1000
+        if at is not None and math.isfinite(at) and math.isfinite(value):
+            found[at] = value
+    return sorted(found.items())
+
+
+def value_at(points: Sequence[tuple[float, float]], at: float) -> float | None:
+    """Return the value at `at`, interpolated between neighbours; None outside the points. Never extrapolates."""
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        if x0 <= at <= x1:
+            return y1 if at == x1 else y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+    return points[0][1] if points and points[0][0] == at else None
+
+
+# Whiffs -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Swing:
+    """An attempt as a whiff is looked for: its record and its curve."""
+
+    record: RunRecord
+    curve: Curve
+
+
+def find_whiff(a: Sequence[Swing], b: Sequence[Swing]) -> Whiff | None:
+    """Return the first pair of attempts whose override did nothing to the training; a full whiff comes first."""
+    found = [whiff for x in a for y in b if (whiff := _whiff(x, y)) is not None]
+    return min(found, key=lambda whiff: whiff.kind != "whiff", default=None)
+
+
+def _whiff(a: Swing, b: Swing) -> Whiff | None:
+    knobs = tuple(c.name for c in config_changes(a.record, b.record) if c.name not in WATCHING_KNOBS)
+    if not (a.record.complete and b.record.complete):  # a knob may act later than a broken run came
+        return None
+    if not knobs or a.record.seed != b.record.seed or a.record.course != b.record.course:
+        return None
+    ours = [(point.step, point.loss) for point in a.curve.train]
+    theirs = [(point.step, point.loss) for point in b.curve.train]
+    if len(ours) < FEWEST_WHIFF_POINTS or ours != theirs:  # NaN equals nothing
+        return None
+    if not _export_is_known(a.record, b.record) and all(name.startswith(EXPORT_KNOBS) for name in knobs):
+        return None
+    seed, points, attempts = a.record.seed, len(ours), (a.record.attempt, b.record.attempt)
+    acted = _acted_after_training(a.record, b.record)
+    if acted:
+        return Whiff("export only", knobs, seed, points, attempts, f"training is the same; {acted} differs")
+    names = ", ".join(knobs)
+    why = f"all {points} logged training losses are equal, bit for bit: {names} did nothing"
+    return Whiff("whiff", knobs, seed, points, attempts, why)
+
+
+def _export_is_known(a: RunRecord, b: RunRecord) -> bool:
+    """Whether both attempts weighed their artifact or scored it after the round trip."""
+    return all(
+        record.artifact_bytes is not None or record.stage_bpb("round_trip") is not None for record in (a, b)
+    )
+
+
+def _acted_after_training(a: RunRecord, b: RunRecord) -> str:
+    """Say which result differs although the training did not: an export knob acts only there."""
+    if a.model_bytes is not None and b.model_bytes is not None:
+        sizes = (a.model_bytes, b.model_bytes)  # the code beside it may differ for other reasons
+    else:
+        sizes = (a.artifact_bytes or 0, b.artifact_bytes or 0)
+    if sizes[0] != sizes[1]:
+        return "the artifact's size"
+    if a.stage_bpb("round_trip") != b.stage_bpb("round_trip"):
+        return "the round-trip score"
+    return "the score" if a.val_bpb != b.val_bpb else ""

@@ -1,0 +1,212 @@
+"""What `harness compare` says: lines for a terminal, an object for `--json`, a figure for `--plot`. Computes nothing."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from harness import figures
+from harness.compare import Change, Measure, Moment, Pair, Side, series
+from harness.errors import HarnessError, UsageError
+from harness.registry import Played
+
+PLOTS = (".svg", ".png", ".pdf")
+MOST_SETTINGS = 40
+
+
+def describe(pair: Pair) -> list[str]:
+    """Return the lines of one pair."""
+    named = f" ({pair.label})" if pair.label and pair.label != pair.b.name else ""
+    head = f"{pair.a.name} against {pair.b.name}{named}"
+    lines = [head]
+    if pair.difference is None:
+        lines.append(f"  not comparable: {pair.reason}")
+    else:
+        lines += _numbers(pair)
+    lines += [f"  caveat: {caveat}" for caveat in pair.caveats]
+    if pair.whiff:
+        what = "WHIFF" if pair.whiff.kind == "whiff" else "acts at export only"
+        lines.append(f"  {what}: {pair.whiff.why} (seed {pair.whiff.seed})")
+    lines += [f"  {_moment(pair, moment)}" for moment in pair.moments]
+    if pair.config:
+        lines.append("  settings that differ:")
+        lines += [f"    {_change(change)}" for change in pair.config[:MOST_SETTINGS]]
+        if len(pair.config) > MOST_SETTINGS:
+            lines.append(f"    and {len(pair.config) - MOST_SETTINGS} more (--json has all)")
+    return lines
+
+
+def _numbers(pair: Pair) -> list[str]:
+    difference, a, b = pair.difference, pair.a.sample, pair.b.sample
+    assert difference is not None
+    assert a is not None
+    assert b is not None
+    scores = f"{figures.bpb(a.mean)} against {figures.bpb(b.mean)} bpb"
+    relative = "" if pair.relative is None else f", {pair.relative:+.2%}"
+    token = "" if pair.nats_per_token is None else f", {figures.delta(pair.nats_per_token)} nats a token"
+    lines = [
+        f"  {difference.outcome}: {figures.delta(difference.delta)} bpb ({scores}{relative})",
+        f"  {figures.delta(pair.nats_per_byte)} nats a byte{token}",
+        f"  n {a.n} and {b.n}, standard deviation {_spread(a.std)} and {_spread(b.std)}",
+    ]
+    if difference.p_value is not None:
+        lines.append(f"  Welch's t {difference.t:.2f}, two-sided p {difference.p_value:.2g}")
+    if difference.interval is not None:
+        low, high = difference.interval
+        lines.append(
+            f"  95 % interval {figures.delta(low)} to {figures.delta(high)}; "
+            f"the smallest difference these n could have shown is {difference.threshold:.4f}"
+        )
+    lines.append(f"  basis: {difference.basis}" + (f"; {pair.noise}" if pair.noise else ""))
+    return lines
+
+
+def _spread(std: float | None) -> str:
+    return "unknown (1 seed)" if std is None else f"{std:.5f}"
+
+
+def _change(change: Change) -> str:
+    return f"{change.name}: {_set(change.a)} against {_set(change.b)}"
+
+
+def _set(value: str | None) -> str:
+    return "not set" if value is None else value[:80]
+
+
+def _moment(pair: Pair, moment: Moment) -> str:
+    where = (
+        f"at step {figures.count(round(moment.at))}"
+        if moment.axis == "step"
+        else f"after {figures.seconds(moment.at)} of training"
+    )
+    return (
+        f"{where} {pair.a.name} stood at {moment.a:.4f} {moment.measure}, "
+        f"{pair.b.name} at {moment.b:.4f} ({figures.delta(moment.delta)})"
+    )
+
+
+def as_data(pair: Pair) -> dict[str, Any]:
+    """Return what `--json` says of a pair, unrounded."""
+    difference = pair.difference
+    return {
+        "a": _side_data(pair.a),
+        "b": _side_data(pair.b),
+        "label": pair.label or None,
+        "comparable": difference is not None,
+        "reason": pair.reason or None,
+        "outcome": difference.outcome if difference else None,
+        "delta_bpb": difference.delta if difference else None,
+        "delta_nats_per_byte": pair.nats_per_byte,
+        "delta_nats_per_token": pair.nats_per_token,
+        "relative": pair.relative,
+        "t": difference.t if difference else None,
+        "p_value": difference.p_value if difference else None,
+        "interval_95": list(difference.interval) if difference and difference.interval else None,
+        "smallest_visible": difference.threshold if difference else None,
+        "basis": difference.basis if difference else None,
+        "noise": pair.noise or None,
+        "caveats": list(pair.caveats),
+        "config": {change.name: {"a": change.a, "b": change.b} for change in pair.config},
+        "curve": [
+            {"axis": m.axis, "measure": m.measure, "at": m.at, "a": m.a, "b": m.b, "delta": m.delta}
+            for m in pair.moments
+        ],
+        "whiff": None
+        if pair.whiff is None
+        else {
+            "kind": pair.whiff.kind, "knobs": list(pair.whiff.knobs), "seed": pair.whiff.seed,
+            "points": pair.whiff.points, "attempts": list(pair.whiff.attempts), "why": pair.whiff.why,
+        },
+    }  # fmt: skip
+
+
+def _side_data(side: Side) -> dict[str, Any]:
+    sample = side.sample
+    return {
+        "name": side.name,
+        "val_bpb": sample.mean if sample else None,
+        "n": sample.n if sample else 0,
+        "std": sample.std if sample else None,
+        "values": list(sample.values) if sample else [],
+        "seeds": [record.seed for record in side.records],
+    }
+
+
+# Code ---------------------------------------------------------------------------------------------
+
+
+def code_diff(a: Played, b: Played) -> str:
+    """Return how the kept sources of two holes differ, or say why that cannot be shown."""
+    one, other = a.record, b.record
+    if one is None or other is None:
+        return "code: not known on both sides"
+    if one.code.source_sha256 and one.code.source_sha256 == other.code.source_sha256:
+        return f"code: the same ({one.code.source_sha256[:12]})"
+    ours, theirs = _sources(a), _sources(b)
+    lines: list[str] = []
+    for name in sorted({*ours, *theirs}):
+        before, after = theirs.get(name, "").splitlines(), ours.get(name, "").splitlines()
+        lines += difflib.unified_diff(
+            before, after, f"{b.name.folder}/{name}", f"{a.name.folder}/{name}", lineterm=""
+        )
+    if lines:
+        return "\n".join(lines)
+    if one.code.git_sha and other.code.git_sha and one.code.git_sha != other.code.git_sha:
+        return f"code: `git diff {other.code.git_sha[:12]} {one.code.git_sha[:12]} -- trainer` shows it"
+    return "code: no source was kept that differs"
+
+
+def _sources(played: Played) -> dict[str, str]:
+    folder = played.attempt.source_dir if played.attempt else None
+    if folder is None or not folder.is_dir():
+        return {}
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace") for path in files
+    }
+
+
+# Figure -------------------------------------------------------------------------------------------
+
+
+def check_plot(path: Path) -> None:
+    """Refuse a figure that could not be written, before anything is computed."""
+    if path.suffix.lower() not in PLOTS:
+        raise UsageError(f"--plot {path} is no figure", f"its name ends in {', '.join(PLOTS)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", "make it, or name another place for the figure")
+
+
+def plot(pairs: list[Pair], path: Path) -> None:
+    """Draw all curves on one scale: validation where every side has it, else training loss."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "harness"  # the same runs give the same bytes
+    from matplotlib import pyplot
+
+    sides = {side.name: side for pair in pairs for side in (pair.a, pair.b)}.values()
+    drawn = [side for side in sides if side.curve.train or side.curve.val]
+    if not drawn:
+        raise HarnessError("nothing to plot: none of these kept a curve", "leave out --plot")
+    measure: Measure = (
+        "val_bpb" if all(series(side.curve, "val_bpb", "step") for side in drawn) else "train_loss"
+    )
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    for side in drawn:
+        points = series(side.curve, measure, "step")
+        axes.plot([x for x, _ in points], [y for _, y in points], label=side.name, linewidth=1.2)
+    axes.set_xlabel("step")
+    axes.set_ylabel("val_bpb, bits a byte" if measure == "val_bpb" else "train_loss, nats a token")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    dated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(
+        path.suffix.lower(), {}
+    )
+    try:
+        figure.savefig(path, metadata=dated, dpi=150)
+    except OSError as error:
+        raise HarnessError(f"cannot write {path}: {error.strerror}", "name another place") from error
+    finally:
+        pyplot.close(figure)

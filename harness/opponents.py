@@ -1,0 +1,122 @@
+"""Whom a hole is compared with: other holes, or par, the SOTA, our best, the previous hole, the parent.
+
+Reads the curves that `harness.compare` needs; never writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.compare import Pair, Side, Swing, Whiff, compare, config_changes, find_whiff
+from harness.curve import Curve, load_curve
+from harness.errors import UsageError
+from harness.field import StoredEntry
+from harness.registry import Comparison, Kind, Played, Season, Standing
+from harness.stats import Sample
+
+KINDS: dict[str, Kind] = {
+    "par": "par", "baseline": "par", "sota": "sota", "best": "best", "prev": "previous",
+    "previous": "previous", "parent": "parent",
+}  # fmt: skip
+ALL_KINDS: tuple[Kind, ...] = ("par", "sota", "best", "previous", "parent")
+SAME_SCORE = 5e-5  # a leaderboard shows four places
+
+
+def parse_kinds(text: str) -> tuple[Kind, ...]:
+    """Read `par,sota,best`. Raises UsageError naming what is known."""
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in KINDS:
+            raise UsageError(
+                f'--to "{word}" is not known', "use par, sota, best, prev or parent, with commas"
+            )
+    if not words:
+        raise UsageError("--to names nothing", "use par, sota, best, prev or parent, with commas")
+    return tuple(dict.fromkeys(KINDS[word] for word in words))
+
+
+def pairs_of(season: Season, played: Played, others: list[Played], asked: tuple[Kind, ...]) -> list[Pair]:
+    """Compare a hole with those named; with nobody named, with every reference that there is.
+
+    Raises UsageError when a hole is named beside itself.
+    """
+    if any(other is played for other in others):
+        raise UsageError(f"{played.name.folder} is compared with itself", "name another hole")
+    pairs = [pair_holes(season, played, other) for other in others]
+    standing = season.standing(played)
+    references = [pair_reference(season, standing, kind) for kind in asked or (() if others else ALL_KINDS)]
+    if not asked and not others:  # what is named must exist; of the others, those that do
+        references = [pair for pair in references if pair.difference] or references[:1]
+    merged: dict[str, Pair] = {}
+    for pair in references:  # par and parent are often one hole
+        known = merged.get(pair.b.name)
+        merged[pair.b.name] = pair if known is None else replace(known, label=f"{known.label}, {pair.label}")
+    return pairs + list(merged.values())
+
+
+def pair_holes(season: Season, a: Played, b: Played) -> Pair:
+    """Compare two holes."""
+    return compare(side_of(a), side_of(b), season.course(a.course), b.title, hole_whiff(a, b))
+
+
+def pair_reference(season: Season, standing: Standing, kind: Kind) -> Pair:
+    """Compare a hole with one reference of its day; a reference that does not exist is a pair with its reason."""
+    played, comparison = standing.played, standing.comparisons[kind]
+    if comparison.hole is not None:
+        return replace(pair_holes(season, played, comparison.hole), label=kind)
+    other = _published(season, played.course, kind, comparison)
+    return replace(compare(side_of(played), other, standing.course, kind), label=kind)
+
+
+def side_of(played: Played) -> Side:
+    """Return a hole as a side: its group of attempts and the curve of the one that is shown."""
+    records = played.group or ((played.record,) if played.record else ())
+    reason = ""
+    if played.sample is None:
+        fate = f": {played.problems[0]}" if played.problems and not played.records else ""
+        attempts = {0: "no attempt"}.get(len(played.entries), "no complete attempt")
+        reason = f"{played.name.folder} has {attempts}{fate}"
+    curve = load_curve(played.attempt.curve_path) if played.attempt else Curve()
+    return Side(played.name.folder, played.sample, records, curve, reason)
+
+
+def hole_whiff(a: Played, b: Played) -> Whiff | None:
+    """Look for an override of `a` that did nothing, beside every attempt of `b` with the same seed."""
+    if a is b:
+        return None
+    seeds = {record.seed for record in b.records}
+    if not any(
+        record.seed in seeds and config_changes(record, other) for record in a.records for other in b.records
+    ):
+        return None  # no curve needs to be read
+    return find_whiff(_swings(a), _swings(b))
+
+
+def _swings(played: Played) -> list[Swing]:
+    return [
+        Swing(entry.record, load_curve(entry.attempt.curve_path))
+        for entry in played.entries
+        if entry.record is not None and entry.record.complete
+    ]
+
+
+def _published(season: Season, course: str | None, kind: Kind, comparison: Comparison) -> Side:
+    """A published score; with its imported run, where we have it, come its curve and its circumstances."""
+    if comparison.val_bpb is None:
+        return Side(kind, None, reason=comparison.reason)
+    name = comparison.label or kind
+    entry = next((e for e in season.public if _is(e, course, comparison.val_bpb)), None)
+    sample = Sample((comparison.val_bpb,))
+    if entry is None:
+        return Side(name, sample)
+    imported = entry.complete[-1]
+    curve = load_curve(entry.path / f"attempt_{imported.attempt:02d}" / "curve.jsonl")
+    return Side(name, sample, (), curve, imported=imported)
+
+
+def _is(entry: StoredEntry, course: str | None, val_bpb: float) -> bool:
+    return (
+        entry.sample is not None
+        and entry.entry.course == course
+        and abs(entry.sample.mean - val_bpb) <= SAME_SCORE
+    )

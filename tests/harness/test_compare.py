@@ -1,0 +1,244 @@
+"""`harness compare`: what a difference is worth, what is not comparable, curves at equal points, whiffs."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from harness.compare import common_moments, value_at
+from harness.curve import Curve, TrainPoint
+
+DAY = "2026-03-25T12:00:00Z"
+BASE = {"MATRIX_LR": "0.04", "FP16_EMBED": "false", "TRAIN_BATCH_TOKENS": "524288", "DATA_PATH": "/a"}
+
+
+@pytest.fixture
+def put_group(put_record):
+    """Write several seeds of one configuration."""
+
+    def put(hole, values, **fields):
+        for number, value in enumerate(values, start=1):
+            put_record(hole, number, val_bpb=value, seed=number, started_at=DAY, **fields)
+
+    return put
+
+
+def put_curve(path, points, ms=100.0, **extra):
+    lines = [{"step": step, "train_loss": loss, "train_time_ms": step * ms} | extra for step, loss in points]
+    path.with_name("curve.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def pairs_of(done):
+    return json.loads(done.stdout)["pairs"]
+
+
+def test_two_groups_are_told_apart_by_welch(harness, put_group):
+    a, b = (1.1147, 1.1151, 1.1144), (1.1194, 1.1190, 1.1202)
+    put_group("round_001", b)
+    put_group("round_002", a)
+
+    (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
+
+    reference = scipy_stats.ttest_ind(a, b, equal_var=False)
+    interval = reference.confidence_interval(0.95)
+    assert pair["outcome"] == "better"
+    assert pair["t"] == pytest.approx(reference.statistic)
+    assert pair["p_value"] == pytest.approx(reference.pvalue)
+    assert pair["interval_95"] == pytest.approx([interval.low, interval.high])
+    assert pair["delta_nats_per_byte"] == pytest.approx(pair["delta_bpb"] * math.log(2))
+    assert pair["b"]["values"] == list(b)
+
+
+def test_one_seed_names_the_noise_figure_it_leans_on(harness, put_group):
+    put_group("round_001", (1.2,))
+    put_group("round_002", (1.2003,))
+
+    done = harness("compare", "2", "1")
+
+    assert done.returncode == 0
+    assert "within noise" in done.stdout
+    assert "0.00063 bpb of 2026-05-02, median over the public records" in done.stdout
+
+
+def test_identical_scores_are_no_certainty(harness, put_group):
+    put_group("round_001", (1.2, 1.2))
+    put_group("round_002", (1.2001, 1.2001))
+
+    (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
+
+    assert (pair["outcome"], pair["p_value"]) == ("within noise", None)
+
+
+def test_references_of_the_day_are_compared_when_nobody_is_named(harness, put_group, runs):
+    put_group("round_001", (1.3,))
+    put_group("round_002", (1.2,))
+
+    pairs = pairs_of(harness("compare", "2", "--json"))
+
+    assert [pair["label"] for pair in pairs] == ["par", "sota", "best, previous"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        ({"course": "practice"}, "different courses"),
+        ({"split": "another"}, "different validation splits"),
+        ({"data": {"val_bytes": 1_000}}, "not the same validation text"),
+        (
+            {
+                "official": {"stage": "sliding_window", "label": "s", "why": "w"},
+                "scores": [{"stage": "sliding_window", "label": "s", "val_bpb": 1.2}],
+            },
+            "different stages",
+        ),
+    ],
+)
+def test_what_is_not_comparable_is_said_with_exit_13(harness, put_record, theirs, said):
+    ours = {
+        "split": "one", "data": {"val_bytes": 2_000},
+        "official": {"stage": "round_trip", "label": "r", "why": "w"},
+        "scores": [{"stage": "round_trip", "label": "r", "val_bpb": 1.2}],
+    }  # fmt: skip
+    put_record("round_001", val_bpb=1.2, **ours)
+    put_record("round_002", val_bpb=1.2, **(ours | theirs))
+
+    done = harness("compare", "2", "1")
+
+    assert done.returncode == 13
+    assert f"not comparable: {said}" in done.stdout
+
+
+def test_failed_missing_and_unreadable_holes_get_no_verdict(harness, put_record, runs):
+    put_record("round_001", val_bpb=1.2)
+    put_record("round_002", status="failed", failure={"kind": "nan", "message": "m"})
+    (runs / "round_003").mkdir()
+    path = put_record("round_004", val_bpb=1.2)
+    path.write_text(path.read_text().replace("1.2", "NaN"))
+
+    for hole, said in (("2", "no complete attempt"), ("3", "no attempt"), ("4", "val_bpb")):
+        done = harness("compare", "1", hole)
+        assert (done.returncode, said in done.stdout) == (13, True), done.stdout + done.stderr
+        assert harness("compare", hole).returncode == 13
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["9"], "no hole matches"),
+        (["round_001_"], "fits 2 holes"),
+        (["round_001_a", "round_001_a"], "compared with itself"),
+        (["round_001_a", "--to", "eagle"], '"eagle" is not known'),
+        (["round_001_a", "--plot", "x.gif"], ".svg"),
+    ],
+)
+def test_wrong_words_are_usage_errors(harness, put_record, words, said):
+    put_record("round_001_a", val_bpb=1.2)
+    put_record("round_001_b", val_bpb=1.2)
+
+    done = harness("compare", *words)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_settings_and_caveats_stand_beside_the_number(harness, put_group):
+    put_group("round_001", (1.2,), config=BASE, environment={"device": "cuda", "world_size": 8})
+    changed = BASE | {"MATRIX_LR": "0.02", "DATA_PATH": "/b", "TRAIN_BATCH_TOKENS": "65536"}
+    put_group("round_002", (1.2,), config=changed, environment={"device": "cuda", "world_size": 1})
+
+    (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
+
+    assert pair["config"] == {
+        "MATRIX_LR": {"a": "0.02", "b": "0.04"},
+        "TRAIN_BATCH_TOKENS": {"a": "65536", "b": "524288"},
+    }
+    assert pair["caveats"][:2] == [
+        "world size differs: 1 against 8",
+        "batch tokens differs: 65536 against 524288",
+    ]
+
+
+def test_short_run_is_judged_at_the_same_step_and_time(harness, put_record):
+    put_curve(put_record("round_001", val_bpb=1.2), [(0, 6.0), (1000, 4.0), (2000, 3.0)], ms=50)
+    put_curve(put_record("round_002", val_bpb=1.4), [(0, 6.0), (1300, 3.5)], ms=100)
+
+    done = harness("compare", "2", "1")
+
+    assert "at step 1,300 round_002 stood at 3.5000 train_loss, round_001 at 3.7000 (-0.2000)" in done.stdout
+    # 2,000 steps of 50 ms are 100 s, where the other stood at step 1,000
+    assert "after 100 s of training round_002 stood at 4.0769 train_loss, round_001 at 3.0000" in done.stdout
+
+
+def test_nothing_is_extrapolated():
+    early = Curve(train=(TrainPoint(1, 6.0), TrainPoint(10, 5.0)))
+    late = Curve(train=(TrainPoint(100, 4.0), TrainPoint(200, 3.0)))
+
+    assert common_moments(early, late) == []
+    assert value_at([(1, 2.0), (2, 3.0)], 2.5) is None
+
+
+@given(st.dictionaries(st.integers(0, 1000), st.floats(0, 10), min_size=2), st.integers(0, 1000))
+def test_interpolation_stays_between_its_neighbours(points, at):
+    value = value_at(sorted((float(x), y) for x, y in points.items()), at)
+
+    if min(points) <= at <= max(points):
+        assert value is not None
+        assert min(points.values()) - 1e-9 <= value <= max(points.values()) + 1e-9
+    else:
+        assert value is None
+
+
+@pytest.mark.parametrize(
+    ("knob", "theirs", "kind"),
+    [
+        ({"MATRIX_LR": "0.02"}, {"model_bytes": 9, "artifact_bytes": 9, "code_bytes": 0}, "whiff"),
+        ({"FP16_EMBED": "true"}, {"model_bytes": 10, "artifact_bytes": 10, "code_bytes": 0}, "export only"),
+        ({"FP16_EMBED": "true"}, {}, None),
+        ({"DATA_PATH": "/elsewhere"}, {}, None),
+        ({"VAL_LOSS_EVERY": "7"}, {}, None),
+    ],
+)
+def test_override_that_did_nothing_is_called_a_whiff(harness, put_record, knob, theirs, kind):
+    sizes = {"model_bytes": 9, "artifact_bytes": 9, "code_bytes": 0} if theirs else {}
+    points = [(1, 6.123456789), (2, 5.5), (3, 5.0)]
+    put_curve(put_record("round_001", val_bpb=1.2, seed=7, config=BASE, **sizes), points, ms=50)
+    put_curve(put_record("round_002", val_bpb=1.2, seed=7, config=BASE | knob, **theirs), points, ms=60)
+
+    (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
+
+    assert (pair["whiff"] or {}).get("kind") == kind
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"seed": 8},
+        {"status": "stopped"},
+        {"curve": [(1, 6.0), (2, 5.000000000000001)]},
+        {"curve": [(1, 6.0)]},
+    ],
+)
+def test_other_seed_broken_run_or_other_last_bit_is_no_whiff(harness, put_record, theirs):
+    points = [(1, 6.0), (2, 5.0)]
+    other = theirs.pop("curve", points) if "curve" in theirs else points
+    put_curve(put_record("round_001", val_bpb=1.2, seed=7, config=BASE), points)
+    fields = {"seed": 7, "config": BASE | {"MATRIX_LR": "1"}} | theirs
+    put_curve(put_record("round_002", val_bpb=1.2, **fields), other)
+
+    (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
+
+    assert pair["whiff"] is None
+
+
+@pytest.mark.parametrize("name", ["figure.svg", "figure.png", "figure.pdf"])
+def test_plot_is_drawn(harness, put_record, tmp_path, name):
+    for hole in ("round_001", "round_002"):
+        put_curve(put_record(hole, val_bpb=1.2), [(1, 6.0), (2, 5.0)])
+
+    done = harness("compare", "1", "2", "--plot", name)
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / name).stat().st_size > 1000
