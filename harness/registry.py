@@ -14,6 +14,7 @@ from typing import Literal
 
 from harness import verdict
 from harness.course import Course, load_course
+from harness.decision import Decision, load_decisions
 from harness.errors import HarnessError
 from harness.field import FieldStore, StoredEntry
 from harness.record import RunRecord
@@ -40,12 +41,14 @@ class Played:
 
     group: the complete attempts that the score is the mean of: same configuration, code and split as the
     newest complete attempt. problems: files that could not be read, with the reason.
+    decision: the newest one taken on the hole.
     """
 
     hole: Hole
     intent: Intent
     entries: tuple[Entry, ...]
     problems: tuple[str, ...] = ()
+    decision: Decision | None = None
 
     @property
     def name(self) -> HoleName:
@@ -337,7 +340,12 @@ def _load_hole(hole: Hole) -> Played:
             problems.append(error.message)
             continue
         entries.append(Entry(attempt, record))
-    return Played(hole, intent, tuple(entries), tuple(problems))
+    try:
+        decision = load_decisions(hole.decision_path).newest
+    except HarnessError as error:
+        decision = None
+        problems.append(error.message)
+    return Played(hole, intent, tuple(entries), tuple(problems), decision)
 
 
 def _comparable(a: Played, b: Played) -> bool:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
+from harness.decision import as_data as decision_data
 from harness.registry import Comparison, Played, Season, Standing
 from harness.result import HINTS
 
@@ -32,6 +33,7 @@ def scorecard(standing: Standing) -> RenderableType:
     grid.add_column()
     if record is None:
         grid.add_row("status", played.status)
+        _add_decision(grid, played)
         return _panel(played, grid, standing.verdict.name)
 
     grid.add_row("val_bpb", Text(_score(played), style="bold"))
@@ -48,6 +50,7 @@ def scorecard(standing: Standing) -> RenderableType:
         "trained", f"{figures.seconds(record.train_seconds)}, {figures.count(record.params)} parameters"
     )
     grid.add_row("verdict", Text(verdict_line(standing), style="bold"))
+    _add_decision(grid, played)
     rows: list[RenderableType] = [grid]
     if record.failure:
         rows.append(
@@ -55,6 +58,13 @@ def scorecard(standing: Standing) -> RenderableType:
         )
         rows.append(Text(f"hint: {HINTS[record.failure.kind]}", style="dim"))
     return _panel(played, Group(*rows), standing.verdict.name)
+
+
+def _add_decision(grid: Table, played: Played) -> None:
+    if played.decision:
+        taken = played.decision
+        text = f"{taken.decision}: {taken.reason} ({taken.who}, {taken.when.date().isoformat()})"
+        grid.add_row("decision", Text(text))
 
 
 def verdict_line(standing: Standing) -> str:
@@ -72,6 +82,9 @@ def holes_table(season: Season, standings: list[Standing]) -> Table:
     ):  # fmt: skip
         wide = name == "title"
         table.add_column(name, justify="right" if right else "left", no_wrap=not wide, overflow="fold")
+    decided = any(standing.played.decision for standing in standings)
+    if decided:
+        table.add_column("decision", no_wrap=True)
     for standing in standings:
         played, record = standing.played, standing.played.record
         table.add_row(
@@ -87,6 +100,7 @@ def holes_table(season: Season, standings: list[Standing]) -> Table:
             played.status,
             str(len(played.entries)),
             standing.verdict.name,
+            *([played.decision.decision if played.decision else "-"] if decided else []),
         )
     return table
 
@@ -112,6 +126,7 @@ def as_data(standing: Standing) -> dict[str, Any]:
         "sets_par": standing.sets_par,
         "course_record": standing.course_record,
         "headroom_bytes": standing.headroom_bytes,
+        "decision": decision_data(played.decision),
         "comparisons": {kind: _comparison_data(c) for kind, c in standing.comparisons.items()},
         "record": played.record.model_dump(mode="json", by_alias=True, exclude_none=True)
         if played.record

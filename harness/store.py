@@ -87,6 +87,10 @@ class Hole:
     def notes_path(self) -> Path:
         return self.path / "notes.md"
 
+    @property
+    def decision_path(self) -> Path:
+        return self.path / "decision.json"
+
     def load_intent(self) -> Intent:
         return load_intent(self.intent_path)
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"__init__", "errors", "stats", "figures", "resources"},
     {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source"},
-    {"rounds", "notes", "store", "course", "curve", "field"},
+    {"rounds", "notes", "store", "course", "curve", "field", "decision"},
     {"launch", "capture", "registry", "exchange", "export", "leaderboard", "verdict", "compare", "opponents"},
     {"result", "commentary"},
     {"runner", "live", "scorecard", "compare_report"},
