@@ -133,6 +133,7 @@ def run(
 def list_holes(
     course: Annotated[str | None, typer.Option("--course", help="Only this course.")] = None,
     sort: Annotated[str, typer.Option("--sort", help="number, val_bpb, artifact, tempo or date.")] = "number",
+    tree: Annotated[bool, typer.Option("--tree", help="Each hole under its parent.")] = False,
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,
@@ -145,7 +146,17 @@ def list_holes(
     season = _season(runs)
     standings = [season.standing(hole) for hole in season.holes if course in (None, hole.course)]
     standings = _sorted(standings, sort)
-    if as_json:
+    if tree:
+        from harness import lineage
+
+        grown = lineage.branches(season, standings)
+        if as_json:
+            rows = [lineage.as_data(branch) for branch in grown]
+            _print_json("tree", holes=rows, problems=list(season.problems))
+        else:
+            empty = f"no holes in {runs}/ yet; `harness run round_001` plays the first"
+            typer.echo("\n".join(map(lineage.describe, grown)) or empty)
+    elif as_json:
         _print_json("ls", holes=[scorecard.as_data(s) for s in standings], problems=list(season.problems))
     elif not standings:
         typer.echo(f"no holes in {runs}/ yet; `harness run round_001` plays the first")

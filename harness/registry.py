@@ -214,6 +214,16 @@ class Season:
             self.holes[at + 1] if at + 1 < len(self.holes) else None,
         )
 
+    def parent(self, played: Played) -> Played | None:
+        """Return the hole that round.toml names as the parent, by its folder or the beginning of it."""
+        named = played.intent.parent
+        if not named:
+            return None
+        self._place(played)
+        if named in self._places:
+            return self.holes[self._places[named]]
+        return next((hole for hole in self.holes if hole.name.folder.startswith(named)), None)
+
     def before(self, played: Played) -> Sequence[Played]:
         return self.holes[: self._place(played)]
 
@@ -294,7 +304,7 @@ class Season:
     def _parent(self, played: Played, course: Course) -> Comparison:
         if not played.intent.parent:
             return Comparison("parent", reason="round.toml names no parent")
-        parent = next((h for h in self.holes if h.name.folder.startswith(played.intent.parent)), None)
+        parent = self.parent(played)
         if parent is None:
             return Comparison("parent", reason=f'the parent "{played.intent.parent}" is not here')
         if parent.sample is None:

@@ -1,0 +1,114 @@
+"""Which hole varies which: the tree that `parent` in round.toml draws. Pure.
+
+A parent that is not here and a lineage that goes in a circle are named, never followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness import figures
+from harness.registry import Season, Standing
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A hole in its place: depth 0 is a root. note: what is wrong with its lineage, or empty."""
+
+    standing: Standing
+    parent: str | None
+    depth: int
+    note: str = ""
+
+
+def branches(season: Season, standings: Sequence[Standing]) -> list[Branch]:
+    """Return the holes given, each after its parent, brothers in the order given."""
+    listed = {standing.played.name.folder: standing for standing in standings}
+    parents: dict[str, str | None] = {}
+    notes: dict[str, str] = {}
+    children: dict[str, list[str]] = {}
+    for name, standing in listed.items():
+        parents[name], notes[name] = _parent(season, standing, listed)
+        if (parent := parents[name]) is not None:
+            children.setdefault(parent, []).append(name)
+
+    found: list[Branch] = []
+    placed: set[str] = set()
+
+    def grow(root: str) -> None:
+        waiting = [(root, 0)]
+        while waiting:
+            name, depth = waiting.pop()
+            if name in placed:
+                continue
+            placed.add(name)
+            found.append(Branch(listed[name], parents[name], depth, notes[name]))
+            waiting += [(child, depth + 1) for child in reversed(children.get(name, []))]
+
+    for name in listed:
+        if parents[name] is None:
+            grow(name)
+    for name in listed:  # who is left descends from a circle: break it where it starts
+        if name not in placed:
+            start, circle = _circle(name, parents)
+            notes[start] = f"its lineage goes in a circle: {circle}"
+            grow(start)
+    return found
+
+
+def _parent(season: Season, standing: Standing, listed: dict[str, Standing]) -> tuple[str | None, str]:
+    """Return the parent's folder when it is listed, and what is wrong when it is not."""
+    played = standing.played
+    if not played.intent.parent:
+        return None, ""
+    parent = season.parent(played)
+    if parent is None:
+        return None, f'the parent "{played.intent.parent}" is not here'
+    if parent.name.folder not in listed:
+        return None, f"its parent {parent.name.folder} is not listed"
+    return parent.name.folder, ""
+
+
+def _circle(name: str, parents: dict[str, str | None]) -> tuple[str, str]:
+    """Follow parents until a name comes twice; return the circle's first hole and the way round."""
+    seen: list[str] = []
+    at: str | None = name
+    while at is not None and at not in seen:
+        seen.append(at)
+        at = parents[at]
+    circle = seen[seen.index(at) :] if at is not None else seen
+    first = circle.index(min(circle))
+    turned = circle[first:] + circle[:first]
+    return turned[0], " -> ".join([*turned, turned[0]])
+
+
+def describe(branch: Branch) -> str:
+    """Return a hole's line in the tree."""
+    played = branch.standing.played
+    score = figures.bpb(played.sample.mean) if played.sample else played.status
+    difference = branch.standing.comparisons["parent"].difference
+    to_parent = (
+        f", {figures.delta(difference.delta)} to its parent: {difference.outcome}" if difference else ""
+    )
+    decision = f", {played.decision.decision}" if played.decision else ""
+    note = f" [{branch.note}]" if branch.note else ""
+    return f"{'  ' * branch.depth}{played.name.folder}  {score}{to_parent}{decision}{note}"
+
+
+def as_data(branch: Branch) -> dict[str, Any]:
+    """Return what `--json` says of a hole's place; the rows stand in the tree's order."""
+    played = branch.standing.played
+    difference = branch.standing.comparisons["parent"].difference
+    return {
+        "hole": played.name.folder,
+        "parent": branch.parent,
+        "depth": branch.depth,
+        "val_bpb": played.sample.mean if played.sample else None,
+        "status": played.status,
+        "delta_to_parent": difference.delta if difference else None,
+        "outcome": difference.outcome if difference else None,
+        "decision": played.decision.decision if played.decision else None,
+        "note": branch.note or None,
+    }
