@@ -242,6 +242,28 @@ def compare(
 
 
 @app.command()
+def brief(
+    course: Annotated[str | None, typer.Option("--course", help="Another course than the newest.")] = None,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Sum up the season: best, last five, dead ends, open questions, noise, budget used."""
+    from harness.brief import as_data, brief_season, describe
+    from harness.course import load_course
+
+    if course is not None:
+        load_course(course, runs)  # an unknown name is refused, not taken for an empty season
+    season = _season(runs)
+    summed = brief_season(season, course)
+    if as_json:
+        _print_json("brief", **as_data(summed), problems=list(season.problems))
+    else:
+        typer.echo("\n".join(describe(summed)))
+    _report_problems(season, strict)
+
+
+@app.command()
 def decide(
     reference: Reference,
     choice: Annotated[str, typer.Argument(metavar="keep|drop|invalid", help="What becomes of the hole.")],

@@ -55,6 +55,11 @@ class Played:
         return self.hole.name
 
     @property
+    def invalid(self) -> bool:
+        """Whether the hole was decided to be invalid: then its score is nobody's yardstick."""
+        return self.decision is not None and self.decision.decision == "invalid"
+
+    @property
     def title(self) -> str:
         return self.intent.title or self.name.slug.replace("_", " ").title() or self.name.position
 
@@ -287,7 +292,11 @@ class Season:
         return Comparison("sota", best.name, best.val_bpb, best.date, best.source)
 
     def _best(self, played: Played, course: Course) -> Comparison:
-        earlier = [hole for hole in self.before(played) if hole.status == "ok" and _comparable(hole, played)]
+        earlier = [
+            hole
+            for hole in self.before(played)
+            if hole.status == "ok" and not hole.invalid and _comparable(hole, played)
+        ]
         if not earlier:
             return Comparison("best", reason="no earlier hole of ours counts on this course and split")
         return _against("best", min(earlier, key=_mean))

@@ -14,7 +14,7 @@ LAYERS = [
     {"__init__", "errors", "stats", "figures", "resources"},
     {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source"},
     {"rounds", "notes", "store", "course", "curve", "field", "decision"},
-    {"launch", "capture", "registry", "exchange", "export", "leaderboard", "verdict", "compare", "opponents", "lineage"},
+    {"launch", "capture", "registry", "exchange", "export", "leaderboard", "verdict", "compare", "opponents", "lineage", "brief"},
     {"result", "commentary"},
     {"runner", "live", "scorecard", "compare_report"},
     {"publish"},
