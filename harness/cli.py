@@ -175,17 +175,20 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one hole's scorecard, with every comparison computed against the field of its day."""
-    from harness import scorecard
+    from harness import opponents, scorecard
     from harness.store import Store
 
     folder = Store(runs).get(reference).name.folder
     season = _season(runs)
     standing = _standing(season, folder)
     record = standing.played.record
+    whiff = opponents.parent_whiff(season, standing.played)
     if as_json:
-        _print_json("show", **scorecard.as_data(standing))
+        _print_json("show", **scorecard.as_data(standing), whiff=whiff.why if whiff else None)
     else:
         scorecard.print_card(standing)
+        if whiff:
+            typer.echo(f"  WHIFF: {whiff.why} (seed {whiff.seed})")
         if record and record.scores:
             for score in record.scores:
                 typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")

@@ -92,6 +92,14 @@ def hole_whiff(a: Played, b: Played) -> Whiff | None:
     return find_whiff(_swings(a), _swings(b))
 
 
+def parent_whiff(season: Season, played: Played) -> Whiff | None:
+    """Look for an override that did nothing beside the parent, else beside the previous hole."""
+    before = season.before(played)
+    other = season.parent(played) or (before[-1] if before else None)
+    whiff = None if other is None else hole_whiff(played, other)
+    return whiff if whiff and whiff.kind == "whiff" else None
+
+
 def _swings(played: Played) -> list[Swing]:
     return [
         Swing(entry.record, load_curve(entry.attempt.curve_path))

@@ -210,6 +210,7 @@ def test_override_that_did_nothing_is_called_a_whiff(harness, put_record, knob, 
     (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
 
     assert (pair["whiff"] or {}).get("kind") == kind
+    assert ("WHIFF" in harness("show", "2").stdout) == (kind == "whiff")
 
 
 @pytest.mark.parametrize(
@@ -242,3 +243,37 @@ def test_plot_is_drawn(harness, put_record, tmp_path, name):
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_code_diff_shows_kept_sources_and_says_when_there_are_none(harness, put_record):
+    for hole, line in (("round_001", "lr = 1"), ("round_002", "lr = 2")):
+        path = put_record(hole, val_bpb=1.2, code={"source_sha256": hole})
+        (path.parent / "source").mkdir()
+        (path.parent / "source" / "train.py").write_text(f"{line}\n")
+    put_record("round_003", val_bpb=1.2, code={"source_sha256": "round_001"})
+
+    changed = harness("compare", "2", "1", "--diff")
+    same = json.loads(harness("compare", "3", "1", "--diff", "--json").stdout)
+
+    assert "-lr = 1\n+lr = 2" in changed.stdout
+    assert "caveat: the code differs" in changed.stdout
+    assert same["code"] == {"round_001": "code: the same (round_001)"}
+
+
+def test_published_curve_of_the_baseline_is_the_yardstick_of_a_short_run(harness, put_record, runs):
+    """A score of the leaderboard that was imported brings its curve along."""
+    folder = runs / "field" / "baseline" / "attempt_01"
+    put_curve(put_record("round_001", val_bpb=1.4, started_at=DAY), [(0, 6.0), (100, 4.0)])
+    folder.mkdir(parents=True)
+    entry = {"schema": 1, "name": "Baseline", "course": "fineweb", "source": "s"}
+    (folder.parent / "entry.json").write_text(json.dumps(entry))
+    record = {"schema": 2, "hole": "baseline", "course": "fineweb", "status": "ok", "val_bpb": 1.22436570}
+    (folder / "record.json").write_text(json.dumps(record))
+    put_curve(folder / "record.json", [(0, 6.0), (200, 3.0)])
+
+    done = harness("compare", "1", "--to", "baseline")
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        "at step 100 round_001 stood at 4.0000 train_loss, Naive Baseline at 4.5000 (-0.5000)" in done.stdout
+    )
