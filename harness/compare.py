@@ -246,7 +246,7 @@ def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
         ("world size", a.environment.world_size, b.environment.world_size),
     ]
     facts += [(what, a.config.get(knob), b.config.get(knob)) for knob, what in _CAVEATS.items()]
-    found = [f"{what} differs: {x} against {y}" for what, x, y in facts if None not in (x, y) and x != y]
+    found = [f"different {what}: {x} against {y}" for what, x, y in facts if None not in (x, y) and x != y]
     if a.split is None or b.split is None:
         found.append("the validation split is not known on both sides")
     for record in (a, b):
