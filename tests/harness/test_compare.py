@@ -156,8 +156,8 @@ def test_settings_and_caveats_stand_beside_the_number(harness, put_group):
         "TRAIN_BATCH_TOKENS": {"a": "65536", "b": "524288"},
     }
     assert pair["caveats"][:2] == [
-        "world size differs: 1 against 8",
-        "batch tokens differs: 65536 against 524288",
+        "different world size: 1 against 8",
+        "different batch tokens: 65536 against 524288",
     ]
 
 
