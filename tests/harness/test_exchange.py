@@ -212,7 +212,7 @@ losses = st.floats(min_value=1e-3, max_value=30, allow_nan=False)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(
     bpb=st.floats(min_value=0.5, max_value=5), before=st.floats(min_value=0.1, max_value=0.49), loss=losses,
-    params=st.integers(1, 10**9), steps=st.integers(2, 10**6), code=st.integers(1, 10**5), model=st.integers(1, 10**7),
+    params=st.integers(1, 10**9), steps=st.integers(10, 10**6), code=st.integers(1, 10**5), model=st.integers(1, 10**7),
     seed=st.integers(0, 2**31), train_ms=st.integers(1, 10**8), curve=st.lists(losses, min_size=1, max_size=5),
 )  # fmt: skip
 def test_exported_record_reads_back_as_itself(
