@@ -63,6 +63,7 @@ class Bundle:
     logs: tuple[ReadLog, ...]
     submission: Submission | None = None
     warnings: tuple[str, ...] = ()
+    spooled: bool = False  # from standard input: the only copy lies in a temporary file
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _read_stdin() -> Bundle:
     with tempfile.NamedTemporaryFile(prefix="harness-", suffix=".log", delete=False) as spool:
         shutil.copyfileobj(sys.stdin.buffer, spool)
     path = Path(spool.name)
-    return Bundle("stdin", (ReadLog(path, "stdin.log", parse_log(path)),))
+    return Bundle("stdin", (ReadLog(path, "stdin.log", parse_log(path)),), spooled=True)
 
 
 # A log as a record --------------------------------------------------------------------------------
@@ -316,7 +317,11 @@ def import_paths(
     for bundle in read_bundles(paths, progress):
         as_field = kind == "field" or (kind == "auto" and bundle.submission is not None)
         keep = _keep_in_field if as_field else _keep_as_hole
-        report.bundles.append(keep(bundle, runs, course, keep_log, dry_run))
+        try:
+            report.bundles.append(keep(bundle, runs, course, "copy" if bundle.spooled else keep_log, dry_run))
+        finally:
+            if bundle.spooled:
+                bundle.logs[0].path.unlink(missing_ok=True)
     return report
 
 

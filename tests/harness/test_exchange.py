@@ -152,9 +152,14 @@ def test_log_without_a_run_is_skipped_with_the_reason(runs, tmp_path):
 
 
 def test_standard_input_is_read(harness, tmp_path):
-    done = harness("import", "-", "--json", input=(BASELINE / "train.log").read_text())
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    text = (BASELINE / "train.log").read_text()
+    done = harness("import", "-", "--json", "--log", "reference", input=text, env={"TMPDIR": str(spool)})
 
     assert done.returncode == 0, done.stderr
+    assert list(spool.iterdir()) == []
+    assert next((tmp_path / "runs").rglob("train.log")).read_text() == text
     assert json.loads(done.stdout)["bundles"][0]["records"][0]["val_bpb"] == 1.2243657
     assert harness("ls").returncode == 0
 
