@@ -15,17 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
-from harness.errors import HarnessError, nearest
+from harness.errors import HarnessError, first_problem, nearest
+from harness.record import Frozen
 from harness.resources import data_path
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Reference(_Data):
+class Reference(Frozen):
     """A dated score of the field. source says where it was read."""
 
     name: str
@@ -36,20 +33,20 @@ class Reference(_Data):
     track: str | None = None
 
 
-class Par(_Data):
+class Par(Frozen):
     val_bpb: PositiveFloat
     name: str
     date: dt.date
     source: str
 
 
-class Caps(_Data):
+class Caps(Frozen):
     artifact_bytes: PositiveInt
     train_seconds: PositiveFloat
     eval_seconds: PositiveFloat
 
 
-class Noise(_Data):
+class Noise(Frozen):
     """Standard deviation of val_bpb over seeds of one configuration."""
 
     std_bpb: PositiveFloat
@@ -57,7 +54,7 @@ class Noise(_Data):
     source: str
 
 
-class Verdicts(_Data):
+class Verdicts(Frozen):
     """Golf names by distance to par, in bpb. Edges are inclusive and ascend."""
 
     par_within: PositiveFloat
@@ -67,7 +64,7 @@ class Verdicts(_Data):
     beyond_under: str
 
 
-class Split(_Data):
+class Split(Frozen):
     """One export of the validation text, told apart by its bytes."""
 
     name: str
@@ -75,7 +72,7 @@ class Split(_Data):
     val_tokens_sp1024: PositiveInt | None = None
 
 
-class Course(_Data):
+class Course(Frozen):
     name: str
     title: str
     what: str
@@ -176,9 +173,7 @@ def _read_course(path: Path) -> Course:
     try:
         course = Course.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise HarnessError(f"{path}: {where}: {first['msg']}", "compare it with a shipped course") from error
+        raise HarnessError(f"{path}: {first_problem(error)}", "compare it with a shipped course") from error
     if course.leaderboard:
         board = read_leaderboard(data_path("field", course.leaderboard))
         course = course.model_copy(update={"field": board + course.field})
@@ -217,10 +212,8 @@ def _read_additions(path: Path) -> dict[str, list[Reference]]:
         try:
             found.setdefault(course, []).append(Reference.model_validate(entry))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
             raise HarnessError(
-                f"{path}: reference {number}: {where}: {first['msg']}",
+                f"{path}: reference {number}: {first_problem(error)}",
                 "a reference has course, name, val_bpb, date, source",
             ) from error
     return found

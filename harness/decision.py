@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, first_problem
 from harness.store import Hole, write_whole
 
 Choice = Literal["keep", "drop", "invalid"]
@@ -47,9 +47,7 @@ def load_decisions(path: Path) -> Decisions:
     except OSError as error:
         raise HarnessError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise HarnessError(f"{path}: {where}: {first['msg']}", "mend it, or restore it from git") from error
+        raise HarnessError(f"{path}: {first_problem(error)}", "mend it, or restore it from git") from error
     except (ValueError, RecursionError) as error:
         raise HarnessError(f"{path} is not JSON: {error}", "mend it, or restore it from git") from error
 

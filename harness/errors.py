@@ -8,6 +8,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # pydantic takes 70 ms, and `harness --help` has no use for it
+    from pydantic import ValidationError
 
 
 class Exit(IntEnum):
@@ -44,6 +48,13 @@ class UsageError(HarnessError):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint, Exit.USAGE)
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first thing a model refused as `place: what is wrong with it`."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "file"
+    return f"{where}: {first['msg']}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -10,22 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
-from harness.errors import HarnessError
-from harness.record import RunRecord
+from harness.errors import HarnessError, first_problem
+from harness.record import Frozen, RunRecord
 from harness.stats import Sample
-from harness.store import Attempt, write_whole
+from harness.store import find_attempts, write_whole
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ATTEMPT = re.compile(r"attempt_(\d{2,6})")
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ClaimedNumbers(_Data):
+class ClaimedNumbers(Frozen):
     """What the submission file says, by hand; a log's own numbers win over it."""
 
     val_bpb: NonNegativeFloat | None = None
@@ -35,7 +30,7 @@ class ClaimedNumbers(_Data):
     n_seeds: NonNegativeInt | None = None
 
 
-class FieldEntry(_Data):
+class FieldEntry(Frozen):
     """`entry.json`: who published what, when."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -92,8 +87,8 @@ class FieldStore:
         self.root = runs / "field"
 
     def entries(self) -> list[StoredEntry]:
-        """All entries in name order; broken ones are passed over by `load_field`, which names them."""
-        return [entry for slug in self._slugs() if (entry := self.load(slug)) is not None]
+        """All entries that can be read, in name order."""
+        return self.load_field()[0]
 
     def load_field(self) -> tuple[list[StoredEntry], list[str]]:
         """Return all entries that can be read, and what is wrong with the others."""
@@ -117,11 +112,9 @@ class FieldStore:
         try:
             entry = FieldEntry.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise HarnessError(f"{path}: {where}: {first['msg']}", "import the entry again") from error
+            raise HarnessError(f"{path}: {first_problem(error)}", "import the entry again") from error
         records, problems = [], []
-        for attempt in _attempts(path.parent):
+        for attempt in find_attempts(path.parent):
             try:
                 record = attempt.load_record()
             except HarnessError as error:
@@ -155,12 +148,3 @@ class FieldStore:
                 if _SLUG.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
             )  # fmt: skip
         return []
-
-
-def _attempts(folder: Path) -> list[Attempt]:
-    found = []
-    for child in folder.iterdir():
-        match = _ATTEMPT.fullmatch(child.name)
-        if match and child.is_dir() and not child.is_symlink():
-            found.append(Attempt(child, int(match[1])))
-    return sorted(found, key=lambda attempt: attempt.number)

@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, first_problem
 from harness.record import Code, Data, Frozen
 
 # Set by torchrun for its own workers; inherited by accident they make one process wait for others.
@@ -62,9 +62,7 @@ def load_launch(path: Path) -> Launch:
     except OSError as error:
         raise HarnessError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise HarnessError(f"{path}: {where}: {first['msg']}", "this attempt cannot be resumed") from error
+        raise HarnessError(f"{path}: {first_problem(error)}", "this attempt cannot be resumed") from error
 
 
 def dump_launch(launch: Launch) -> str:

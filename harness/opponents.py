@@ -11,14 +11,13 @@ from harness.compare import Pair, Side, Swing, Whiff, compare, config_changes, f
 from harness.curve import Curve, load_curve
 from harness.errors import UsageError
 from harness.field import StoredEntry
-from harness.registry import Comparison, Kind, Played, Season, Standing
+from harness.registry import KINDS, Comparison, Kind, Played, Season, Standing
 from harness.stats import Sample
 
-KINDS: dict[str, Kind] = {
+WORDS: dict[str, Kind] = {
     "par": "par", "baseline": "par", "sota": "sota", "best": "best", "prev": "previous",
     "previous": "previous", "parent": "parent",
 }  # fmt: skip
-ALL_KINDS: tuple[Kind, ...] = ("par", "sota", "best", "previous", "parent")
 SAME_SCORE = 5e-5  # a leaderboard shows four places
 
 
@@ -26,13 +25,13 @@ def parse_kinds(text: str) -> tuple[Kind, ...]:
     """Read `par,sota,best`. Raises UsageError naming what is known."""
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in words:
-        if word not in KINDS:
+        if word not in WORDS:
             raise UsageError(
                 f'--to "{word}" is not known', "use par, sota, best, prev or parent, with commas"
             )
     if not words:
         raise UsageError("--to names nothing", "use par, sota, best, prev or parent, with commas")
-    return tuple(dict.fromkeys(KINDS[word] for word in words))
+    return tuple(dict.fromkeys(WORDS[word] for word in words))
 
 
 def pairs_of(season: Season, played: Played, others: list[Played], asked: tuple[Kind, ...]) -> list[Pair]:
@@ -44,7 +43,7 @@ def pairs_of(season: Season, played: Played, others: list[Played], asked: tuple[
         raise UsageError(f"{played.name.folder} is compared with itself", "name another hole")
     pairs = [pair_holes(season, played, other) for other in others]
     standing = season.standing(played)
-    references = [pair_reference(season, standing, kind) for kind in asked or (() if others else ALL_KINDS)]
+    references = [pair_reference(season, standing, kind) for kind in asked or (() if others else KINDS)]
     if not asked and not others:  # what is named must exist; of the others, those that do
         references = [pair for pair in references if pair.difference] or references[:1]
     merged: dict[str, Pair] = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -199,7 +199,7 @@ class Season:
     def standing(self, played: Played) -> Standing:
         """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent."""
         course = self.course(played.course)
-        compared = {kind: self._compare(played, course, kind) for kind in _KINDS}
+        compared = {kind: self._compare(played, course, kind) for kind in KINDS}
         par_hole = self._par_hole(played, course)
         sets_par = par_hole is played
         return Standing(
@@ -248,7 +248,7 @@ class Season:
             return reference
         sample = reference.hole.sample if reference.hole else None
         difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise.std_bpb)
-        return _with_difference(reference, difference)
+        return replace(reference, difference=difference)
 
     def _par_hole(self, played: Played, course: Course | None) -> Played | None:
         """The hole that sets par: on a course without one, the first complete hole on the same split."""
@@ -323,7 +323,7 @@ class Season:
         return _against("parent", parent)
 
 
-_KINDS: tuple[Kind, ...] = ("par", "sota", "best", "previous", "parent")
+KINDS: tuple[Kind, ...] = ("par", "sota", "best", "previous", "parent")
 _REFERENCES = {
     "par": Season._par,
     "sota": Season._sota,
@@ -335,16 +335,12 @@ _REFERENCES = {
 
 def load_season(runs: Path) -> Season:
     """Read every hole under `runs/`. Files that cannot be read are named in `problems`, never fatal."""
-    holes = [_load_hole(hole) for hole in Store(runs).holes()]
+    holes = [load_hole(hole) for hole in Store(runs).holes()]
     return Season(runs, tuple(holes), tuple(problem for hole in holes for problem in hole.problems))
 
 
 def load_hole(hole: Hole) -> Played:
-    """Read one hole."""
-    return _load_hole(hole)
-
-
-def _load_hole(hole: Hole) -> Played:
+    """Read one hole; files that cannot be read are named in its `problems`."""
     problems: list[str] = []
     try:
         intent = hole.load_intent()
@@ -379,13 +375,6 @@ def _mean(played: Played) -> float:
 
 def _against(kind: Kind, hole: Played) -> Comparison:
     return Comparison(kind, hole.title, _mean(hole), hole.day, f"{hole.name.folder}, our own", hole=hole)
-
-
-def _with_difference(reference: Comparison, difference: Difference) -> Comparison:
-    return Comparison(
-        reference.kind, reference.label, reference.val_bpb, reference.date, reference.source,
-        reference.hole, difference,
-    )  # fmt: skip
 
 
 def _is_better(comparison: Comparison) -> bool:

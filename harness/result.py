@@ -141,8 +141,7 @@ def _failure(outcome: Outcome, tail: tuple[str, ...], said: dict[str, Any] | Non
     if outcome.timed_out:
         return Failure(kind="timeout", message=f"stopped after {outcome.wall_seconds:.0f} s", last_lines=tail)
     if said:
-        kind = {"oom": "out_of_memory"}.get(said["kind"], said["kind"])
-        return Failure(kind=kind, message=said["message"], step=said.get("step"), last_lines=tail)
+        return Failure(kind=said["kind"], message=said["message"], step=said.get("step"), last_lines=tail)
     text = "\n".join(tail)
     for sign, pattern in _SIGNS:
         if match := pattern.search(text):

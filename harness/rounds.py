@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from harness.course import read_toml
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, first_problem
 
 HOLES_PER_ROUND = 18
 HOLE_NAME = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?")
@@ -105,10 +105,9 @@ def load_intent(path: Path) -> Intent:
         return Intent.model_validate(read_toml(path))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
         known = ", ".join(Intent.model_fields)
         hint = f"known keys: {known}" if first["type"] == "extra_forbidden" else "mend that line"
-        raise HarnessError(f"{path}: {where}: {first['msg']} (found {first['input']!r:.80})", hint) from error
+        raise HarnessError(f"{path}: {first_problem(error)} (found {first['input']!r:.80})", hint) from error
 
 
 def dump_intent(intent: Intent) -> str:

@@ -61,6 +61,17 @@ class Attempt:
         write_whole(self.record_path, dump_record(record).encode())
 
 
+def find_attempts(folder: Path) -> list[Attempt]:
+    """Return the attempts in a folder in order, a hole's or an entry's of the field; links are not followed."""
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _ATTEMPT.fullmatch(entry.name)
+            if match and entry.is_dir(follow_symlinks=False):
+                found.append(Attempt(folder / entry.name, int(match[1])))
+    return sorted(found, key=lambda attempt: attempt.number)
+
+
 @dataclass(frozen=True)
 class Hole:
     """One hole's folder."""
@@ -71,13 +82,7 @@ class Hole:
     @property
     def attempts(self) -> list[Attempt]:
         """All attempts in order, whether or not they left a record."""
-        found = []
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
-            for entry in entries:
-                match = _ATTEMPT.fullmatch(entry.name)
-                if match and entry.is_dir(follow_symlinks=False):
-                    found.append(Attempt(self.path / entry.name, int(match[1])))
-        return sorted(found, key=lambda attempt: attempt.number)
+        return find_attempts(self.path)
 
     @property
     def intent_path(self) -> Path:

@@ -395,10 +395,10 @@ class _Run:
                 self._save()
                 self.result.status, self.result.stop_reason = "stopped", "signal"
                 return
-            loss, scale = self._step(clock.now())
+            loss = self._step(clock.now())
             p.step += 1
             p.train_ms = clock.now()
-            self._report_step(curve, loss, scale)
+            self._report_step(curve, loss)
             over = self._agree(cap_ms > 0 and p.train_ms >= cap_ms)
             if over and p.step < c.iterations:
                 stop_at = p.step
@@ -416,8 +416,8 @@ class _Run:
         if curve:
             curve.close()
 
-    def _step(self, elapsed_ms: float) -> tuple[float, float]:
-        """One optimizer step; returns the mean loss over its micro-batches and the learning-rate factor."""
+    def _step(self, elapsed_ms: float) -> float:
+        """One optimizer step; returns the mean loss over its micro-batches."""
         c, step = self.c, self.progress.step
         scale, momentum = lr_scale(c, step, elapsed_ms), muon_momentum(c, step)
         total = torch.zeros((), device=self.setup.device)
@@ -452,7 +452,7 @@ class _Run:
         self.observer.on_step(StepReport(step + 1, mean, norm, scale, momentum))
         if not math.isfinite(mean):
             raise NotANumber("train_loss", step + 1, mean)
-        return mean, scale
+        return mean
 
     def _next_batch(self, stream: TokenStream) -> tuple[Tensor, Tensor]:
         workers = self.setup.workers
@@ -576,7 +576,7 @@ class _Run:
         self._say(f"world_size:{setup.workers.world_size} grad_accum_steps:{self.accumulation}")
         self._say(f"seed:{self.c.seed}")
 
-    def _report_step(self, curve: events.CurveLog | None, loss: float, scale: float) -> None:
+    def _report_step(self, curve: events.CurveLog | None, loss: float) -> None:
         c, p = self.c, self.progress
         p.last_train_loss = loss
         every = c.train_log_every
