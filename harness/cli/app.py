@@ -1,0 +1,96 @@
+"""What all commands share: the app, common options, output. Errors are caught once, in `main`.
+
+Whatever is slow to import is imported inside the command that needs it: `harness --help` feels instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness import __version__
+from harness.errors import Exit, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.registry import Season, Standing
+
+JSON_SCHEMA = 1  # of every object that --json prints
+
+app = typer.Typer(
+    name="harness",
+    help="Train small models under hard limits; keep every run, compare it fairly, publish its scorecard.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Runs = Annotated[
+    Path, typer.Option("--runs", help="Folder of the season.", envvar="HARNESS_RUNS", show_default=True)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Reference = Annotated[str, typer.Argument(metavar="ROUND", help="A hole: round_006, its full name, or 6.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a file could not be read.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def open_season(runs: Path) -> Season:
+    from harness.registry import load_season
+
+    if not runs.is_dir() and runs != Path("runs"):
+        raise UsageError(f"there is no folder {runs}", "name the folder of the season with --runs DIR")
+    return load_season(runs)
+
+
+def standing_of(season: Season, folder: str) -> Standing:
+    return season.standing(next(hole for hole in season.holes if hole.name.folder == folder))
+
+
+def report_problems(season: Season, strict: bool) -> None:
+    for problem in season.problems:
+        warn(problem)
+    if strict and season.problems:
+        raise typer.Exit(Exit.FAILED)
+
+
+def print_json(command: str, **data: Any) -> None:
+    typer.echo(json.dumps({"schema": JSON_SCHEMA, "command": command, **data}, ensure_ascii=False, indent=2))
+
+
+def warn(text: str) -> None:
+    typer.echo(f"warning: {text}", err=True)
+
+
+def main() -> None:
+    """Run the command line. The only place where a HarnessError is caught."""
+    try:
+        app()
+    except HarnessError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
+        if "--json" in sys.argv:
+            print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
+        sys.exit(int(error.exit_code))
+    except BrokenPipeError:  # `harness ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)

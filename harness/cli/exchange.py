@@ -1,0 +1,117 @@
+"""Records in and out: import, export."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from harness.cli.app import Json, Reference, Runs, app, print_json
+from harness.errors import Exit, UsageError
+
+
+@app.command("import")
+def import_logs(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH...", help="Logs, record folders, folders of them, or -."),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--as", help="field, hole, or auto: with a submission file field, else hole.")
+    ] = "auto",
+    course: Annotated[str, typer.Option("--course", help="What they predict.")] = "fineweb",
+    log: Annotated[
+        str, typer.Option("--log", help="copy the log beside its record, or only reference it.")
+    ] = "copy",
+    leaderboard: Annotated[
+        Path | None,
+        typer.Option("--leaderboard", metavar="FILE.md", help="Refresh the published leaderboard."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Turn other people's logs and submissions into records like ours."""
+    from harness import exchange
+
+    if kind not in ("auto", "field", "hole"):
+        raise UsageError(f'--as "{kind}" is not known', "use field, hole or auto")
+    if log not in ("copy", "reference"):
+        raise UsageError(f'--log "{log}" is not known', "use copy or reference")
+    if leaderboard is not None:
+        from harness.leaderboard import refresh_leaderboard
+
+        rows = refresh_leaderboard(leaderboard, runs, dry_run)
+        if as_json and not paths:
+            print_json("import", leaderboard=[row.model_dump(mode="json") for row in rows], dry_run=dry_run)
+        elif not as_json:
+            best = min(rows, key=lambda row: row.val_bpb)
+            typer.echo(
+                f"leaderboard: {len(rows)} rows, best {best.val_bpb} by {best.author or best.name} ({best.date})"
+            )
+    if not paths:
+        if leaderboard is None:
+            raise UsageError(
+                "nothing to import", "name a log, a record folder, a folder of them, or - for standard input"
+            )
+        return
+    given = [Path(path) for path in paths]
+    with _import_progress(exchange.count_bundles(given)) as advance:
+        report = exchange.import_paths(
+            given, runs, cast("exchange.As", kind), course, cast("exchange.KeepLog", log), dry_run, advance
+        )
+    if as_json:
+        print_json(
+            "import",
+            dry_run=dry_run,
+            added=report.added,
+            bundles=[exchange.as_data(b) for b in report.bundles],
+        )
+    else:
+        for bundle in report.bundles:
+            typer.echo(exchange.describe(bundle))
+        what = "would be added" if dry_run else "added"
+        typer.echo(
+            f"{report.added} of {len(report.bundles)} {what}" + ("" if report.added else ": nothing is new")
+        )
+    if report.bundles and all(bundle.state == "skipped" for bundle in report.bundles):
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def export(
+    reference: Reference,
+    out: Annotated[Path, typer.Option("--out", help="A new folder for submission.json and the logs.")],
+    author: Annotated[str, typer.Option("--author", help="Your name.")] = "",
+    github_id: Annotated[str, typer.Option("--github-id", help="Your GitHub handle.")] = "",
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Write a hole as a submission folder: submission.json and a log per seed, in the field's format."""
+    from harness.export import export_hole
+    from harness.registry import load_hole
+    from harness.store import Store
+
+    written = export_hole(load_hole(Store(runs).get(reference)), out, author, github_id)
+    if as_json:
+        print_json("export", files=[str(path) for path in written])
+    else:
+        typer.echo("\n".join(map(str, written)))
+
+
+@contextlib.contextmanager
+def _import_progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar on a terminal when there is much to read."""
+    if total < 4 or not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("importing", total=total)
+        yield lambda name: progress.update(task, advance=1, description=name[:40])

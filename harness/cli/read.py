@@ -1,0 +1,250 @@
+"""Commands that read a season: ls, show, compare, brief, knobs; and `decide`, which notes a verdict beside one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.app import (
+    Json,
+    Reference,
+    Runs,
+    Strict,
+    app,
+    open_season,
+    print_json,
+    report_problems,
+    standing_of,
+)
+from harness.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from harness.registry import Standing
+
+
+@app.command("ls")
+def list_holes(
+    course: Annotated[str | None, typer.Option("--course", help="Only this course.")] = None,
+    sort: Annotated[str, typer.Option("--sort", help="number, val_bpb, artifact, tempo or date.")] = "number",
+    tree: Annotated[bool, typer.Option("--tree", help="Each hole under its parent.")] = False,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """List all holes: score, distance to par, artifact, tempo, status."""
+    from rich.console import Console
+
+    from harness import scorecard
+
+    season = open_season(runs)
+    standings = [season.standing(hole) for hole in season.holes if course in (None, hole.course)]
+    standings = _sorted(standings, sort)
+    if tree:
+        from harness import lineage
+
+        grown = lineage.branches(season, standings)
+        if as_json:
+            rows = [lineage.as_data(branch) for branch in grown]
+            print_json("tree", holes=rows, problems=list(season.problems))
+        else:
+            empty = f"no holes in {runs}/ yet; `harness run round_001` plays the first"
+            typer.echo("\n".join(map(lineage.describe, grown)) or empty)
+    elif as_json:
+        print_json("ls", holes=[scorecard.as_data(s) for s in standings], problems=list(season.problems))
+    elif not standings:
+        typer.echo(f"no holes in {runs}/ yet; `harness run round_001` plays the first")
+    else:
+        width = None if sys.stdout.isatty() else 200
+        Console(highlight=False, width=width).print(scorecard.holes_table(season, standings))
+    report_problems(season, strict)
+
+
+@app.command()
+def show(
+    reference: Reference,
+    why: Annotated[bool, typer.Option("--why", help="Why it failed: the cause and the last lines.")] = False,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Show one hole's scorecard, with every comparison computed against the field of its day."""
+    from harness import opponents, scorecard
+    from harness.store import Store
+
+    folder = Store(runs).get(reference).name.folder
+    season = open_season(runs)
+    standing = standing_of(season, folder)
+    record = standing.played.record
+    whiff = opponents.parent_whiff(season, standing.played)
+    if as_json:
+        print_json("show", **scorecard.as_data(standing), whiff=whiff.why if whiff else None)
+    else:
+        scorecard.print_card(standing)
+        if whiff:
+            typer.echo(f"  WHIFF: {whiff.why} (seed {whiff.seed})")
+        if record and record.scores:
+            for score in record.scores:
+                typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")
+        if why and record and record.failure:
+            typer.echo("\n".join(record.failure.last_lines))
+    report_problems(season, strict)
+
+
+@app.command()
+def compare(
+    references: Annotated[
+        list[str], typer.Argument(metavar="A [B ...]", help="A hole, and those it is compared with.")
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", help="par, sota, best, prev, parent: with commas, of A's own day.")
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show how the code differs, too.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the curves: .svg, .png or .pdf.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Compare holes: by how much, in which unit, and whether that is more than noise."""
+    from harness import compare_report, opponents
+    from harness.store import Store
+
+    asked = opponents.parse_kinds(to) if to is not None else ()
+    if plot is not None:
+        compare_report.check_plot(plot)
+    season, store = open_season(runs), Store(runs)
+    by_folder = {hole.name.folder: hole for hole in season.holes}
+    played, *others = [by_folder[store.get(reference).name.folder] for reference in references]
+    pairs = opponents.pairs_of(season, played, others, asked)
+    rivals = [pair.b.name for pair in pairs if diff and pair.b.name in by_folder]
+    codes = {name: compare_report.code_diff(played, by_folder[name]) for name in rivals}
+
+    if as_json:
+        code = {"code": codes} if diff else {}
+        print_json(
+            "compare", hole=played.name.folder, pairs=[compare_report.as_data(p) for p in pairs], **code
+        )
+    else:
+        typer.echo("\n\n".join("\n".join(compare_report.describe(pair)) for pair in pairs))
+        for folder, text in codes.items():
+            typer.echo(f"\n{played.name.folder} against {folder}\n{text}")
+    if plot is not None:
+        compare_report.plot(pairs, plot)
+        typer.echo(f"wrote {plot}", err=True)
+    report_problems(season, strict)
+    if any(pair.difference is None for pair in pairs):
+        raise typer.Exit(Exit.NOT_COMPARABLE)
+
+
+@app.command()
+def brief(
+    course: Annotated[str | None, typer.Option("--course", help="Another course than the newest.")] = None,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Sum up the season: best, last five, dead ends, open questions, noise, budget used."""
+    from harness.brief import as_data, brief_season, describe
+    from harness.course import load_course
+
+    if course is not None:
+        load_course(course, runs)  # an unknown name is refused, not taken for an empty season
+    season = open_season(runs)
+    summed = brief_season(season, course)
+    if as_json:
+        print_json("brief", **as_data(summed), problems=list(season.problems))
+    else:
+        typer.echo("\n".join(describe(summed)))
+    report_problems(season, strict)
+
+
+@app.command()
+def decide(
+    reference: Reference,
+    choice: Annotated[str, typer.Argument(metavar="keep|drop|invalid", help="What becomes of the hole.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in your words.")],
+    by: Annotated[str, typer.Option("--by", help="Who decides; else your user name.")] = "",
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Keep, drop or invalidate a hole, with the reason; earlier decisions stay on file."""
+    import datetime as dt
+    import getpass
+
+    from harness.decision import as_data
+    from harness.decision import decide as take
+    from harness.store import Store
+
+    if not by:
+        try:
+            by = getpass.getuser()
+        except (KeyError, OSError):  # a container without a user's entry
+            by = "unknown"
+    hole = Store(runs).get(reference)
+    taken = take(hole, choice, reason, by, dt.datetime.now(dt.UTC).replace(microsecond=0))
+    if as_json:
+        print_json("decide", hole=hole.name.folder, decision=as_data(taken))
+    else:
+        typer.echo(f"{hole.name.folder}: {taken.decision} ({taken.reason})")
+
+
+@app.command()
+def knobs(
+    pattern: Annotated[
+        str, typer.Argument(metavar="[WORD]", help="Only knobs whose name has this word.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the trainer's knobs: type, default, range, meaning."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from trainer.config import KNOBS
+
+    chosen = [knob for name, knob in KNOBS.items() if pattern.upper() in name]
+    if not chosen:
+        raise UsageError(f'no knob has "{pattern}" in its name', "`harness knobs` lists all of them")
+    if as_json:
+        print_json("knobs", knobs=[_knob_data(knob) for knob in chosen])
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("knob", "default", "unit", "range"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("meaning")
+    for knob in chosen:
+        data = _knob_data(knob)
+        table.add_row(data["name"], data["default"], data["unit"], data["range"], data["meaning"])
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _sorted(standings: list[Standing], by: str) -> list[Standing]:
+    """Sort with what is missing last; lower is better for every measure here."""
+    keys: dict[str, Callable[[Standing], Any]] = {
+        "number": lambda s: s.played.name.number,
+        "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
+        "artifact": lambda s: s.played.record.artifact_bytes if s.played.record else None,
+        "tempo": lambda s: s.played.record.step_ms if s.played.record else None,
+        "date": lambda s: s.played.day,
+    }
+    if by not in keys:
+        raise UsageError(f'cannot sort by "{by}"', f"sort by one of {', '.join(keys)}")
+    values = [(keys[by](standing), standing) for standing in standings]
+    present = sorted((pair for pair in values if pair[0] is not None), key=lambda pair: pair[0])
+    return [s for _, s in present] + [s for value, s in values if value is None]
+
+
+def _knob_data(knob: Any) -> dict[str, Any]:
+    return {
+        "name": knob.name,
+        "type": knob.type_name,
+        "default": knob.format(knob.default),
+        "unit": knob.unit,
+        "range": knob.range_text,
+        "meaning": knob.meaning,
+    }
