@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import figures
+from harness.compare import Whiff
 from harness.errors import HarnessError
 from harness.record import RunRecord
 from harness.registry import Comparison, Played, Standing
@@ -39,6 +40,7 @@ FACTS: dict[str, str] = {
     "unplayed": "no attempt was made",
     "unreadable": "there is a record that cannot be read",
     "scored": "there is a score",
+    "whiff": "every logged loss equals the parent's (or the previous hole's), bit for bit: the override did nothing",
     "first_hole": "no hole lies before it",
     "sets_par": "its score becomes the course's par",
     "course_record": "better than the best published score of its day, beyond the noise",
@@ -168,8 +170,8 @@ def state_of(played: Played) -> str:
 # Facts -------------------------------------------------------------------------------------------------
 
 
-def read_facts(standing: Standing) -> Facts:
-    """Read off a standing all that may be said of a hole."""
+def read_facts(standing: Standing, whiff: Whiff | None = None) -> Facts:
+    """Read off a standing all that may be said of a hole. whiff: of the hole beside its parent or previous hole."""
     played = standing.played
     tags: set[str] = {state_of(played)}
     values: dict[str, str] = {"title": tidy(played.title, 80), "position": played.name.position}
@@ -191,6 +193,13 @@ def read_facts(standing: Standing) -> Facts:
         if len(overrides) <= 3 and len(listed) <= 160:
             values["overrides"] = tidy(listed)
     _read_change(standing, tags, values)
+    if whiff:
+        tags.add("whiff")
+        values["whiff_knobs"], values["whiff_beside"] = (
+            tidy(_listed(whiff.knobs), 160),
+            tidy(whiff.beside, 80),
+        )
+        values["whiff_points"] = figures.count(whiff.points)
     return Facts(played.name.folder, frozenset(tags), values)
 
 

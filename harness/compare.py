@@ -102,7 +102,7 @@ class Whiff:
     """Two attempts whose settings differ and whose training was the same, bit for bit.
 
     kind: "whiff" when nothing else differs either, "export only" when the artifact or a score does.
-    attempts: their numbers in the two holes.
+    attempts: their numbers in the two holes. beside: the title of the other hole, where it is known.
     """
 
     kind: Literal["whiff", "export only"]
@@ -111,6 +111,7 @@ class Whiff:
     points: int
     attempts: tuple[int, int]
     why: str
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,23 +166,39 @@ def incomparable(a: Side, b: Side) -> str:
     for side in (a, b):
         if side.sample is None:
             return side.reason or f"{side.name} has no complete attempt"
-    one, other = a.record, b.record
-    if one is None or other is None:
+    if a.record is None or b.record is None:
         return ""
-    if one.course != other.course:
-        return f"different courses: {a.name} was played on {one.course}, {b.name} on {other.course}"
-    if one.split and other.split and one.split != other.split:
-        return f"different validation splits: {a.name} {one.split}, {b.name} {other.split}"
-    if one.official and other.official and one.official.stage != other.official.stage:
-        stages = [record.official.stage.replace("_", " ") for record in (one, other) if record.official]
-        return f"different stages count: {a.name} {stages[0]}, {b.name} {stages[1]}"
-    bytes_a, bytes_b = _scored_bytes(one), _scored_bytes(other)
+    return mismatch(a.record, b.record, (a.name, b.name))
+
+
+def mismatch(a: RunRecord, b: RunRecord, names: tuple[str, str] = ("one", "the other")) -> str:
+    """Say why the scores of two records are not of one kind; empty when they are. What is not known is no mismatch."""
+    if a.course != b.course:
+        return f"different courses: {names[0]} was played on {a.course}, {names[1]} on {b.course}"
+    if a.split and b.split and a.split != b.split:
+        return f"different validation splits: {names[0]} {a.split}, {names[1]} {b.split}"
+    if a.official and b.official and a.official.stage != b.official.stage:
+        return _other_stages(a, b, names)
+    bytes_a, bytes_b = _scored_bytes(a), _scored_bytes(b)
     if bytes_a and bytes_b and abs(bytes_a / bytes_b - 1) > SPLIT_TOLERANCE:
         return (
-            f"not the same validation text: {a.name} scored {bytes_a:,} bytes, {b.name} {bytes_b:,}; "
+            f"not the same validation text: {names[0]} scored {bytes_a:,} bytes, {names[1]} {bytes_b:,}; "
             "one of them is incomplete or another split"
         )
     return ""
+
+
+def _other_stages(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
+    """Name the stages that count, and the scores of the last stage that both measured, if any."""
+    assert a.official is not None
+    assert b.official is not None
+    ours, theirs = (record.official.stage.replace("_", " ") for record in (a, b) if record.official)
+    said = f"different stages count: {names[0]} {ours}, {names[1]} {theirs}"
+    for stage in ("round_trip", "pre_quantization"):
+        x, y = a.stage_bpb(stage), b.stage_bpb(stage)
+        if x is not None and y is not None:
+            return f"{said}; at the {stage.replace('_', ' ')} stage they stand at {x:.4f} and {y:.4f}"
+    return said
 
 
 def _scored_bytes(record: RunRecord) -> int | None:

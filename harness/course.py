@@ -34,10 +34,14 @@ class Reference(Frozen):
 
 
 class Par(Frozen):
+    """The score to beat. split: the export it was measured on; on_others: what is known of it elsewhere."""
+
     val_bpb: PositiveFloat
     name: str
     date: dt.date
     source: str
+    split: str | None = None
+    on_others: str = ""
 
 
 class Caps(Frozen):

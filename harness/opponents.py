@@ -64,7 +64,9 @@ def pair_reference(season: Season, standing: Standing, kind: Kind) -> Pair:
     if comparison.hole is not None:
         return replace(pair_holes(season, played, comparison.hole), label=kind)
     other = _published(season, played.course, kind, comparison)
-    return replace(compare(side_of(played), other, standing.course, kind), label=kind)
+    pair = compare(side_of(played), other, standing.course, kind)
+    caveats = (comparison.caveat, *pair.caveats) if comparison.caveat else pair.caveats
+    return replace(pair, label=kind, caveats=caveats)
 
 
 def side_of(played: Played) -> Side:
@@ -95,8 +97,24 @@ def parent_whiff(season: Season, played: Played) -> Whiff | None:
     """Look for an override that did nothing beside the parent, else beside the previous hole."""
     before = season.before(played)
     other = season.parent(played) or (before[-1] if before else None)
-    whiff = None if other is None else hole_whiff(played, other)
-    return whiff if whiff and whiff.kind == "whiff" else None
+    if other is None or not _scores_meet(played, other):
+        return None  # no curve needs to be read
+    whiff = hole_whiff(played, other)
+    return replace(whiff, beside=other.title) if whiff and whiff.kind == "whiff" else None
+
+
+def describe_whiff(whiff: Whiff) -> str:
+    """Return the line below a card."""
+    return f"WHIFF: {whiff.why} (seed {whiff.seed}, beside {whiff.beside})"
+
+
+def _scores_meet(a: Played, b: Played) -> bool:
+    """Whether some attempt of each has the same official score, as those of a whiff have."""
+    return bool(_scores(a) & _scores(b))
+
+
+def _scores(played: Played) -> set[float]:
+    return {record.val_bpb for record in played.records if record.val_bpb is not None}
 
 
 def _swings(played: Played) -> list[Swing]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import verdict
+from harness.compare import mismatch
 from harness.course import Course, load_course
 from harness.decision import Decision, load_decisions
 from harness.errors import HarnessError
@@ -134,7 +135,10 @@ def _same_play(a: RunRecord, b: RunRecord) -> bool:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A hole against one reference. difference is None when `reason` says why there is none."""
+    """A hole against one reference. difference is None when `reason` says why there is none.
+
+    caveat: what to know beside the number.
+    """
 
     kind: Kind
     label: str = ""
@@ -144,6 +148,7 @@ class Comparison:
     hole: Played | None = None
     difference: Difference | None = None
     reason: str = ""
+    caveat: str = ""
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,8 @@ class Season:
         reference = _REFERENCES[kind](self, played, course)
         if reference.val_bpb is None:
             return reference
+        if reference.hole is None and (reason := _not_final(played)):
+            return replace(reference, val_bpb=None, reason=reason)
         sample = reference.hole.sample if reference.hole else None
         difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise.std_bpb)
         return replace(reference, difference=difference)
@@ -258,15 +265,13 @@ class Season:
 
     def _par(self, played: Played, course: Course) -> Comparison:
         record = played.record
-        if record and record.as_of and record.as_of.par:
-            if course.par and round(course.par.val_bpb - record.as_of.par, 6) == 0:
-                return Comparison(
-                    "par", course.par.name, course.par.val_bpb, course.par.date, course.par.source
-                )
-            return Comparison("par", "Par", record.as_of.par, source="noted with the record")
-        if course.par:
-            par = course.par
-            return Comparison("par", par.name, par.val_bpb, par.date, par.source)
+        par, noted = course.par, record.as_of.par if record and record.as_of else None
+        if noted and not (par and round(par.val_bpb - noted, 6) == 0):
+            return Comparison("par", "Par", noted, source="noted with the record")
+        if par:
+            elsewhere = bool(par.split and played.split) and played.split != par.split
+            caveat = f"par was measured on the {par.split} split; {par.on_others}" if elsewhere else ""
+            return Comparison("par", par.name, par.val_bpb, par.date, par.source, caveat=caveat)
         holder = self._par_hole(played, course)
         if holder is None:
             return Comparison("par", reason="this course has no par yet: the first complete hole sets it")
@@ -319,7 +324,7 @@ class Season:
         if parent.sample is None:
             return Comparison("parent", hole=parent, reason=f"{parent.name.folder} has no complete attempt")
         if not _comparable(parent, played):
-            return Comparison("parent", hole=parent, reason="not comparable: another course or split")
+            return Comparison("parent", hole=parent, reason=f"not comparable: {_why_not(played, parent)}")
         return _against("parent", parent)
 
 
@@ -364,8 +369,24 @@ def load_hole(hole: Hole) -> Played:
 
 
 def _comparable(a: Played, b: Played) -> bool:
-    """Same course and same split; an unknown split is taken for the course's only one."""
-    return a.course == b.course and (a.split == b.split or a.split is None or b.split is None)
+    """Whether two scores are of one kind: same course, split, stage and text. What is not known is no mismatch."""
+    if a.record is None or b.record is None:
+        return a.course == b.course
+    return not mismatch(a.record, b.record)
+
+
+def _why_not(a: Played, b: Played) -> str:
+    if a.record is None or b.record is None:
+        return "another course"
+    return mismatch(a.record, b.record, (a.name.folder, b.name.folder))
+
+
+def _not_final(played: Played) -> str:
+    """Published scores are those of the packed artifact; a score from before packing is none."""
+    official = played.record.official if played.record else None
+    if official is None or official.stage != "pre_quantization":
+        return ""
+    return "this score was taken before quantization, published ones after it"
 
 
 def _mean(played: Played) -> float:

@@ -44,6 +44,8 @@ def scorecard(standing: Standing) -> RenderableType:
         if kind == "parent" and not played.intent.parent:
             continue
         grid.add_row(label, _comparison(comparison))
+        if comparison.caveat:
+            grid.add_row("", Text(comparison.caveat, style="dim"))
     grid.add_row("artifact", _artifact(standing))
     grid.add_row("tempo", f"{figures.tempo(record.step_ms)} a step, {figures.count(record.steps)} steps")
     grid.add_row(
@@ -204,4 +206,5 @@ def _comparison_data(comparison: Comparison) -> dict[str, Any]:
         "n": list(difference.n) if difference else None,
         "basis": difference.basis if difference else None,
         "reason": comparison.reason or None,
+        "caveat": comparison.caveat or None,
     }

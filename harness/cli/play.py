@@ -122,16 +122,20 @@ def _resume(reference: str, runs: Path, timeout: float | None, quiet: bool) -> R
 
 def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool) -> None:
     """Show the hole as it now stands and end with the code that the last attempt calls for."""
-    from harness import scorecard
+    from harness import opponents, scorecard
     from harness.store import Store
 
     last = records[-1]
-    standing = standing_of(open_season(runs), Store(runs).get(folder).name.folder)
+    season = open_season(runs)
+    standing = standing_of(season, Store(runs).get(folder).name.folder)
+    whiff = opponents.parent_whiff(season, standing.played)
     if as_json:
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
-        print_json("run", **scorecard.as_data(standing), played=attempts)
+        print_json("run", **scorecard.as_data(standing), played=attempts, whiff=whiff.why if whiff else None)
     else:
         scorecard.print_card(standing)
+        if whiff:
+            typer.echo(f"  {opponents.describe_whiff(whiff)}")
     if last.status == "failed":
         assert last.failure is not None
         raise typer.Exit(Exit.TIMED_OUT if last.failure.kind == "timeout" else Exit.CRASHED)

@@ -85,7 +85,7 @@ def show(
     else:
         scorecard.print_card(standing)
         if whiff:
-            typer.echo(f"  WHIFF: {whiff.why} (seed {whiff.seed})")
+            typer.echo(f"  {opponents.describe_whiff(whiff)}")
         if record and record.scores:
             for score in record.scores:
                 typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from harness import figures
 from harness.commentary import Facts, Result, name_result, read_facts, speak, state_of, tidy
 from harness.notes import Notes
+from harness.opponents import parent_whiff
 from harness.publish import curves, prose
 from harness.publish.charts import Mark, MarkRole, artifact_bar, number_line
 from harness.publish.evidence import (
@@ -148,6 +149,8 @@ class HoleCard:
     command: str
     attempts: Table | None
     failure: tuple[str, str, str] | None
+    whiff: str
+    decision: tuple[str, str] | None
     warnings: tuple[str, ...]
     previous: Neighbour | None
     next: Neighbour | None
@@ -159,7 +162,7 @@ class HoleCard:
 def build_card(season: Season, standing: Standing, wording: Wording, shelf: curves.Shelf) -> HoleCard:
     """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule."""
     played = standing.played
-    facts = read_facts(standing)
+    facts = read_facts(standing, parent_whiff(season, played))
     notes, unread = _load_notes(played)
     record = played.record
     title = tidy(played.title, TITLE_LENGTH)
@@ -236,6 +239,8 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         command=_command(played, overrides),
         attempts=attempt_rows(played, wording),
         failure=_failure(record),
+        whiff=speak(wording.script, "whiff", facts),
+        decision=_decision(played, wording),
         warnings=tuple(tidy(text, 300) for text in (*(record.warnings if record else ()), *played.problems, *unread, *(drawn.problems if drawn else ()))),
         previous=neighbour(before),
         next=neighbour(after),
@@ -317,6 +322,11 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     if difference is None or comparison.val_bpb is None:
         return DeltaCard(label, reason=comparison.reason)
     threshold = difference.threshold
+    noise = (
+        f"luck alone reaches {figures.bpb(threshold)}: {difference.basis}"
+        if threshold is not None
+        else difference.basis
+    )
     return DeltaCard(
         label,
         figures.delta(difference.delta),
@@ -326,7 +336,7 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
         tidy(f"{comparison.hole.name.position}: {comparison.label}" if comparison.hole else comparison.label, 100),
         long_day(comparison.date) if comparison.date else "",
         tidy(comparison.source, 160),
-        f"luck alone reaches {figures.bpb(threshold)}: {difference.basis}" if threshold is not None else difference.basis,
+        f"{noise}; {comparison.caveat}" if comparison.caveat else noise,
     )  # fmt: skip
 
 
@@ -451,6 +461,15 @@ def _command(played: Played, overrides: dict[str, str]) -> str:
         parts.append(f"--preset {played.record.preset}")
     parts += [f"-o {shlex.quote(f'{name}={value}')}" for name, value in sorted(overrides.items())]
     return tidy(" ".join(parts), 2000)
+
+
+def _decision(played: Played, wording: Wording) -> tuple[str, str] | None:
+    """What was decided on the hole: the word, and the reason with who and when."""
+    taken = played.decision
+    if taken is None:
+        return None
+    said = f"{taken.reason} ({taken.who}, {long_day(taken.when.date())})"
+    return wording.say("decision", taken.decision), tidy(said, 700)
 
 
 def _failure(record: RunRecord | None) -> tuple[str, str, str] | None:

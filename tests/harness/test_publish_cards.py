@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,14 @@ from harness.registry import load_season
 SEASON = Path(__file__).parents[1] / "data" / "season"
 
 
+def built(runs: Path) -> list[HoleCard]:
+    season, wording, shelf = load_season(runs), load_wording(None), Shelf()
+    return [build_card(season, season.standing(played), wording, shelf) for played in season.holes]
+
+
 @pytest.fixture(scope="module")
 def cards() -> dict[str, HoleCard]:
-    season, wording, shelf = load_season(SEASON), load_wording(None), Shelf()
-    built = [build_card(season, season.standing(played), wording, shelf) for played in season.holes]
-    return {card.name: card for card in built}
+    return {card.name: card for card in built(SEASON)}
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +135,24 @@ def test_a_first_hole_gives_the_reason_for_no_comparison(cards: dict[str, HoleCa
     assert card.previous_delta.value == ""
     assert card.previous_delta.reason == "this is the first hole"
     assert card.previous is None
+
+
+def test_whiff_and_decision_stand_on_the_card(runs: Path, put_record: Callable[..., Path]) -> None:
+    for hole, knob in (("round_001_plain", "0.04"), ("round_002_swing", "0.02")):
+        record = put_record(hole, val_bpb=1.2, seed=7, config={"MATRIX_LR": knob})
+        points = ({"step": step, "train_loss": 6.0 - step, "train_time_ms": 50 * step} for step in (1, 2, 3))
+        record.with_name("curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
+    taken = {
+        "decision": "invalid",
+        "reason": "<b>no effect</b>",
+        "who": "ann",
+        "when": "2026-04-01T12:00:00Z",
+    }
+    (runs / "round_002_swing" / "decision.json").write_text(json.dumps({"schema": 1, "history": [taken]}))
+
+    plain, swing = built(runs)
+
+    assert (plain.whiff, plain.decision) == ("", None)
+    assert "MATRIX_LR did nothing" in swing.whiff
+    assert swing.result.label == "Air Shot"
+    assert swing.decision == ("Ruled invalid", "<b>no effect</b> (ann, April 1, 2026)")

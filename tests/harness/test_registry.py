@@ -76,6 +76,36 @@ def test_other_courses_are_never_compared(runs, put_record):
     assert standing(runs, 2).comparisons["best"].difference is None
 
 
+def test_other_stages_are_never_subtracted(runs, put_record):
+    """A sliding window gains about 0.03 bpb by evaluation alone; a score before quantization is no result."""
+
+    def scored(*stages):
+        scores = [{"stage": stage, "label": stage, "val_bpb": bpb} for stage, bpb in stages]
+        stage, bpb = stages[-1]
+        return {
+            "scores": scores,
+            "val_bpb": bpb,
+            "official": {"stage": stage, "label": stage, "why": "the last one"},
+        }
+
+    put_record("round_001", **scored(("round_trip", 1.23)))
+    put_record("round_002", **scored(("round_trip", 1.231), ("sliding_window", 1.2)))
+    put_record("round_003", **scored(("pre_quantization", 1.1)))
+
+    assert standing(runs, 2).comparisons["best"].difference is None
+    assert standing(runs, 2).comparisons["par"].difference.delta == pytest.approx(1.2 - 1.2244)
+    assert standing(runs, 3).comparisons["sota"].difference is None
+    assert "before quantization" in standing(runs, 3).comparisons["par"].reason
+
+
+def test_par_of_another_split_is_said_beside_its_number(runs, put_record):
+    put_record("round_001", val_bpb=1.2270, split="current")
+    put_record("round_002", val_bpb=1.2244, split="first export")
+
+    assert "1.2269 to 1.2284" in standing(runs, 1).comparisons["par"].caveat
+    assert not standing(runs, 2).comparisons["par"].caveat
+
+
 def test_over_cap_hole_is_named_so_and_is_never_our_best(runs, put_record):
     put_record("round_001", val_bpb=0.9, status="over_cap", artifact_bytes=17_000_000, cap_bytes=16_000_000)
     put_record("round_002", val_bpb=1.3)

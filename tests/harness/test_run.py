@@ -161,6 +161,16 @@ def test_several_seeds_are_one_group(play, tmp_path):
     assert json.loads(more.stdout)["seeds"] == [42, 7, 8]
 
 
+def test_override_that_does_nothing_is_told_when_the_run_ends(play, tmp_path):
+    """HEAD_LR belongs to an untied head; with tied embeddings nothing reads it."""
+    play("run", "round_001", *TINY)
+    done = play("run", "round_002", *TINY, "-o", "HEAD_LR=0.5", "--title", "Nothing")
+
+    assert done.returncode == 0, done.stderr
+    assert "WHIFF" in done.stdout
+    assert "HEAD_LR did nothing" in " ".join(done.stdout.split())
+
+
 def test_killed_harness_leaves_a_trail_and_resumes_to_the_same_record(play, cache, tmp_path):
     long = ("--preset", "tiny", "-o", "THREADS=1", "-o", "ITERATIONS=120", "-o", "CHECKPOINT_EVERY=10",
             "-o", "TRAIN_LOG_EVERY=5")  # fmt: skip
