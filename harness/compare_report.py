@@ -6,10 +6,13 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+import trainer
 from harness import figures
 from harness.compare import Change, Measure, Moment, Pair, Side, series
 from harness.errors import HarnessError, UsageError
+from harness.record import RunRecord
 from harness.registry import Played
+from harness.source import diff_commits
 
 PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40
@@ -143,6 +146,25 @@ def code_diff(a: Played, b: Played) -> str:
         return "code: not known on both sides"
     if one.code.source_sha256 and one.code.source_sha256 == other.code.source_sha256:
         return f"code: the same ({one.code.source_sha256[:12]})"
+    parts = [_committed_diff(one, other), _kept_diff(a, b)]
+    said = "\n".join(part for part in parts if part)
+    return said or "code: no source was kept that differs"
+
+
+def _committed_diff(one: RunRecord, other: RunRecord) -> str:
+    """How our trainer differs between the commits of two records; "" for other scripts and the same commit."""
+    shas = (other.code.git_sha, one.code.git_sha)
+    if {one.code.trainer, other.code.trainer} != {"builtin"} or None in shas or shas[0] == shas[1]:
+        return ""
+    old, new = (str(sha) for sha in shas)
+    diff = diff_commits(Path(trainer.__file__).parent, old, new)
+    if diff is None:
+        return f"code: this checkout does not have both commits; where it does, `git diff {old[:12]} {new[:12]} -- trainer` shows it"
+    return diff.rstrip()
+
+
+def _kept_diff(a: Played, b: Played) -> str:
+    """How the sources, or the uncommitted changes, that two attempts kept differ."""
     ours, theirs = _sources(a), _sources(b)
     lines: list[str] = []
     for name in sorted({*ours, *theirs}):
@@ -150,11 +172,7 @@ def code_diff(a: Played, b: Played) -> str:
         lines += difflib.unified_diff(
             before, after, f"{b.name.folder}/{name}", f"{a.name.folder}/{name}", lineterm=""
         )
-    if lines:
-        return "\n".join(lines)
-    if one.code.git_sha and other.code.git_sha and one.code.git_sha != other.code.git_sha:
-        return f"code: `git diff {other.code.git_sha[:12]} {one.code.git_sha[:12]} -- trainer` shows it"
-    return "code: no source was kept that differs"
+    return "\n".join(lines)
 
 
 def _sources(played: Played) -> dict[str, str]:

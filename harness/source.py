@@ -35,6 +35,11 @@ def describe_code(folder: Path) -> tuple[Code, str]:
     return Code(source_sha256=source, git_sha=sha.strip(), dirty=bool(diff), diff_sha256=digest), diff
 
 
+def diff_commits(folder: Path, old: str, new: str) -> str | None:
+    """Return how the Python files of a folder differ between two commits; None when git does not have both."""
+    return _git(folder, "diff", "--relative", old, new, "--", "*.py")
+
+
 def _git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | None:
     """Return what a git command prints, or None when git cannot tell."""
     try:

@@ -2,12 +2,15 @@
 
 import json
 import math
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+import trainer
 from harness.compare import common_moments, value_at
 from harness.curve import Curve, TrainPoint
 
@@ -258,6 +261,24 @@ def test_code_diff_shows_kept_sources_and_says_when_there_are_none(harness, put_
     assert "-lr = 1\n+lr = 2" in changed.stdout
     assert "caveat: the code differs" in changed.stdout
     assert same["code"] == {"round_001": "code: the same (round_001)"}
+
+
+def test_code_diff_across_commits_is_read_from_git(harness, put_record):
+    """Between the first commit of the trainer and the newest one a great deal changed."""
+    folder = Path(trainer.__file__).parent
+    log = subprocess.run(
+        ("git", "-C", folder, "log", "--format=%H", "--", "*.py"), capture_output=True, text=True, check=False
+    ).stdout.split()
+    if len(log) < 2:
+        pytest.skip("no history here")
+    for hole, sha in (("round_001", log[-1]), ("round_002", log[0]), ("round_003", "0" * 40)):
+        put_record(hole, val_bpb=1.2, code={"source_sha256": hole, "git_sha": sha})
+
+    known = harness("compare", "2", "1", "--diff").stdout
+    unknown = harness("compare", "3", "1", "--diff").stdout
+
+    assert "+++ b/" in known
+    assert f"git diff {log[-1][:12]} {'0' * 12} -- trainer" in unknown
 
 
 def test_published_curve_of_the_baseline_is_the_yardstick_of_a_short_run(harness, put_record, runs):
