@@ -34,6 +34,7 @@ EXPORT_KNOBS = (
     "ZLIB",
     "ZSTD",
 )
+OTHER_STAGES = "different stages count"
 FEWEST_WHIFF_POINTS = 2  # one equal point can be chance: the first step of two runs with one seed
 
 Axis = Literal["step", "training time"]
@@ -142,43 +143,71 @@ class Pair:
         return self.difference.delta / self.b.sample.mean
 
 
-def compare(a: Side, b: Side, course: Course | None, label: str = "", whiff: Whiff | None = None) -> Pair:
-    """Set `a` against `b`. What is not comparable is said, never subtracted."""
+def compare(
+    a: Side,
+    b: Side,
+    course: Course | None,
+    label: str = "",
+    whiff: Whiff | None = None,
+    across_stages: bool = False,
+) -> Pair:
+    """Set `a` against `b`. What is not comparable is said, never subtracted.
+
+    across_stages: subtract official scores of different stages all the same, with a caveat.
+    """
     changes = config_changes(a.circumstances, b.circumstances)
-    reason = incomparable(a, b)
+    stages = (
+        "" if a.record is None or b.record is None else other_stages(a.record, b.record, (a.name, b.name))
+    )
+    reason = incomparable(a, b) or ("" if across_stages else stages)
     if not reason and course is None:
         reason = f'the course "{a.record.course if a.record else "?"}" is not known, so neither is its noise'
     if reason or a.sample is None or b.sample is None or course is None:
         return Pair(a, b, label, None, reason, config=changes, whiff=whiff)
     difference = subtract(a.sample, b.sample, course.noise.std_bpb)
+    told = caveats(a.circumstances, b.circumstances) + [
+        said for said in (stages, repeated_seeds(a), repeated_seeds(b)) if said
+    ]
     noise = ""
     if difference.p_value is None:
         figure = course.noise
         noise = f"the course's noise figure: {figure.std_bpb:g} bpb of {figure.date}, {figure.source}"
     return Pair(
         a, b, label, difference, "", _loss_difference(a, b), noise, changes,
-        tuple(caveats(a.circumstances, b.circumstances)), tuple(common_moments(a.curve, b.curve)), whiff,
+        tuple(told), tuple(common_moments(a.curve, b.curve)), whiff,
     )  # fmt: skip
 
 
+def repeated_seeds(side: Side) -> str:
+    """Say which seed was played more than once; repeats of one seed understate the spread over seeds."""
+    seeds = [record.seed for record in side.records if record.seed is not None]
+    again = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if again is None:
+        return ""
+    return f"{side.name} has seed {again} {seeds.count(again)} times: repeats show less spread than other seeds would"
+
+
 def incomparable(a: Side, b: Side) -> str:
-    """Say why two sides cannot be subtracted from each other; empty when they can."""
+    """Say why two sides cannot be subtracted from each other, stages aside; empty when they can."""
     for side in (a, b):
         if side.sample is None:
             return side.reason or f"{side.name} has no complete attempt"
     if a.record is None or b.record is None:
         return ""
-    return mismatch(a.record, b.record, (a.name, b.name))
+    return other_text(a.record, b.record, (a.name, b.name))
 
 
 def mismatch(a: RunRecord, b: RunRecord, names: tuple[str, str] = ("one", "the other")) -> str:
     """Say why the scores of two records are not of one kind; empty when they are. What is not known is no mismatch."""
+    return other_text(a, b, names) or other_stages(a, b, names)
+
+
+def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
+    """Say why two records did not score the same text; empty when they did, or when that is not known."""
     if a.course != b.course:
         return f"different courses: {names[0]} was played on {a.course}, {names[1]} on {b.course}"
     if a.split and b.split and a.split != b.split:
         return f"different validation splits: {names[0]} {a.split}, {names[1]} {b.split}"
-    if a.official and b.official and a.official.stage != b.official.stage:
-        return _other_stages(a, b, names)
     bytes_a, bytes_b = _scored_bytes(a), _scored_bytes(b)
     if bytes_a and bytes_b and abs(bytes_a / bytes_b - 1) > SPLIT_TOLERANCE:
         return (
@@ -188,12 +217,12 @@ def mismatch(a: RunRecord, b: RunRecord, names: tuple[str, str] = ("one", "the o
     return ""
 
 
-def _other_stages(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
-    """Name the stages that count, and the scores of the last stage that both measured, if any."""
-    assert a.official is not None
-    assert b.official is not None
+def other_stages(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
+    """Name the stages that count where they differ, and the scores of the last stage that both measured, if any."""
+    if a.official is None or b.official is None or a.official.stage == b.official.stage:
+        return ""
     ours, theirs = (record.official.stage.replace("_", " ") for record in (a, b) if record.official)
-    said = f"different stages count: {names[0]} {ours}, {names[1]} {theirs}"
+    said = f"{OTHER_STAGES}: {names[0]} {ours}, {names[1]} {theirs}"
     for stage in ("round_trip", "pre_quantization"):
         x, y = a.stage_bpb(stage), b.stage_bpb(stage)
         if x is not None and y is not None:
@@ -214,9 +243,17 @@ def _loss_difference(a: Side, b: Side) -> float | None:
     one, other = a.record, b.record
     if one is None or other is None or a.val_loss is None or b.val_loss is None:
         return None
-    tokenizers = {r.data.tokenizer_sha256 for r in (one, other)} - {None}
-    vocabularies = {r.config.get("VOCAB_SIZE") for r in (one, other)} - {None}
-    return None if len(tokenizers) > 1 or len(vocabularies) > 1 else a.val_loss - b.val_loss
+    lengths = [_bytes_a_token(side) for side in (a, b)]
+    if not lengths[0] or not lengths[1] or abs(lengths[0] / lengths[1] - 1) > SPLIT_TOLERANCE:
+        return None
+    return a.val_loss - b.val_loss
+
+
+def _bytes_a_token(side: Side) -> float | None:
+    """Mean bytes of text that a scored token stands for, as loss and score imply it."""
+    if side.sample is None or side.val_loss is None or side.sample.mean == 0:
+        return None
+    return side.val_loss / (math.log(2) * side.sample.mean)
 
 
 # What differs -------------------------------------------------------------------------------------
@@ -231,7 +268,8 @@ def counted_config(record: RunRecord) -> dict[str, str]:
 
 
 def _is_place(name: str) -> bool:
-    return name in PLACES or name.endswith(("_PATH", "_DIR"))
+    """Imported logs write their settings in lower case."""
+    return name.upper() in PLACES or name.upper().endswith(("_PATH", "_DIR"))
 
 
 def config_changes(a: RunRecord | None, b: RunRecord | None) -> tuple[Change, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import trainer
 from harness import figures
-from harness.compare import Change, Measure, Moment, Pair, Side, series
+from harness.compare import OTHER_STAGES, Change, Measure, Moment, Pair, Side, series
 from harness.errors import HarnessError, UsageError
 from harness.record import RunRecord
 from harness.registry import Played
@@ -25,6 +25,8 @@ def describe(pair: Pair) -> list[str]:
     lines = [head]
     if pair.difference is None:
         lines.append(f"  not comparable: {pair.reason}")
+        if pair.reason.startswith(OTHER_STAGES):
+            lines.append("  --across-stages subtracts them all the same")
     else:
         lines += _numbers(pair)
     lines += [f"  caveat: {caveat}" for caveat in pair.caveats]
@@ -54,7 +56,10 @@ def _numbers(pair: Pair) -> list[str]:
         f"  n {a.n} and {b.n}, standard deviation {_spread(a.std)} and {_spread(b.std)}",
     ]
     if difference.p_value is not None:
-        lines.append(f"  Welch's t {difference.t:.2f}, two-sided p {difference.p_value:.2g}")
+        lines.append(
+            f"  Welch's t {difference.t:.2f}, two-sided p {difference.p_value:.2g}, "
+            f"one-sided (that it is no better) {difference.p_better:.2g}"
+        )
     if difference.interval is not None:
         low, high = difference.interval
         lines.append(
@@ -105,6 +110,7 @@ def as_data(pair: Pair) -> dict[str, Any]:
         "relative": pair.relative,
         "t": difference.t if difference else None,
         "p_value": difference.p_value if difference else None,
+        "p_value_one_sided": difference.p_better if difference else None,
         "interval_95": list(difference.interval) if difference and difference.interval else None,
         "smallest_visible": difference.threshold if difference else None,
         "basis": difference.basis if difference else None,

@@ -68,6 +68,13 @@ class StoredEntry:
         return tuple(record for record in self.records if record.complete)
 
     @property
+    def curve_path(self) -> Path | None:
+        """Of the newest complete run."""
+        return (
+            self.path / f"attempt_{self.complete[-1].attempt:02d}" / "curve.jsonl" if self.complete else None
+        )
+
+    @property
     def sample(self) -> Sample | None:
         """Official scores over its logs; None when no log shows one (then only `claimed` is known)."""
         values = tuple(record.val_bpb for record in self.complete if record.val_bpb is not None)

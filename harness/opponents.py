@@ -13,6 +13,7 @@ from harness.errors import UsageError
 from harness.field import StoredEntry
 from harness.registry import KINDS, Comparison, Kind, Played, Season, Standing
 from harness.stats import Sample
+from harness.store import Store
 
 WORDS: dict[str, Kind] = {
     "par": "par", "baseline": "par", "sota": "sota", "best": "best", "prev": "previous",
@@ -34,14 +35,44 @@ def parse_kinds(text: str) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(WORDS[word] for word in words))
 
 
-def pairs_of(season: Season, played: Played, others: list[Played], asked: tuple[Kind, ...]) -> list[Pair]:
+def find_other(season: Season, reference: str) -> Played | StoredEntry:
+    """Return the hole, or the entry of the field, that a reference means: an entry by its folder or the beginning of it.
+
+    Raises UsageError for what is neither.
+    """
+    entries = [entry for entry in season.public if entry.slug.startswith(reference)]
+    exact = next((entry for entry in entries if entry.slug == reference), None)
+    store = Store(season.runs)
+    if exact or (len(entries) == 1 and store.find(reference) is None):
+        return exact or entries[0]
+    if len(entries) > 1 and store.find(reference) is None:
+        names = ", ".join(entry.slug for entry in entries[:3])
+        raise UsageError(
+            f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
+        )
+    folder = store.get(reference).name.folder
+    return next(hole for hole in season.holes if hole.name.folder == folder)
+
+
+def pairs_of(
+    season: Season,
+    played: Played,
+    others: list[Played | StoredEntry],
+    asked: tuple[Kind, ...],
+    across_stages: bool = False,
+) -> list[Pair]:
     """Compare a hole with those named; with nobody named, with every reference that there is.
 
     Raises UsageError when a hole is named beside itself.
     """
     if any(other is played for other in others):
         raise UsageError(f"{played.name.folder} is compared with itself", "name another hole")
-    pairs = [pair_holes(season, played, other) for other in others]
+    pairs = [
+        pair_holes(season, played, other, across_stages)
+        if isinstance(other, Played)
+        else pair_entry(season, played, other, across_stages)
+        for other in others
+    ]
     standing = season.standing(played)
     references = [pair_reference(season, standing, kind) for kind in asked or (() if others else KINDS)]
     if not asked and not others:  # what is named must exist; of the others, those that do
@@ -53,9 +84,18 @@ def pairs_of(season: Season, played: Played, others: list[Played], asked: tuple[
     return pairs + list(merged.values())
 
 
-def pair_holes(season: Season, a: Played, b: Played) -> Pair:
+def pair_holes(season: Season, a: Played, b: Played, across_stages: bool = False) -> Pair:
     """Compare two holes."""
-    return compare(side_of(a), side_of(b), season.course(a.course), b.title, hole_whiff(a, b))
+    sides = (side_of(a), side_of(b))
+    return compare(*sides, season.course(a.course), b.title, hole_whiff(a, b), across_stages)
+
+
+def pair_entry(season: Season, a: Played, b: StoredEntry, across_stages: bool = False) -> Pair:
+    """Compare a hole with an imported public run."""
+    curve = load_curve(b.curve_path) if b.curve_path else Curve()
+    reason = "" if b.sample else f"{b.slug}: no log of it shows a score"
+    side = Side(b.slug, b.sample, b.complete, curve, reason)
+    return compare(side_of(a), side, season.course(a.course), b.entry.name, None, across_stages)
 
 
 def pair_reference(season: Season, standing: Standing, kind: Kind) -> Pair:
@@ -135,7 +175,7 @@ def _published(season: Season, course: str | None, kind: Kind, comparison: Compa
     if entry is None:
         return Side(name, sample)
     imported = entry.complete[-1]
-    curve = load_curve(entry.path / f"attempt_{imported.attempt:02d}" / "curve.jsonl")
+    curve = load_curve(entry.curve_path) if entry.curve_path else Curve()
     return Side(name, sample, (), curve, imported=imported)
 
 

@@ -56,6 +56,13 @@ class Difference:
     t: float | None = None
 
     @property
+    def p_better(self) -> float | None:
+        """The one-sided p-value against "a is no lower than b"; None where p_value is."""
+        if self.p_value is None or self.t is None:
+            return None
+        return self.p_value / 2 if self.t < 0 else 1 - self.p_value / 2
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval of `delta`, or None when no spread is known."""
         return None if self.threshold is None else (self.delta - self.threshold, self.delta + self.threshold)

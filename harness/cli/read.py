@@ -97,7 +97,8 @@ def show(
 @app.command()
 def compare(
     references: Annotated[
-        list[str], typer.Argument(metavar="A [B ...]", help="A hole, and those it is compared with.")
+        list[str],
+        typer.Argument(metavar="A [B ...]", help="A hole, and holes or entries of runs/field beside it."),
     ],
     to: Annotated[
         str | None, typer.Option("--to", help="par, sota, best, prev, parent: with commas, of A's own day.")
@@ -106,6 +107,9 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw the curves: .svg, .png or .pdf.")
     ] = None,
+    across_stages: Annotated[
+        bool, typer.Option("--across-stages", help="Subtract official scores even of different stages.")
+    ] = False,
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,
@@ -117,10 +121,11 @@ def compare(
     asked = opponents.parse_kinds(to) if to is not None else ()
     if plot is not None:
         compare_report.check_plot(plot)
-    season, store = open_season(runs), Store(runs)
+    season = open_season(runs)
     by_folder = {hole.name.folder: hole for hole in season.holes}
-    played, *others = [by_folder[store.get(reference).name.folder] for reference in references]
-    pairs = opponents.pairs_of(season, played, others, asked)
+    played = by_folder[Store(runs).get(references[0]).name.folder]
+    others = [opponents.find_other(season, reference) for reference in references[1:]]
+    pairs = opponents.pairs_of(season, played, others, asked, across_stages)
     rivals = [pair.b.name for pair in pairs if diff and pair.b.name in by_folder]
     codes = {name: compare_report.code_diff(played, by_folder[name]) for name in rivals}
 

@@ -50,9 +50,22 @@ def test_two_groups_are_told_apart_by_welch(harness, put_group):
     assert pair["outcome"] == "better"
     assert pair["t"] == pytest.approx(reference.statistic)
     assert pair["p_value"] == pytest.approx(reference.pvalue)
+    one_sided = scipy_stats.ttest_ind(a, b, equal_var=False, alternative="less")
+    assert pair["p_value_one_sided"] == pytest.approx(one_sided.pvalue)
     assert pair["interval_95"] == pytest.approx([interval.low, interval.high])
     assert pair["delta_nats_per_byte"] == pytest.approx(pair["delta_bpb"] * math.log(2))
     assert pair["b"]["values"] == list(b)
+
+
+def test_repeats_of_one_seed_are_a_caveat(harness, put_record, put_group):
+    put_group("round_001", [1.2, 1.21])
+    put_record("round_002", 1, val_bpb=1.2, seed=7, started_at=DAY)
+    put_record("round_002", 2, val_bpb=1.2001, seed=7, started_at=DAY)
+
+    done = harness("compare", "2", "1")
+
+    assert "caveat: round_002 has seed 7 2 times" in done.stdout
+    assert "round_001 has seed" not in done.stdout
 
 
 def test_one_seed_names_the_noise_figure_it_leans_on(harness, put_group):
@@ -112,6 +125,36 @@ def test_what_is_not_comparable_is_said_with_exit_13(harness, put_record, theirs
 
     assert done.returncode == 13
     assert f"not comparable: {said}" in done.stdout
+
+
+def test_other_stages_are_subtracted_when_asked(harness, put_record):
+    for hole, stage, bpb in (("round_001", "round_trip", 1.23), ("round_002", "sliding_window", 1.2)):
+        scores = [
+            {"stage": "round_trip", "label": "r", "val_bpb": 1.23},
+            {"stage": stage, "label": "s", "val_bpb": bpb},
+        ]
+        put_record(hole, val_bpb=bpb, scores=scores, official={"stage": stage, "label": "s", "why": "w"})
+
+    refused = harness("compare", "2", "1")
+    asked = harness("compare", "2", "1", "--across-stages")
+
+    assert "at the round trip stage they stand at 1.2300 and 1.2300" in refused.stdout
+    assert "--across-stages" in refused.stdout
+    assert asked.returncode == 0
+    assert "-0.0300 bpb" in asked.stdout
+    assert "caveat: different stages count" in asked.stdout
+
+
+def test_tokens_of_different_lengths_have_no_common_loss(harness, put_record):
+    put_record("round_001", val_bpb=1.2, val_loss=2.0)
+    put_record("round_002", val_bpb=1.2, val_loss=3.0)
+    put_record("round_003", val_bpb=1.26, val_loss=2.1)
+
+    (other_length,) = pairs_of(harness("compare", "2", "1", "--json"))
+    (same_length,) = pairs_of(harness("compare", "3", "1", "--json"))
+
+    assert other_length["delta_nats_per_token"] is None
+    assert same_length["delta_nats_per_token"] == pytest.approx(0.1)
 
 
 def test_failed_missing_and_unreadable_holes_get_no_verdict(harness, put_record, runs):
@@ -293,8 +336,11 @@ def test_published_curve_of_the_baseline_is_the_yardstick_of_a_short_run(harness
     put_curve(folder / "record.json", [(0, 6.0), (200, 3.0)])
 
     done = harness("compare", "1", "--to", "baseline")
+    by_name = harness("compare", "1", "basel")
 
     assert done.returncode == 0, done.stderr
+    assert "round_001 against baseline (Baseline)" in by_name.stdout
+    assert "at step 100 round_001 stood at 4.0000 train_loss, baseline at 4.5000" in by_name.stdout
     assert (
         "at step 100 round_001 stood at 4.0000 train_loss, Naive Baseline at 4.5000 (-0.5000)" in done.stdout
     )
