@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness import figures
 from harness.decision import as_data as decision_data
-from harness.registry import Comparison, Played, Season, Standing
+from harness.registry import Comparison, Entry, Played, Season, Standing
 from harness.result import HINTS
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
@@ -107,6 +107,32 @@ def holes_table(season: Season, standings: list[Standing]) -> Table:
     return table
 
 
+def attempts_table(played: Played) -> Table:
+    """Return all attempts of a hole, the bad ones too, and which of them the score is the mean of."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, right in (
+        ("attempt", False),
+        ("seed", True),
+        ("val_bpb", True),
+        ("status", False),
+        ("", False),
+    ):
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for entry in played.entries:
+        record = entry.record
+        if record is None:
+            table.add_row(entry.attempt.path.name, "", "-", "no record yet", "")
+            continue
+        table.add_row(
+            entry.attempt.path.name,
+            "-" if record.seed is None else str(record.seed),
+            "-" if record.val_bpb is None else f"{record.val_bpb:.8f}",
+            record.status,
+            "counts" if record in played.group else "another configuration" if record.complete else "",
+        )
+    return table
+
+
 def as_data(standing: Standing) -> dict[str, Any]:
     """Return what `--json` says of a hole: the record shown, its group, and what is computed from them."""
     played = standing.played
@@ -123,6 +149,7 @@ def as_data(standing: Standing) -> dict[str, Any]:
         "val_bpb_std": played.sample.std if played.sample else None,
         "seeds": [record.seed for record in played.group],
         "attempts": len(played.entries),
+        "attempt_list": [_attempt_data(played, entry) for entry in played.entries],
         "verdict": standing.verdict.name,
         "verdict_why": standing.verdict.why,
         "sets_par": standing.sets_par,
@@ -134,6 +161,17 @@ def as_data(standing: Standing) -> dict[str, Any]:
         if played.record
         else None,
         "problems": list(played.problems),
+    }
+
+
+def _attempt_data(played: Played, entry: Entry) -> dict[str, Any]:
+    record = entry.record
+    return {
+        "attempt": entry.attempt.number,
+        "seed": record.seed if record else None,
+        "status": record.status if record else "unfinished",
+        "val_bpb": record.val_bpb if record else None,
+        "counts": record in played.group,
     }
 
 

@@ -72,6 +72,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one hole's scorecard, with every comparison computed against the field of its day."""
+    from rich.console import Console
+
     from harness import opponents, scorecard
     from harness.store import Store
 
@@ -86,6 +88,8 @@ def show(
         scorecard.print_card(standing)
         if whiff:
             typer.echo(f"  {opponents.describe_whiff(whiff)}")
+        if len(standing.played.entries) > 1:
+            Console(highlight=False).print(scorecard.attempts_table(standing.played))
         if record and record.scores:
             for score in record.scores:
                 typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")

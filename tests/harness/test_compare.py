@@ -344,3 +344,19 @@ def test_published_curve_of_the_baseline_is_the_yardstick_of_a_short_run(harness
     assert (
         "at step 100 round_001 stood at 4.0000 train_loss, Naive Baseline at 4.5000 (-0.5000)" in done.stdout
     )
+
+
+def test_every_attempt_of_a_hole_is_listed_with_what_became_of_it(harness, put_record):
+    put_record("round_001", 1, val_bpb=1.3, seed=1, config_hash="old")
+    put_record("round_001", 2, status="failed", seed=2, failure={"kind": "nan", "message": "m"})
+    put_record("round_001", 3, val_bpb=1.2, seed=3, config_hash="new")
+
+    done = harness("show", "1")
+    listed = json.loads(harness("show", "1", "--json").stdout)["attempt_list"]
+
+    assert [line.split()[-1] for line in done.stdout.splitlines() if "attempt_0" in line] == [
+        "configuration",
+        "failed",
+        "counts",
+    ]
+    assert [(one["seed"], one["counts"]) for one in listed] == [(1, False), (2, False), (3, True)]
