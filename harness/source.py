@@ -7,16 +7,12 @@ import subprocess
 from pathlib import Path
 
 from harness.record import Code
+from harness.snapshot import fingerprint
 
 
 def fingerprint_folder(folder: Path) -> str:
     """Return the sha256 over names and contents of the Python files below a folder, in name order."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
+    return fingerprint({p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.py")})
 
 
 def describe_code(folder: Path) -> tuple[Code, str]:

@@ -1,0 +1,319 @@
+"""What a Python expression comes to, as far as its text tells: constants folded, nothing executed.
+
+A `Scope` maps the names that a loop or a call gave values to. Types fold to the types themselves (`int`, `type(v)`),
+functions to `Func`, dataclass fields to `FieldOf`; whatever cannot be told raises `Unknown`.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+MAX_TEXT = 10_000  # longer strings are no names, and repeated ones must not eat the memory
+MAX_NUMBER = 2**128
+_MAX_SHIFT = 64
+
+
+class Unknown(Exception):
+    """The value cannot be told from the text."""
+
+
+@dataclass(frozen=True)
+class Func:
+    """A function or lambda of the script."""
+
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+@dataclass(frozen=True)
+class FieldOf:
+    """One field of a dataclass, as `dataclasses.fields` gives it. default: None when there is none."""
+
+    name: str
+    type: type
+    default: Any
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Names with their values; where it is a function's, the call that gave them and the caller's scope."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    call: ast.Call | None = None
+    caller: Scope | None = None
+
+    def with_values(self, values: Mapping[str, Any]) -> Scope:
+        return Scope({**self.values, **values}, self.call, self.caller)
+
+
+@dataclass
+class Names:
+    """What a program defines: functions, classes and constants, by name; of all its files together."""
+
+    functions: dict[str, Func] = field(default_factory=dict)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    constants: dict[str, ast.expr] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)  # constants being folded, so that circles end
+
+    def collect(self, tree: ast.Module) -> None:
+        """Add a file's definitions. A name that is assigned twice is no constant."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                self.functions.setdefault(node.name, Func(node))
+            elif isinstance(node, ast.ClassDef):
+                self.classes.setdefault(node.name, node)
+        seen: set[str] = set()
+        for statement in tree.body:
+            target, value = _assigned(statement)
+            if target is None or value is None:
+                continue
+            if isinstance(value, ast.Lambda):
+                self.functions.setdefault(target, Func(value))
+            if target in seen:
+                self.constants.pop(target, None)
+            else:
+                self.constants[target] = value
+            seen.add(target)
+
+
+def _assigned(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        return (target.id if isinstance(target, ast.Name) else None), statement.value
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        return statement.target.id, statement.value
+    return None, None
+
+
+_OPERATIONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.LShift: operator.lshift, ast.Pow: operator.pow, ast.Mod: operator.mod,
+}  # fmt: skip
+_COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Is: operator.is_, ast.IsNot: operator.is_not, ast.Eq: operator.eq, ast.NotEq: operator.ne,
+    ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
+}  # fmt: skip
+_STRING_METHODS = frozenset(
+    {"upper", "lower", "strip", "replace", "casefold", "title", "removeprefix", "removesuffix"}
+)
+
+
+def fold(node: ast.AST, names: Names, scope: Scope) -> Any:
+    """Return what an expression comes to. Raises Unknown when that cannot be told."""
+    reader = _FOLDERS.get(type(node))
+    if reader is None:
+        raise Unknown
+    try:
+        return reader(node, names, scope)
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+        raise Unknown from error
+
+
+def _constant(node: ast.Constant, names: Names, scope: Scope) -> Any:
+    return node.value
+
+
+def _name(node: ast.Name, names: Names, scope: Scope) -> Any:
+    if node.id in scope.values:
+        return scope.values[node.id]
+    if node.id in TYPES:
+        return TYPES[node.id]
+    if node.id in names.functions:
+        return names.functions[node.id]
+    if node.id not in names.constants or node.id in names.busy:
+        raise Unknown
+    names.busy.add(node.id)
+    try:
+        return fold(names.constants[node.id], names, Scope())
+    finally:
+        names.busy.discard(node.id)
+
+
+def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
+    if isinstance(node.value, ast.Name) and node.value.id in names.classes:
+        owner = names.classes[node.value.id]
+        if node.attr in ("__annotations__", "__dataclass_fields__"):
+            return {item.name: item.type if node.attr == "__annotations__" else item
+                    for item in dataclass_fields(owner, names)}  # fmt: skip
+        for statement in owner.body:
+            target, value = _assigned(statement)
+            if target == node.attr and value is not None:
+                return fold(value, names, Scope())
+    if node.attr in names.functions and _is_own(node.value, names):
+        return names.functions[node.attr]
+    value = fold(node.value, names, scope)
+    if isinstance(value, FieldOf) and node.attr in ("name", "type", "default"):
+        return getattr(value, node.attr)
+    if isinstance(value, type) and node.attr == "__name__":
+        return value.__name__
+    raise Unknown
+
+
+def _is_own(node: ast.expr, names: Names) -> bool:
+    return isinstance(node, ast.Name) and (node.id in ("self", "cls") or node.id in names.classes)
+
+
+def dataclass_fields(owner: ast.ClassDef, names: Names) -> list[FieldOf]:
+    """Return the annotated names of a class body with their types and defaults."""
+    found = []
+    for statement in owner.body:
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        default = None
+        if statement.value is not None:
+            try:
+                default = fold(_field_default(statement.value), names, Scope())
+            except Unknown:
+                default = None
+        written = ast.unparse(statement.annotation).strip("'\"")
+        kind = next(
+            (t for name, t in TYPES.items() if written.split(" |")[0] in (name, f"Optional[{name}]")), str
+        )
+        found.append(FieldOf(statement.target.id, kind, default))
+    return found
+
+
+def _field_default(value: ast.expr) -> ast.expr:
+    """Look inside `field(default=..)`."""
+    if isinstance(value, ast.Call):
+        return next((word.value for word in value.keywords if word.arg == "default"), value)
+    return value
+
+
+def _binary(node: ast.BinOp, names: Names, scope: Scope) -> Any:
+    left, right = fold(node.left, names, scope), fold(node.right, names, scope)
+    if isinstance(node.op, ast.LShift | ast.Pow) and (not isinstance(right, int) or abs(right) > _MAX_SHIFT):
+        raise Unknown
+    if not isinstance(node.op, ast.Add) and not all(isinstance(side, int | float) for side in (left, right)):
+        raise Unknown  # "%999999999d" % 1 is no name
+    return _short(_OPERATIONS[type(node.op)](left, right))
+
+
+def _unary(node: ast.UnaryOp, names: Names, scope: Scope) -> Any:
+    value = fold(node.operand, names, scope)
+    if isinstance(node.op, ast.Not):
+        return not value
+    return -value if isinstance(node.op, ast.USub) else +value
+
+
+def _joined(node: ast.JoinedStr, names: Names, scope: Scope) -> Any:
+    return _short("".join(str(fold(part, names, scope)) for part in node.values))
+
+
+def _formatted(node: ast.FormattedValue, names: Names, scope: Scope) -> Any:
+    if node.format_spec is not None:
+        raise Unknown
+    return fold(node.value, names, scope)
+
+
+def _items(node: ast.List | ast.Tuple | ast.Set, names: Names, scope: Scope) -> Any:
+    """Fold what can be: a table may hold things that cannot, beside names that can."""
+    return [_fold_or(item, names, scope, None) for item in node.elts]
+
+
+def _dict(node: ast.Dict, names: Names, scope: Scope) -> Any:
+    found: dict[Any, Any] = {}
+    for key, value in zip(node.keys, node.values, strict=True):
+        if key is None:  # ** of another table
+            found |= fold(value, names, scope)
+        else:
+            found[fold(key, names, scope)] = _fold_or(value, names, scope, None)
+    return found
+
+
+def _subscript(node: ast.Subscript, names: Names, scope: Scope) -> Any:
+    return fold(node.value, names, scope)[fold(node.slice, names, scope)]
+
+
+def _if(node: ast.IfExp, names: Names, scope: Scope) -> Any:
+    return fold(node.body if fold(node.test, names, scope) else node.orelse, names, scope)
+
+
+def _compare(node: ast.Compare, names: Names, scope: Scope) -> Any:
+    if len(node.ops) != 1:
+        raise Unknown
+    return _COMPARISONS[type(node.ops[0])](
+        fold(node.left, names, scope), fold(node.comparators[0], names, scope)
+    )
+
+
+def _bool(node: ast.BoolOp, names: Names, scope: Scope) -> Any:
+    values = [fold(value, names, scope) for value in node.values]
+    return all(values) if isinstance(node.op, ast.And) else next((v for v in values if v), values[-1])
+
+
+def _call(node: ast.Call, names: Names, scope: Scope) -> Any:
+    function = ast.unparse(node.func)
+    if function in ("fields", "dataclasses.fields", "vars") and node.args:
+        found = dataclass_fields(_class_of(node.args[0], names), names)
+        return {item.name: item.default for item in found} if function == "vars" else found
+    if isinstance(node.func, ast.Attribute):
+        return _method(node, node.func, names, scope)
+    arguments = [fold(word, names, scope) for word in node.args]
+    if function == "type" and len(arguments) == 1 and not isinstance(arguments[0], Func | type):
+        return type(arguments[0])
+    if function == "isinstance" and len(arguments) == 2:
+        kinds = arguments[1] if isinstance(arguments[1], list) else [arguments[1]]
+        return isinstance(arguments[0], tuple(kind for kind in kinds if isinstance(kind, type)))
+    if function in ("list", "tuple", "sorted", "set") and len(arguments) == 1:
+        return list(arguments[0])
+    if function == "enumerate" and len(arguments) == 1:
+        return [list(pair) for pair in enumerate(arguments[0])]
+    if function == "zip":
+        return [list(row) for row in zip(*arguments, strict=False)]
+    called = fold(node.func, names, scope)
+    if called in TYPES.values() and len(arguments) == 1:
+        return called(arguments[0])
+    raise Unknown
+
+
+def _method(node: ast.Call, func: ast.Attribute, names: Names, scope: Scope) -> Any:
+    owner = fold(func.value, names, scope)
+    arguments = [fold(word, names, scope) for word in node.args]
+    if isinstance(owner, dict) and func.attr in ("items", "keys", "values"):
+        return [list(row) if func.attr == "items" else row for row in getattr(owner, func.attr)()]
+    if isinstance(owner, dict) and func.attr == "get":
+        return owner.get(*arguments)
+    if isinstance(owner, str) and func.attr in _STRING_METHODS:
+        return _short(getattr(owner, func.attr)(*arguments))
+    if isinstance(owner, str) and func.attr == "split":
+        return owner.split(*arguments)
+    raise Unknown
+
+
+def _class_of(node: ast.expr, names: Names) -> ast.ClassDef:
+    """Return the class that an expression means: by name, or the one around a `self`, `cls` or instance."""
+    if isinstance(node, ast.Name) and node.id in names.classes:
+        return names.classes[node.id]
+    decorated = [owner for owner in names.classes.values()
+                 if any("dataclass" in ast.unparse(d) for d in owner.decorator_list)]  # fmt: skip
+    if len(decorated) != 1:  # an instance, and several classes that it could be of
+        raise Unknown
+    return decorated[0]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise Unknown
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        raise Unknown
+    return value
+
+
+def _fold_or(node: ast.expr, names: Names, scope: Scope, otherwise: Any) -> Any:
+    try:
+        return fold(node, names, scope)
+    except Unknown:
+        return otherwise
+
+
+_FOLDERS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Constant: _constant, ast.Name: _name, ast.Attribute: _attribute, ast.BinOp: _binary, ast.UnaryOp: _unary,
+    ast.JoinedStr: _joined, ast.FormattedValue: _formatted, ast.List: _items, ast.Tuple: _items, ast.Set: _items,
+    ast.Dict: _dict, ast.Subscript: _subscript, ast.IfExp: _if, ast.Compare: _compare, ast.BoolOp: _bool,
+    ast.Call: _call,
+}  # fmt: skip

@@ -1,0 +1,225 @@
+"""A training script's knobs, read off its source: names, defaults, and the spelling in which it takes a value.
+
+Pure: text in, facts out; nothing is executed. Packed scripts are unpacked first (`harness.packed`). Finding the
+reads is `harness.reads`' work; which files belong to a script is `harness.snapshot`'s.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.errors import Exit, HarnessError, UsageError, nearest
+from harness.reads import Read, find_reads
+from harness.uses import FALSE_WORDS, TRUE_WORDS, Kind
+
+# Set by the system or a launcher: a script may read them, but they are no knobs.
+_SYSTEM = frozenset(
+    {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT",
+     "HOME", "PATH", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "PWD", "LANG", "TERM",
+     "COLUMNS", "NO_COLOR", "DISPLAY", "PYTHONPATH", "PYTHONUNBUFFERED", "LD_LIBRARY_PATH", "VIRTUAL_ENV"}
+)  # fmt: skip
+_SYSTEM_PREFIXES = (
+    "CUDA_", "NCCL_", "TORCH_", "TORCHINDUCTOR_", "TORCHELASTIC_", "PYTORCH_", "OMP_", "MKL_", "XDG_", "SLURM_",
+    "HF_", "WANDB_", "TRITON_", "AWS_", "MODAL_", "RUNPOD_",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ScriptKnob:
+    """One knob of a script.
+
+    default: as the script spells it; None when it has none or computes it.
+    spelling: what the script takes for yes and for no, of a flag.
+    how: the reading expression, for messages.
+    """
+
+    name: str
+    kind: Kind
+    default: str | None
+    line: int
+    spelling: tuple[str, str] | None = None
+    file: str = ""
+    how: str = ""
+    required: bool = False
+
+    @property
+    def place(self) -> str:
+        return f"{self.file} line {self.line}" if self.file else f"line {self.line}"
+
+
+@dataclass(frozen=True)
+class Script:
+    """What is known of a script. unclear: reads whose names cannot be told, as "line 40 does this"."""
+
+    knobs: Mapping[str, ScriptKnob]
+    unclear: tuple[str, ...] = ()
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it may read names that its text does not show."""
+        return bool(self.unclear)
+
+    def defaults(self) -> dict[str, str]:
+        """Return the value of each knob that holds when it is not set, in one spelling; computed ones left out."""
+        found = {}
+        for name, knob in sorted(self.knobs.items()):
+            if knob.default is not None:
+                try:
+                    found[name] = canonical_value(knob, knob.default)
+                except (
+                    UsageError
+                ):  # the script's own default need not be of the type it asks for: "" or "auto"
+                    found[name] = knob.default
+        return found
+
+
+def read_script(files: Mapping[str, str] | str) -> Script:
+    """Read the knobs off a script: its text, or the texts of all its files by name, the script first.
+
+    Raises UsageError when a file is not Python.
+    """
+    if isinstance(files, str):
+        files = {"": files}
+    trees, unclear = {}, []
+    for name, text in files.items():
+        source, problem = unpacked(text)
+        trees[name] = parse_source(source, name or "the script")
+        if problem:
+            unclear.append(f"{name or 'the script'}: {problem}")
+    reads = find_reads(trees)
+    knobs: dict[str, ScriptKnob] = {}
+    for read in reads.found:
+        if not is_system(read.name):
+            knob = _knob(read)
+            knobs[read.name] = _better(knobs.get(read.name), knob)
+    unclear += [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
+    return Script(knobs, tuple(dict.fromkeys(unclear)))
+
+
+def parse_source(text: str, name: str) -> ast.Module:
+    """Parse Python. Raises UsageError with the place of a mistake."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        raise UsageError(
+            f"{name}{f' line {line}' if line else ''} is not Python: {getattr(error, 'msg', error)}",
+            "mend it, or name the script with --script FILE",
+        ) from error
+
+
+def is_system(name: str) -> bool:
+    """Whether a variable belongs to the system or a launcher rather than to the script."""
+    return name in _SYSTEM or name.startswith(_SYSTEM_PREFIXES)
+
+
+def unpacked(text: str) -> tuple[str, str]:
+    """Return the source inside a packed script; the second value says why it could not be had."""
+    return text, ""
+
+
+def _knob(read: Read) -> ScriptKnob:
+    return ScriptKnob(
+        read.name, read.use.kind, read.default, read.line, read.use.words if read.use.kind == "flag" else None,
+        read.file, read.how, read.required,
+    )  # fmt: skip
+
+
+def _better(known: ScriptKnob | None, found: ScriptKnob) -> ScriptKnob:
+    """Of two reads of one name keep the one that says more: a type rather than text, then one with a default."""
+    if known is None:
+        return found
+    return max(known, found, key=lambda knob: (knob.kind != "text", knob.default is not None, knob is known))
+
+
+# Values -------------------------------------------------------------------------------------------
+
+
+def find_knob(script: Script, name: str, text: str, allow_unread: bool = False) -> ScriptKnob | None:
+    """Return the knob that an override names; None for one that cannot be checked.
+
+    Raises HarnessError (exit 15) when nothing in the script reads it, unless `allow_unread`.
+    """
+    if name in script.knobs:
+        return script.knobs[name]
+    if allow_unread or script.dynamic or is_system(name):
+        return None
+    close = nearest(name, script.knobs)
+    raise HarnessError(
+        f"override {name}={text} is read by nothing in the script",
+        (f"did you mean {close}? " if close else "")
+        + "`harness knobs --script FILE` lists what it reads; --allow-unread insists",
+        Exit.DUPLICATE,
+    )
+
+
+def canonical_value(knob: ScriptKnob, text: str) -> str:
+    """Return the one spelling of a value: `1`, `yes` and `True` are all `true`, `512.0` is `512`.
+
+    Raises UsageError, with the line that reads it, for a value of the wrong type.
+    """
+    text = text.strip() if knob.kind != "text" else text
+    return _READERS[knob.kind](knob, text)
+
+
+def render_value(knob: ScriptKnob, text: str) -> str:
+    """Return a value as the script takes it: a yes is `1` for `bool(int(..))`, `true` for `== "true"`.
+
+    Raises UsageError like `canonical_value`.
+    """
+    value = canonical_value(knob, text)
+    if knob.kind == "flag":
+        yes, no = knob.spelling or ("1", "0")
+        return yes if value == "true" else no
+    return value
+
+
+def _flag(knob: ScriptKnob, text: str) -> str:
+    word = text.lower()
+    if knob.spelling and text in knob.spelling:
+        return "true" if text == knob.spelling[0] else "false"
+    if word in TRUE_WORDS or (_is_number(word) and float(word) != 0):
+        return "true"
+    if word in FALSE_WORDS or word in ("", "none") or _is_number(word):
+        return "false"
+    raise _refusal(knob, text, "a yes/no value", "use true or false")
+
+
+def _int(knob: ScriptKnob, text: str) -> str:
+    word = text.lower()
+    if word in ("true", "false", "yes", "no", "on", "off") and knob.default in ("0", "1"):
+        return "1" if word in TRUE_WORDS else "0"
+    try:
+        return str(int(text))
+    except ValueError:
+        pass
+    if _is_number(text) and float(text) == int(float(text)):
+        return str(int(float(text)))
+    raise _refusal(knob, text, "a whole number", f"write {knob.name}={knob.default or 1}")
+
+
+def _float(knob: ScriptKnob, text: str) -> str:
+    if not _is_number(text):
+        raise _refusal(knob, text, "a number", f"write {knob.name}={knob.default or '0.1'}")
+    return repr(float(text))
+
+
+_READERS: dict[Kind, Callable[[ScriptKnob, str], str]] = {
+    "flag": _flag, "int": _int, "float": _float, "text": lambda knob, text: text,
+}  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _refusal(knob: ScriptKnob, text: str, expected: str, hint: str) -> UsageError:
+    return UsageError(
+        f"override {knob.name}={text} is not {expected}; {knob.place} reads it with {knob.how}", hint
+    )
