@@ -21,6 +21,7 @@ MarkRole = Literal["pin", "par", "best", "ball"]
 
 WIDTH, HEIGHT = 1200, 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 1192, 40, 500
+_OFF = -9999  # as high above the drawing as a point is put; a reader of values takes it for "not drawn"
 _LOSS = itemgetter(1)
 _BUCKETS: dict[Role, int] = {"this": 110, "par": 56, "previous": 56}  # two points each at most
 
@@ -97,7 +98,7 @@ def curve(
     def place(point: Point) -> tuple[int, int]:
         x = _LEFT + (_RIGHT - _LEFT) * point[0] / max(last_step, 1)
         y = _BOTTOM - (_BOTTOM - _TOP) * (point[1] - floor) / (high - floor)
-        return round(x), round(max(y, -HEIGHT))
+        return round(x), round(max(y, _OFF))
 
     last_point = next((point for point in reversed(series[0].points) if isfinite(point[1])), None)
     end = place(last_point) if last_point else None
@@ -128,7 +129,11 @@ def curve(
             f'<text class="end" data-el="curve-end-label" x="{at}" y="{y - 26}" text-anchor="{side}">'
             f"{escape(end_label)}</text>"
         )
-    return _svg("curve", HEIGHT, "".join(parts), name)
+    # What a script needs to read values off the drawing: where the axes meet, what a unit of each stands for,
+    # and the lowest value.
+    across, up = max(last_step, 1) / (_RIGHT - _LEFT), (high - floor) / (_BOTTOM - _TOP)
+    scale = f"{_LEFT} {_BOTTOM} {across:.6g} {up:.6g} {floor:.6g}"
+    return _svg("curve", HEIGHT, "".join(parts), name, f' data-scale="{scale}"')
 
 
 def _grid(
@@ -334,11 +339,11 @@ def _steps(placed: Sequence[tuple[int, int]]) -> str:
     return "".join(parts)
 
 
-def _svg(kind: str, height: int, body: str, name: tuple[str, str]) -> Markup:
+def _svg(kind: str, height: int, body: str, name: tuple[str, str], extra: str = "") -> Markup:
     title, description = name
     key = f"chart-{kind}"
     return Markup(
-        f'<svg class="chart {kind}" viewBox="0 0 {WIDTH} {height}" role="img" paint-order="stroke" '
+        f'<svg class="chart {kind}" viewBox="0 0 {WIDTH} {height}" role="img" paint-order="stroke"{extra} '
         f'aria-labelledby="{key}-title {key}-desc"><title id="{key}-title">{escape(title)}</title>'
         f'<desc id="{key}-desc">{escape(description)}</desc>{body}</svg>'
     )

@@ -140,3 +140,38 @@ def test_a_card_prints_on_two_sheets(page: Any, site: Path) -> None:
     page.goto((site / "holes" / "round_006_fp16embed.html").as_uri())
     printed: bytes = page.pdf(format="A4")
     assert 1 <= printed.count(b"/Type /Page\n") <= 2
+
+
+def test_a_curve_is_read_by_pointer_and_by_keys(page: Any, site: Path) -> None:
+    page.goto((site / "holes" / "round_006_fp16embed.html").as_uri())
+    figure = page.locator("figure[data-read]")
+    drawing = figure.locator("svg")
+    before = figure.inner_text()
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 60)
+    assert "step ≈" in figure.inner_text()
+    slider = page.get_by_role("slider", name="Read the curve")
+    slider.focus()
+    page.keyboard.press("End")
+    said = slider.get_attribute("aria-valuetext")
+    assert "step ≈ 1,300" in said
+    assert "This hole 2.37" in said  # the record's last loss is 2.3685; the drawing shows two places of it
+    page.keyboard.press("Home")
+    assert "step ≈ 1," in slider.get_attribute("aria-valuetext")
+    assert "This hole 6.40" in slider.get_attribute("aria-valuetext")  # 6.3942, far above the drawing
+    assert before.splitlines()[0] in figure.inner_text()
+    assert page.said == []
+
+
+def test_a_curve_opens_at_full_size_and_closes_by_key(page: Any, site: Path) -> None:
+    page.goto((site / "holes" / "round_006_fp16embed.html").as_uri())
+    drawing = page.locator("figure[data-read] svg")
+    small = drawing.bounding_box()["width"]
+    page.get_by_role("button", name="Full size").focus()
+    page.keyboard.press("Enter")
+    assert drawing.bounding_box()["width"] > 1.3 * small
+    page.keyboard.press("Escape")
+    page.wait_for_function("!document.querySelector('figure[popover]')")
+    assert drawing.bounding_box()["width"] == small
+    assert page.said == []

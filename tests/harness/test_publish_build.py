@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -62,6 +63,22 @@ def test_the_example_page_shows_its_numbers(site: Path) -> None:
     assert re.search(r'<head>\s*<meta http-equiv="Content-Security-Policy"', html)
     assert "<style" not in html
     assert not re.search(r"\sstyle=|\son\w+=", html)
+
+
+def test_a_hole_page_stays_light(site: Path) -> None:
+    """The limits of docs/site.md: everything one page loads, as a host sends it."""
+    shared = [site / "assets" / name for name in ("club.css", "club.js", "favicon.svg")]
+    assert (site / "assets" / "club.js").stat().st_size <= 4096
+    for page in (site / "holes").glob("*.html"):
+        loaded = [path.read_bytes() for path in [page, *shared]]
+        assert sum(map(len, loaded)) <= 100_000
+        assert sum(len(gzip.compress(content)) for content in loaded) <= 30_000
+        reader = TagReader()
+        reader.feed(page.read_text())
+        assert len(reader.tags) <= 800
+        requests = {attrs[key] for tag, attrs in reader.tags for key in ("src", "href")
+                    if tag in ("link", "script", "img") and key in attrs and attrs.get("rel") in (None, "stylesheet", "icon")}  # fmt: skip
+        assert len(requests) == len(shared)
 
 
 def test_pages_link_only_inside_or_in_notes(site: Path) -> None:
