@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from trainer.config import load_config
+from trainer.config import Config, load_config
 from trainer.errors import TrainerError
 
 
@@ -36,20 +36,15 @@ def main() -> int:
         return 2
 
 
-def _run(words: argparse.Namespace, config: object) -> int:
+def _run(words: argparse.Namespace, config: Config) -> int:
     """Import torch only now: a wrong setting is told at once."""
     import torch
 
     from trainer import train
 
     workers = train.Workers.of(dict(os.environ))
-    if workers.world_size > 1:
-        backend = "nccl" if torch.cuda.is_available() and config.device != "cpu" else "gloo"  # type: ignore[attr-defined]
-        torch.distributed.init_process_group(backend)
-    if torch.cuda.is_available():
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-    setup = train.prepare(config, workers)  # type: ignore[arg-type]
+    train.start_torch(config, workers)
+    setup = train.prepare(config, workers)
     if words.check:
         print(json.dumps(train.describe(setup), indent=2))
         return 0

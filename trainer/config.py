@@ -110,11 +110,12 @@ class Knob:
 
     def format(self, value: Value) -> str:
         """Return the one spelling of a value; `parse` reads it back."""
-        if isinstance(self.default, bool):
-            return "true" if value else "false"
-        if isinstance(self.default, float):
-            return repr(float(value))
-        return str(value)
+        return spell(float(value) if isinstance(self.default, float) else value)
+
+
+def spell(value: Value) -> str:
+    """Write a value in its one spelling: true, false, all digits of a number, a text as it is."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _k(name: str, default: Value, meaning: str, **more: Any) -> Knob:
@@ -281,7 +282,7 @@ class Config:
 
     def to_env(self) -> dict[str, str]:
         """Return every knob in canonical spelling, by environment name."""
-        return {name: knob.format(getattr(self, knob.field)) for name, knob in KNOBS.items()}
+        return {field.name.upper(): spell(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     def check(self, world_size: int = 1) -> None:
         """Refuse combinations that cannot train. Raises ConfigError naming both values."""

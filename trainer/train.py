@@ -194,6 +194,16 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
     )  # fmt: skip
 
 
+def start_torch(config: Config, workers: Workers) -> None:
+    """Join the other processes of the launch, and let CUDA multiply in TF32 as the challenge does."""
+    if workers.world_size > 1:
+        backend = "nccl" if torch.cuda.is_available() and config.device != "cpu" else "gloo"
+        dist.init_process_group(backend)
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+
+
 def _check_ids(tokens: Any, vocab_size: int, where: str) -> None:
     """Refuse tokens that the embedding has no row for: on a GPU they end in an assertion nobody can read."""
     highest = int(tokens.max()) if len(tokens) else 0
@@ -291,12 +301,14 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
     Raises TrainerError for a checkpoint that does not fit; other failures end in the result.
     """
     began = time.perf_counter()
-    run = _Run(setup, out, observer or Observer())
+    run = Run(setup, out, observer or Observer())
     if resume:
         run.resume()
     else:
         _refuse_used_folder(out)
     result = run.result
+    if setup.workers.leads:
+        run.curve = events.CurveLog(out / CURVE_FILE)
     try:
         with _stop_signals() as stop:
             run.go(stop)
@@ -315,6 +327,8 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
             f"{type(error).__name__}: {error}",
             run.progress.step,
         )
+    if run.curve:
+        run.curve.close()
     run.account(result, time.perf_counter() - began)
     if setup.workers.leads:
         result.write(out)
@@ -332,7 +346,7 @@ def _refuse_used_folder(out: Path) -> None:
             )
 
 
-class _Run:
+class Run:
     """One run's moving parts."""
 
     def __init__(self, setup: Setup, out: Path, observer: Observer) -> None:
@@ -340,6 +354,7 @@ class _Run:
         self.setup, self.out, self.observer = setup, out, observer
         self.began = time.perf_counter()
         self.progress = Progress()
+        self.curve: events.CurveLog | None = None
         random.seed(c.seed)
         np.random.seed(c.seed)
         torch.manual_seed(c.seed)
@@ -367,11 +382,10 @@ class _Run:
 
     # The story ------------------------------------------------------------------------------------
 
-    def go(self, stop: _Stop) -> None:
+    def go(self, stop: Stop) -> None:
         """Train until the end or a stop, then score and pack."""
         c, p = self.c, self.progress
         self._introduce()
-        curve = events.CurveLog(self.out / CURVE_FILE) if self.setup.workers.leads else None
         if p.step == 0 and c.warmup_steps > 0:
             self._warm_up()
         last_saved = time.perf_counter()
@@ -386,7 +400,7 @@ class _Run:
                 c.val_loss_every > 0 and p.step % c.val_loss_every == 0 and not self._val_logged(p.step)
             ):
                 p.train_ms = clock.pause()
-                self._validate(curve, last)
+                self._validate(last)
                 clock.start()
             if last:
                 break
@@ -398,7 +412,7 @@ class _Run:
             loss = self._step(clock.now())
             p.step += 1
             p.train_ms = clock.now()
-            self._report_step(curve, loss)
+            self._report_step(loss)
             over = self._agree(cap_ms > 0 and p.train_ms >= cap_ms)
             if over and p.step < c.iterations:
                 stop_at = p.step
@@ -413,8 +427,6 @@ class _Run:
                 clock.start()
         self.observer.on_end(self.model)
         self._finish()
-        if curve:
-            curve.close()
 
     def _step(self, elapsed_ms: float) -> float:
         """One optimizer step; returns the mean loss over its micro-batches."""
@@ -478,7 +490,7 @@ class _Run:
         self.model.load_state_dict(weights)
         self.optimizers = make_optimizers(self.model, self.c, self.setup.device)
 
-    def _validate(self, curve: events.CurveLog | None, last: bool) -> None:
+    def _validate(self, last: bool) -> None:
         c, p = self.c, self.progress
         scored = self._evaluate()
         self.observer.on_val(p.step, scored)
@@ -486,13 +498,12 @@ class _Run:
             raise NotANumber("val_loss", p.step, scored.val_loss)
         self._say(events.val_line(p.step, c.iterations, scored.val_loss, scored.val_bpb, p.train_ms))
         self._log(
-            curve,
             {
                 "step": p.step,
                 "val_loss": scored.val_loss,
                 "val_bpb": scored.val_bpb,
                 "train_time_ms": p.train_ms,
-            },
+            }
         )
         if last:
             self._keep_score("pre_quantization", "DIAGNOSTIC pre_quantization", scored)
@@ -576,13 +587,13 @@ class _Run:
         self._say(f"world_size:{setup.workers.world_size} grad_accum_steps:{self.accumulation}")
         self._say(f"seed:{self.c.seed}")
 
-    def _report_step(self, curve: events.CurveLog | None, loss: float) -> None:
+    def _report_step(self, loss: float) -> None:
         c, p = self.c, self.progress
         p.last_train_loss = loss
         every = c.train_log_every
         if p.step <= FIRST_STEPS_LOGGED or p.step == c.iterations or (every > 0 and p.step % every == 0):
             self._say(events.train_line(p.step, c.iterations, loss, p.train_ms))
-            self._log(curve, {"step": p.step, "train_loss": loss, "train_time_ms": p.train_ms})
+            self._log({"step": p.step, "train_loss": loss, "train_time_ms": p.train_ms})
 
     def _val_logged(self, step: int) -> bool:
         """A run resumed exactly where it had validated must not log that point twice."""
@@ -591,10 +602,10 @@ class _Run:
     _resumed_at: int | None = None
     _resumed_after_val = False
 
-    def _log(self, curve: events.CurveLog | None, point: dict[str, float]) -> None:
+    def _log(self, point: dict[str, float]) -> None:
         self.progress.points_logged += 1
-        if curve:
-            curve.log(point)
+        if self.curve:
+            self.curve.log(point)
 
     def _say(self, line: str) -> None:
         if self.setup.workers.leads:
@@ -739,14 +750,14 @@ class _Clock:
             torch.cuda.synchronize(self._device)
 
 
-class _Stop:
+class Stop:
     asked = False
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[_Stop]:
+def _stop_signals() -> Iterator[Stop]:
     """Finish the step when asked to stop, instead of dying in the middle of it."""
-    stop = _Stop()
+    stop = Stop()
 
     def ask(signum: int, frame: object) -> None:
         stop.asked = True
