@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from harness.course import SPLIT_TOLERANCE, Course
 from harness.curve import Curve
@@ -197,6 +197,36 @@ def incomparable(a: Side, b: Side) -> str:
     return other_text(a.record, b.record, (a.name, b.name))
 
 
+class ScoreKind(NamedTuple):
+    """What a score is a score of; None is not known. scored_bytes: how much text was scored."""
+
+    course: str | None
+    split: str | None = None
+    stage: str | None = None
+    scored_bytes: int | None = None
+
+
+def kind_of(record: RunRecord) -> ScoreKind:
+    official = record.official
+    return ScoreKind(record.course, record.split, official.stage if official else None, _scored_bytes(record))
+
+
+def alike(a: ScoreKind, b: ScoreKind) -> bool:
+    """Whether `mismatch` has nothing to say of two records of these kinds."""
+    return not (a.stage and b.stage and a.stage != b.stage) and _other_text(a, b) is None
+
+
+def _other_text(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "scored_bytes"] | None:
+    """Return the first way in which the texts differ that were scored. What is not known is no difference."""
+    if a.course != b.course:
+        return "course"
+    if a.split and b.split and a.split != b.split:
+        return "split"
+    if a.scored_bytes and b.scored_bytes and abs(a.scored_bytes / b.scored_bytes - 1) > SPLIT_TOLERANCE:
+        return "scored_bytes"
+    return None
+
+
 def mismatch(a: RunRecord, b: RunRecord, names: tuple[str, str] = ("one", "the other")) -> str:
     """Say why the scores of two records are not of one kind; empty when they are. What is not known is no mismatch."""
     return other_text(a, b, names) or other_stages(a, b, names)
@@ -204,16 +234,17 @@ def mismatch(a: RunRecord, b: RunRecord, names: tuple[str, str] = ("one", "the o
 
 def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
     """Say why two records did not score the same text; empty when they did, or when that is not known."""
-    if a.course != b.course:
-        return f"different courses: {names[0]} was played on {a.course}, {names[1]} on {b.course}"
-    if a.split and b.split and a.split != b.split:
-        return f"different validation splits: {names[0]} {a.split}, {names[1]} {b.split}"
-    bytes_a, bytes_b = _scored_bytes(a), _scored_bytes(b)
-    if bytes_a and bytes_b and abs(bytes_a / bytes_b - 1) > SPLIT_TOLERANCE:
-        return (
-            f"not the same validation text: {names[0]} scored {bytes_a:,} bytes, {names[1]} {bytes_b:,}; "
-            "one of them is incomplete or another split"
-        )
+    one, other = kind_of(a), kind_of(b)
+    match _other_text(one, other):
+        case "course":
+            return f"different courses: {names[0]} was played on {one.course}, {names[1]} on {other.course}"
+        case "split":
+            return f"different validation splits: {names[0]} {one.split}, {names[1]} {other.split}"
+        case "scored_bytes":
+            return (
+                f"not the same validation text: {names[0]} scored {one.scored_bytes:,} bytes, "
+                f"{names[1]} {other.scored_bytes:,}; one of them is incomplete or another split"
+            )
     return ""
 
 

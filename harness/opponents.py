@@ -135,8 +135,7 @@ def hole_whiff(a: Played, b: Played) -> Whiff | None:
 
 def parent_whiff(season: Season, played: Played) -> Whiff | None:
     """Look for an override that did nothing beside the parent, else beside the previous hole."""
-    before = season.before(played)
-    other = season.parent(played) or (before[-1] if before else None)
+    other = season.parent(played) or season.neighbours(played)[0]
     if other is None or not _scores_meet(played, other):
         return None  # no curve needs to be read
     whiff = hole_whiff(played, other)

@@ -6,6 +6,7 @@ Comparisons are computed here, never stored. A broken record is named and passed
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,124 +14,16 @@ from pathlib import Path
 from typing import Literal
 
 from harness import verdict
-from harness.compare import mismatch
+from harness.compare import ScoreKind, alike, mismatch
 from harness.course import Course, load_course
-from harness.decision import Decision, load_decisions
 from harness.errors import HarnessError
 from harness.field import FieldStore, StoredEntry
-from harness.record import RunRecord
-from harness.rounds import HoleName, Intent
+from harness.played import Played, load_hole
 from harness.stats import Difference, Sample, subtract
-from harness.store import Attempt, Hole, Store
+from harness.store import Store
 from harness.verdict import Verdict
 
-HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed"]
 Kind = Literal["par", "sota", "best", "previous", "parent"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An attempt with its record; None while it has none (running, or killed before it could write one)."""
-
-    attempt: Attempt
-    record: RunRecord | None
-
-
-@dataclass(frozen=True)
-class Played:
-    """A hole as its folder shows it.
-
-    group: the complete attempts that the score is the mean of: same configuration, code and split as the
-    newest complete attempt. problems: files that could not be read, with the reason.
-    decision: the newest one taken on the hole.
-    """
-
-    hole: Hole
-    intent: Intent
-    entries: tuple[Entry, ...]
-    problems: tuple[str, ...] = ()
-    decision: Decision | None = None
-
-    @property
-    def name(self) -> HoleName:
-        return self.hole.name
-
-    @property
-    def invalid(self) -> bool:
-        """Whether the hole was decided to be invalid: then its score is nobody's yardstick."""
-        return self.decision is not None and self.decision.decision == "invalid"
-
-    @property
-    def title(self) -> str:
-        return self.intent.title or self.name.slug.replace("_", " ").title() or self.name.position
-
-    @property
-    def records(self) -> list[RunRecord]:
-        return [entry.record for entry in self.entries if entry.record is not None]
-
-    @cached_property
-    def group(self) -> tuple[RunRecord, ...]:
-        complete = [record for record in self.records if record.complete]
-        if not complete:
-            return ()
-        return tuple(record for record in complete if _same_play(record, complete[-1]))
-
-    @cached_property
-    def record(self) -> RunRecord | None:
-        """The record shown for the hole: the newest complete attempt, else the newest of any kind."""
-        if self.group:
-            return self.group[-1]
-        return self.records[-1] if self.records else None
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """The folder of `record`."""
-        return next((entry.attempt for entry in self.entries if entry.record is self.record), None)
-
-    @cached_property
-    def status(self) -> HoleStatus:
-        if self.record is not None:
-            return self.record.status
-        return "unfinished" if self.entries else "unplayed"
-
-    @cached_property
-    def course(self) -> str | None:
-        return self.record.course if self.record else self.intent.course
-
-    @cached_property
-    def split(self) -> str | None:
-        return self.record.split if self.record else None
-
-    @cached_property
-    def sample(self) -> Sample | None:
-        """The official scores of the group, in bits per byte."""
-        values = tuple(record.val_bpb for record in self.group if record.val_bpb is not None)
-        return Sample(values) if values else None
-
-    @cached_property
-    def val_loss(self) -> float | None:
-        """Mean loss over the attempts behind the score, in nats per token, so that both are of one piece."""
-        losses = [record.val_loss for record in self.group if record.val_loss is not None]
-        if losses and len(losses) == len(self.group):
-            return sum(losses) / len(losses)
-        return self.record.val_loss if self.record else None
-
-    @property
-    def day(self) -> dt.date | None:
-        """The day of play in UTC, by the newest complete attempt; else the day the hole was made."""
-        if self.record and self.record.started_at:
-            return self.record.started_at.astimezone(dt.UTC).date()
-        return self.intent.created
-
-
-def _same_play(a: RunRecord, b: RunRecord) -> bool:
-    """Whether two attempts are repeats of one experiment: only the seed may differ."""
-    return (a.config_hash, a.code.source_sha256, a.course, a.split) == (
-        b.config_hash,
-        b.code.source_sha256,
-        b.course,
-        b.split,
-    )
 
 
 @dataclass(frozen=True)
@@ -164,11 +57,11 @@ class Standing:
 
     @property
     def headroom_bytes(self) -> int | None:
-        record = self.played.record
-        if record is None or record.artifact_bytes is None:
+        seen = self.played.glance
+        if seen.artifact_bytes is None:
             return None
-        cap = record.cap_bytes or (self.course.caps.artifact_bytes if self.course else None)
-        return None if cap is None else cap - record.artifact_bytes
+        cap = seen.cap_bytes or (self.course.caps.artifact_bytes if self.course else None)
+        return None if cap is None else cap - seen.artifact_bytes
 
 
 @dataclass
@@ -179,7 +72,6 @@ class Season:
     holes: tuple[Played, ...]
     problems: tuple[str, ...] = ()
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
-    _places: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def public(self) -> tuple[StoredEntry, ...]:
@@ -201,10 +93,13 @@ class Season:
         found = self._courses[name]
         return found if isinstance(found, Course) else None
 
-    def standing(self, played: Played) -> Standing:
-        """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent."""
+    def standing(self, played: Played, kinds: Sequence[Kind] | None = None) -> Standing:
+        """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent.
+
+        kinds: fewer than all of these; par and sota must be among them, since the verdict follows from them.
+        """
         course = self.course(played.course)
-        compared = {kind: self._compare(played, course, kind) for kind in KINDS}
+        compared = {kind: self._compare(played, course, kind) for kind in kinds or KINDS}
         par_hole = self._par_hole(played, course)
         sets_par = par_hole is played
         return Standing(
@@ -226,22 +121,66 @@ class Season:
 
     def parent(self, played: Played) -> Played | None:
         """Return the hole that round.toml names as the parent, by its folder or the beginning of it."""
-        named = played.intent.parent
+        named = played.glance.parent
         if not named:
             return None
-        self._place(played)
         if named in self._places:
             return self.holes[self._places[named]]
-        return next((hole for hole in self.holes if hole.name.folder.startswith(named)), None)
+        names = self._sorted_names
+        fitting = []
+        for name in names[bisect_left(names, named) :]:
+            if not name.startswith(named):
+                break
+            fitting.append(self._places[name])
+        return self.holes[min(fitting)] if fitting else None
 
     def before(self, played: Played) -> Sequence[Played]:
         return self.holes[: self._place(played)]
 
     def _place(self, played: Played) -> int:
         """Where a hole stands in the order of play."""
-        if not self._places:
-            self._places.update({hole.name.folder: at for at, hole in enumerate(self.holes)})
         return self._places[played.name.folder]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {hole.name.folder: at for at, hole in enumerate(self.holes)}
+
+    @cached_property
+    def _sorted_names(self) -> list[str]:
+        return sorted(self._places)
+
+    @cached_property
+    def _earlier(self) -> list[tuple[Played | None, Played | None]]:
+        """For each hole in the order of play: our best before it and the newest scored one, both of its kind.
+
+        One walk over the season. Kinds of scores are few, so each hole looks at a handful of them.
+        """
+        best: dict[ScoreKind, Played] = {}
+        newest: dict[ScoreKind, Played] = {}
+        found: list[tuple[Played | None, Played | None]] = []
+        for hole in self.holes:
+            kind = hole.kind
+            bests = [one for other, one in best.items() if alike(other, kind)]
+            newests = [one for other, one in newest.items() if alike(other, kind)]
+            found.append((
+                min(bests, key=lambda one: (_mean(one), self._place(one)), default=None),
+                max(newests, key=self._place, default=None),
+            ))  # fmt: skip
+            if hole.sample is None:
+                continue
+            newest[kind] = hole
+            if hole.status == "ok" and not hole.invalid:
+                best[kind] = min(best.get(kind, hole), hole, key=_mean)
+        return found
+
+    @cached_property
+    def _first(self) -> dict[ScoreKind, Played]:
+        """The first complete hole of each kind."""
+        found: dict[ScoreKind, Played] = {}
+        for hole in self.holes:
+            if hole.status == "ok":
+                found.setdefault(hole.kind, hole)
+        return found
 
     def _compare(self, played: Played, course: Course | None, kind: Kind) -> Comparison:
         if played.sample is None:
@@ -261,11 +200,11 @@ class Season:
         """The hole that sets par: on a course without one, the first complete hole on the same split."""
         if course is None or course.par is not None:
             return None
-        return next((hole for hole in self.holes if hole.status == "ok" and _comparable(hole, played)), None)
+        fitting = [hole for kind, hole in self._first.items() if alike(kind, played.kind)]
+        return min(fitting, key=self._place, default=None)
 
     def _par(self, played: Played, course: Course) -> Comparison:
-        record = played.record
-        par, noted = course.par, record.as_of.par if record and record.as_of else None
+        par, noted = course.par, played.glance.par
         if noted and not (par and round(par.val_bpb - noted, 6) == 0):
             return Comparison("par", "Par", noted, source="noted with the record")
         if par:
@@ -280,13 +219,12 @@ class Season:
         return _against("par", holder)
 
     def _sota(self, played: Played, course: Course) -> Comparison:
-        record = played.record
-        if record and record.as_of and record.as_of.sota:
-            noted = round(record.as_of.sota, 6)
+        if played.glance.sota:
+            noted = round(played.glance.sota, 6)
             known = next((row for row in course.field if round(row.val_bpb, 6) == noted), None)
             if known:
                 return Comparison("sota", known.name, known.val_bpb, known.date, known.source)
-            return Comparison("sota", "SOTA", record.as_of.sota, played.day, "noted with the record")
+            return Comparison("sota", "SOTA", played.glance.sota, played.day, "noted with the record")
         if not course.field:
             return Comparison("sota", reason="nobody else has published a score on this course")
         if played.day is None:
@@ -297,33 +235,29 @@ class Season:
         return Comparison("sota", best.name, best.val_bpb, best.date, best.source)
 
     def _best(self, played: Played, course: Course) -> Comparison:
-        earlier = [
-            hole
-            for hole in self.before(played)
-            if hole.status == "ok" and not hole.invalid and _comparable(hole, played)
-        ]
-        if not earlier:
+        best, _ = self._earlier[self._place(played)]
+        if best is None:
             return Comparison("best", reason="no earlier hole of ours counts on this course and split")
-        return _against("best", min(earlier, key=_mean))
+        return _against("best", best)
 
     def _previous(self, played: Played, course: Course) -> Comparison:
-        earlier = self.before(played)
-        if not earlier:
+        at = self._place(played)
+        if at == 0:
             return Comparison("previous", reason="this is the first hole")
-        for hole in reversed(earlier):
-            if hole.sample is not None and _comparable(hole, played):
-                return _against("previous", hole)
-        return Comparison("previous", reason="no earlier hole was completed on this course and split")
+        _, newest = self._earlier[at]
+        if newest is None:
+            return Comparison("previous", reason="no earlier hole was completed on this course and split")
+        return _against("previous", newest)
 
     def _parent(self, played: Played, course: Course) -> Comparison:
-        if not played.intent.parent:
+        if not played.glance.parent:
             return Comparison("parent", reason="round.toml names no parent")
         parent = self.parent(played)
         if parent is None:
-            return Comparison("parent", reason=f'the parent "{played.intent.parent}" is not here')
+            return Comparison("parent", reason=f'the parent "{played.glance.parent}" is not here')
         if parent.sample is None:
             return Comparison("parent", hole=parent, reason=f"{parent.name.folder} has no complete attempt")
-        if not _comparable(parent, played):
+        if not alike(parent.kind, played.kind):
             return Comparison("parent", hole=parent, reason=f"not comparable: {_why_not(played, parent)}")
         return _against("parent", parent)
 
@@ -344,37 +278,6 @@ def load_season(runs: Path) -> Season:
     return Season(runs, tuple(holes), tuple(problem for hole in holes for problem in hole.problems))
 
 
-def load_hole(hole: Hole) -> Played:
-    """Read one hole; files that cannot be read are named in its `problems`."""
-    problems: list[str] = []
-    try:
-        intent = hole.load_intent()
-    except HarnessError as error:
-        intent = Intent()
-        problems.append(error.message)
-    entries = []
-    for attempt in hole.attempts:
-        try:
-            record = attempt.load_record()
-        except HarnessError as error:
-            problems.append(error.message)
-            continue
-        entries.append(Entry(attempt, record))
-    try:
-        decision = load_decisions(hole.decision_path).newest
-    except HarnessError as error:
-        decision = None
-        problems.append(error.message)
-    return Played(hole, intent, tuple(entries), tuple(problems), decision)
-
-
-def _comparable(a: Played, b: Played) -> bool:
-    """Whether two scores are of one kind: same course, split, stage and text. What is not known is no mismatch."""
-    if a.record is None or b.record is None:
-        return a.course == b.course
-    return not mismatch(a.record, b.record)
-
-
 def _why_not(a: Played, b: Played) -> str:
     if a.record is None or b.record is None:
         return "another course"
@@ -383,8 +286,7 @@ def _why_not(a: Played, b: Played) -> str:
 
 def _not_final(played: Played) -> str:
     """Published scores are those of the packed artifact; a score from before packing is none."""
-    official = played.record.official if played.record else None
-    if official is None or official.stage != "pre_quantization":
+    if played.kind.stage != "pre_quantization":
         return ""
     return "this score was taken before quantization, published ones after it"
 
@@ -418,3 +320,6 @@ def _judge(played: Played, course: Course | None, par: Comparison, sets_par: boo
     if course is None or par.difference is None:
         return Verdict(verdict.NO_PAR, 0, par.reason)
     return verdict.judge(par.difference, course.verdicts)
+
+
+__all__ = ["KINDS", "Comparison", "Kind", "Played", "Season", "Standing", "load_hole", "load_season"]
