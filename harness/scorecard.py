@@ -12,7 +12,8 @@ from rich.text import Text
 
 from harness import figures
 from harness.decision import as_data as decision_data
-from harness.registry import Comparison, Entry, Played, Season, Standing
+from harness.played import Entry
+from harness.registry import Comparison, Played, Season, Standing
 from harness.result import HINTS
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
