@@ -11,14 +11,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Lower layers know nothing of higher ones. A new module must be placed here.
 LAYERS = [
-    {"__init__", "errors", "stats", "student", "figures", "resources", "fold"},
+    {"__init__", "errors", "stats", "figures", "resources", "fold"},
     {"uses", "reads", "script", "snapshot"},
     {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source"},
     {"rounds", "notes", "store", "course", "curve", "field", "decision"},
     {
         "launch",
         "capture",
-        "played",
         "registry",
         "exchange",
         "export",
