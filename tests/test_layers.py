@@ -18,8 +18,10 @@ LAYERS = [
     {
         "launch",
         "capture",
+        "played",
         "registry",
         "exchange",
+        "hub",
         "export",
         "leaderboard",
         "verdict",
