@@ -164,8 +164,7 @@ def describe(brief: Brief) -> list[str]:
     lines += _block("dead ends", ends, "none")
     questions = [f"{h.name.folder}: {' '.join(h.intent.hypothesis.split())}" for h in brief.open_questions]
     lines += _block("open", questions, "no unplayed hole has a hypothesis")
-    if brief.course:
-        noise = brief.course.noise
+    if brief.course and (noise := brief.course.noise):
         lines.append(
             f"noise       {noise.std_bpb:g} bpb over seeds ({noise.date}, {noise.source}); "
             f"one seed against one shows {_visible(noise.std_bpb):.4f} at least"

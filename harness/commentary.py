@@ -240,7 +240,7 @@ def _read_bag(standing: Standing, record: RunRecord, tags: set[str], values: dic
     gap, before = record.quantization_gap, record.stage_bpb("pre_quantization")
     if gap is not None and before is not None:
         values["gap"], values["pre_bpb"] = figures.bpb(abs(gap)), figures.bpb(before)
-        noise = standing.course.noise.std_bpb if standing.course else None
+        noise = standing.course.noise_std if standing.course else None
         if noise is not None and gap > 2 * noise:
             tags.add("gap_large")
 

@@ -164,13 +164,12 @@ def compare(
         reason = f'the course "{a.record.course if a.record else "?"}" is not known, so neither is its noise'
     if reason or a.sample is None or b.sample is None or course is None:
         return Pair(a, b, label, None, reason, config=changes, whiff=whiff)
-    difference = subtract(a.sample, b.sample, course.noise.std_bpb)
+    difference = subtract(a.sample, b.sample, course.noise_std)
     told = caveats(a.circumstances, b.circumstances) + [
         said for said in (stages, repeated_seeds(a), repeated_seeds(b)) if said
     ]
     noise = ""
-    if difference.p_value is None:
-        figure = course.noise
+    if difference.p_value is None and (figure := course.noise):
         noise = f"the course's noise figure: {figure.std_bpb:g} bpb of {figure.date}, {figure.source}"
     return Pair(
         a, b, label, difference, "", _loss_difference(a, b), noise, changes,

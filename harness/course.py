@@ -76,17 +76,31 @@ class Split(Frozen):
     val_tokens_sp1024: PositiveInt | None = None
 
 
+class CourseData(Frozen):
+    """Where a course's own data lies; relative paths start at the course's file."""
+
+    path: str
+    tokenizer: str
+    vocab_size: PositiveInt
+
+
 class Course(Frozen):
     name: str
     title: str
     what: str
     caps: Caps
-    noise: Noise
     verdicts: Verdicts
+    noise: Noise | None = None  # None until somebody measured it: one seed then cannot be told from luck
+    data: CourseData | None = None
     par: Par | None = None
     leaderboard: str | None = None
     splits: tuple[Split, ...] = ()
     field: tuple[Reference, ...] = Field(default=())
+
+    @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of val_bpb over seeds, or None when it was not measured."""
+        return self.noise.std_bpb if self.noise else None
 
     def sota(self, day: dt.date) -> Reference | None:
         """Return the best published score dated on or before `day`, or None when nothing was out yet.
@@ -178,6 +192,10 @@ def _read_course(path: Path) -> Course:
         course = Course.model_validate(raw)
     except ValidationError as error:
         raise HarnessError(f"{path}: {first_problem(error)}", "compare it with a shipped course") from error
+    if course.data:
+        here = path.parent.resolve()
+        places = {"path": str(here / course.data.path), "tokenizer": str(here / course.data.tokenizer)}
+        course = course.model_copy(update={"data": course.data.model_copy(update=places)})
     if course.leaderboard:
         board = read_leaderboard(data_path("field", course.leaderboard))
         course = course.model_copy(update={"field": board + course.field})

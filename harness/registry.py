@@ -193,7 +193,7 @@ class Season:
         if reference.hole is None and (reason := _not_final(played)):
             return replace(reference, val_bpb=None, reason=reason)
         sample = reference.hole.sample if reference.hole else None
-        difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise.std_bpb)
+        difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise_std)
         return replace(reference, difference=difference)
 
     def _par_hole(self, played: Played, course: Course | None) -> Played | None:

@@ -177,6 +177,10 @@ def _course_data(
     course: Course, overrides: dict[str, str], progress: Callable[[str, float], None]
 ) -> tuple[dict[str, str], dict[str, Any], str | None]:
     """Return where the course's data lies (as knobs), what is known of it, and its split."""
+    if course.data:
+        brought = {"DATA_PATH": course.data.path, "TOKENIZER_PATH": course.data.tokenizer}
+        _refuse_other_data(course, overrides)
+        return brought | {"VOCAB_SIZE": str(course.data.vocab_size)}, {}, None
     if course.name != "practice":
         places = {
             name: str(Path(overrides.get(name) or str(KNOBS[name].default)).expanduser().resolve())
@@ -184,12 +188,7 @@ def _course_data(
         }
         overrides |= {name: places[name] for name in places if name in overrides}
         return places, {}, None
-    for name in ("DATA_PATH", "TOKENIZER_PATH"):
-        if name in overrides:
-            raise UsageError(
-                f"override {name}={overrides[name]} does not fit the practice course, which brings its own data",
-                f"leave it out, or name the course of that data: --course {' | '.join(course_names())}",
-            )
+    _refuse_other_data(course, overrides)
     from trainer.practice import CourseError, prepare_course
 
     try:
@@ -198,6 +197,15 @@ def _course_data(
         raise HarnessError(error.message, error.hint) from error
     places = {"DATA_PATH": str(prepared.data_path), "TOKENIZER_PATH": str(prepared.tokenizer_path)}
     return places, {"yardsticks": prepared.yardsticks}, f"py{prepared.python}-{prepared.val_text_sha256[:12]}"
+
+
+def _refuse_other_data(course: Course, overrides: dict[str, str]) -> None:
+    for name in ("DATA_PATH", "TOKENIZER_PATH"):
+        if name in overrides:
+            raise UsageError(
+                f"override {name}={overrides[name]} does not fit the {course.name} course, which brings its own data",
+                f"leave it out, or name the course of that data: --course {' | '.join(course_names())}",
+            )
 
 
 def _ask_trainer(knobs: dict[str, str], seed: int) -> dict[str, Any]:

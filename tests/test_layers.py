@@ -22,6 +22,7 @@ LAYERS = [
         "registry",
         "exchange",
         "hub",
+        "own_course",
         "export",
         "leaderboard",
         "verdict",

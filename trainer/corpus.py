@@ -56,7 +56,7 @@ def read_corpus(stdlib: Path | None = None) -> list[Document]:
             f"cannot read the standard library's sources: {error}",
             "make them readable, or use another Python",
         ) from error
-    documents = [document for document in documents if _decodes_losslessly(document.data)]
+    documents = [document for document in documents if decodes_losslessly(document.data)]
     if not documents:
         raise CourseError(
             f"no Python sources in {stdlib}",
@@ -78,7 +78,7 @@ def _sources(stdlib: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
-def _decodes_losslessly(data: bytes) -> bool:
+def decodes_losslessly(data: bytes) -> bool:
     """Tell whether tokens can stand for exactly these bytes; of CPython's sources all but empty files can.
 
     SentencePiece writes a space as U+2581, so that character itself would come back as a space; and the

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,6 +79,26 @@ def print_json(command: str, **data: Any) -> None:
 
 def warn(text: str) -> None:
     typer.echo(f"warning: {text}", err=True)
+
+
+def course_progress() -> Callable[[str, float], None]:
+    """Say how the preparation of a course goes, on standard error; silent when there is nothing to prepare."""
+    last = ""
+
+    def say(what: str, share: float) -> None:
+        nonlocal last
+        if sys.stderr.isatty():
+            filled = int(share * 30)
+            print(
+                f"\r{what:40.40} [{'#' * filled}{'.' * (30 - filled)}]", end="", file=sys.stderr, flush=True
+            )
+            if share >= 1:
+                print("\r" + " " * 74 + "\r", end="", file=sys.stderr, flush=True)
+        elif what != last:
+            print(what, file=sys.stderr, flush=True)
+        last = what
+
+    return say
 
 
 def main() -> None:

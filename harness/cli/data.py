@@ -1,4 +1,4 @@
-"""Data on disk: fetch what the challenge published."""
+"""Data on disk: fetch what the challenge published, make a course of one's own text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, app, print_json
+from harness.cli.app import Json, Runs, app, course_progress, print_json, warn
 
 data = typer.Typer(name="data", help="Fetch and check training data.", no_args_is_help=True)
 app.add_typer(data)
@@ -50,3 +50,41 @@ def pull(
         f"{pulled.tokens['train']:,} training and {pulled.tokens['val']:,} validation tokens"
     )
     typer.echo(f"DATA_PATH={pulled.data_path}\nTOKENIZER_PATH={pulled.tokenizer_path}")
+
+
+@data.command()
+def prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the course will be called.")],
+    text: Annotated[Path, typer.Option("--text", help="A folder of text files, or a .jsonl file.")],
+    vocab: Annotated[int, typer.Option("--vocab", help="Pieces of the tokenizer to train.")] = 1024,
+    val_bytes: Annotated[
+        int | None, typer.Option("--val-bytes", min=1, help="Text to hold out; else 5 %, at most 10 MB.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="A new folder; else data/NAME.")] = None,
+    title: Annotated[str, typer.Option("--title", help="How pages call it.")] = "",
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Make a course of your own text: tokenizer, shards, and runs/courses/NAME.toml."""
+    from harness.own_course import make_course
+
+    target = to or Path("data") / name
+    made, path = make_course(name, text, target, runs, vocab, val_bytes, title, course_progress())
+    for document in made.left_out[:5]:
+        warn(f"{document} was left out: it is not UTF-8, is empty, or begins with a space")
+    if len(made.left_out) > 5:
+        warn(f"and {len(made.left_out) - 5} more were left out")
+    if as_json:
+        print_json(
+            "data prepare", course=name, file=str(path), documents=made.documents, left_out=list(made.left_out),
+            vocab_size=made.vocab_size, train_tokens=made.train_tokens, val_tokens=made.val_tokens,
+            val_bytes=made.val_bytes, yardsticks=made.yardsticks,
+        )  # fmt: skip
+        return
+    yardsticks = ", ".join(f"{what} {bpb:.4f}" for what, bpb in made.yardsticks.items())
+    typer.echo(
+        f"{path}: {made.documents:,} documents, {made.train_tokens:,} training tokens, "
+        f"{made.val_tokens:,} validation tokens over {made.val_bytes:,} bytes"
+    )
+    typer.echo(f"yardsticks: {yardsticks} bits per byte")
+    typer.echo(f"play it: harness run round_NNN --course {name} --preset practice")

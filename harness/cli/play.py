@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app, open_season, print_json, standing_of, warn
+from harness.cli.app import (
+    Json,
+    Reference,
+    Runs,
+    app,
+    course_progress,
+    open_season,
+    print_json,
+    standing_of,
+    warn,
+)
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +80,7 @@ def run(
         repeat=repeat,
         allow_over_cap=allow_over_cap,
     )
-    drawn = runner.plan(request, runs, _course_progress())
+    drawn = runner.plan(request, runs, course_progress())
     for note in (*drawn.warnings, *drawn.skipped):
         warn(note)
     if dry_run:
@@ -174,23 +182,3 @@ def _show_plan(drawn: Any, as_json: bool) -> None:
     typer.echo(f"  artifact    about {drawn.forecast_bytes:,} of {drawn.course.caps.artifact_bytes:,} bytes")
     typer.echo(f"  split       {drawn.split}")
     typer.echo("nothing was started; leave out --dry-run to play")
-
-
-def _course_progress() -> Callable[[str, float], None]:
-    """Say how the preparation of a course goes, on standard error; silent when there is nothing to prepare."""
-    last = ""
-
-    def say(what: str, share: float) -> None:
-        nonlocal last
-        if sys.stderr.isatty():
-            filled = int(share * 30)
-            print(
-                f"\r{what:40.40} [{'#' * filled}{'.' * (30 - filled)}]", end="", file=sys.stderr, flush=True
-            )
-            if share >= 1:
-                print("\r" + " " * 74 + "\r", end="", file=sys.stderr, flush=True)
-        elif what != last:
-            print(what, file=sys.stderr, flush=True)
-        last = what
-
-    return say

@@ -387,7 +387,7 @@ def _evidence(
     elif sample is not None:
         told.append("1 seed")
     if sample is not None and other is not None:
-        found = subtract(sample, other, course.noise.std_bpb).p_value
+        found = subtract(sample, other, course.noise_std).p_value
         told += [f"p = {found:.2g} against the next"] if found is not None else []
     return told
 
@@ -490,7 +490,7 @@ def build_handbook(
         tuple(_verdict_table(course) for course in courses),
         tuple((row["label"], row["rule"]) for row in wording.results),
         tuple(FACTS.items()),
-        tuple((course.title, f"{course.noise.std_bpb:g} bpb", f"{course.noise.source}, {course.noise.date.isoformat()}") for course in courses),
+        tuple((course.title, f"{noise.std_bpb:g} bpb", f"{noise.source}, {noise.date.isoformat()}") for course in courses if (noise := course.noise)),
         tuple((course.title, split.name, figures.count(split.val_bytes)) for course in courses for split in course.splits),
         example,
     )  # fmt: skip

@@ -381,10 +381,13 @@ def term_values(standing: Standing) -> dict[str, str]:
     values = {
         "cap_bytes": figures.count(course.caps.artifact_bytes),
         "cap_seconds": figures.seconds(course.caps.train_seconds),
-        "noise_std": f"{course.noise.std_bpb:g}",
-        "noise_source": course.noise.source,
-        "noise_date": course.noise.date.isoformat(),
     }
+    if noise := course.noise:
+        values |= {
+            "noise_std": f"{noise.std_bpb:g}",
+            "noise_source": noise.source,
+            "noise_date": noise.date.isoformat(),
+        }
     if par.val_bpb is not None:
         values |= {"par": figures.bpb(par.val_bpb), "par_name": tidy(par.label, 80)}
     return values

@@ -1,0 +1,228 @@
+"""A course of one's own text: documents to a tokenizer and shards in the challenge's format.
+
+The text is a folder of text files, each a document, or `.jsonl` files whose lines hold a "text". Documents are put in
+the order of the sha256 of their names, so that neither the machine nor the file system decides; the first of them are
+held out for validation. All text is held in memory: meant for up to a few GB. Never imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.corpus import (
+    CourseError,
+    Document,
+    cut_validation,
+    decodes_losslessly,
+    encode,
+    fingerprint,
+    measure_yardsticks,
+    split_files,
+    train_tokenizer,
+)
+
+SCHEMA = 1
+MANIFEST = "course.json"
+TOKENIZER = "tokenizer.model"
+SHARD_TOKENS = 100_000_000  # as the challenge cuts them
+VAL_SHARE = 0.05
+MOST_VAL_BYTES = 10_000_000  # enough for four places of bpb; a validation costs time at every run
+LINE_CHARACTERS = 1_000  # at most 4,000 bytes
+FEWEST_BYTES = 200_000  # below this a tokenizer of a thousand pieces learns nothing
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class TextCourse:
+    """What was prepared. val_bytes: UTF-8 bytes that the scored validation tokens stand for."""
+
+    path: Path
+    documents: int
+    left_out: tuple[str, ...]
+    vocab_size: int
+    train_tokens: int
+    train_shards: int
+    val_documents: int
+    val_tokens: int
+    val_bytes: int
+    corpus_sha256: str
+    val_text_sha256: str
+    tokenizer_sha256: str
+    yardsticks: dict[str, float]
+
+
+def prepare_text(
+    source: Path,
+    target: Path,
+    vocab_size: int = 1024,
+    val_bytes: int | None = None,
+    progress: Progress = lambda what, share: None,
+) -> TextCourse:
+    """Make a course of the text in `source` and write it to the new folder `target`, whole or not at all.
+
+    vocab_size: pieces of the tokenizer, trained on the training documents alone; 300 to 65,535.
+    val_bytes: how much text to hold out, in whole documents; by default 5 %, at most 10 MB.
+    Raises CourseError: no text, too little, a target that exists, a vocabulary the text cannot fill.
+    """
+    import sentencepiece
+
+    from trainer.data import sha256_of, write_shard
+
+    if target.exists():
+        raise CourseError(f"{target} exists already", "name another folder with --to, or remove it")
+    if not 300 <= vocab_size <= 65_535:
+        raise CourseError(
+            f"a vocabulary of {vocab_size} cannot be made",
+            "256 bytes and 4 marks need 300; a shard holds 65,535",
+        )
+    progress("reading", 0.0)
+    documents, left_out = read_text(source)
+    total = sum(len(document.data) for document in documents)
+    held_bytes = min(int(total * VAL_SHARE), MOST_VAL_BYTES) if val_bytes is None else val_bytes
+    held_out, training = _split(documents, max(held_bytes, 1), source)
+
+    progress("training the tokenizer", 0.05)
+    try:
+        model = train_tokenizer([_short_lines(document) for document in training], vocab_size)
+    except RuntimeError as error:  # how SentencePiece says that the text has too few pieces
+        reason = str(error).splitlines()[-1].strip()
+        raise CourseError(
+            f"no tokenizer of {vocab_size} pieces from this text: {reason[:200]}", "ask for a smaller --vocab"
+        ) from error
+    tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model)
+    progress("tokenizing", 0.4)
+    train_tokens = encode(tokenizer, training, lambda share: progress("tokenizing", 0.4 + 0.5 * share))
+    val_tokens = encode(tokenizer, held_out, lambda share: None)
+    val_tokens, val_text = cut_validation(tokenizer, val_tokens, held_out, len(val_tokens))
+
+    progress("writing", 0.95)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.building")
+    try:
+        fresh.mkdir(parents=True)
+        (fresh / TOKENIZER).write_bytes(model)
+        starts = range(0, len(train_tokens), SHARD_TOKENS)
+        for number, start in enumerate(starts):
+            write_shard(fresh / f"fineweb_train_{number:06d}.bin", train_tokens[start : start + SHARD_TOKENS])
+        write_shard(fresh / "fineweb_val_000000.bin", val_tokens)
+        course = TextCourse(
+            path=target,
+            documents=len(documents),
+            left_out=tuple(left_out),
+            vocab_size=tokenizer.vocab_size(),
+            train_tokens=len(train_tokens),
+            train_shards=len(starts),
+            val_documents=len(held_out),
+            val_tokens=len(val_tokens),
+            val_bytes=len(val_text),
+            corpus_sha256=fingerprint(documents),
+            val_text_sha256=hashlib.sha256(val_text).hexdigest(),
+            tokenizer_sha256=sha256_of([fresh / TOKENIZER]),
+            yardsticks=measure_yardsticks(val_text),
+        )
+        facts = dataclasses.asdict(course)
+        del facts["path"]
+        (fresh / MANIFEST).write_text(
+            json.dumps({"schema": SCHEMA} | facts, indent=2) + "\n", encoding="utf-8"
+        )
+        fresh.rename(target)
+    except OSError as error:
+        raise CourseError(
+            f"cannot write {error.filename or target}: {error.strerror or error}",
+            "make room, or name another folder with --to",
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    progress("ready", 1.0)
+    return course
+
+
+def read_text(source: Path) -> tuple[list[Document], list[str]]:
+    """Return the documents in the order of their names' sha256, and the names of those that tokens cannot stand for.
+
+    A document must be UTF-8, not empty, must not begin with a space and not hold U+2581 (SentencePiece's own space).
+    Raises CourseError when there is no text at all.
+    """
+    if not source.exists():
+        raise CourseError(f"there is no {source}", "name a folder of text files, or a .jsonl file")
+    files = (
+        [source] if source.is_file() else sorted(path for path in source.rglob("*") if _is_text_file(path))
+    )
+    documents, left_out = [], []
+    for path in files:
+        name = path.name if source.is_file() else path.relative_to(source).as_posix()
+        for document in _documents(path, name):
+            if decodes_losslessly(document.data):
+                documents.append(document)
+            else:
+                left_out.append(document.name)
+    if not documents:
+        raise CourseError(f"no text in {source}", 'it needs UTF-8 text files, or .jsonl lines with a "text"')
+    documents.sort(key=lambda document: hashlib.sha256(document.name.encode()).hexdigest())
+    return documents, left_out
+
+
+def _is_text_file(path: Path) -> bool:
+    """Hidden files and links are nobody's text."""
+    return path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+
+
+def _documents(path: Path, name: str) -> Iterator[Document]:
+    """A text file is one document, a .jsonl file one a line. Raises CourseError naming a line that holds no text."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CourseError(
+            f"cannot read {path}: {error.strerror}", "make it readable, or leave it out"
+        ) from error
+    if path.suffix != ".jsonl":
+        yield Document(name, content)
+        return
+    for number, line in enumerate(content.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            text = json.loads(line)["text"]
+            yield Document(f"{name}:{number}", text.encode())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CourseError(
+                f"{path}:{number} holds no text", 'a line is an object like {"text": "..."}'
+            ) from error
+
+
+def _short_lines(document: Document) -> Document:
+    """Break lines that SentencePiece would silently leave out of its training: it drops those of over 4,192 bytes."""
+    lines = document.data.decode().split("\n")
+    if all(len(line) <= LINE_CHARACTERS for line in lines):
+        return document
+    pieces = [
+        line[start : start + LINE_CHARACTERS]
+        for line in lines
+        for start in range(0, max(len(line), 1), LINE_CHARACTERS)
+    ]
+    return Document(document.name, "\n".join(pieces).encode())
+
+
+def _split(
+    documents: Sequence[Document], held_bytes: int, source: Path
+) -> tuple[Sequence[Document], Sequence[Document]]:
+    total = sum(len(document.data) for document in documents)
+    if total < FEWEST_BYTES or len(documents) < 2:
+        raise CourseError(
+            f"{source} has {len(documents)} documents of {total:,} bytes",
+            f"a course needs at least two documents and {FEWEST_BYTES:,} bytes; a .jsonl line is a document",
+        )
+    held_out, training = split_files(documents, held_bytes, least_bytes=0)
+    if sum(len(document.data) for document in training) < total / 2:
+        raise CourseError(
+            f"{held_bytes:,} bytes of validation would leave less than half of the {total:,} bytes to train on",
+            "hold out less with --val-bytes, or split the text into more documents",
+        )
+    return held_out, training
