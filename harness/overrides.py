@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from harness.errors import UsageError, nearest
-from trainer.config import KNOBS
+from trainer.config import ALIASES, KNOBS, resolve_alias
 from trainer.errors import ConfigError
 
 
@@ -25,11 +25,29 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:
         name = name.strip()
         if not equals or not name:
             raise UsageError(f'override "{word}" is not KEY=VALUE', "write it like FP16_EMBED=true")
+        name, text = _ours(name, text)
         value = canonical(name, text)
         if found.get(name, value) != value:
             raise UsageError(f"override {name} is given twice: {found[name]} and {value}", "keep one of them")
         found[name] = value
     return found
+
+
+def alias_notices(assignments: Iterable[str]) -> tuple[str, ...]:
+    """Say which words named a knob by another name than ours, and what they are read as."""
+    given = [(name.strip(), text) for name, _, text in (word.partition("=") for word in assignments)]
+    return tuple(
+        "{}={} is read as {}={}".format(name, text, *_ours(name, text))
+        for name, text in given
+        if name in ALIASES
+    )
+
+
+def _ours(name: str, text: str) -> tuple[str, str]:
+    try:
+        return resolve_alias(name, text)
+    except ConfigError as error:
+        raise UsageError(f"override {error.message}", error.hint) from error
 
 
 def canonical(name: str, text: str) -> str:
@@ -50,6 +68,7 @@ def canonical(name: str, text: str) -> str:
 def canonical_all(values: Mapping[str, str], place: str) -> dict[str, str]:
     """Check overrides that stand in a file; `place` names it in the error."""
     try:
-        return {name: canonical(name, text) for name, text in values.items()}
+        ours = dict(_ours(name, text) for name, text in values.items())
+        return {name: canonical(name, text) for name, text in ours.items()}
     except UsageError as error:
         raise UsageError(f"{place}: {error.message}", error.hint) from error

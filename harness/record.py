@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from harness.errors import HarnessError
+from trainer.config import is_neutral
 
 SCHEMA = 2
 
@@ -272,9 +273,15 @@ def _contradictions(record: RunRecord) -> list[str]:
 def hash_config(config: Mapping[str, str]) -> str:
     """Return a short fingerprint of an effective configuration, seed and places left out.
 
-    Two attempts with the same hash, code and data played the same idea.
+    Knobs beyond the challenge's own count only where they are used, so that a trainer that learns a new trick
+    leaves the fingerprints of old records what they were. Two attempts with the same hash, code and data played
+    the same idea.
     """
-    counted = {name: value for name, value in config.items() if name not in UNHASHED_KNOBS}
+    counted = {
+        name: value
+        for name, value in config.items()
+        if name not in UNHASHED_KNOBS and not is_neutral(name, value)
+    }
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:16]
 
 

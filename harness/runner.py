@@ -26,15 +26,16 @@ from harness.capture import Outcome, run_captured
 from harness.course import Course, course_names, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.launch import Launch, dump_launch, load_launch, trainer_command
-from harness.overrides import canonical_all, parse_overrides
+from harness.overrides import alias_notices, canonical_all, parse_overrides
 from harness.record import Code, Data, RunRecord, hash_config
 from harness.registry import Played, Season, load_season
 from harness.result import build_record
 from harness.rounds import HoleName, Intent, require_hole_name, slugify
 from harness.source import describe_code
 from harness.store import Attempt, Hole, Store, write_whole
-from trainer.config import KNOBS, PRESETS
+from trainer.config import ALIASES, KNOBS, PRESETS
 
+KNOB_NAMES = (*KNOBS, *ALIASES)
 TRAINER_FOLDER = Path(trainer.__file__).resolve().parent
 DEFAULT_COURSE = "practice"
 DEFAULT_PRESET = {"practice": "practice"}  # others play the challenge's baseline
@@ -134,6 +135,7 @@ def plan(request: Request, runs: Path, progress: Callable[[str, float], None]) -
         forecast_bytes=checked["forecast_bytes"],
         code=code,
         code_diff=diff,
+        warnings=alias_notices(request.overrides),
     )
     _check_size(drawn, request.allow_over_cap)
     _check_disk(drawn, runs)
@@ -211,7 +213,7 @@ def _refuse_other_data(course: Course, overrides: dict[str, str]) -> None:
 def _ask_trainer(knobs: dict[str, str], seed: int) -> dict[str, Any]:
     """Let the trainer check a configuration and its data; it knows best, and it alone needs torch."""
     config = knobs | {"SEED": str(seed)}
-    command = trainer_command(Path.cwd(), config, os.environ, KNOBS, "--check")
+    command = trainer_command(Path.cwd(), config, os.environ, KNOB_NAMES, "--check")
     done = subprocess.run(
         command.argv, env=command.env, cwd=command.cwd, capture_output=True, text=True, check=False
     )
@@ -330,7 +332,7 @@ def play(plan: Plan, seed: int, runs: Path, listeners: Listeners, timeout: float
     attempt = hole.new_attempt()
     with _hold(attempt):
         config = plan.config | {"SEED": str(seed)}
-        command = trainer_command(attempt.path, config, os.environ, KNOBS)
+        command = trainer_command(attempt.path, config, os.environ, KNOB_NAMES)
         launch = Launch(
             hole=plan.hole.folder, attempt=attempt.number, course=plan.course.name, split=plan.split,
             cap_bytes=plan.course.caps.artifact_bytes, preset=plan.preset, overrides=plan.overrides,
@@ -372,7 +374,7 @@ def resume(reference: str, runs: Path, listeners: Listeners, timeout: float | No
         if record is None and _finished(attempt):
             return _conclude(attempt, launch, Outcome(0, 0.0))
         _check_code_unchanged(launch, attempt)
-        command = trainer_command(attempt.path, launch.config, os.environ, KNOBS, "--resume")
+        command = trainer_command(attempt.path, launch.config, os.environ, KNOB_NAMES, "--resume")
         if record is not None:
             attempt.record_path.unlink()
         attempt.result_path.unlink(missing_ok=True)

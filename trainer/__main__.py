@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from trainer.config import Config, load_config
+from trainer.config import Config, load_config, resolve_aliases
 from trainer.errors import TrainerError
 
 
@@ -26,7 +26,10 @@ def main() -> int:
     )
     words = parser.parse_args()
     try:
-        config = load_config(os.environ)
+        env, notices = resolve_aliases(os.environ)
+        for notice in notices:
+            print(f"note: {notice}", file=sys.stderr)
+        config = load_config(env)
         config.check(int(os.environ.get("WORLD_SIZE", "1")))
         return _run(words, config)
     except TrainerError as error:
@@ -40,21 +43,22 @@ def _run(words: argparse.Namespace, config: Config) -> int:
     """Import torch only now: a wrong setting is told at once."""
     import torch
 
-    from trainer import train
+    from trainer.setup import Workers, describe, prepare, start_torch
+    from trainer.train import EXIT, train
 
-    workers = train.Workers.of(dict(os.environ))
-    train.start_torch(config, workers)
-    setup = train.prepare(config, workers)
+    workers = Workers.of(dict(os.environ))
+    start_torch(config, workers)
+    setup = prepare(config, workers)
     if words.check:
-        print(json.dumps(train.describe(setup), indent=2))
+        print(json.dumps(describe(setup), indent=2))
         return 0
     words.out.mkdir(parents=True, exist_ok=True)
-    result = train.train(setup, words.out, words.resume)
+    result = train(setup, words.out, words.resume)
     if workers.world_size > 1:
         torch.distributed.destroy_process_group()
     if result.failure is not None and result.failure.kind == "nan":
-        return train.EXIT["nan"]
-    return train.EXIT[result.status]
+        return EXIT["nan"]
+    return EXIT[result.status]
 
 
 if __name__ == "__main__":

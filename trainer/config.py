@@ -8,118 +8,36 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trainer.errors import ConfigError
+from trainer.knob import Knob, Value, spell
 
-Value = bool | int | float | str
-
-_YES = frozenset({"1", "true", "yes", "on", "y", "t"})
-_NO = frozenset({"0", "false", "no", "off", "n", "f"})
-
-
-@dataclass(frozen=True)
-class Knob:
-    """One setting. low and high are inclusive; choices bound a text."""
-
-    name: str
-    default: Value
-    meaning: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def field(self) -> str:
-        """Its name in `Config`."""
-        return self.name.lower()
-
-    @property
-    def type_name(self) -> str:
-        names = {bool: "yes/no", int: "whole number", float: "number", str: "text"}
-        return "one of a list" if self.choices else names[type(self.default)]
-
-    @property
-    def range_text(self) -> str:
-        """`1 to 8192`, `at least 0`, `auto, on, off`."""
-        if self.choices:
-            return ", ".join(self.choices)
-        if isinstance(self.default, bool):
-            return "true, false"
-        if self.low is not None and self.high is not None:
-            return f"{self.low:g} to {self.high:g}"
-        if self.low is not None:
-            return f"at least {self.low:g}"
-        return f"at most {self.high:g}" if self.high is not None else "any"
-
-    def parse(self, text: str) -> Value:
-        """Read a value as people write it: yes/on/1/True, 3.0 or 1e3 for a whole number, .5, 1e-3.
-
-        Raises ConfigError naming the value and what was expected.
-        """
-        word = text.strip()
-        if isinstance(self.default, bool):
-            if word.lower() in _YES | _NO:
-                return word.lower() in _YES
-            raise ConfigError(f"{self.name}={text} is not a yes/no value", "use true or false")
-        if isinstance(self.default, int | float):
-            return self._parse_number(word, text)
-        if self.choices:
-            if word.lower() in self.choices:
-                return word.lower()
-            close = difflib.get_close_matches(word.lower(), self.choices, n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
-            raise ConfigError(f"{self.name}={text} is not known", f"{meant}use one of {self.range_text}")
-        if not word and self.default:
-            raise ConfigError(f"{self.name} is empty", f"give it a value, such as {self.default}")
-        if any(ord(letter) < 32 for letter in word):
-            raise ConfigError(f"{self.name}={text!r} holds a control character", "write plain text")
-        return word
-
-    def _parse_number(self, word: str, text: str) -> int | float:
-        whole = isinstance(self.default, int)
-        kind = "a whole number" if whole else "a number"
-        try:
-            value = int(word) if whole and word.lstrip("+-").isdigit() else float(word)
-        except ValueError:
-            raise ConfigError(
-                f"{self.name}={text} is not {kind}", f"expected {kind}, {self.range_text}"
-            ) from None
-        if not math.isfinite(value):
-            raise ConfigError(f"{self.name}={text} is not finite", f"expected {kind}, {self.range_text}")
-        if whole:
-            if value != int(value):
-                raise ConfigError(
-                    f"{self.name}={text} is not a whole number", f"expected {kind}, {self.range_text}"
-                )
-            value = int(value)
-        too_low = self.low is not None and value < self.low
-        too_high = self.high is not None and value > self.high
-        if too_low or too_high:
-            raise ConfigError(
-                f"{self.name}={text} is out of range",
-                f"{self.name} goes from {self.range_text}"
-                if self.low is not None and self.high is not None
-                else f"{self.name} is {self.range_text}",
-            )
-        return value
-
-    def format(self, value: Value) -> str:
-        """Return the one spelling of a value; `parse` reads it back."""
-        return spell(float(value) if isinstance(self.default, float) else value)
-
-
-def spell(value: Value) -> str:
-    """Write a value in its one spelling: true, false, all digits of a number, a text as it is."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+__all__ = [
+    "ALIASES",
+    "KNOBS",
+    "PRESETS",
+    "Config",
+    "ConfigError",
+    "Knob",
+    "Value",
+    "is_neutral",
+    "load_config",
+    "nearest_knob",
+    "resolve_aliases",
+    "spell",
+]
 
 
 def _k(name: str, default: Value, meaning: str, **more: Any) -> Knob:
     return Knob(name, default, meaning, **more)
+
+
+def _a(name: str, default: Value, meaning: str, **more: Any) -> Knob:
+    """A knob that the challenge's script does not have."""
+    return Knob(name, default, meaning, added=True, **more)
 
 
 _COUNT = {"low": 1, "high": 10**9}
@@ -286,7 +204,7 @@ class Config:
 
     def check(self, world_size: int = 1) -> None:
         """Refuse combinations that cannot train. Raises ConfigError naming both values."""
-        for holds, message, hint in _rules(self, world_size):
+        for holds, message, hint in _rules(self, world_size) + _unread(self):
             if not holds:
                 raise ConfigError(message, hint)
 
@@ -331,6 +249,19 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
     ]  # fmt: skip
 
 
+def _unread(c: Config) -> list[tuple[bool, str, str]]:
+    """Return a rule for every knob that does nothing unless another one is on: a setting must not be in vain."""
+    return [
+        (
+            bool(getattr(c, KNOBS[knob.needs].field)) or getattr(c, knob.field) == knob.default,
+            f"{knob.name}={knob.format(getattr(c, knob.field))} does nothing without {knob.needs}",
+            f"set {knob.needs}, or leave {knob.name} out",
+        )
+        for knob in KNOBS.values()
+        if knob.needs
+    ]
+
+
 def _split_names(patterns: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in patterns.split(",") if part.strip())
 
@@ -341,6 +272,53 @@ def load_config(env: Mapping[str, str]) -> Config:
         knob.field: knob.parse(env[name]) if name in env else knob.default for name, knob in KNOBS.items()
     }
     return Config(**values)  # type: ignore[arg-type]
+
+
+def is_neutral(name: str, text: str) -> bool:
+    """Whether a setting changes nothing: a knob beyond the challenge's own, at its default.
+
+    Fingerprints of configurations leave such settings out, so that a new knob leaves old results what they were.
+    """
+    knob = KNOBS.get(name)
+    return knob is not None and knob.added and text == knob.format(knob.default)
+
+
+# Other people's names for our knobs. A pair of texts: what yes and no come to, where ours is a number.
+ALIASES: dict[str, tuple[str, tuple[str, str] | None]] = {
+    "VAL_BATCH_TOKENS": ("VAL_BATCH_SIZE", None),
+    "FP16_EMBED_EXPORT": ("FP16_EMBED", None),
+}
+
+
+def resolve_alias(name: str, text: str) -> tuple[str, str]:
+    """Return our name for a knob, and the value as our knob reads it; others stay as they are."""
+    ours, yes_no = ALIASES.get(name, (name, None))
+    if yes_no is None or ours == name:
+        return ours, text
+    switch = Knob(name, False, "")
+    return ours, yes_no[0] if switch.parse(text) else yes_no[1]
+
+
+def resolve_aliases(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return an environment in which our knobs have our names, and a sentence for each other name that was used.
+
+    Raises ConfigError when both names are set and disagree.
+    """
+    found = {name: text for name, text in env.items() if name not in ALIASES}
+    notices = []
+    for alias in ALIASES:
+        if alias not in env:
+            continue
+        name, text = resolve_alias(alias, env[alias])
+        knob = KNOBS[name]
+        if name in found and knob.parse(found[name]) != knob.parse(text):
+            raise ConfigError(
+                f"{alias}={env[alias]} and {name}={found[name]} are two names of one knob and disagree",
+                f"keep {name}",
+            )
+        found[name] = text
+        notices.append(f"{alias}={env[alias]} is read as {name}={text}")
+    return found, notices
 
 
 def nearest_knob(name: str) -> str | None:

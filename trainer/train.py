@@ -1,29 +1,24 @@
-"""The story of a run: prepare, train, score, pack, read back, score again.
+"""The story of a run: train, score, pack, read back, score again. What it starts from: `trainer.setup`.
 
-prepare()   configuration and data are checked, torch is set up; nothing is trained
 train()     the run itself; whatever happens, `result.json` says it
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-import os
 import platform
 import random
 import resource
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencepiece
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -33,31 +28,21 @@ from trainer.artifact import (
     MODEL_FILE,
     decode,
     encode,
-    forecast_bytes,
     load_checkpoint,
     load_into,
     pack,
     save_checkpoint,
     write_whole,
 )
-from trainer.config import KNOBS, Config
-from trainer.data import (
-    TokenStream,
-    byte_table,
-    check_byte_table,
-    find_shards,
-    load_shard,
-    load_validation,
-    next_batch,
-    read_shard_header,
-    sha256_of,
-    train_fingerprint,
-)
-from trainer.errors import CheckpointError, ConfigError, DataError, TrainerError
-from trainer.evaluate import Evaluation, Validation, evaluate
+from trainer.clock import Clock, Stop, stop_signals
+from trainer.config import KNOBS
+from trainer.data import TokenStream, load_shard, next_batch
+from trainer.errors import CheckpointError, TrainerError
+from trainer.evaluate import Evaluation, evaluate
 from trainer.model import GPT, build_model, count_params
 from trainer.optim import lr_scale, make_optimizers, muon_momentum, set_schedule
 from trainer.result import RESULT_FILE, Failure, Result, Score, Stage
+from trainer.setup import Setup, check_ids, code_bytes
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CURVE_FILE = "curve.jsonl"
@@ -69,23 +54,6 @@ EXIT = {"ok": 0, "failed": 1, "stopped": 3, "nan": 4}
 _FREE_ON_RESUME = frozenset(
     {"RUN_ID", "THREADS", "CHECKPOINT_EVERY", "CHECKPOINT_SECONDS", "DATA_PATH", "TOKENIZER_PATH"}
 )
-
-
-@dataclass(frozen=True)
-class Workers:
-    """This process among those of a torchrun launch."""
-
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
-
-    @staticmethod
-    def of(env: dict[str, str]) -> Workers:
-        return Workers(int(env.get("RANK", 0)), int(env.get("WORLD_SIZE", 1)), int(env.get("LOCAL_RANK", 0)))
-
-    @property
-    def leads(self) -> bool:
-        return self.rank == 0
 
 
 @dataclass(frozen=True)
@@ -111,24 +79,6 @@ class Observer:
     wants_grad_norm: bool = False
 
 
-@dataclass(frozen=True)
-class Setup:
-    """Everything a run needs, checked. config: with device, types and threads resolved."""
-
-    config: Config
-    workers: Workers
-    device: torch.device
-    train_paths: list[Path]
-    train_tokens: int
-    validation: Validation
-    data: dict[str, Any]
-    environment: dict[str, Any]
-
-    @property
-    def autocast(self) -> bool:
-        return self.config.dtype == "bfloat16"
-
-
 @dataclass
 class Progress:
     """Where a run stands; all of it goes into a checkpoint."""
@@ -152,146 +102,6 @@ class NotANumber(Exception):
         self.step = step
 
 
-# Preparing ----------------------------------------------------------------------------------------
-
-
-def prepare(config: Config, workers: Workers | None = None) -> Setup:
-    """Check the configuration and the data, resolve `auto`, set up torch. Raises TrainerError."""
-    workers = workers or Workers()
-    config.check(workers.world_size)
-    device = choose_device(config.device, workers)
-    config = resolve(config, device)
-    folder = Path(config.data_path)
-    train_paths, val_paths = find_shards(folder, "train"), find_shards(folder, "val")
-    sp = load_tokenizer(Path(config.tokenizer_path), config.vocab_size)
-    train_tokens = sum(read_shard_header(path) for path in train_paths)
-    if train_tokens <= config.train_seq_len:
-        raise DataError(
-            f"TRAIN_SEQ_LEN={config.train_seq_len} is longer than the training data of {train_tokens} tokens",
-            "shorten the sequence",
-        )
-    tokens = load_validation(val_paths, config.train_seq_len)
-    _check_ids(tokens, config.vocab_size, "the validation shards")
-    _check_ids(load_shard(train_paths[0]), config.vocab_size, train_paths[0].name)
-    table = byte_table(sp)
-    check_byte_table(sp, table, tokens)
-    validation = Validation.of(tokens, config.train_seq_len, table)
-    torch.set_num_threads(config.threads)
-    return Setup(
-        config=config, workers=workers, device=device, train_paths=train_paths, train_tokens=train_tokens,
-        validation=validation,
-        data={
-            "val_sha256": sha256_of(val_paths), "val_tokens": validation.targets, "val_bytes": validation.bytes,
-            "train_fingerprint": train_fingerprint(train_paths), "train_tokens": train_tokens,
-            "tokenizer_sha256": sha256_of([Path(config.tokenizer_path)]),
-        },
-        environment={
-            "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
-            "sentencepiece": sentencepiece.__version__, "platform": f"{platform.system()} {platform.machine()}",
-            "device": device.type, "device_name": device_name(device), "threads": config.threads,
-            "world_size": workers.world_size,
-        },
-    )  # fmt: skip
-
-
-def start_torch(config: Config, workers: Workers) -> None:
-    """Join the other processes of the launch, and let CUDA multiply in TF32 as the challenge does."""
-    if workers.world_size > 1:
-        backend = "nccl" if torch.cuda.is_available() and config.device != "cpu" else "gloo"
-        dist.init_process_group(backend)
-    if torch.cuda.is_available():
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-
-
-def _check_ids(tokens: Any, vocab_size: int, where: str) -> None:
-    """Refuse tokens that the embedding has no row for: on a GPU they end in an assertion nobody can read."""
-    highest = int(tokens.max()) if len(tokens) else 0
-    if highest >= vocab_size:
-        raise DataError(
-            f"{where}: token {highest} does not fit VOCAB_SIZE={vocab_size}",
-            "do these shards belong to this tokenizer?",
-        )
-
-
-def load_tokenizer(path: Path, vocab_size: int) -> Any:
-    """Load a SentencePiece model. Raises DataError when it is missing, broken, or of another vocabulary."""
-    if not path.is_file():
-        raise DataError(
-            f"TOKENIZER_PATH={path} does not exist", "set TOKENIZER_PATH to the .model file of the shards"
-        )
-    try:
-        sp = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (RuntimeError, OSError) as error:
-        raise DataError(
-            f"TOKENIZER_PATH={path} is no SentencePiece model: {error}", "fetch it again"
-        ) from error
-    if sp.vocab_size() != vocab_size:
-        raise ConfigError(
-            f"VOCAB_SIZE={vocab_size} does not match the tokenizer's {sp.vocab_size()} pieces ({path.name})",
-            f"set VOCAB_SIZE={sp.vocab_size()}, or name the tokenizer of these shards",
-        )
-    return sp
-
-
-def choose_device(wanted: str, workers: Workers) -> torch.device:
-    """Return the device to train on. Raises ConfigError when the one asked for is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = next(name for name in ("cuda", "mps", "cpu") if there[name]) if wanted == "auto" else wanted
-    if not there[name]:
-        found = ", ".join(name for name, here in there.items() if here)
-        raise ConfigError(
-            f"DEVICE={wanted} is not there", f"this machine has {found}; DEVICE=auto takes the best"
-        )
-    return torch.device(name, workers.local_rank) if name == "cuda" else torch.device(name)
-
-
-def resolve(config: Config, device: torch.device) -> Config:
-    """Replace `auto` by what it comes to on this machine, so that the record holds no guesses."""
-    dtype = config.dtype
-    if dtype == "auto":
-        dtype = (
-            "bfloat16" if device.type == "cuda" or (device.type == "cpu" and _fast_bfloat16()) else "float32"
-        )
-    compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = config.threads or cores
-    return replace(config, device=device.type, dtype=dtype, compile=compile_, threads=threads)
-
-
-def _fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware; where it does not, fp32 is several times as fast."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def code_bytes() -> int:
-    """Bytes of the trainer's own source files: all of the package, since all of it is needed to run."""
-    return sum(path.stat().st_size for path in Path(__file__).parent.glob("*.py"))
-
-
-def describe(setup: Setup) -> dict[str, Any]:
-    """Return what is known before training, for `--check`: parameters, resolved configuration, size forecast."""
-    model = GPT(setup.config)
-    params = count_params(model)
-    model_bytes = forecast_bytes(model.state_dict(), setup.config)
-    return {
-        "params": params,
-        "config": setup.config.to_env(),
-        "data": setup.data,
-        "forecast_bytes": model_bytes + code_bytes(),
-    }
-
-
 # Training -----------------------------------------------------------------------------------------
 
 
@@ -310,7 +120,7 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
     if setup.workers.leads:
         run.curve = events.CurveLog(out / CURVE_FILE)
     try:
-        with _stop_signals() as stop:
+        with stop_signals() as stop:
             run.go(stop)
     except NotANumber as error:
         _fail(result, "nan", str(error), error.step)
@@ -393,7 +203,7 @@ class Run:
         stop_at: int | None = None
         if 0 < cap_ms <= p.train_ms and p.step < c.iterations:  # resumed with its time used up
             stop_at, self.result.stop_reason = p.step, "wallclock_cap"
-        clock = _Clock(self.setup.device, p.train_ms)
+        clock = Clock(self.setup.device, p.train_ms)
         while True:
             last = p.step == c.iterations or (stop_at is not None and p.step >= stop_at)
             if last or (
@@ -469,7 +279,7 @@ class Run:
     def _next_batch(self, stream: TokenStream) -> tuple[Tensor, Tensor]:
         workers = self.setup.workers
         x, y = next_batch(stream, self.micro_tokens, self.c.train_seq_len, workers.rank, workers.world_size)
-        _check_ids(x, self.c.vocab_size, "a training shard")
+        check_ids(x, self.c.vocab_size, "a training shard")
         return torch.from_numpy(x).to(self.setup.device), torch.from_numpy(y).to(self.setup.device)
 
     def _warm_up(self) -> None:
@@ -698,10 +508,11 @@ class Run:
 def _check_same_run(meta: dict[str, Any], setup: Setup) -> None:
     """Refuse a checkpoint of another configuration or other data, naming the first difference."""
     now = setup.config.to_env()
-    for name in KNOBS:
-        if name not in _FREE_ON_RESUME and meta["config"].get(name) != now[name]:
+    for name, knob in KNOBS.items():
+        then = meta["config"].get(name, knob.format(knob.default))
+        if name not in _FREE_ON_RESUME and then != now[name]:
             raise CheckpointError(
-                f"the checkpoint was made with {name}={meta['config'].get(name)}, now it is {now[name]}",
+                f"the checkpoint was made with {name}={then}, now it is {now[name]}",
                 "resume with the settings it was started with, or start a new run",
             )
     for what in ("val_sha256", "train_fingerprint", "tokenizer_sha256"):
@@ -723,52 +534,3 @@ def _fail(result: Result, kind: Any, message: str, step: int) -> None:
     result.status, result.stop_reason = "failed", "failure"
     result.failure = Failure(kind, message, step)
     print(f"failed: {message}", file=sys.stderr, flush=True)
-
-
-class _Clock:
-    """Training time in milliseconds; evaluation and checkpoints do not count."""
-
-    def __init__(self, device: torch.device, train_ms: float) -> None:
-        self._device, self._before = device, train_ms
-        self.start()
-
-    def start(self) -> None:
-        self._sync()
-        self._began = time.perf_counter()
-
-    def now(self) -> float:
-        return self._before + (time.perf_counter() - self._began) * 1000
-
-    def pause(self) -> float:
-        self._sync()
-        self._before = self.now()
-        self._began = time.perf_counter()
-        return self._before
-
-    def _sync(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-
-class Stop:
-    asked = False
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[Stop]:
-    """Finish the step when asked to stop, instead of dying in the middle of it."""
-    stop = Stop()
-
-    def ask(signum: int, frame: object) -> None:
-        stop.asked = True
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -142,6 +142,13 @@ def test_dry_run_prints_the_plan_and_writes_nothing(play, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_another_name_of_a_knob_is_understood_and_said(play, tmp_path):
+    done = play("run", "round_006", *TINY, "-o", "FP16_EMBED_EXPORT=1", "--dry-run", "--json")
+
+    assert json.loads(done.stdout)["overrides"]["FP16_EMBED"] == "true"
+    assert "FP16_EMBED_EXPORT=1 is read as FP16_EMBED=1" in done.stderr
+
+
 def test_variable_of_the_shell_does_not_reach_the_trainer(play, tmp_path):
     done = play("run", "round_001", *TINY, env={"MATRIX_LR": "0.5", "NUM_LAYERS": "7"})
 

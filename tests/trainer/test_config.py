@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.config import KNOBS, PRESETS, ConfigError, Knob, Value, load_config, nearest_knob
+from trainer.config import (
+    ALIASES,
+    KNOBS,
+    PRESETS,
+    ConfigError,
+    Knob,
+    Value,
+    is_neutral,
+    load_config,
+    nearest_knob,
+    resolve_aliases,
+)
 
 BASELINE_DEFAULTS = {
     "SEED": 1337, "VOCAB_SIZE": 1024, "ITERATIONS": 20000, "TRAIN_SEQ_LEN": 1024, "VAL_LOSS_EVERY": 1000,
@@ -206,3 +217,46 @@ def test_config_loads_without_torch_or_numpy(parity):
     done = subprocess.run([sys.executable, "-c", script], cwd=parity.parents[2], check=False)
 
     assert done.returncode == 0
+
+
+def test_every_other_name_leads_to_a_knob():
+    assert {ours for ours, _ in ALIASES.values()} <= set(KNOBS)
+    assert not set(ALIASES) & set(KNOBS)
+
+
+def test_another_name_is_read_as_ours_and_said_so():
+    env, notices = resolve_aliases({"VAL_BATCH_TOKENS": "16384", "HOME": "/root"})
+
+    assert load_config(env).val_batch_size == 16384
+    assert notices == ["VAL_BATCH_TOKENS=16384 is read as VAL_BATCH_SIZE=16384"]
+
+
+def test_two_names_that_disagree_are_refused_with_both():
+    with pytest.raises(ConfigError, match=r"VAL_BATCH_TOKENS=1.*VAL_BATCH_SIZE=2"):
+        resolve_aliases({"VAL_BATCH_TOKENS": "1", "VAL_BATCH_SIZE": "2"})
+
+
+def test_two_names_that_agree_are_one_setting():
+    env, _ = resolve_aliases({"FP16_EMBED_EXPORT": "1", "FP16_EMBED": "true"})
+
+    assert load_config(env).fp16_embed
+
+
+@pytest.mark.parametrize("knob", [knob for knob in KNOBS.values() if knob.needs], ids=lambda knob: knob.name)
+def test_a_setting_in_vain_is_refused(knob):
+    """Another value than the default, and the switch that it needs is off."""
+    high = knob.high if knob.high is not None else 10**6
+    other = next(
+        choice
+        for choice in (*knob.choices, knob.default * 2 + 1, high, knob.low)
+        if choice != knob.default and (knob.choices or choice <= high)
+    )
+    error = refusal({knob.name: str(other)})
+
+    assert knob.name in error.message
+    assert knob.needs in error.message
+
+
+def test_added_knobs_are_neutral_at_their_defaults_and_the_challenges_never():
+    for name, text in load_config({}).to_env().items():
+        assert is_neutral(name, text) == KNOBS[name].added

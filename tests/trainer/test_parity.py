@@ -52,7 +52,8 @@ class Trajectory:
 
     def __init__(self, run: dict[str, Any], form: str, out: Path) -> None:
         from trainer.config import load_config
-        from trainer.train import Observer, prepare, train
+        from trainer.setup import prepare
+        from trainer.train import Observer, train
 
         self.losses: list[float] = []
         self.norms: list[float] = []

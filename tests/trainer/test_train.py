@@ -393,7 +393,8 @@ def test_a_packed_model_that_scores_nan_is_a_failure(trainer, tiny, tmp_path):
 
 def in_process(tiny, out: Path, observer: Any) -> dict[str, Any]:
     from trainer.config import load_config
-    from trainer.train import prepare, train
+    from trainer.setup import prepare
+    from trainer.train import train
 
     out.mkdir()
     train(prepare(load_config(tiny)), out, observer=observer)

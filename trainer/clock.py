@@ -1,0 +1,59 @@
+"""Time and signals of a run: a training clock that pauses, and a stop that waits for the step's end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+
+import torch
+
+
+class Clock:
+    """Training time in milliseconds; evaluation and checkpoints do not count."""
+
+    def __init__(self, device: torch.device, train_ms: float) -> None:
+        self._device, self._before = device, train_ms
+        self.start()
+
+    def start(self) -> None:
+        self._sync()
+        self._began = time.perf_counter()
+
+    def now(self) -> float:
+        return self._before + (time.perf_counter() - self._began) * 1000
+
+    def pause(self) -> float:
+        self._sync()
+        self._before = self.now()
+        self._began = time.perf_counter()
+        return self._before
+
+    def _sync(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+class Stop:
+    asked = False
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Finish the step when asked to stop, instead of dying in the middle of it."""
+    stop = Stop()
+
+    def ask(signum: int, frame: object) -> None:
+        stop.asked = True
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""One setting of the trainer: how it is typed, read from what people write, and written back in one spelling."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+
+from trainer.errors import ConfigError
+
+Value = bool | int | float | str
+
+_YES = frozenset({"1", "true", "yes", "on", "y", "t"})
+_NO = frozenset({"0", "false", "no", "off", "n", "f"})
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One setting. low and high are inclusive; choices bound a text.
+
+    needs: the switch without which it does nothing, if any.
+    added: not among the challenge's own; at its default nothing of it is computed, and no hash counts it.
+    """
+
+    name: str
+    default: Value
+    meaning: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    needs: str = ""
+    added: bool = False
+
+    @property
+    def field(self) -> str:
+        """Its name in `Config`."""
+        return self.name.lower()
+
+    @property
+    def type_name(self) -> str:
+        names = {bool: "yes/no", int: "whole number", float: "number", str: "text"}
+        return "one of a list" if self.choices else names[type(self.default)]
+
+    @property
+    def range_text(self) -> str:
+        """`1 to 8192`, `at least 0`, `auto, on, off`."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if isinstance(self.default, bool):
+            return "true, false"
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"at least {self.low:g}"
+        return f"at most {self.high:g}" if self.high is not None else "any"
+
+    def parse(self, text: str) -> Value:
+        """Read a value as people write it: yes/on/1/True, 3.0 or 1e3 for a whole number, .5, 1e-3.
+
+        Raises ConfigError naming the value and what was expected.
+        """
+        word = text.strip()
+        if isinstance(self.default, bool):
+            if word.lower() in _YES | _NO:
+                return word.lower() in _YES
+            raise ConfigError(f"{self.name}={text} is not a yes/no value", "use true or false")
+        if isinstance(self.default, int | float):
+            return self._parse_number(word, text)
+        if self.choices:
+            if word.lower() in self.choices:
+                return word.lower()
+            close = difflib.get_close_matches(word.lower(), self.choices, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            raise ConfigError(f"{self.name}={text} is not known", f"{meant}use one of {self.range_text}")
+        if not word and self.default:
+            raise ConfigError(f"{self.name} is empty", f"give it a value, such as {self.default}")
+        if any(ord(letter) < 32 for letter in word):
+            raise ConfigError(f"{self.name}={text!r} holds a control character", "write plain text")
+        return word
+
+    def _parse_number(self, word: str, text: str) -> int | float:
+        whole = isinstance(self.default, int)
+        kind = "a whole number" if whole else "a number"
+        try:
+            value = int(word) if whole and word.lstrip("+-").isdigit() else float(word)
+        except ValueError:
+            raise ConfigError(
+                f"{self.name}={text} is not {kind}", f"expected {kind}, {self.range_text}"
+            ) from None
+        if not math.isfinite(value):
+            raise ConfigError(f"{self.name}={text} is not finite", f"expected {kind}, {self.range_text}")
+        if whole:
+            if value != int(value):
+                raise ConfigError(
+                    f"{self.name}={text} is not a whole number", f"expected {kind}, {self.range_text}"
+                )
+            value = int(value)
+        too_low = self.low is not None and value < self.low
+        too_high = self.high is not None and value > self.high
+        if too_low or too_high:
+            raise ConfigError(
+                f"{self.name}={text} is out of range",
+                f"{self.name} goes from {self.range_text}"
+                if self.low is not None and self.high is not None
+                else f"{self.name} is {self.range_text}",
+            )
+        return value
+
+    def format(self, value: Value) -> str:
+        """Return the one spelling of a value; `parse` reads it back."""
+        return spell(float(value) if isinstance(self.default, float) else value)
+
+
+def spell(value: Value) -> str:
+    """Write a value in its one spelling: true, false, all digits of a number, a text as it is."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

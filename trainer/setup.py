@@ -1,0 +1,207 @@
+"""What a run needs, checked before it costs anything: configuration, data, device, torch's settings.
+
+prepare()    check and resolve everything; nothing is trained
+describe()   what is known before training, for `--check`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+import torch
+import torch.distributed as dist
+
+from trainer.artifact import forecast_bytes
+from trainer.config import Config
+from trainer.data import (
+    byte_table,
+    check_byte_table,
+    find_shards,
+    load_shard,
+    load_validation,
+    read_shard_header,
+    sha256_of,
+    train_fingerprint,
+)
+from trainer.errors import ConfigError, DataError
+from trainer.evaluate import Validation
+from trainer.model import GPT, count_params
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process among those of a torchrun launch."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+
+    @staticmethod
+    def of(env: dict[str, str]) -> Workers:
+        return Workers(int(env.get("RANK", 0)), int(env.get("WORLD_SIZE", 1)), int(env.get("LOCAL_RANK", 0)))
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything a run needs, checked. config: with device, types and threads resolved."""
+
+    config: Config
+    workers: Workers
+    device: torch.device
+    train_paths: list[Path]
+    train_tokens: int
+    validation: Validation
+    data: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def autocast(self) -> bool:
+        return self.config.dtype == "bfloat16"
+
+
+def prepare(config: Config, workers: Workers | None = None) -> Setup:
+    """Check the configuration and the data, resolve `auto`, set up torch. Raises TrainerError."""
+    workers = workers or Workers()
+    config.check(workers.world_size)
+    device = choose_device(config.device, workers)
+    config = resolve(config, device)
+    folder = Path(config.data_path)
+    train_paths, val_paths = find_shards(folder, "train"), find_shards(folder, "val")
+    sp = load_tokenizer(Path(config.tokenizer_path), config.vocab_size)
+    train_tokens = sum(read_shard_header(path) for path in train_paths)
+    if train_tokens <= config.train_seq_len:
+        raise DataError(
+            f"TRAIN_SEQ_LEN={config.train_seq_len} is longer than the training data of {train_tokens} tokens",
+            "shorten the sequence",
+        )
+    tokens = load_validation(val_paths, config.train_seq_len)
+    check_ids(tokens, config.vocab_size, "the validation shards")
+    check_ids(load_shard(train_paths[0]), config.vocab_size, train_paths[0].name)
+    table = byte_table(sp)
+    check_byte_table(sp, table, tokens)
+    validation = Validation.of(tokens, config.train_seq_len, table)
+    torch.set_num_threads(config.threads)
+    return Setup(
+        config=config, workers=workers, device=device, train_paths=train_paths, train_tokens=train_tokens,
+        validation=validation,
+        data={
+            "val_sha256": sha256_of(val_paths), "val_tokens": validation.targets, "val_bytes": validation.bytes,
+            "train_fingerprint": train_fingerprint(train_paths), "train_tokens": train_tokens,
+            "tokenizer_sha256": sha256_of([Path(config.tokenizer_path)]),
+        },
+        environment={
+            "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+            "sentencepiece": sentencepiece.__version__, "platform": f"{platform.system()} {platform.machine()}",
+            "device": device.type, "device_name": device_name(device), "threads": config.threads,
+            "world_size": workers.world_size,
+        },
+    )  # fmt: skip
+
+
+def start_torch(config: Config, workers: Workers) -> None:
+    """Join the other processes of the launch, and let CUDA multiply in TF32 as the challenge does."""
+    if workers.world_size > 1:
+        backend = "nccl" if torch.cuda.is_available() and config.device != "cpu" else "gloo"
+        dist.init_process_group(backend)
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+
+
+def check_ids(tokens: Any, vocab_size: int, where: str) -> None:
+    """Refuse tokens that the embedding has no row for: on a GPU they end in an assertion nobody can read."""
+    highest = int(tokens.max()) if len(tokens) else 0
+    if highest >= vocab_size:
+        raise DataError(
+            f"{where}: token {highest} does not fit VOCAB_SIZE={vocab_size}",
+            "do these shards belong to this tokenizer?",
+        )
+
+
+def load_tokenizer(path: Path, vocab_size: int) -> Any:
+    """Load a SentencePiece model. Raises DataError when it is missing, broken, or of another vocabulary."""
+    if not path.is_file():
+        raise DataError(
+            f"TOKENIZER_PATH={path} does not exist", "set TOKENIZER_PATH to the .model file of the shards"
+        )
+    try:
+        sp = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    except (RuntimeError, OSError) as error:
+        raise DataError(
+            f"TOKENIZER_PATH={path} is no SentencePiece model: {error}", "fetch it again"
+        ) from error
+    if sp.vocab_size() != vocab_size:
+        raise ConfigError(
+            f"VOCAB_SIZE={vocab_size} does not match the tokenizer's {sp.vocab_size()} pieces ({path.name})",
+            f"set VOCAB_SIZE={sp.vocab_size()}, or name the tokenizer of these shards",
+        )
+    return sp
+
+
+def choose_device(wanted: str, workers: Workers) -> torch.device:
+    """Return the device to train on. Raises ConfigError when the one asked for is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = next(name for name in ("cuda", "mps", "cpu") if there[name]) if wanted == "auto" else wanted
+    if not there[name]:
+        found = ", ".join(name for name, here in there.items() if here)
+        raise ConfigError(
+            f"DEVICE={wanted} is not there", f"this machine has {found}; DEVICE=auto takes the best"
+        )
+    return torch.device(name, workers.local_rank) if name == "cuda" else torch.device(name)
+
+
+def resolve(config: Config, device: torch.device) -> Config:
+    """Replace `auto` by what it comes to on this machine, so that the record holds no guesses."""
+    dtype = config.dtype
+    if dtype == "auto":
+        dtype = (
+            "bfloat16" if device.type == "cuda" or (device.type == "cpu" and _fast_bfloat16()) else "float32"
+        )
+    compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = config.threads or cores
+    return replace(config, device=device.type, dtype=dtype, compile=compile_, threads=threads)
+
+
+def _fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; where it does not, fp32 is several times as fast."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def code_bytes() -> int:
+    """Bytes of the trainer's own source files: all of the package, since all of it is needed to run."""
+    return sum(path.stat().st_size for path in Path(__file__).parent.rglob("*.py"))
+
+
+def describe(setup: Setup) -> dict[str, Any]:
+    """Return what is known before training, for `--check`: parameters, resolved configuration, size forecast."""
+    model = GPT(setup.config)
+    params = count_params(model)
+    model_bytes = forecast_bytes(model.state_dict(), setup.config)
+    return {
+        "params": params,
+        "config": setup.config.to_env(),
+        "data": setup.data,
+        "forecast_bytes": model_bytes + code_bytes(),
+    }
