@@ -7,6 +7,7 @@ import typer
 
 from harness.cli import app
 from harness.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
+from trainer.config import ALIASES, KNOBS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,3 +29,11 @@ def test_readme_names_every_command():
 
     missing = [name for name in commands if f"harness {name}" not in readme]
     assert not missing
+
+
+def test_knobs_page_explains_every_added_knob_and_every_other_name():
+    page = (ROOT / "docs" / "knobs.md").read_text()
+    explained = set(re.findall(r"`(\w+)(?:=[^`]*)?`", page))
+
+    assert {name for name, knob in KNOBS.items() if knob.added} <= explained
+    assert set(ALIASES) <= explained

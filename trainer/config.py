@@ -54,6 +54,9 @@ KNOBS: dict[str, Knob] = {
         _k("TRAIN_BATCH_TOKENS", 524288, "tokens of an optimizer step over all devices", unit="tokens", **_COUNT),
         _k("VAL_BATCH_SIZE", 524288, "tokens of a validation batch over all devices", unit="tokens", **_COUNT),
         _k("GRAD_ACCUM_STEPS", 0, "micro-batches of a step; 0 = 8 / world size, as in the challenge", low=0, high=65536),
+        # the evaluation
+        _a("EVAL_SEQ_LEN", 0, "context at evaluation; 0 = TRAIN_SEQ_LEN", unit="tokens", low=0, high=10**9),
+        _a("EVAL_STRIDE", 0, "step of a sliding-window evaluation after the round trip; 0 = none", unit="tokens", low=0, high=10**9),
         # the run
         _k("RUN_ID", "run", "name of the run, printed in its log"),
         _k("SEED", 1337, "seed of the Python, NumPy and torch generators", low=0, high=2**32 - 1),
@@ -129,6 +132,8 @@ class Config:
     train_batch_tokens: int
     val_batch_size: int
     grad_accum_steps: int
+    eval_seq_len: int
+    eval_stride: int
     run_id: str
     seed: int
     iterations: int
@@ -175,6 +180,11 @@ class Config:
     @property
     def head_dim(self) -> int:
         return self.model_dim // self.num_heads
+
+    @property
+    def eval_length(self) -> int:
+        """Tokens of an evaluation window."""
+        return self.eval_seq_len or self.train_seq_len
 
     @property
     def token_lr(self) -> float:
@@ -243,9 +253,13 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
          f"TRAIN_BATCH_TOKENS={c.train_batch_tokens} in {parts} micro-batches gives {micro} tokens each, "
          f"no multiple of TRAIN_SEQ_LEN={c.train_seq_len}",
          f"choose TRAIN_BATCH_TOKENS as a multiple of {parts * c.train_seq_len}"),
-        (val_micro >= c.train_seq_len,
+        (val_micro >= c.eval_length,
          f"a validation batch has {val_micro} tokens (VAL_BATCH_SIZE={c.val_batch_size} / {parts}), "
-         f"less than TRAIN_SEQ_LEN={c.train_seq_len}", f"raise VAL_BATCH_SIZE to {parts * c.train_seq_len} or more"),
+         f"less than {'EVAL_SEQ_LEN' if c.eval_seq_len else 'TRAIN_SEQ_LEN'}={c.eval_length}",
+         f"raise VAL_BATCH_SIZE to {parts * c.eval_length} or more"),
+        (c.eval_stride <= c.eval_length,
+         f"EVAL_STRIDE={c.eval_stride} steps over tokens: a window has {c.eval_length} (EVAL_SEQ_LEN or TRAIN_SEQ_LEN)",
+         "choose a stride of at most the window"),
     ]  # fmt: skip
 
 
@@ -287,6 +301,7 @@ def is_neutral(name: str, text: str) -> bool:
 ALIASES: dict[str, tuple[str, tuple[str, str] | None]] = {
     "VAL_BATCH_TOKENS": ("VAL_BATCH_SIZE", None),
     "FP16_EMBED_EXPORT": ("FP16_EMBED", None),
+    "SLIDING_WINDOW_ENABLED": ("EVAL_STRIDE", ("64", "0")),
 }
 
 

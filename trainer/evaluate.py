@@ -1,14 +1,20 @@
-"""Bits per byte of a model on the validation tokens. Sums are float64, so batches and ranks do not matter."""
+"""Bits per byte of a model on the validation tokens.
+
+Windows of tokens are scored in batches, each target once. The loss of every single token is added up in float64, so
+neither the size of a batch nor the number of ranks changes a score beyond 1e-9.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from trainer.config import Config
 from trainer.data import ByteTable, Tokens
@@ -18,8 +24,7 @@ from trainer.data import ByteTable, Tokens
 class Validation:
     """Validation tokens with the bytes their targets stand for, counted once."""
 
-    tokens: Tokens  # whole sequences of seq_len, plus the last target
-    seq_len: int
+    tokens: Tokens  # whole training sequences, plus the last target
     bytes: int
 
     @property
@@ -27,8 +32,16 @@ class Validation:
         return len(self.tokens) - 1
 
     @staticmethod
-    def of(tokens: Tokens, seq_len: int, table: ByteTable) -> Validation:
-        return Validation(tokens, seq_len, table.count(tokens[:-1], tokens[1:]))
+    def of(tokens: Tokens, table: ByteTable) -> Validation:
+        return Validation(tokens, table.count(tokens[:-1], tokens[1:]))
+
+
+class Window(NamedTuple):
+    """Inputs start:start+length; of the targets, which stand one further, only those from `first` on are scored."""
+
+    start: int
+    length: int
+    first: int  # counted from the window's start
 
 
 @dataclass(frozen=True)
@@ -51,34 +64,60 @@ def bits_per_byte(loss_nats: float, tokens: int, bytes_: int) -> float:
     return loss_nats / math.log(2.0) * (tokens / bytes_)
 
 
+def windows(targets: int, length: int, stride: int) -> list[Window]:
+    """Lay windows over `targets` so that each target is scored once, in the first window that reaches it.
+
+    stride = length: side by side. A smaller stride gives every target but those of the first window at least
+    length - stride tokens of context. The last window ends with the text, so it may score fewer.
+    """
+    length = min(length, targets)
+    found, done = [], 0
+    while done < targets:
+        start = min(done if done == 0 or stride >= length else done - (length - stride), targets - length)
+        found.append(Window(start, length, done - start))
+        done = start + length
+    return found
+
+
 def evaluate(
     model: nn.Module, validation: Validation, c: Config, device: torch.device, autocast: bool,
-    rank: int = 0, world_size: int = 1,
+    rank: int = 0, world_size: int = 1, stride: int = 0,
 ) -> Evaluation:  # fmt: skip
-    """Score non-overlapping windows of seq_len tokens; each rank takes its share of them.
+    """Score the validation tokens; each rank takes its share of the windows.
 
-    Batches have VAL_BATCH_SIZE / (world size * micro-batches) tokens, as in the challenge.
+    stride: of a sliding window; 0 for windows side by side. Batches have VAL_BATCH_SIZE / (world size *
+    micro-batches) tokens, as in the challenge.
     """
     began = time.perf_counter()
-    seq_len = validation.seq_len
-    rows = max(1, c.val_batch_size // (world_size * c.accumulation(world_size)) // seq_len)
-    sequences = validation.targets // seq_len
-    first, last = sequences * rank // world_size, sequences * (rank + 1) // world_size
-    total = torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)
+    length = c.eval_length
+    rows = max(1, c.val_batch_size // (world_size * c.accumulation(world_size)) // length)
+    laid = windows(validation.targets, length, stride or length)
+    laid = laid[len(laid) * rank // world_size : len(laid) * (rank + 1) // world_size]
+    total = torch.zeros((), dtype=torch.float64)
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        for start in range(first, last, rows):
-            stop = min(start + rows, last)
-            raw = validation.tokens[start * seq_len : stop * seq_len + 1].astype("int64")
-            local = torch.from_numpy(raw).to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-                loss = model(local[:-1].view(-1, seq_len), local[1:].view(-1, seq_len))
-            total += loss.to(total.device, torch.float64) * (len(raw) - 1)
+        for at in range(0, len(laid), rows):
+            total += score_windows(model, validation.tokens, laid[at : at + rows], device, autocast)
     model.train(was_training)
     if world_size > 1:
+        total = total.to(device)
         dist.all_reduce(total)
     mean = float(total) / validation.targets
     return Evaluation(
         mean, bits_per_byte(mean, validation.targets, validation.bytes), time.perf_counter() - began
     )
+
+
+def score_windows(
+    model: nn.Module, tokens: Tokens, batch: list[Window], device: torch.device, autocast: bool
+) -> Tensor:
+    """Return the sum of the losses of a batch's own targets, float64, on the CPU."""
+    raw = np.stack([tokens[w.start : w.start + w.length + 1] for w in batch]).astype(np.int64)
+    ids = torch.from_numpy(raw).to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        losses = model(ids[:, :-1], ids[:, 1:], "none")  # (windows * length), fp32
+    places = torch.arange(batch[0].length)
+    counted = places >= torch.tensor([w.first for w in batch])[:, None]
+    total: Tensor = (losses.cpu().double() * counted.flatten()).sum()
+    return total

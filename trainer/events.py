@@ -54,10 +54,10 @@ def val_line(step: int, planned: int, loss: float, bpb: float, train_ms: float) 
     )
 
 
-def result_lines(label: str, loss: float, bpb: float, seconds: float) -> list[str]:
-    """The score twice, as the field prints it: four digits, then eight."""
+def result_lines(label: str, loss: float, bpb: float, seconds: float, how: str = "") -> list[str]:
+    """The score twice, as the field prints it: four digits and how it was made, then eight digits."""
     return [
-        f"{label} val_loss:{loss:.4f} val_bpb:{bpb:.4f} eval_time:{seconds * 1000:.0f}ms",
+        f"{label} val_loss:{loss:.4f} val_bpb:{bpb:.4f} {how}eval_time:{seconds * 1000:.0f}ms",
         f"{label}_exact val_loss:{loss:.8f} val_bpb:{bpb:.8f}",
     ]
 

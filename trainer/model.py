@@ -156,7 +156,7 @@ class GPT(nn.Module):
         self.skip_weights = nn.Parameter(torch.ones(skips, c.model_dim))
         self.blocks = nn.ModuleList(Block(c, blocked_attention) for _ in range(c.num_layers))
         self.lm_head = None if c.tie_embeddings else Linear(c.model_dim, c.vocab_size)
-        self.rotary = Rotary(c.head_dim, c.train_seq_len, c.rope_base)
+        self.rotary = Rotary(c.head_dim, max(c.train_seq_len, c.eval_length), c.rope_base)
         self._initialise(c)
 
     def _initialise(self, c: Config) -> None:
@@ -169,8 +169,8 @@ class GPT(nn.Module):
         if self.lm_head is not None:
             nn.init.zeros_(self.lm_head.weight)
 
-    def forward(self, inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
-        """Return the mean cross-entropy in nats per target, in fp32."""
+    def forward(self, inputs_BT: Tensor, targets_BT: Tensor, reduction: str = "mean") -> Tensor:
+        """Return the mean cross-entropy in nats per target, in fp32; with "none", that of every target in a row."""
         x = rms_norm(self.tok_emb(inputs_BT))
         x0 = x
         stack: list[Tensor] = []
@@ -184,7 +184,7 @@ class GPT(nn.Module):
         x = rms_norm(x).flatten(0, 1)
         head = self.tok_emb.weight.to(x.dtype) if self.lm_head is None else self.lm_head.weight.to(x.dtype)
         logits = self.softcap * torch.tanh(F.linear(x, head) / self.softcap)
-        return F.cross_entropy(logits.float(), targets_BT.flatten())
+        return F.cross_entropy(logits.float(), targets_BT.flatten(), reduction=reduction)
 
 
 def build_model(c: Config, device: torch.device, bfloat16: bool, blocked: bool) -> GPT:

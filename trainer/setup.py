@@ -86,11 +86,16 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
             "shorten the sequence",
         )
     tokens = load_validation(val_paths, config.train_seq_len)
+    if len(tokens) <= config.eval_length:
+        raise DataError(
+            f"EVAL_SEQ_LEN={config.eval_length} is longer than the {len(tokens) - 1} validation targets",
+            "shorten the evaluation's context",
+        )
     check_ids(tokens, config.vocab_size, "the validation shards")
     check_ids(load_shard(train_paths[0]), config.vocab_size, train_paths[0].name)
     table = byte_table(sp)
     check_byte_table(sp, table, tokens)
-    validation = Validation.of(tokens, config.train_seq_len, table)
+    validation = Validation.of(tokens, table)
     torch.set_num_threads(config.threads)
     return Setup(
         config=config, workers=workers, device=device, train_paths=train_paths, train_tokens=train_tokens,

@@ -322,8 +322,9 @@ class Run:
             )
 
     def _finish(self) -> None:
-        """Pack, write, read back, load, score: the round trip is the score."""
-        packed = pack(self.model.state_dict(), self.c)
+        """Pack, write, read back, load, score: what the artifact scores is what counts."""
+        c = self.c
+        packed = pack(self.model.state_dict(), c)
         blob = encode(packed)
         path = self.out / MODEL_FILE
         if self.setup.workers.leads:
@@ -342,18 +343,23 @@ class Run:
         self._say(f"Total submission size int8+zlib: {result.artifact_bytes} bytes")
         self._say(f"headroom:{ARTIFACT_CAP_BYTES - result.artifact_bytes} bytes")
         load_into(self.model, decode(blob, MODEL_FILE), MODEL_FILE)
-        scored = self._evaluate()
+        before = self.progress.scores[-1]
+        scored = self._score("round_trip", "final_int8_zlib_roundtrip", self._evaluate())
+        self._say(f"quantization_gap:{scored.val_bpb - before.val_bpb:+.6f}")
+        if c.eval_stride > 0:
+            how = f"stride:{c.eval_stride} eval_seq_len:{c.eval_length} "
+            self._score("sliding_window", "final_sliding_window", self._evaluate(c.eval_stride), how)
+
+    def _score(self, stage: Stage, label: str, scored: Evaluation, how: str = "") -> Evaluation:
+        """Keep and print one evaluation of the artifact. how: words about it for its log line."""
         if not math.isfinite(scored.val_loss):
             raise NotANumber("the packed model's val_loss", self.progress.step, scored.val_loss)
-        before = self.progress.scores[-1]
-        self._keep_score("round_trip", "final_int8_zlib_roundtrip_exact", scored)
-        for line in events.result_lines(
-            "final_int8_zlib_roundtrip", scored.val_loss, scored.val_bpb, scored.seconds
-        ):
+        self._keep_score(stage, f"{label}_exact", scored)
+        for line in events.result_lines(label, scored.val_loss, scored.val_bpb, scored.seconds, how):
             self._say(line)
-        self._say(f"quantization_gap:{scored.val_bpb - before.val_bpb:+.6f}")
+        return scored
 
-    def _evaluate(self) -> Evaluation:
+    def _evaluate(self, stride: int = 0) -> Evaluation:
         w = self.setup.workers
         module = (
             self.forward.module
@@ -368,6 +374,7 @@ class Run:
             self.setup.autocast,
             w.rank,
             w.world_size,
+            stride,
         )
         self.progress.eval_seconds += scored.seconds
         return scored

@@ -135,6 +135,8 @@ def test_out_of_range_tells_the_range():
         ),
         ({"TRAIN_BATCH_TOKENS": "4096"}, ("TRAIN_BATCH_TOKENS=4096", "TRAIN_SEQ_LEN=1024")),
         ({"VAL_BATCH_SIZE": "1024"}, ("VAL_BATCH_SIZE=1024", "TRAIN_SEQ_LEN=1024")),
+        ({"VAL_BATCH_SIZE": "8192", "EVAL_SEQ_LEN": "2048"}, ("VAL_BATCH_SIZE=8192", "EVAL_SEQ_LEN=2048")),
+        ({"EVAL_STRIDE": "2000"}, ("EVAL_STRIDE=2000", "1024")),
     ],
 )
 def test_impossible_combinations_name_both_values(env, both):

@@ -186,10 +186,29 @@ def test_the_artifact_alone_gives_the_score(finished):
     load_into(model, decode((out / "model.zlib").read_bytes()))
     tokens = load_validation(find_shards(Path(config.data_path), "val"), config.train_seq_len)
     table = byte_table(sentencepiece.SentencePieceProcessor(model_file=config.tokenizer_path))
-    validation = Validation.of(tokens, config.train_seq_len, table)
+    validation = Validation.of(tokens, table)
     found = evaluate(model, validation, config, torch.device("cpu"), autocast=False)
 
     assert found.val_bpb == pytest.approx(read_result(out)["scores"][-1]["val_bpb"], abs=1e-9)
+
+
+def test_a_sliding_window_is_a_stage_of_its_own_after_the_round_trip(trainer, tiny, tmp_path):
+    knobs = {"EVAL_STRIDE": "64", "EVAL_SEQ_LEN": "256", "VAL_LOSS_EVERY": "0", "ITERATIONS": "4"}
+    done = trainer(tiny | knobs, "--out", tmp_path / "out")
+
+    assert done.returncode == 0, done.stderr
+    before, round_trip, sliding = read_result(tmp_path / "out")["scores"]
+    assert (round_trip["stage"], sliding["stage"]) == ("round_trip", "sliding_window")
+    assert sliding["label"] == "final_sliding_window_exact"
+    assert (sliding["tokens"], sliding["bytes"]) == (before["tokens"], before["bytes"]) == (32_768, 58_490)
+    assert sliding["val_loss"] != round_trip["val_loss"]
+    assert f"final_sliding_window_exact val_loss:{sliding['val_loss']:.8f}" in done.stdout
+
+
+def test_a_context_longer_than_the_validation_text_is_refused(trainer, tiny):
+    knobs = {"EVAL_SEQ_LEN": "40000", "VAL_BATCH_SIZE": "65536"}
+
+    assert refused(trainer(tiny | knobs, "--check"), "EVAL_SEQ_LEN=40000", "32768")
 
 
 @pytest.mark.parametrize(
