@@ -58,6 +58,7 @@ class Line:
     updated: dt.datetime
     val_bpb: float | None
     par: float | None
+    in_play: str
 
 
 def index_line(card: HoleCard, standing: Standing) -> Line:
@@ -76,6 +77,7 @@ def index_line(card: HoleCard, standing: Standing) -> Line:
         standing.headroom_bytes is not None and standing.headroom_bytes <= 0,
         card.tempo.removesuffix(" ms") if record and record.step_ms is not None else "—", card.strategy, card.day, card.day_iso, updated.astimezone(dt.UTC),
         played.sample.mean if played.sample else None, standing.comparisons["par"].val_bpb,
+        card.in_play.line if card.in_play else "",
     )  # fmt: skip
 
 

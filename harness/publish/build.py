@@ -32,11 +32,13 @@ class PublishOptions:
 
     theme: a folder whose templates/, assets/ and copy/ win over ours, file by file.
     pictures: draw a social picture for each hole (matplotlib, cached by what it shows).
+    live: say whether an attempt without a record is being played at this moment, which only a preview can know.
     """
 
     base_url: str = ""
     theme: Path | None = None
     pictures: bool = True
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _write_holes(site: _Site) -> tuple[list[boards.Line], dict[str, Standing], H
     example: HoleCard | None = None
     for played in site.season.holes:
         standing = site.season.standing(played)
-        card = build_card(site.season, standing, site.wording, shelf)
+        card = build_card(site.season, standing, site.wording, shelf, site.options.live)
         line = boards.index_line(card, standing)
         path = f"holes/{card.file}"
         site.render(
@@ -244,7 +246,7 @@ def _write_clubhouse(
     site.render(
         "index.html", "index.html", "index", copy["index"]["title"], copy["club"]["description"],
         rounds=shown, others=rounds[len(shown) :], summaries=summaries, lesson=lesson, holes=len(lines),
-        tally=boards.tally(lines),
+        tally=boards.tally(lines), in_play=[line for line in lines if line.in_play],
     )  # fmt: skip
     for one in rounds[len(shown) :]:
         site.render(

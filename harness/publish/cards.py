@@ -26,6 +26,7 @@ from harness.publish.evidence import (
     model_rows,
     result_rows,
 )
+from harness.publish.inplay import InPlay, read_play
 from harness.publish.voices import Turn, Voice, announcer_voice, booth_dialogue, caddie_voice
 from harness.publish.wording import Wording
 from harness.record import RunRecord
@@ -157,10 +158,16 @@ class HoleCard:
     has_record: bool
     has_curve: bool
     compared: tuple[Neighbour, ...]
+    in_play: InPlay | None
 
 
-def build_card(season: Season, standing: Standing, wording: Wording, shelf: curves.Shelf) -> HoleCard:
-    """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule."""
+def build_card(
+    season: Season, standing: Standing, wording: Wording, shelf: curves.Shelf, live: bool = False
+) -> HoleCard:
+    """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule.
+
+    live: find out whether an attempt without a record is being played right now.
+    """
     played = standing.played
     facts = read_facts(standing, parent_whiff(season, played))
     notes, unread = _load_notes(played)
@@ -247,6 +254,7 @@ def build_card(season: Season, standing: Standing, wording: Wording, shelf: curv
         has_record=record is not None,
         has_curve=drawn is not None and drawn.has_points,
         compared=_compared(standing),
+        in_play=read_play(played, wording, live),
     )  # fmt: skip
 
 

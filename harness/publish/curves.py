@@ -15,6 +15,7 @@ from harness.course import Course
 from harness.curve import Curve, load_curve
 from harness.publish.charts import Point, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
+from harness.publish.inplay import load_progress
 from harness.publish.wording import Wording
 from harness.registry import Played, Season, Standing
 
@@ -34,10 +35,13 @@ class Shelf:
     def get(self, played: Played | None) -> Curve:
         """Return the curve of the attempt that a hole shows; empty when there is none."""
         attempt = shown_attempt(played)
-        if attempt is None:
+        if played is None or attempt is None:
             return Curve()
         if attempt not in self._curves:
-            self._curves[attempt] = load_curve(attempt)
+            recorded = played.record is not None
+            self._curves[attempt] = (
+                load_curve(attempt) if recorded else load_progress(played.entries[-1].attempt)
+            )
             if len(self._curves) > _KEPT:
                 self._curves.popitem(last=False)
         self._curves.move_to_end(attempt)

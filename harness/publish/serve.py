@@ -1,49 +1,187 @@
-"""Shows a published site on this machine only. Reads files; changes nothing."""
+"""Shows a site on this machine only, as a Pages host would. Reads files; changes nothing.
+
+With `News`, pages hear when they were built anew; the script for that is put into what is sent, not into files.
+"""
 
 from __future__ import annotations
 
+import html
+import json
+import mimetypes
+import secrets
+import time
+from collections.abc import Sequence
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Condition
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from harness.errors import HarnessError
+from harness.resources import shared_dir
 
 LOOPBACK = "127.0.0.1"
+_HEARTBEAT_SECONDS = 10.0  # how soon the loss of a reader is noticed
+_SCRIPT = "/.preview.js"
+_NEWS = "/.preview/news"
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class News:
+    """Which pages were built when, and what is wrong at the moment. Told by one thread, awaited by many."""
+
+    def __init__(self) -> None:
+        self._told = Condition()
+        self._boot = secrets.token_hex(4)  # a page of an earlier server is stale, whatever its number
+        self._count = 0
+        self._built: dict[str, int] = {}
+        self.troubles: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        return f"{self._boot}-{self._count}"
+
+    def tell(self, changed: Sequence[str], troubles: Sequence[str]) -> None:
+        """Announce a build. changed: files that are new or different; troubles: sentences, empty when all is well."""
+        with self._told:
+            self._count += 1
+            self._built.update(dict.fromkeys(changed, self._count))
+            self.troubles = tuple(troubles)
+            self._told.notify_all()
+
+    def wait(self, known: str) -> str:
+        """Return the version as soon as it is not `known`, or after a while as it is."""
+        with self._told:
+            self._told.wait_for(lambda: self.version != known, _HEARTBEAT_SECONDS)
+            return self.version
+
+    def stale(self, page: str, version: str) -> bool:
+        """Whether a page that was sent at `version` looks different by now."""
+        boot, _, count = version.partition("-")
+        if boot != self._boot or not count.isdecimal():
+            return True
+        newest = max(
+            (at for name, at in self._built.items() if name == page or name.startswith("assets/")), default=0
+        )
+        return newest > int(count)
+
+
+class _Handler(BaseHTTPRequestHandler):
     """Serves files without caching; says nothing of requests that went well."""
 
-    def end_headers(self) -> None:
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *arguments: object, out: Path, news: News | None) -> None:
+        self.out, self.news = out, news
+        super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        if self.news is not None and asked.path == _NEWS:
+            self._send_news(self.news, parse_qs(asked.query))
+        elif self.news is not None and asked.path == _SCRIPT:
+            self._send(HTTPStatus.OK, (shared_dir("site") / "preview.js").read_bytes(), "text/javascript")
+        else:
+            self._send_file(unquote(asked.path))
+
+    do_HEAD = do_GET
+
+    def _send_file(self, asked: str) -> None:
+        name = self._name(asked)
+        content = self._read(name) if name is not None else None
+        if content is not None:
+            self._send(
+                HTTPStatus.OK, content, mimetypes.guess_type(str(name))[0] or "application/octet-stream"
+            )
+        elif (missing := self._read("404.html")) is not None:
+            self._send(HTTPStatus.NOT_FOUND, missing, "text/html")
+        else:
+            said = "\n".join(self.news.troubles) if self.news else ""
+            page = f"<!doctype html><title>harness preview</title><body><pre>{html.escape(said or 'no such file')}</pre></body>"
+            self._send(HTTPStatus.NOT_FOUND, page.encode(), "text/html")
+
+    def _name(self, asked: str) -> str | None:
+        """The file that is asked for, from the site's top; None for what cannot be one of its files."""
+        name = asked.lstrip("/")
+        name += "index.html" if name.endswith("/") or not name else ""
+        parts = name.split("/")
+        return (
+            None if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts) else name
+        )
+
+    def _read(self, name: str) -> bytes | None:
+        for _ in range(5):
+            try:
+                return (self.out / name).read_bytes()
+            except FileNotFoundError:
+                if self.out.is_dir() or self.news is None:
+                    return None
+                time.sleep(0.02)  # between the two renames by which a new site takes its place
+            except OSError:
+                return None
+        return None
+
+    def _send(self, status: HTTPStatus, content: bytes, kind: str) -> None:
+        if self.news is not None and kind == "text/html":
+            script = f'<script src="{_SCRIPT}" data-version="{self.news.version}" defer></script></body>'
+            content = content.replace(b"</body>", script.encode(), 1)
+        self.send_response(status)
+        text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript"))
+        self.send_header("Content-Type", f"{kind}; charset=utf-8" if text else kind)
+        self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
-        super().end_headers()
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _send_news(self, news: News, query: dict[str, list[str]]) -> None:
+        """Keep one page informed, as server-sent events, until it is closed."""
+        page = self._name(unquote(query.get("page", ["/"])[0])) or ""
+        sent = query.get("version", [""])[0]
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        known = ""
+        while True:
+            now = news.wait(known)
+            told = json.dumps({"stale": news.stale(page, sent), "troubles": news.troubles})
+            self.wfile.write(f"data: {told}\n\n".encode() if now != known else b": still here\n\n")
+            self.wfile.flush()
+            known = now
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 
 
-def make_server(out: Path, port: int) -> ThreadingHTTPServer:
+class SiteServer(ThreadingHTTPServer):
+    """Ends at once: pages that wait for news do not hold it up, nor do readers who left."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A reader who closed the page in the middle is no error of ours."""
+
+    @property
+    def address(self) -> str:
+        return f"http://{LOOPBACK}:{self.server_address[1]}/"
+
+
+def make_server(out: Path, port: int, news: News | None = None) -> SiteServer:
     """Return a server of `out` on loopback, not yet serving. port 0 takes any free one.
 
-    Raises HarnessError when there is no site, or the port is taken.
+    Raises HarnessError when the port is taken, or when there is no site and no news of one.
     """
-    if not (out / "index.html").is_file():
+    if news is None and not (out / "index.html").is_file():
         raise HarnessError(f"there is no site in {out}", "`harness publish` builds one")
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), partial(_Quiet, directory=str(out)))
+        return SiteServer((LOOPBACK, port), partial(_Handler, out=out, news=news))
     except OSError as error:
         raise HarnessError(
             f"cannot listen on {LOOPBACK}:{port}: {error.strerror}", "name another port with --port"
         ) from error
     except OverflowError as error:
         raise HarnessError(f"{port} is not a port", "a port lies between 0 and 65535") from error
-
-
-def preview(out: Path, port: int) -> None:
-    """Serve a site until interrupted; print its address first."""
-    with make_server(out, port) as server:
-        print(f"http://{LOOPBACK}:{server.server_address[1]}/", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print()
