@@ -1,27 +1,23 @@
-"""View models of the pages that show many holes: the index, its rounds, the field, the handbook."""
+"""View models of the pages that show many holes: the index, its rounds, the handbook."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import FACTS, Facts, tidy
-from harness.course import RECORD_TRACK, Course, Reference, check_bytes
-from harness.field import StoredEntry
+from harness.course import Course
 from harness.publish.cards import DeltaCard, HoleCard, term_values
 from harness.publish.charts import Point, trend
 from harness.publish.wording import Wording
-from harness.registry import Played, Season, Standing
-from harness.stats import Sample, subtract
+from harness.registry import Season, Standing
 
 ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
-OWN_ON_FIELD = 60
-OTHER_SPLIT = "Another split of the validation text: not comparable."
 
 
 @dataclass(frozen=True)
@@ -192,7 +188,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
     course = season.course(name)
     assert course is not None
     own = [line for line in lines if line.course == name]
-    scored = _on_one_split([line for line in own if line.status == "ok" and line.val_bpb is not None])
+    scored = on_one_split([line for line in own if line.status == "ok" and line.val_bpb is not None])
     best = min(scored, key=lambda line: (line.val_bpb, line.number), default=None)
     last_day = max((line.day_iso for line in own), default="")
     sota = course.sota(dt.date.fromisoformat(last_day)) if last_day else None
@@ -210,7 +206,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
     )  # fmt: skip
 
 
-def _on_one_split(scored: list[Line]) -> list[Line]:
+def on_one_split(scored: list[Line]) -> list[Line]:
     """Keep the holes of the split that was played most; an unknown split is taken for the course's only one."""
     counted = Counter(line.split for line in scored if line.split)
     if len(counted) < 2:
@@ -244,202 +240,6 @@ def _trend(
     facts = Facts("", frozenset(), values)
     name = (wording.say("charts", "trend_title"), facts.fill(wording.say("charts", "trend_desc")) or "")
     return trend(points, steps, par, sota, ("val_bpb", "hole of the season"), name)
-
-
-# The field ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rank:
-    """A row of a leaderboard. tone: better or worse than par."""
-
-    position: str
-    name: str
-    href: str
-    own: bool
-    leader: bool
-    to_par: str
-    tone: str
-    val_bpb: str
-    artifact: str
-    day: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """A published record: what it beat the one before by."""
-
-    day: str
-    name: str
-    val_bpb: str
-    change: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Board:
-    title: str
-    what: str
-    rows: tuple[Rank, ...]
-    cut: tuple[tuple[str, str, str, str, str], ...]  # title, href, score, artifact, reason
-    steps: tuple[Step, ...]
-    par: str
-    left_out: int
-
-
-def build_board(season: Season, name: str, lines: Sequence[Line]) -> Board:
-    """Rank public records and our own holes of one course together; what is over the cap or unfinished stands below."""
-    course = season.course(name)
-    assert course is not None
-    played = {hole.name.folder: hole for hole in season.holes}
-    own = [line for line in lines if line.course == name]
-    scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
-    counted = _on_one_split(scored)
-    par = course.par.val_bpb if course.par else next((line.val_bpb for line in counted), None)
-    elsewhere = {line.name for line in scored} - {line.name for line in counted}
-    counted = sorted(counted, key=lambda line: line.val_bpb or 0.0)
-    shown, left_out = counted[:OWN_ON_FIELD], max(0, len(counted) - OWN_ON_FIELD)
-    public = [entry for entry in season.public if entry.entry.course == name]
-    ranked = [entry for entry in public if entry.sample is not None and not _over_cap(entry)]
-    references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
-    # An imported entry says more than the published table's row for it, and stands in its place.
-    named = {entry.entry.source for entry in ranked}
-    entries: list[tuple[float, Ranked]] = [
-        (row.val_bpb, row) for row in references if row.source.rpartition(", ")[2] not in named
-    ]
-    entries += [(entry.sample.mean, entry) for entry in ranked if entry.sample is not None]
-    entries += [(line.val_bpb, line) for line in shown if line.val_bpb is not None]
-    entries.sort(key=lambda entry: (round(entry[0], 4), _entry_day(entry[1])))
-    rows: list[Rank] = []
-    levels = [figures.bpb(value) for value, _ in entries]
-    for at, (value, entry) in enumerate(entries):
-        place = levels.index(levels[at]) + 1
-        position = f"T{place}" if levels.count(levels[at]) > 1 else str(place)
-        below = entries[at + 1][1] if at + 1 < len(entries) else None
-        rows.append(_board_row(position, place, value, entry, below, par, played, course))
-    cut = [
-        (
-            line.title,
-            line.href,
-            line.score,
-            line.artifact,
-            OTHER_SPLIT if line.name in elsewhere else line.summary,
-        )
-        for line in own
-        if line.status not in ("ok", "unplayed") or line.name in elsewhere
-    ]
-    cut += [_cut_row(entry) for entry in public if entry not in ranked]
-    return Board(
-        course.title,
-        course.what,
-        tuple(rows),
-        tuple(cut),
-        _record_steps(references),
-        figures.bpb(par) if par is not None else "",
-        left_out,
-    )
-
-
-Ranked = Reference | Line | StoredEntry
-
-
-def _over_cap(entry: StoredEntry) -> bool:
-    return any(record.status == "over_cap" for record in entry.complete)
-
-
-def _largest_artifact(entry: StoredEntry) -> str:
-    sizes = [record.artifact_bytes for record in entry.records if record.artifact_bytes is not None]
-    return figures.megabytes(max(sizes)) if sizes else "—"
-
-
-def _cut_row(entry: StoredEntry) -> tuple[str, str, str, str, str]:
-    """An imported entry below the line: over the cap, or without a score that a log shows."""
-    score = figures.bpb(entry.val_bpb) if entry.val_bpb is not None else "—"
-    if _over_cap(entry):
-        reason = "not under the cap, by the sizes its logs print"
-    elif entry.records:
-        reason = "its log holds no score of the artifact; the score is the submission's own word"
-    else:
-        reason = "no log; the score is the submission's own word"
-    return tidy(entry.entry.name, 90), "", score, _largest_artifact(entry), reason
-
-
-def _entry_day(entry: Ranked) -> str:
-    if isinstance(entry, StoredEntry):
-        return entry.entry.date.isoformat() if entry.entry.date else ""
-    return entry.date.isoformat() if isinstance(entry, Reference) else entry.day_iso
-
-
-def _sample(entry: Ranked | None, played: dict[str, Played]) -> Sample | None:
-    """The scores behind a row; a published table's row has none."""
-    if isinstance(entry, StoredEntry):
-        return entry.sample
-    return played[entry.name].sample if isinstance(entry, Line) else None
-
-
-def _evidence(
-    entry: Line | StoredEntry, below: Ranked | None, played: dict[str, Played], course: Course
-) -> list[str]:
-    """Seeds, spread, and Welch's p against the next row where both hold several seeds."""
-    told = []
-    sample, other = _sample(entry, played), _sample(below, played)
-    if sample is not None and sample.std is not None:
-        told.append(f"{sample.n} seeds, spread {sample.std:.5f}")
-    elif sample is not None:
-        told.append("1 seed")
-    if sample is not None and other is not None:
-        found = subtract(sample, other, course.noise_std).p_value
-        told += [f"p = {found:.2g} against the next"] if found is not None else []
-    return told
-
-
-def _public_row(
-    entry: StoredEntry, position: str, place: int, value: float, below: Ranked | None, to_par: str, tone: str,
-    played: dict[str, Played], course: Course,
-) -> Rank:  # fmt: skip
-    record = entry.complete[-1]
-    badge = check_bytes(course, record.data.val_tokens, record.val_loss, record.val_bpb)
-    author = f" by {tidy(entry.entry.author, 60)}" if entry.entry.author else ""
-    told = ["read from its logs", *_evidence(entry, below, played, course), f"bytes {badge.kind}"]
-    return Rank(
-        position, tidy(entry.entry.name, 90) + author, "", False, place == 1, to_par, tone, figures.bpb(value),
-        _largest_artifact(entry), _entry_day(entry), ", ".join(told),
-    )  # fmt: skip
-
-
-def _board_row(
-    position: str, place: int, value: float, entry: Ranked, below: Ranked | None,
-    par: float | None, played: dict[str, Played], course: Course,
-) -> Rank:  # fmt: skip
-    distance = None if par is None else round(value - par, 4)
-    to_par = "" if distance is None else "E" if distance == 0 else figures.delta(distance)
-    tone = "" if not distance else "worse" if distance > 0 else "better"
-    if isinstance(entry, Reference):
-        author = f" by {tidy(entry.author, 60)}" if entry.author else ""
-        return Rank(
-            position, tidy(entry.name, 90) + author, "", False, place == 1, to_par, tone, figures.bpb(value), "",
-            entry.date.isoformat(), tidy(entry.source, 140),
-        )  # fmt: skip
-    if isinstance(entry, StoredEntry):
-        return _public_row(entry, position, place, value, below, to_par, tone, played, course)
-    told = ["ours", entry.position, *_evidence(entry, below, played, course)]
-    return Rank(
-        position, entry.title, entry.href, True, place == 1, to_par, tone, figures.bpb(value), entry.artifact,
-        entry.day_iso, ", ".join(told),
-    )  # fmt: skip
-
-
-def _record_steps(references: Iterable[Reference]) -> tuple[Step, ...]:
-    steps: list[tuple[Reference, float | None]] = []
-    for row in sorted(references, key=lambda row: (row.date, row.val_bpb)):
-        before = steps[-1][0].val_bpb if steps else None
-        if before is None or row.val_bpb < before:
-            steps.append((row, None if before is None else row.val_bpb - before))
-    return tuple(
-        Step(row.date.isoformat(), tidy(row.name, 90), figures.bpb(row.val_bpb), "" if change is None else figures.delta(change), tidy(row.source, 140))
-        for row, change in steps
-    )  # fmt: skip
 
 
 # The handbook ------------------------------------------------------------------------------------------
@@ -516,6 +316,6 @@ def _verdict_table(course: Course) -> VerdictTable:
 
 
 __all__ = [
-    "Board", "CourseSummary", "Handbook", "Line", "Link", "Round", "build_board", "build_handbook", "course_links",
-    "course_names_in_order", "index_line", "rounds_of", "rounds_on_index", "summarise_course", "tally",
+    "CourseSummary", "Handbook", "Line", "Link", "Round", "build_handbook", "course_links", "course_names_in_order",
+    "index_line", "on_one_split", "rounds_of", "rounds_on_index", "summarise_course", "tally",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from harness.publish.cards import HoleCard, build_card, compared_kinds
 from harness.publish.compare import build_compare
 from harness.publish.curves import Shelf, curve_csv
 from harness.publish.folder import SiteFolder
+from harness.publish.leaderboard import build_board
 from harness.publish.pictures import Picture, draw_picture, thinned
 from harness.publish.wording import Wording, load_wording
 from harness.record import dump_record
@@ -258,7 +259,7 @@ def _write_clubhouse(
             round=one,
         )
     for name, link in zip(boards.course_names_in_order(site.season), site.courses, strict=True):
-        board = boards.build_board(site.season, name, lines)
+        board = build_board(site.season, name, lines, site.wording)
         title = f"{copy['field']['title']}: {board.title}"
         site.render("field.html", link.href, "field", title, copy["field"]["lead"], board=board)
     handbook = boards.build_handbook(site.season, site.wording, standings, example)

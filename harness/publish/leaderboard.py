@@ -1,0 +1,235 @@
+"""The view model of the field's page: published records and our own holes on one board, and how the record fell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness import figures
+from harness.commentary import Facts, tidy
+from harness.course import RECORD_TRACK, Course, Reference, check_bytes
+from harness.field import StoredEntry
+from harness.publish.boards import Line, on_one_split
+from harness.publish.wording import Wording
+from harness.registry import Season
+from harness.stats import Sample, subtract
+
+OWN_ON_FIELD = 60
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A row of a leaderboard. tone: better or worse than par. seeds, p_value: empty where nobody knows."""
+
+    position: str
+    name: str
+    href: str
+    own: bool
+    leader: bool
+    to_par: str
+    tone: str
+    val_bpb: str
+    seeds: str
+    p_value: str
+    artifact: str
+    day: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A published record: what it beat the one before by, and whether that is more than luck."""
+
+    day: str
+    name: str
+    val_bpb: str
+    change: str
+    seeds: str
+    p_value: str
+
+
+@dataclass(frozen=True)
+class Below:
+    """A run below the cut and why it stands there."""
+
+    title: str
+    href: str
+    score: str
+    artifact: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """sources: where the published table was read, said once."""
+
+    title: str
+    what: str
+    rows: tuple[Rank, ...]
+    cut: tuple[Below, ...]
+    steps: tuple[Step, ...]
+    par: str
+    left_out: int
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Score:
+    """One row before it is ranked, whatever it was: a published row, an imported entry, a hole of ours."""
+
+    value: float
+    day: str
+    name: str
+    source: str
+    sample: Sample | None = None
+    artifact: str = ""
+    href: str = ""
+
+
+def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> Board:
+    """Rank public records and our own holes of one course together; what is over the cap or unfinished stands below."""
+    course = season.course(name)
+    assert course is not None
+    own = [line for line in lines if line.course == name]
+    scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
+    counted = on_one_split(scored)
+    par = course.par.val_bpb if course.par else next((line.val_bpb for line in counted), None)
+    public = [entry for entry in season.public if entry.entry.course == name]
+    ranked = [entry for entry in public if entry.sample is not None and not _over_cap(entry)]
+    references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
+
+    counted = sorted(counted, key=lambda line: line.val_bpb or 0.0)
+    shown, left_out = counted[:OWN_ON_FIELD], max(0, len(counted) - OWN_ON_FIELD)
+    samples = {hole.name.folder: hole.sample for hole in season.holes}
+    # An imported entry says more than the published table's row for it, and stands in its place.
+    named = {entry.entry.source for entry in ranked}
+    scores = [_published(row, wording) for row in references if _folder(row) not in named]
+    scores += [_imported(entry, course, wording) for entry in ranked]
+    scores += [_ours(line, samples[line.name], wording) for line in shown]
+    elsewhere = {line.name for line in scored} - {line.name for line in counted}
+    cut = [
+        Below(line.title, line.href, line.score, line.artifact,
+              wording.say("field", "other_split") if line.name in elsewhere else line.summary)
+        for line in own if line.status not in ("ok", "unplayed") or line.name in elsewhere
+    ]  # fmt: skip
+    cut += [_below(entry, wording) for entry in public if entry not in ranked]
+    return Board(
+        course.title,
+        course.what,
+        tuple(_rank(scores, par, course)),
+        tuple(cut),
+        _record_steps(references, ranked, course),
+        figures.bpb(par) if par is not None else "",
+        left_out,
+        tuple(dict.fromkeys(row.source.rpartition(", ")[0] or row.source for row in references)),
+    )
+
+
+def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]:
+    """Best first; equal scores, as printed, share a place and its T."""
+    scores = sorted(scores, key=lambda score: (round(score.value, 4), score.day))
+    levels = [figures.bpb(score.value) for score in scores]
+    places = {level: levels.index(level) + 1 for level in dict.fromkeys(levels)}
+    rows = []
+    for at, (score, level) in enumerate(zip(scores, levels, strict=True)):
+        distance = None if par is None else round(score.value - par, 4)
+        below = scores[at + 1].sample if at + 1 < len(scores) else None
+        rows.append(Rank(
+            f"T{places[level]}" if levels.count(level) > 1 else str(places[level]), score.name, score.href,
+            bool(score.href), places[level] == 1,
+            "" if distance is None else "E" if distance == 0 else figures.delta(distance),
+            "" if not distance else "worse" if distance > 0 else "better", level,
+            _seeds(score.sample), _p_value(score.sample, below, course), score.artifact, score.day, score.source,
+        ))  # fmt: skip
+    return rows
+
+
+def _seeds(sample: Sample | None) -> str:
+    """How many runs the score is the mean of, and how far they lie apart: 3 ± 0.0006."""
+    if sample is None:
+        return ""
+    return "1" if sample.std is None else f"{sample.n} ± {sample.std:.4f}"
+
+
+def _p_value(sample: Sample | None, other: Sample | None, course: Course) -> str:
+    """Welch's p against another row, where both hold several runs."""
+    if sample is None or other is None:
+        return ""
+    found = subtract(sample, other, course.noise_std).p_value
+    return "" if found is None else f"{found:.2g}" if found >= 1e-4 else "< 0.0001"
+
+
+def _published(row: Reference, wording: Wording) -> _Score:
+    return _Score(
+        row.val_bpb, row.date.isoformat(), _by(row.name, row.author, wording), tidy(_folder(row), 140)
+    )
+
+
+def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
+    record = entry.complete[-1]
+    badge = check_bytes(course, record.data.val_tokens, record.val_loss, record.val_bpb)
+    assert entry.sample is not None
+    return _Score(
+        entry.sample.mean, entry.entry.date.isoformat() if entry.entry.date else "",
+        _by(entry.entry.name, entry.entry.author, wording), _said(wording, "from_logs", badge=badge.kind),
+        entry.sample, _largest_artifact(entry),
+    )  # fmt: skip
+
+
+def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
+    assert line.val_bpb is not None
+    told = _said(wording, "ours", position=line.position)
+    return _Score(line.val_bpb, line.day_iso, line.title, told, sample, line.artifact, line.href)
+
+
+def _by(name: str, author: str | None, wording: Wording) -> str:
+    shown = tidy(name, 90)
+    return _said(wording, "by", name=shown, author=tidy(author, 60)) if author else shown
+
+
+def _said(wording: Wording, key: str, **values: str) -> str:
+    return Facts("", frozenset(), values).fill(wording.say("field", key)) or ""
+
+
+def _folder(row: Reference) -> str:
+    """The part of a source that is the row's own; what all share is said once."""
+    return row.source.rpartition(", ")[2]
+
+
+def _over_cap(entry: StoredEntry) -> bool:
+    return any(record.status == "over_cap" for record in entry.complete)
+
+
+def _largest_artifact(entry: StoredEntry) -> str:
+    sizes = [record.artifact_bytes for record in entry.records if record.artifact_bytes is not None]
+    return figures.megabytes(max(sizes)) if sizes else ""
+
+
+def _below(entry: StoredEntry, wording: Wording) -> Below:
+    """An imported entry below the line: over the cap, or without a score that a log shows."""
+    reason = "cut_over_cap" if _over_cap(entry) else "cut_no_score" if entry.records else "cut_no_log"
+    score = figures.bpb(entry.val_bpb) if entry.val_bpb is not None else ""
+    return Below(
+        tidy(entry.entry.name, 90), "", score, _largest_artifact(entry), wording.say("field", reason)
+    )
+
+
+def _record_steps(
+    references: Sequence[Reference], ranked: Sequence[StoredEntry], course: Course
+) -> tuple[Step, ...]:
+    """Every row that beat all before it. Seeds and p come from the imported logs, where they are here."""
+    samples = {entry.entry.source: entry.sample for entry in ranked}
+    steps: list[Step] = []
+    before: Reference | None = None
+    for row in sorted(references, key=lambda row: (row.date, row.val_bpb)):
+        if before is not None and row.val_bpb >= before.val_bpb:
+            continue
+        sample = samples.get(_folder(row))
+        beaten = samples.get(_folder(before)) if before else None
+        steps.append(Step(
+            row.date.isoformat(), tidy(row.name, 90), figures.bpb(row.val_bpb),
+            figures.delta(row.val_bpb - before.val_bpb) if before else "", _seeds(sample),
+            _p_value(sample, beaten, course),
+        ))  # fmt: skip
+        before = row
+    return tuple(steps)

@@ -1,0 +1,65 @@
+"""One board for published records and our own holes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from harness.publish.build import PublishOptions, publish
+
+SEASON = Path(__file__).parents[1] / "data" / "season"
+
+
+def rows_of(page: str, start: str) -> list[list[str]]:
+    """The cells of the first table after a heading, as a reader sees them."""
+    table = page[page.index(f'id="{start}"') :]
+    table = table[: table.index("</table>")]
+    return [
+        [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in re.findall(r"<t[dh].*?</t[dh]>", row, re.S)]
+        for row in re.findall(r"<tr.*?</tr>", table, re.S)
+    ]  # fmt: skip
+
+
+def board(tmp_path: Path) -> str:
+    publish(tmp_path / "runs", tmp_path / "site", PublishOptions(pictures=False))
+    return (tmp_path / "site" / "field-fineweb.html").read_text()
+
+
+def test_several_seeds_show_their_spread_and_a_p_value(tmp_path: Path) -> None:
+    """Three seeds against three: 1.3986, 1.3991, 1.3979 and the same less 0.002."""
+    first = Path(shutil.copytree(SEASON / "round_007_traveling_light", tmp_path / "runs" / "round_007_light"))
+    second = Path(shutil.copytree(first, tmp_path / "runs" / "round_008_lighter"))
+    for path in second.rglob("record.json"):
+        record = json.loads(path.read_text()) | {"hole": second.name, "scores": [], "official": None}
+        record["val_bpb"] = round(record["val_bpb"] - 0.002, 4)
+        path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}))
+    own = [row for row in rows_of(board(tmp_path), "board") if "ours" in row[1]]
+    assert [row[3] for row in own] == ["1.3965", "1.3985"]
+    assert own[0][4] == "3 ± 0.0006"
+    assert 0.01 < float(own[0][5]) < 0.02  # Welch: t = 4.06 over 4 degrees of freedom
+    assert own[1][5] == "—"  # nobody stands below it
+
+
+def test_a_single_run_claims_no_p_value(tmp_path: Path) -> None:
+    shutil.copytree(SEASON, tmp_path / "runs")
+    page = board(tmp_path)
+    rows = {row[1]: row for row in rows_of(page, "board")}
+    baseline = next(row for name, row in rows.items() if name.startswith("The Naive Baseline"))
+    assert baseline[2:6] == ["E", "1.2244", "1", "—"]
+    ranks = [row[0] for row in rows_of(page, "board")[1:]]
+    assert ranks[0] == "1"
+    assert any(rank.startswith("T") for rank in ranks)  # the published baseline and ours share a place
+    cut = rows_of(page, "cut")
+    assert any(row[0] == "The Wide Fairway" and "20.11 MB" in row[2] for row in cut)
+    assert any(row[0] == "Hot Hands" and "nan" in row[3] for row in cut)
+
+
+def test_the_record_falls_row_by_row(tmp_path: Path) -> None:
+    shutil.copytree(SEASON / "round_001_baseline", tmp_path / "runs" / "round_001_baseline")
+    steps = rows_of(board(tmp_path), "steps")[1:]
+    scores = [float(row[2]) for row in steps]
+    assert scores == sorted(scores, reverse=True)
+    assert [row[0] for row in steps] == sorted(row[0] for row in steps)
+    assert float(steps[1][3]) == round(scores[1] - scores[0], 4)
