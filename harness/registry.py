@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
 from harness import verdict
 from harness.compare import ScoreKind, alike, mismatch
-from harness.course import Course, load_course
+from harness.course import Course, Reference, load_course
 from harness.errors import HarnessError
 from harness.field import FieldStore, StoredEntry
 from harness.played import Played, load_hole
@@ -110,6 +110,17 @@ class Season:
             sets_par=sets_par,
             course_record=_is_better(compared["sota"]) and played.status == "ok",
         )
+
+    @cached_property
+    def _sota_on(self) -> Callable[[str, dt.date], Reference | None]:
+        """The best published score of a day; many holes are played on one."""
+
+        @cache
+        def sota(name: str, day: dt.date) -> Reference | None:
+            course = self.course(name)
+            return course.sota(day) if course else None
+
+        return sota
 
     def neighbours(self, played: Played) -> tuple[Played | None, Played | None]:
         """Return the holes before and after in the order of play, whatever their course or fate."""
@@ -229,7 +240,7 @@ class Season:
             return Comparison("sota", reason="nobody else has published a score on this course")
         if played.day is None:
             return Comparison("sota", reason="the day of play is not known")
-        best = course.sota(played.day)
+        best = self._sota_on(course.name, played.day)
         if best is None:
             return Comparison("sota", reason=f"nothing was published by {played.day.isoformat()}")
         return Comparison("sota", best.name, best.val_bpb, best.date, best.source)

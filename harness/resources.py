@@ -6,6 +6,7 @@ In a checkout they lie at the top of the repository; in an installed wheel under
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -25,3 +26,14 @@ def shared_dir(name: str) -> Path:
 def data_path(*parts: str) -> Path:
     """Return the path of a data file that ships inside the package."""
     return PACKAGE.joinpath("data", *parts)
+
+
+def cache_dir() -> Path | None:
+    """Return the folder for what can be made again: `$HARNESS_CACHE`, else the XDG cache; None without a home."""
+    own, xdg = os.environ.get("HARNESS_CACHE"), Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        if own:
+            return Path(own).expanduser().absolute()
+        return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "parameter-golf"
+    except RuntimeError:
+        return None

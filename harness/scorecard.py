@@ -1,4 +1,4 @@
-"""The terminal's scorecard, the table of holes, and what `--json` says of them. Places strings; computes nothing."""
+"""The terminal's scorecard, the table of attempts, and what `--json` says of them. Places strings; computes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 from harness import figures
 from harness.decision import as_data as decision_data
 from harness.played import Entry
-from harness.registry import Comparison, Played, Season, Standing
+from harness.registry import Comparison, Played, Standing
 from harness.result import HINTS
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
@@ -73,39 +73,6 @@ def _add_decision(grid: Table, played: Played) -> None:
 def verdict_line(standing: Standing) -> str:
     record = " and Course Record" if standing.course_record else ""
     return f"{standing.verdict.name}{record} ({standing.verdict.why})"
-
-
-def holes_table(season: Season, standings: list[Standing]) -> Table:
-    """Return the season as a table, a hole a row."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, right in (
-        ("hole", False), ("title", False), ("course", False), ("val_bpb", True), ("vs par", True),
-        ("vs previous", True), ("artifact", True), ("steps", True), ("ms/step", True), ("status", False),
-        ("attempts", True), ("verdict", False),
-    ):  # fmt: skip
-        wide = name == "title"
-        table.add_column(name, justify="right" if right else "left", no_wrap=not wide, overflow="fold")
-    decided = any(standing.played.decision for standing in standings)
-    if decided:
-        table.add_column("decision", no_wrap=True)
-    for standing in standings:
-        played, record = standing.played, standing.played.record
-        table.add_row(
-            played.name.folder.split("_")[1],
-            Text(played.title),
-            played.course or "",
-            figures.bpb(played.sample.mean) if played.sample else "-",
-            _short(standing.comparisons["par"]),
-            _short(standing.comparisons["previous"]),
-            figures.megabytes(record.artifact_bytes) if record and record.artifact_bytes else "-",
-            figures.count(record.steps) if record and record.steps is not None else "-",
-            figures.tempo(record.step_ms).removesuffix(" ms") if record and record.step_ms else "-",
-            played.status,
-            str(len(played.entries)),
-            standing.verdict.name,
-            *([played.decision.decision if played.decision else "-"] if decided else []),
-        )
-    return table
 
 
 def attempts_table(played: Played) -> Table:
@@ -211,13 +178,6 @@ def _comparison(comparison: Comparison) -> Text:
     day = f", {comparison.date.isoformat()}" if comparison.date else ""
     text.append(f"  ({figures.bpb(comparison.val_bpb)} {comparison.label}{day}{told})", style="dim")
     return text
-
-
-def _short(comparison: Comparison) -> str:
-    if comparison.difference is None:
-        return "-"
-    mark = "~" if comparison.difference.outcome in ("within noise", "cannot tell") else ""
-    return mark + figures.delta(comparison.difference.delta)
 
 
 def _artifact(standing: Standing) -> str:

@@ -34,26 +34,37 @@ class Sample:
     @cached_property
     def std(self) -> float | None:
         """Sample standard deviation (n - 1), or None for a single value."""
-        return statistics.stdev(self.values) if self.n > 1 else None
+        if self.n < 2:
+            return None
+        return math.sqrt(math.fsum((value - self.mean) ** 2 for value in self.values) / (self.n - 1))
 
 
 @dataclass(frozen=True)
 class Difference:
     """`mean(a) - mean(b)` with what can be said of it.
 
-    threshold: the smallest absolute difference these seeds could have told from luck at 95 %.
     p_value: two-sided, Welch's t; None when a side has a single value and the course's noise was used.
     basis: one sentence on where the threshold comes from.
-    t: Welch's statistic; None where p_value is.
+    error: standard error of `delta`; None when no spread is known. freedom: Welch's degrees of freedom;
+    None for the normal distribution. t: Welch's statistic; None where p_value is.
     """
 
     delta: float
-    threshold: float | None
     outcome: Outcome
     n: tuple[int, int]
     p_value: float | None
     basis: str
+    error: float | None = None
+    freedom: float | None = None
     t: float | None = None
+
+    @cached_property
+    def threshold(self) -> float | None:
+        """The smallest absolute difference these seeds could have told from luck at 95 %; None if unknown."""
+        if self.error is None:
+            return None
+        reach = Z_95 if self.freedom is None else _reach(self.freedom)
+        return reach * self.error
 
     @property
     def p_better(self) -> float | None:
@@ -77,32 +88,47 @@ def subtract(a: Sample, b: Sample, noise_std: float | None) -> Difference:
     """
     delta = a.mean - b.mean
     counts = (a.n, b.n)
-    p_value: float | None = None
-    t: float | None = None
     if a.n > 1 and b.n > 1 and (a.std or b.std):
-        threshold, p_value, t = _welch(a, b, delta)
+        error, freedom = _welch(a, b)
+        t = delta / error
+        p_value = _tail(freedom, t)
+        outcome = _outcome(delta, p_value >= 1 - CONFIDENCE)
         basis = f"Welch's t over {a.n} and {b.n} seeds"
-    elif noise_std is None:
-        return Difference(delta, None, "cannot tell", counts, None, "one seed, and no noise figure is known")
-    else:
-        spread = max(noise_std, a.std or 0.0, b.std or 0.0)
-        threshold = Z_95 * spread * math.sqrt(1 / a.n + 1 / b.n)
-        basis = f"{_seeds(a.n)} against {_seeds(b.n)}, seed noise {spread:.2g} bpb"
-    if abs(delta) <= threshold:
-        return Difference(delta, threshold, "within noise", counts, p_value, basis, t)
-    return Difference(delta, threshold, "better" if delta < 0 else "worse", counts, p_value, basis, t)
+        return Difference(delta, outcome, counts, p_value, basis, error, freedom, t)
+    if noise_std is None:
+        return Difference(delta, "cannot tell", counts, None, "one seed, and no noise figure is known")
+    spread = max(noise_std, a.std or 0.0, b.std or 0.0)
+    error = spread * math.sqrt(1 / a.n + 1 / b.n)
+    basis = f"{_seeds(a.n)} against {_seeds(b.n)}, seed noise {spread:.2g} bpb"
+    return Difference(delta, _outcome(delta, abs(delta) <= Z_95 * error), counts, None, basis, error)
+
+
+def _outcome(delta: float, within_noise: bool) -> Outcome:
+    if within_noise:
+        return "within noise"
+    return "better" if delta < 0 else "worse"
 
 
 def _seeds(count: int) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
-def _welch(a: Sample, b: Sample, delta: float) -> tuple[float, float, float]:
-    """Return the 95 % threshold, the two-sided p-value and the statistic of Welch's t-test."""
-    from scipy.special import stdtr, stdtrit  # 40 ms; scipy.stats would take ten times that
-
+def _welch(a: Sample, b: Sample) -> tuple[float, float]:
+    """Return the standard error of the difference and its degrees of freedom (Welch 1947)."""
     var_a, var_b = (a.std or 0.0) ** 2 / a.n, (b.std or 0.0) ** 2 / b.n
     error = math.sqrt(var_a + var_b)
-    freedom = (var_a + var_b) ** 2 / (var_a**2 / (a.n - 1) + var_b**2 / (b.n - 1))
-    threshold = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
-    return threshold, float(2 * stdtr(freedom, -abs(delta / error))), delta / error
+    return error, (var_a + var_b) ** 2 / (var_a**2 / (a.n - 1) + var_b**2 / (b.n - 1))
+
+
+def _tail(freedom: float, t: float) -> float:
+    """Return P(|T| > |t|) of Student's t."""
+    from scipy.special import stdtr  # 0.2 s; scipy.stats would take several times that
+
+    return float(2 * stdtr(freedom, -abs(t)))
+
+
+def _reach(freedom: float) -> float:
+    """Return the t that |T| passes with probability 5 %."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))

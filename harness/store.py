@@ -17,7 +17,7 @@ from harness.notes import Notes, load_notes
 from harness.record import RunRecord, dump_record, load_record
 from harness.rounds import HoleName, Intent, dump_intent, load_intent, parse_hole_name, require_hole_name
 
-_ATTEMPT = re.compile(r"attempt_(\d{2,6})")
+_ATTEMPT = re.compile(r"attempt_\d{2,6}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,12 @@ class Attempt:
 
     def load_record(self) -> RunRecord | None:
         """Return the record, or None while there is none. Raises HarnessError when it cannot be trusted."""
-        return load_record(self.record_path) if self.record_path.is_file() else None
+        try:
+            return load_record(self.record_path)
+        except HarnessError as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return None
+            raise
 
     def write_record(self, record: RunRecord) -> None:
         write_whole(self.record_path, dump_record(record).encode())
@@ -63,13 +68,20 @@ class Attempt:
 
 def find_attempts(folder: Path) -> list[Attempt]:
     """Return the attempts in a folder in order, a hole's or an entry's of the field; links are not followed."""
-    found = []
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with contextlib.suppress(FileNotFoundError):
+        return [Attempt(folder / name, int(name[8:])) for name in attempt_names(str(folder))[1]]
+    return []
+
+
+def attempt_names(folder: str) -> tuple[set[str], list[str]]:
+    """Return the names of everything in a hole's folder, and those of its attempts in order."""
+    names, found = set(), []
+    with os.scandir(folder) as entries:
         for entry in entries:
-            match = _ATTEMPT.fullmatch(entry.name)
-            if match and entry.is_dir(follow_symlinks=False):
-                found.append(Attempt(folder / entry.name, int(match[1])))
-    return sorted(found, key=lambda attempt: attempt.number)
+            names.add(entry.name)
+            if _ATTEMPT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                found.append((int(entry.name[8:]), entry.name))
+    return names, [name for _, name in sorted(found)]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Lower layers know nothing of higher ones. A new module must be placed here.
 LAYERS = [
-    {"__init__", "errors", "stats", "figures", "resources", "fold"},
+    {"__init__", "errors", "stats", "forked", "figures", "resources", "fold"},
     {"uses", "reads", "script", "snapshot"},
     {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source"},
     {"rounds", "notes", "store", "course", "curve", "field", "decision"},
@@ -20,6 +20,7 @@ LAYERS = [
         "capture",
         "played",
         "registry",
+        "index",
         "exchange",
         "hub",
         "own_course",
@@ -32,7 +33,7 @@ LAYERS = [
         "brief",
     },
     {"result", "commentary"},
-    {"runner", "live", "scorecard", "compare_report"},
+    {"runner", "live", "scorecard", "listing", "compare_report"},
     {"publish"},
     {"cli"},
     {"__main__"},

@@ -54,11 +54,16 @@ def _root(
     pass
 
 
-def open_season(runs: Path) -> Season:
-    from harness.registry import load_season
-
+def open_season(runs: Path, glance: bool = False) -> Season:
+    """Read a season. glance: only what tables need, from the index where that is up to date."""
     if not runs.is_dir() and runs != Path("runs"):
         raise UsageError(f"there is no folder {runs}", "name the folder of the season with --runs DIR")
+    if glance:
+        from harness.index import glance_season
+
+        return glance_season(runs)
+    from harness.registry import load_season
+
     return load_season(runs)
 
 

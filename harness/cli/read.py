@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,7 @@ from harness.cli.app import (
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from harness.registry import Standing
+    pass
 
 
 @app.command("ls")
@@ -37,13 +38,15 @@ def list_holes(
     as_json: Json = False,
 ) -> None:
     """List all holes: score, distance to par, artifact, tempo, status."""
-    from rich.console import Console
+    from harness import listing
 
-    from harness import scorecard
-
-    season = open_season(runs)
-    standings = [season.standing(hole) for hole in season.holes if course in (None, hole.course)]
-    standings = _sorted(standings, sort)
+    if sort not in listing.SORT_KEYS:
+        raise UsageError(f'cannot sort by "{sort}"', f"sort by one of {', '.join(listing.SORT_KEYS)}")
+    season = open_season(runs, glance=not as_json)
+    kinds = None if tree or as_json else listing.KINDS
+    shown = [hole for hole in season.holes if course in (None, hole.course)]
+    standings = listing.sort_holes([season.standing(hole, kinds) for hole in shown], sort)
+    empty = f"no holes in {runs}/ yet; `harness run round_001` plays the first"
     if tree:
         from harness import lineage
 
@@ -52,15 +55,14 @@ def list_holes(
             rows = [lineage.as_data(branch) for branch in grown]
             print_json("tree", holes=rows, problems=list(season.problems))
         else:
-            empty = f"no holes in {runs}/ yet; `harness run round_001` plays the first"
             typer.echo("\n".join(map(lineage.describe, grown)) or empty)
     elif as_json:
+        from harness import scorecard
+
         print_json("ls", holes=[scorecard.as_data(s) for s in standings], problems=list(season.problems))
-    elif not standings:
-        typer.echo(f"no holes in {runs}/ yet; `harness run round_001` plays the first")
     else:
-        width = None if sys.stdout.isatty() else 200
-        Console(highlight=False, width=width).print(scorecard.holes_table(season, standings))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        typer.echo(listing.holes_table(standings, width) if standings else empty)
     report_problems(season, strict)
 
 
@@ -270,22 +272,6 @@ def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> 
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
-
-
-def _sorted(standings: list[Standing], by: str) -> list[Standing]:
-    """Sort with what is missing last; lower is better for every measure here."""
-    keys: dict[str, Callable[[Standing], Any]] = {
-        "number": lambda s: s.played.name.number,
-        "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
-        "artifact": lambda s: s.played.record.artifact_bytes if s.played.record else None,
-        "tempo": lambda s: s.played.record.step_ms if s.played.record else None,
-        "date": lambda s: s.played.day,
-    }
-    if by not in keys:
-        raise UsageError(f'cannot sort by "{by}"', f"sort by one of {', '.join(keys)}")
-    values = [(keys[by](standing), standing) for standing in standings]
-    present = sorted((pair for pair in values if pair[0] is not None), key=lambda pair: pair[0])
-    return [s for _, s in present] + [s for value, s in values if value is None]
 
 
 def _knob_data(knob: Any) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 import trainer
-from harness.compare import common_moments, value_at
+from harness.compare import alike, common_moments, kind_of, mismatch, value_at
 from harness.curve import Curve, TrainPoint
+from harness.record import RunRecord
 
 DAY = "2026-03-25T12:00:00Z"
 BASE = {"MATRIX_LR": "0.04", "FP16_EMBED": "false", "TRAIN_BATCH_TOKENS": "524288", "DATA_PATH": "/a"}
@@ -360,3 +361,24 @@ def test_every_attempt_of_a_hole_is_listed_with_what_became_of_it(harness, put_r
         "counts",
     ]
     assert [(one["seed"], one["counts"]) for one in listed] == [(1, False), (2, False), (3, True)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{}, {"course": "practice"}, {"split": "b"}, {"split": None}, {"official": None},
+     {"official": {"stage": "pre_quantization", "label": "x", "why": "w"}}, {"scores": ()},
+     {"data": {"val_bytes": 151_080_100}}, {"data": {"val_bytes": 155_000_000}}],
+)  # fmt: skip
+def test_kinds_of_scores_are_alike_exactly_where_no_mismatch_is_told(other):
+    """The quick check that a season uses and the sentence that a person reads never disagree."""
+    scores = [{"stage": stage, "label": "x", "val_bpb": 1.2} for stage in ("pre_quantization", "round_trip")]
+    plain = {
+        "hole": "h", "course": "fineweb", "split": "a", "status": "ok", "val_bpb": 1.2, "scores": scores,
+        "official": {"stage": "round_trip", "label": "x", "why": "w"}, "data": {"val_bytes": 151_080_000},
+    }  # fmt: skip
+    fields = plain | other
+    if "scores" in other:
+        fields["official"] = None
+    a, b = RunRecord(**plain), RunRecord(**fields)
+
+    assert alike(kind_of(a), kind_of(b)) == (mismatch(a, b) == "")

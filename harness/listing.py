@@ -1,0 +1,107 @@
+"""The table of holes that `harness ls` prints: plain text, a hole a line. Places strings; computes nothing.
+
+Laid out here because a table library takes a millisecond a row, and a season may have thousands.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from harness import figures
+from harness.registry import Comparison, Kind, Standing
+
+KINDS: tuple[Kind, ...] = ("par", "sota", "previous")  # the comparisons that a row shows or follows from
+GAP = "   "
+NARROWEST_TITLE = 16
+
+# Head, whether it is set to the right, what stands there.
+_COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
+    ("hole", False, lambda s: s.played.name.folder.split("_")[1]),
+    ("title", False, lambda s: printable(s.played.title)),
+    ("course", False, lambda s: printable(s.played.course or "")),
+    ("val_bpb", True, lambda s: figures.bpb(s.played.sample.mean) if s.played.sample else "-"),
+    ("vs par", True, lambda s: short(s.comparisons["par"])),
+    ("vs previous", True, lambda s: short(s.comparisons["previous"])),
+    ("artifact", True, lambda s: figures.megabytes(s.played.glance.artifact_bytes) if s.played.glance.artifact_bytes else "-"),
+    ("steps", True, lambda s: figures.count(s.played.glance.steps) if s.played.glance.steps is not None else "-"),
+    ("ms/step", True, lambda s: figures.tempo(s.played.glance.step_ms).removesuffix(" ms") if s.played.glance.step_ms else "-"),
+    ("status", False, lambda s: s.played.status),
+    ("attempts", True, lambda s: str(s.played.glance.attempts)),
+    ("verdict", False, lambda s: s.verdict.name),
+)  # fmt: skip
+_DECISION = ("decision", False, lambda s: s.played.glance.decision or "-")
+
+# What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
+SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
+    "number": lambda s: s.played.name.number,
+    "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
+    "artifact": lambda s: s.played.glance.artifact_bytes,
+    "tempo": lambda s: s.played.glance.step_ms,
+    "date": lambda s: s.played.day,
+}
+
+
+def sort_holes(standings: Iterable[Standing], by: str) -> list[Standing]:
+    """Sort by full precision; equal ones stay in the order of play."""
+    values = [(SORT_KEYS[by](standing), standing) for standing in standings]
+    present = sorted((pair for pair in values if pair[0] is not None), key=lambda pair: pair[0])
+    return [standing for _, standing in present] + [standing for value, standing in values if value is None]
+
+
+def holes_table(standings: Sequence[Standing], width: int | None = None) -> str:
+    """Return the season as text. width: of the terminal, titles are folded to it; None where nobody folds lines."""
+    columns = list(_COLUMNS)
+    if any(standing.played.glance.decision for standing in standings):
+        columns.append(_DECISION)
+    filled = [[head, *map(cell, standings)] for head, _, cell in columns]
+    widths = [max(map(_cells, cells)) for cells in filled]
+    if width is not None:
+        others = sum(widths) - widths[1] + len(GAP) * (len(widths) - 1)
+        widths[1] = min(widths[1], max(NARROWEST_TITLE, width - others))
+    set_cells = [
+        cells if at == 1 else [_set(cell, wide, right) for cell in cells]
+        for at, (cells, wide, (_, right, _)) in enumerate(zip(filled, widths, columns, strict=True))
+    ]
+    lines = []
+    for row in zip(*set_cells, strict=True):
+        title, *more = _fold(row[1], widths[1])
+        lines.append(GAP.join((row[0], _set(title, widths[1], False), *row[2:])).rstrip())
+        lines += [" " * (widths[0] + len(GAP)) + line for line in more]
+    lines.insert(1, "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def short(comparison: Comparison) -> str:
+    """A difference in the width of a column; ~ marks what may be luck."""
+    if comparison.difference is None:
+        return "-"
+    mark = "~" if comparison.difference.outcome in ("within noise", "cannot tell") else ""
+    return mark + figures.delta(comparison.difference.delta)
+
+
+def printable(text: str) -> str:
+    """Return text without the characters that could move a terminal's cursor or colour it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def _set(text: str, width: int, right: bool) -> str:
+    air = " " * (width - _cells(text))
+    return air + text if right else text + air
+
+
+def _cells(text: str) -> int:
+    """How many places of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _fold(text: str, width: int) -> list[str]:
+    if len(text) <= width // 2 or _cells(text) <= width:
+        return [text]
+    wide = width if text.isascii() else width // 2  # characters of two places, at the worst
+    return textwrap.wrap(text, wide) or [""]

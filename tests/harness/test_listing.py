@@ -1,0 +1,52 @@
+"""The table of `harness ls`: one hole a line, in order, whatever its title holds."""
+
+import json
+
+from harness import listing
+from harness.registry import load_season
+
+RED = "a\x1b[31mb"
+
+
+def table(runs, width=None, sort="number"):
+    season = load_season(runs)
+    standings = [season.standing(hole, listing.KINDS) for hole in season.holes]
+    return listing.holes_table(listing.sort_holes(standings, sort), width).splitlines()
+
+
+def test_scores_sort_by_all_their_decimals_with_the_missing_last(runs, put_record):
+    put_record("round_001", val_bpb=1.30000002)
+    put_record("round_002", status="failed", failure={"kind": "nan", "message": "m"})
+    put_record("round_003", val_bpb=1.30000001)
+
+    assert [line.split()[0] for line in table(runs, sort="val_bpb")[2:]] == ["003", "001", "002"]
+
+
+def test_columns_stand_under_their_heads_when_titles_are_wide(runs, put_record):
+    """Chinese characters take two places of a terminal."""
+    for number, title in ((1, "plain"), (2, "長い鉄")):
+        put_record(f"round_{number:03d}", val_bpb=1.3)
+        (runs / f"round_{number:03d}" / "round.toml").write_text(f'title = "{title}"\n', encoding="utf-8")
+
+    _, _, plain, wide = table(runs)
+
+    assert plain.index("fineweb") == wide.index("fineweb") + 3
+
+
+def test_title_cannot_move_the_cursor(runs, put_record):
+    put_record("round_001", val_bpb=1.3)
+    (runs / "round_001" / "round.toml").write_text(f"title = {json.dumps(RED)}\n")
+
+    assert "\x1b" not in "\n".join(table(runs))
+
+
+def test_long_title_is_folded_to_the_terminal_and_whole_elsewhere(runs, put_record):
+    put_record("round_001", val_bpb=1.3)
+    title = " ".join(["word"] * 40)
+    (runs / "round_001" / "round.toml").write_text(f'title = "{title}"\n')
+
+    folded = table(runs, width=150)
+
+    assert max(map(len, folded)) <= 150
+    assert " ".join(" ".join(folded[2:]).split()).count("word") == 40
+    assert title in table(runs)[2]
