@@ -382,3 +382,16 @@ def test_kinds_of_scores_are_alike_exactly_where_no_mismatch_is_told(other):
     a, b = RunRecord(**plain), RunRecord(**fields)
 
     assert alike(kind_of(a), kind_of(b)) == (mismatch(a, b) == "")
+
+
+def test_published_t_statistic_is_found_again_from_the_logs(harness, tmp_path):
+    """The record of 2026-03-25 states t = -11.8339, -0.00464458 bpb and -0.00784215 nats against that of 2026-03-23."""
+    records = Path(__file__).parents[1] / "data" / "field" / "records"
+    for name in ("2026-03-23_LeakyReLU_LegalTTT_ParallelMuon", "2026-03-25_ValCalib_GPTQ_XSA_BigramHash3072"):
+        assert harness("import", str(records / name), "--as", "hole").returncode == 0
+
+    (pair,) = pairs_of(harness("compare", "2", "1", "--across-stages", "--json"))
+
+    assert pair["t"] == pytest.approx(-11.8339, abs=5e-5)
+    assert pair["delta_bpb"] == pytest.approx(-0.00464458, abs=5e-9)
+    assert pair["delta_nats_per_token"] == pytest.approx(-0.00784215, abs=5e-9)
