@@ -1,4 +1,4 @@
-"""View models of the pages that show many holes: the index, its rounds, the handbook."""
+"""View models of the pages that show many holes: the index, the handbook."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from harness.publish.cards import DeltaCard, HoleCard, term_values
 from harness.publish.charts import Point, trend
 from harness.publish.wording import Wording
 from harness.registry import Season, Standing
-
-ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,11 @@ class Line:
     val_bpb: float | None
     par: float | None
     in_play: str
+    curve: Sequence[Point]
 
 
-def index_line(card: HoleCard, standing: Standing) -> Line:
-    """Reduce a card to its row."""
+def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) -> Line:
+    """Reduce a card to its row. curve: some points of its training losses, for a small picture."""
     played, record = standing.played, standing.played.record
     updated = (record.ended_at or record.started_at) if record else None
     if updated is None:
@@ -73,68 +72,8 @@ def index_line(card: HoleCard, standing: Standing) -> Line:
         standing.headroom_bytes is not None and standing.headroom_bytes <= 0,
         card.tempo.removesuffix(" ms") if record and record.step_ms is not None else "—", card.strategy, card.day, card.day_iso, updated.astimezone(dt.UTC),
         played.sample.mean if played.sample else None, standing.comparisons["par"].val_bpb,
-        card.in_play.line if card.in_play else "",
+        card.in_play.line if card.in_play else "", tuple(curve),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Round:
-    """Up to eighteen holes. tally: what they came to, in words."""
-
-    number: int
-    lines: tuple[Line, ...]
-    tally: str
-    best: Line | None
-    days: str
-
-    @property
-    def href(self) -> str:
-        return f"round-{self.number}.html"
-
-
-def rounds_of(lines: Sequence[Line]) -> list[Round]:
-    """Cut a season into rounds, newest first."""
-    by_round: dict[int, list[Line]] = {}
-    for line in lines:
-        by_round.setdefault(line.round, []).append(line)
-    return [_round(number, by_round[number]) for number in sorted(by_round, reverse=True)]
-
-
-def rounds_on_index(rounds: Sequence[Round]) -> list[Round]:
-    """The newest rounds that stand on the index in full; the others have pages of their own."""
-    shown: list[Round] = []
-    for one in rounds:
-        if shown and sum(len(each.lines) for each in [*shown, one]) > ROWS_ON_INDEX:
-            break
-        shown.append(one)
-    return shown
-
-
-def tally(lines: Sequence[Line]) -> str:
-    """What holes came to, in words: 3 × Bogey, 1 × Par."""
-    names = Counter(line.verdict for line in lines)
-    return ", ".join(f"{count} × {name}" for name, count in names.most_common())
-
-
-def _round(number: int, lines: list[Line]) -> Round:
-    counted = [
-        line for line in lines if line.status == "ok" and line.to_par.value and line.val_bpb is not None
-    ]
-    best = min(counted, key=lambda line: (line.val_bpb or 0.0) - (line.par or 0.0), default=None)
-    days = [line for line in lines if line.day_iso]
-    first, last = (min(days, key=_day), max(days, key=_day)) if days else (None, None)
-    span = (
-        ""
-        if first is None or last is None
-        else first.day
-        if first.day == last.day
-        else f"{first.day} to {last.day}"
-    )
-    return Round(number, tuple(lines), tally(lines), best, span)
-
-
-def _day(line: Line) -> str:
-    return line.day_iso
 
 
 @dataclass(frozen=True)
@@ -202,7 +141,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
         figures.bpb(par) if par is not None else "", par_name,
         figures.bpb(sota.val_bpb) if sota else "", f"{tidy(sota.name, 60)}, {sota.date.isoformat()}" if sota else "",
         figures.delta(gap) if gap is not None else "",
-        _trend(course, scored, best, par, wording),
+        draw_trend(course, scored, best, par, wording),
     )  # fmt: skip
 
 
@@ -215,9 +154,10 @@ def on_one_split(scored: list[Line]) -> list[Line]:
     return [line for line in scored if line.split in ("", most)]
 
 
-def _trend(
+def draw_trend(
     course: Course, scored: Sequence[Line], best: Line | None, par: float | None, wording: Wording
 ) -> Markup:
+    """Draw scores of one course in the order of play; empty where there are fewer than two."""
     if best is None or len(scored) < 2:
         return Markup("")
     points = [(float(line.number), line.val_bpb) for line in scored if line.val_bpb is not None]
@@ -316,6 +256,6 @@ def _verdict_table(course: Course) -> VerdictTable:
 
 
 __all__ = [
-    "CourseSummary", "Handbook", "Line", "Link", "Round", "build_handbook", "course_links", "course_names_in_order",
-    "index_line", "on_one_split", "rounds_of", "rounds_on_index", "summarise_course", "tally",
+    "CourseSummary", "Handbook", "Line", "Link", "build_handbook", "course_links", "course_names_in_order",
+    "draw_trend", "index_line", "on_one_split", "summarise_course",
 ]  # fmt: skip

@@ -16,15 +16,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from harness.errors import HarnessError, UsageError
 from harness.publish import boards, feed
 from harness.publish.cards import HoleCard, build_card, compared_kinds
+from harness.publish.charts import thin
 from harness.publish.compare import build_compare
 from harness.publish.curves import Shelf, curve_csv
 from harness.publish.folder import SiteFolder
 from harness.publish.leaderboard import build_board
 from harness.publish.pictures import Picture, draw_picture, thinned
+from harness.publish.rounds import draw_round, rounds_of, rounds_on_index, sparks_of, tally
 from harness.publish.wording import Wording, load_wording
 from harness.record import dump_record
 from harness.registry import Played, Season, Standing, load_season
 from harness.resources import shared_dir
+
+SPARK_POINTS = 24  # stretches of the small curves on a round's page, two points each
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ def _write_holes(site: _Site) -> tuple[list[boards.Line], dict[str, Standing], H
     for played in site.season.holes:
         standing = site.season.standing(played)
         card = build_card(site.season, standing, site.wording, shelf, site.options.live)
-        line = boards.index_line(card, standing)
+        line = boards.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS))
         path = f"holes/{card.file}"
         site.render(
             "hole.html", path, "hole", f"{card.title}, {card.position}", _describe(card),
@@ -236,20 +240,20 @@ def _write_clubhouse(
 ) -> None:
     """The pages that show many holes."""
     copy = site.wording.club
-    rounds = boards.rounds_of(lines)
+    rounds = rounds_of(lines)
     summaries = [
         boards.summarise_course(site.season, name, lines, site.wording)
         for name in boards.course_names_in_order(site.season)
         if any(line.course == name for line in lines)
     ]
-    shown = boards.rounds_on_index(rounds)
+    shown = rounds_on_index(rounds)
     lesson = next((line for line in reversed(lines) if line.own_lesson), None)
     site.render(
         "index.html", "index.html", "index", copy["index"]["title"], copy["club"]["description"],
         rounds=shown, others=rounds[len(shown) :], summaries=summaries, lesson=lesson, holes=len(lines),
-        tally=boards.tally(lines), in_play=[line for line in lines if line.in_play],
+        tally=tally(lines), in_play=[line for line in lines if line.in_play],
     )  # fmt: skip
-    for one in rounds[len(shown) :]:
+    for one in rounds:
         site.render(
             "round.html",
             one.href,
@@ -257,6 +261,8 @@ def _write_clubhouse(
             f"Round {one.number}",
             f"Round {one.number}: {one.tally}",
             round=one,
+            walk=draw_round(one, site.season, site.wording),
+            sparks=sparks_of(one),
         )
     for name, link in zip(boards.course_names_in_order(site.season), site.courses, strict=True):
         board = build_board(site.season, name, lines, site.wording)

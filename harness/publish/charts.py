@@ -136,6 +136,20 @@ def curve(
     return _svg("curve", HEIGHT, "".join(parts), name, f' data-scale="{scale}"')
 
 
+def small_curve(points: Sequence[Point], scale: tuple[float, float], last_step: float) -> Markup:
+    """Draw losses bare, to stand beside others of the same scale. It has no words: what it shows stands beside it."""
+    low, high = scale
+    placed = [
+        (round(200 * x / max(last_step, 1)), round(min(max(78 - 76 * (y - low) / (high - low), 0), 80)))
+        for x, y in points
+        if isfinite(y)
+    ]
+    return Markup(
+        f'<svg class="spark" viewBox="0 0 200 80" aria-hidden="true"><path class="line this" fill="none" '
+        f'stroke="currentColor" d="{_path(placed)}"/></svg>'
+    )
+
+
 def _grid(
     floor: float, high: float, last_step: float, place: Callable[[Point], tuple[int, int]], axis: tuple[str, str],
     taken: int | None,
