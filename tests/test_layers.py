@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"__init__", "errors", "stats", "forked", "figures", "resources", "fold"},
     {"uses", "reads", "script", "snapshot"},
-    {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source"},
+    {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source", "flatten"},
     {"rounds", "notes", "store", "course", "curve", "field", "decision"},
     {
         "launch",
@@ -33,6 +33,7 @@ LAYERS = [
         "brief",
     },
     {"result", "commentary"},
+    {"train_script", "submit"},
     {"runner", "live", "scorecard", "listing", "compare_report"},
     {"publish"},
     {"cli"},

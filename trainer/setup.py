@@ -101,9 +101,8 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
         config=config, workers=workers, device=device, train_paths=train_paths, train_tokens=train_tokens,
         validation=validation,
         data={
-            "val_sha256": sha256_of(val_paths), "val_tokens": validation.targets, "val_bytes": validation.bytes,
-            "train_fingerprint": train_fingerprint(train_paths), "train_tokens": train_tokens,
-            "tokenizer_sha256": sha256_of([Path(config.tokenizer_path)]),
+            "val_tokens": validation.targets, "val_bytes": validation.bytes, "train_tokens": train_tokens,
+            **fingerprints(train_paths, val_paths, Path(config.tokenizer_path)),
         },
         environment={
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
@@ -112,6 +111,15 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
             "world_size": workers.world_size,
         },
     )  # fmt: skip
+
+
+def fingerprints(train: list[Path], val: list[Path], tokenizer: Path) -> dict[str, str]:
+    """Fingerprint what a run reads."""
+    return {
+        "val_sha256": sha256_of(val),
+        "train_fingerprint": train_fingerprint(train),
+        "tokenizer_sha256": sha256_of([tokenizer]),
+    }
 
 
 def start_torch(config: Config, workers: Workers) -> None:

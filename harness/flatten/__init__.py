@@ -1,0 +1,148 @@
+"""A package of modules as one script that does the same, with only what one configuration needs.
+
+    link    every module the entry needs, names resolved     -> flatten/link.py
+    fold    branches and parameters that are settled          -> flatten/fold.py
+    prune   what can still be reached                         -> flatten/prune.py
+    names   short names again                                 -> flatten/names.py
+
+Knows nothing of training; works on source text alone and executes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.flatten.fold import Settled, fold
+from harness.flatten.link import FunctionNode, Program, bound_by, link, walk
+from harness.flatten.names import import_lines, shorten
+from harness.flatten.prune import prune
+
+__all__ = ["Recipe", "Settled", "flatten", "knobs_that_choose_code"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to make a script of.
+
+    entry: `module:function` that the script calls. stand_ins, additions: see `link`. header: comment lines.
+    """
+
+    folder: Path
+    entry: str
+    settled: Settled
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    additions: Mapping[str, str] = field(default_factory=dict)
+    header: str = ""
+
+
+def flatten(recipe: Recipe) -> str:
+    """Return the script's source. Raises HarnessError for what cannot be flattened."""
+    program = _linked(recipe)
+    _specialise(program, recipe)
+    _shorten_docstrings(program)
+    imports = import_lines(shorten(program))
+    entry = recipe.entry.split(":")[1]
+    parts = [
+        "\n".join(["from __future__ import annotations", *imports]),
+        *_paragraphs(program),
+        f'if __name__ == "__main__":\n    {entry}()',
+    ]
+    header = "".join(f"# {line}".rstrip() + "\n" for line in recipe.header.splitlines())
+    return header + "\n\n".join(parts) + "\n"
+
+
+def knobs_that_choose_code(recipe: Recipe, candidates: Mapping[str, object]) -> dict[str, object]:
+    """Return those candidates without which more code would have to stay; the rest may remain variables.
+
+    The recipe's own settled knobs stay settled.
+    """
+    plain = _linked(recipe)
+    _specialise(plain, recipe)  # what goes in any case need not go again each time
+    whole = pickle.dumps(plain)
+    added = _definitions(plain) & {f"{m}:{n}" for m, text in recipe.additions.items() for n in _defined(text)}
+
+    def left(knobs: Mapping[str, object]) -> frozenset[str]:
+        program: Program = pickle.loads(whole)
+        settled = replace(recipe.settled, knobs={**recipe.settled.knobs, **knobs})
+        _specialise(program, replace(recipe, settled=settled))
+        return _definitions(program) - added
+
+    read = {node.attr for s in plain.statements for node in walk(s) if isinstance(node, ast.Attribute)}
+    chosen = {name: value for name, value in candidates.items() if name in read}
+    smallest = left(chosen)
+    if _definitions(plain) - added == smallest:
+        return {}
+    for name in list(chosen):
+        without = {k: v for k, v in chosen.items() if k != name}
+        if left(without) == smallest:
+            chosen = without
+    return chosen
+
+
+def _linked(recipe: Recipe) -> Program:
+    return link(recipe.folder, recipe.entry.split(":")[0], recipe.stand_ins, recipe.additions)
+
+
+def _specialise(program: Program, recipe: Recipe) -> None:
+    """Prune and fold in turn until nothing more goes."""
+    before = (0, 0)
+    while True:
+        prune(program, recipe.entry, recipe.settled.config_class)
+        nodes = [node for statement in program.statements for node in walk(statement)]
+        size = (len(nodes), sum(isinstance(node, ast.Constant) for node in nodes))
+        if size == before:
+            return
+        before = size
+        fold(program, recipe.settled)
+
+
+def _definitions(program: Program) -> frozenset[str]:
+    """Functions, classes and methods of a program, by name."""
+    found = set()
+    for statement in program.statements:
+        if isinstance(statement, FunctionNode | ast.ClassDef):
+            found.add(statement.name)
+        if isinstance(statement, ast.ClassDef):
+            found |= {f"{statement.name}.{m.name}" for m in statement.body if isinstance(m, FunctionNode)}
+    return frozenset(found)
+
+
+def _defined(source: str) -> set[str]:
+    return {name for statement in ast.parse(source).body for name in bound_by(statement)}
+
+
+def _shorten_docstrings(program: Program) -> None:
+    """Keep the first line of each docstring: it says what a thing is; the rest is bytes."""
+    for statement in program.statements:
+        for node in walk(statement):
+            if not isinstance(node, FunctionNode | ast.ClassDef):
+                continue
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                text = str(first.value.value).strip().splitlines()
+                first.value = ast.Constant(text[0] if text else "")
+            if isinstance(node, ast.ClassDef):
+                node.body = [s for s in node.body if s is first or not _is_text(s)]
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _paragraphs(program: Program) -> list[str]:
+    """Return the statements as text: definitions apart, constants in a row together."""
+    out: list[str] = []
+    previous_plain = False
+    for statement in program.statements:
+        text = ast.unparse(ast.fix_missing_locations(statement))
+        plain = not isinstance(statement, FunctionNode | ast.ClassDef)
+        if plain and previous_plain:
+            out[-1] += "\n" + text
+        else:
+            out.append(text)
+        previous_plain = plain
+    return out

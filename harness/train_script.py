@@ -1,0 +1,93 @@
+"""The built-in trainer as one `train_gpt.py`, with a record's configuration as its defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import trainer
+from harness.errors import HarnessError
+from harness.flatten import Recipe, Settled, flatten, knobs_that_choose_code
+from trainer import script
+from trainer.config import KNOBS, Knob, Value
+
+TRAINER = Path(trainer.__file__).resolve().parent
+ENTRY = "script:main"
+CONFIG = "config:Config"
+
+_FLAG = """
+def flag(text: str) -> bool:
+    return text.strip().lower() in ("1", "true", "yes", "on", "y", "t")
+"""
+_LOAD = '''
+def load_config(env):
+    """Read the environment. Another value of a fixed setting is refused: its code is not in this script."""
+    for name, value in FIXED.items():
+        given = env.get(name, str(value))
+        if (flag(given) if isinstance(value, bool) else type(value)(given)) != value:
+            raise SystemExit(f"{name}={given}: this script has only the code for {name}={value}")
+    return Config()
+'''
+_LOAD_ANY = """
+def load_config(env):
+    return Config()
+"""
+
+
+def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRAINER) -> str:
+    """Return the source of a script that trains as `config` (by environment name) says when nothing is set.
+
+    Every knob it reads is an environment variable of the knob's name, but for those whose other values need code
+    that was left out; those refuse another value.
+    Raises HarnessError when the configuration has a knob that the trainer here does not know.
+    """
+    unknown = sorted(set(config) - set(KNOBS))
+    if unknown:
+        raise HarnessError(
+            f"the trainer here has no knob {unknown[0]}, which the record was made with",
+            "check out the version that made the record",
+        )
+    values = {
+        knob: knob.parse(config[name]) if name in config else knob.default for name, knob in KNOBS.items()
+    }
+    switches = {
+        k.field: v for k, v in values.items() if isinstance(v, bool) or k.choices or v == 0 or v == ""
+    }
+    kept_off = {name.lower(): value for name, value in script.SETTLED.items()}
+    recipe = Recipe(
+        folder=folder,
+        entry=ENTRY,
+        settled=Settled(CONFIG, kept_off, frozenset(map(_qualified, script.SILENT))),
+        stand_ins={_qualified(name): f"script:{own}" for name, own in script.STAND_INS.items()},
+        additions={"config": _config_source(values, {})},
+        header=header,
+    )
+    fixed = knobs_that_choose_code(recipe, {k: v for k, v in switches.items() if k not in kept_off})
+    settled = replace(recipe.settled, knobs=kept_off | fixed)
+    return flatten(replace(recipe, settled=settled, additions={"config": _config_source(values, fixed)}))
+
+
+def _qualified(name: str) -> str:
+    """`train.Run._log` -> `train:Run._log`."""
+    return name.replace(".", ":", 1)
+
+
+def _config_source(values: Mapping[Knob, Value], fixed: Mapping[str, object]) -> str:
+    """Return `Config` with a default for each field, read from the environment when the script starts."""
+    lines = ["import os", _FLAG]
+    if fixed:
+        lines.append(f"FIXED = { {knob.name: values[knob] for knob in values if knob.field in fixed}!r}")
+    lines += ["@dataclass(frozen=True)", "class Config:"]
+    for knob, value in values.items():
+        if knob.field not in fixed:
+            lines.append(f"    {knob.field}: {type(value).__name__} = {_read(knob, value)}")
+    return "\n".join([*lines, _LOAD if fixed else _LOAD_ANY])
+
+
+def _read(knob: Knob, value: Value) -> str:
+    if isinstance(value, bool):
+        return f"flag(os.environ.get({knob.name!r}, {str(int(value))!r}))"
+    if isinstance(value, str):
+        return f"os.environ.get({knob.name!r}, {value!r})"
+    return f"{type(value).__name__}(os.environ.get({knob.name!r}, {value!r}))"
