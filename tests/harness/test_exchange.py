@@ -291,7 +291,7 @@ def test_field_page_shows_imported_records_and_the_cut(runs, tmp_path, harness):
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "site" / "field-fineweb.html").read_text()
     board, _, cut = page.partition('id="cut"')
-    assert "3 seeds, spread 0.0007" in board
+    assert "3 ± 0.0007" in board
     assert "bytes verified" in board
     assert board.count("Long Context Seq2048") == 1
     assert "not under the cap" in cut
