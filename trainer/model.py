@@ -86,10 +86,10 @@ def blocked_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Causal attention with grouped key/value heads, normalised queries and keys, and a gain per query head."""
 
-    def __init__(self, c: Config, blocked: bool) -> None:
+    def __init__(self, c: Config) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = c.num_heads, c.num_kv_heads, c.head_dim
-        self.attend = blocked_attention if blocked else causal_attention
+        self.attend = blocked_attention if c.attention == "blocked" else causal_attention
         kv_width = c.num_kv_heads * c.head_dim
         self.c_q = Linear(c.model_dim, c.model_dim)
         self.c_k = Linear(c.model_dim, kv_width)
@@ -124,9 +124,9 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Mix the stream with the first embedding, then attention and MLP, each scaled per channel."""
 
-    def __init__(self, c: Config, blocked: bool) -> None:
+    def __init__(self, c: Config) -> None:
         super().__init__()
-        self.attn = Attention(c, blocked)
+        self.attn = Attention(c)
         self.mlp = MLP(c)
         self.attn_scale = nn.Parameter(torch.ones(c.model_dim))
         self.mlp_scale = nn.Parameter(torch.ones(c.model_dim))
@@ -147,14 +147,14 @@ class GPT(nn.Module):
     second half adds back, newest first; logits are squashed by a soft cap; matrices that end a branch start at 0.
     """
 
-    def __init__(self, c: Config, blocked_attention: bool = False) -> None:
+    def __init__(self, c: Config) -> None:
         super().__init__()
         self.softcap = c.logit_softcap
         self.encoder_layers = c.num_layers // 2
         skips = min(self.encoder_layers, c.num_layers - self.encoder_layers)
         self.tok_emb = nn.Embedding(c.vocab_size, c.model_dim)
         self.skip_weights = nn.Parameter(torch.ones(skips, c.model_dim))
-        self.blocks = nn.ModuleList(Block(c, blocked_attention) for _ in range(c.num_layers))
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c.num_layers))
         self.lm_head = None if c.tie_embeddings else Linear(c.model_dim, c.vocab_size)
         self.rotary = Rotary(c.head_dim, max(c.train_seq_len, c.eval_length), c.rope_base)
         self._initialise(c)
@@ -187,9 +187,9 @@ class GPT(nn.Module):
         return F.cross_entropy(logits.float(), targets_BT.flatten(), reduction=reduction)
 
 
-def build_model(c: Config, device: torch.device, bfloat16: bool, blocked: bool) -> GPT:
+def build_model(c: Config, device: torch.device, bfloat16: bool) -> GPT:
     """Build, initialise and place a model. In bfloat16 the embedding is stored so; matrices and control tensors stay fp32."""
-    model = GPT(c, blocked)
+    model = GPT(c)
     if bfloat16:
         model.bfloat16()  # rounds every initial value, as in the challenge
         linear = {id(module.weight) for module in model.modules() if isinstance(module, Linear)}

@@ -168,7 +168,7 @@ class Run:
         random.seed(c.seed)
         np.random.seed(c.seed)
         torch.manual_seed(c.seed)
-        self.model = build_model(c, setup.device, setup.autocast, c.attention == "blocked")
+        self.model = build_model(c, setup.device, setup.autocast)
         observer.on_init(self.model)
         self.optimizers = make_optimizers(self.model, c, setup.device)
         self.stream = self._new_stream()

@@ -166,7 +166,7 @@ def model(tiny):
     from trainer.model import build_model
 
     torch.manual_seed(0)
-    return build_model(load_config(tiny), torch.device("cpu"), bfloat16=False, blocked=False)
+    return build_model(load_config(tiny), torch.device("cpu"), bfloat16=False)
 
 
 def test_an_artifact_of_another_shape_names_the_tensor(model):

@@ -254,7 +254,7 @@ def baseline():
     from trainer.model import build_model
 
     torch.manual_seed(1337)
-    return build_model(load_config({}), torch.device("cpu"), bfloat16=True, blocked=False)
+    return build_model(load_config({}), torch.device("cpu"), bfloat16=True)
 
 
 def test_the_baseline_has_17_059_912_parameters(baseline):
