@@ -1,4 +1,4 @@
-"""Weights to bytes and back: int8 with scales, safetensors inside zlib. Also the container of checkpoints.
+"""Weights to bytes and back: small integers with scales, safetensors inside a codec. Also the container of checkpoints.
 
 Nothing here executes what it reads. The artifact states its format and version; the same weights give the
 same bytes. Quantizer source: the challenge's train_gpt.py.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from trainer.codec import compress, decompress
 from trainer.config import Config
 from trainer.errors import ArtifactError, CheckpointError
 from trainer.model import matches
+from trainer.quantize import dequantize_tensor, quantize_tensor
 
 FORMAT = "pg-artifact"
 VERSION = 1
-MODEL_FILE = "model.zlib"
-LARGEST_KEPT = 65_536  # elements; larger tensors become int8
-CLIP_QUANTILE = 99.99984 / 100.0
 _META = "pg"  # one metadata key only: several come out in random order, and bytes must repeat
 
 
@@ -44,29 +42,13 @@ class Packed:
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
 
 
-def quantize_tensor(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Return int8 values and fp16 scale(s): per row for matrices, per tensor otherwise.
-
-    The clip is the 99.99984 % quantile of |w|; the scale is at least 1/127, which costs matrices of small
-    weights most of their bits.
-    """
-    w = t.float()
-    if w.ndim == 2:
-        clip = torch.quantile(w.abs(), CLIP_QUANTILE, dim=1) if w.numel() else torch.empty(w.size(0))
-        clipped = torch.maximum(torch.minimum(w, clip[:, None]), -clip[:, None])
-        scale = (clip / 127.0).clamp_min(1.0 / 127.0)
-        q = torch.round(clipped / scale[:, None]).clamp(-127, 127).to(torch.int8)
-        return q.contiguous(), scale.to(torch.float16).contiguous()
-    clip_value = float(torch.quantile(w.abs().flatten(), CLIP_QUANTILE)) if w.numel() else 0.0
-    scale = torch.tensor(clip_value / 127.0 if clip_value > 0 else 1.0, dtype=torch.float32)
-    q = torch.round(w.clamp(-clip_value, clip_value) / scale).clamp(-127, 127).to(torch.int8)
-    return q.contiguous(), scale
+def model_file(c: Config) -> str:
+    return f"model.{c.compressor}"
 
 
-def dequantize_tensor(q: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    if scale.ndim > 0:
-        return (q.float() * scale.float().view(-1, *([1] * (q.ndim - 1)))).to(dtype).contiguous()
-    return (q.float() * float(scale)).to(dtype).contiguous()
+def format_name(c: Config) -> str:
+    """How the log names the artifact's form: `int8+zlib`, as the challenge does."""
+    return f"int{c.matrix_bits}+{c.compressor}"
 
 
 def pack(state: dict[str, Tensor], c: Config) -> Packed:
@@ -78,8 +60,9 @@ def pack(state: dict[str, Tensor], c: Config) -> Packed:
         dtype = str(t.dtype).removeprefix("torch.")
         if not t.is_floating_point():
             tensors[name] = t
-        elif _becomes_int8(name, t, c):
-            tensors[f"{name}.int8"], tensors[f"{name}.scale"] = quantize_tensor(t)
+        elif is_quantized(name, t, c):
+            search = c.quant_clip == "search"
+            tensors[f"{name}.int8"], tensors[f"{name}.scale"] = quantize_tensor(t, bits_of(name, c), search)
             dtypes[name] = dtype
         elif matches(name, c.fp32_names):
             tensors[name] = t.float()
@@ -89,8 +72,14 @@ def pack(state: dict[str, Tensor], c: Config) -> Packed:
     return Packed(tensors, dtypes)
 
 
-def _becomes_int8(name: str, t: Tensor, c: Config) -> bool:
-    return t.numel() > LARGEST_KEPT and not (c.fp16_embed and name == "tok_emb.weight")
+def is_quantized(name: str, t: Tensor, c: Config) -> bool:
+    """Whether a tensor is stored in integers."""
+    return t.numel() > c.int8_keep_float_max_numel and not (c.fp16_embed and name == "tok_emb.weight")
+
+
+def bits_of(name: str, c: Config) -> int:
+    """Bits of a quantized tensor: tables of tokens (embeddings, a separate head) have their own."""
+    return c.embed_bits if matches(name, ("emb.weight", "lm_head")) else c.matrix_bits
 
 
 def unpack(packed: Packed) -> dict[str, Tensor]:
@@ -109,24 +98,16 @@ def unpack(packed: Packed) -> dict[str, Tensor]:
     return state
 
 
-def encode(packed: Packed) -> bytes:
-    """Return the artifact's bytes: safetensors, zlib level 9."""
+def encode(packed: Packed, codec: str = "zlib") -> bytes:
+    """Return the artifact's bytes: safetensors, compressed."""
     meta = {"format": FORMAT, "version": VERSION, "dtypes": packed.dtypes}
-    return zlib.compress(save_tensors(packed.tensors, {_META: json.dumps(meta, sort_keys=True)}), 9)
+    return compress(save_tensors(packed.tensors, {_META: json.dumps(meta, sort_keys=True)}), codec)
 
 
-def decode(blob: bytes, name: str = "artifact") -> Packed:
+def decode(blob: bytes, name: str = "artifact", codec: str = "zlib") -> Packed:
     """Read an artifact's bytes. Raises ArtifactError when they are torn, foreign or of another version."""
     again = "pack the model again"
-    engine = zlib.decompressobj()
-    try:
-        raw = engine.decompress(blob)
-    except zlib.error as error:
-        raise ArtifactError(f"{name} is corrupt: {error}", again) from error
-    if not engine.eof:
-        raise ArtifactError(f"{name} is truncated: it ends after {len(blob)} bytes, inside the data", again)
-    if engine.unused_data:
-        raise ArtifactError(f"{name} has {len(engine.unused_data)} bytes after its end", again)
+    raw = decompress(blob, codec, name)
     try:
         tensors = load_tensors(raw)
         length = int.from_bytes(raw[:8], "little")
@@ -168,10 +149,10 @@ def forecast_bytes(state: dict[str, Tensor], c: Config) -> int:
     zlib leaves 0.92 of the payload of trained weights (15,815,847 of 17,178,912 bytes for the baseline; 0.92 to
     0.93 for fp16). Weights of small norm compress better, so this is rather too high.
     """
-    payload = 0
+    payload = 0.0
     for name, t in state.items():
-        if _becomes_int8(name, t, c):
-            payload += t.numel() + (2 * t.size(0) if t.ndim == 2 else 4)
+        if is_quantized(name, t, c):
+            payload += t.numel() * bits_of(name, c) / 8 + (2 * t.size(0) if t.ndim == 2 else 4)
         else:
             payload += t.numel() * (4 if matches(name, c.fp32_names) else 2)
     return round(0.92 * payload)

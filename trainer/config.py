@@ -105,6 +105,11 @@ KNOBS: dict[str, Knob] = {
             "attn_scale,mlp_scale,resid_mix,q_gain,skip_weight",
             "parts of names, by comma: small tensors stored in fp32 instead of fp16",
         ),
+        _a("INT8_KEEP_FLOAT_MAX_NUMEL", 65536, "tensors of at most this many elements are stored as floats", low=0, high=10**12),
+        _a("EMBED_BITS", 8, "bits of embeddings and of a separate head", unit="bits", low=4, high=8),
+        _a("MATRIX_BITS", 8, "bits of all other quantized tensors", unit="bits", low=4, high=8),
+        _a("QUANT_CLIP", "quantile", "where rows are clipped: the challenge's quantile, or a search for the least error", choices=("quantile", "search")),
+        _a("COMPRESSOR", "zlib", "codec of the artifact; zstd and brotli are an extra", choices=("zlib", "zstd", "lzma", "brotli")),
         # the machine
         _k("DEVICE", "auto", "where to train", choices=("auto", "cuda", "mps", "cpu")),
         _k("DTYPE", "auto", "activations; auto = bfloat16 where the machine is fast at it", choices=("auto", "bfloat16", "float32")),
@@ -170,6 +175,11 @@ class Config:
     fp16_embed: bool
     control_tensor_name_patterns: str
     int8_keep_float_fp32_name_patterns: str
+    int8_keep_float_max_numel: int
+    embed_bits: int
+    matrix_bits: int
+    quant_clip: str
+    compressor: str
     device: str
     dtype: str
     muon_dtype: str
@@ -301,6 +311,7 @@ def is_neutral(name: str, text: str) -> bool:
 ALIASES: dict[str, tuple[str, tuple[str, str] | None]] = {
     "VAL_BATCH_TOKENS": ("VAL_BATCH_SIZE", None),
     "FP16_EMBED_EXPORT": ("FP16_EMBED", None),
+    "QUANT_BITS": ("MATRIX_BITS", None),
     "SLIDING_WINDOW_ENABLED": ("EVAL_STRIDE", ("64", "0")),
 }
 

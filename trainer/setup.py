@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from trainer.artifact import forecast_bytes
+from trainer.codec import require_codec
 from trainer.config import Config
 from trainer.data import (
     byte_table,
@@ -76,6 +77,7 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
     config.check(workers.world_size)
     device = choose_device(config.device, workers)
     config = resolve(config, device)
+    require_codec(config.compressor)
     folder = Path(config.data_path)
     train_paths, val_paths = find_shards(folder, "train"), find_shards(folder, "val")
     sp = load_tokenizer(Path(config.tokenizer_path), config.vocab_size)

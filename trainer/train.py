@@ -25,11 +25,12 @@ from torch import Tensor, nn
 
 from trainer import events
 from trainer.artifact import (
-    MODEL_FILE,
     decode,
     encode,
+    format_name,
     load_checkpoint,
     load_into,
+    model_file,
     pack,
     save_checkpoint,
     write_whole,
@@ -325,26 +326,27 @@ class Run:
         """Pack, write, read back, load, score: what the artifact scores is what counts."""
         c = self.c
         packed = pack(self.model.state_dict(), c)
-        blob = encode(packed)
-        path = self.out / MODEL_FILE
+        blob, name, form = encode(packed, c.compressor), model_file(c), format_name(c)
+        path = self.out / name
         if self.setup.workers.leads:
             write_whole(path, blob)
             blob = path.read_bytes()
         result = self.result
-        result.model_bytes, result.model_file = len(blob), MODEL_FILE
+        result.model_bytes, result.model_file = len(blob), name
         result.model_sha256 = hashlib.sha256(blob).hexdigest()
         assert result.code_bytes is not None
         result.artifact_bytes = len(blob) + result.code_bytes
-        rate = self.progress.step * self.c.train_batch_tokens / max(self.progress.train_ms / 1000, 1e-9)
+        rate = self.progress.step * c.train_batch_tokens / max(self.progress.train_ms / 1000, 1e-9)
         self._say(f"peak memory allocated: {self._peak_memory() // 2**20} MiB")
         self._say(f"tokens_per_second:{rate:.0f}")
-        self._say(f"Serialized model int8+zlib: {len(blob)} bytes (payload:{packed.payload_bytes})")
+        self._say(f"Serialized model {form}: {len(blob)} bytes (payload:{packed.payload_bytes})")
         self._say(f"Code size: {result.code_bytes} bytes")
-        self._say(f"Total submission size int8+zlib: {result.artifact_bytes} bytes")
+        self._say(f"Total submission size {form}: {result.artifact_bytes} bytes")
         self._say(f"headroom:{ARTIFACT_CAP_BYTES - result.artifact_bytes} bytes")
-        load_into(self.model, decode(blob, MODEL_FILE), MODEL_FILE)
+        load_into(self.model, decode(blob, name, c.compressor), name)
         before = self.progress.scores[-1]
-        scored = self._score("round_trip", "final_int8_zlib_roundtrip", self._evaluate())
+        label = f"final_{form.replace('+', '_')}_roundtrip"
+        scored = self._score("round_trip", label, self._evaluate())
         self._say(f"quantization_gap:{scored.val_bpb - before.val_bpb:+.6f}")
         if c.eval_stride > 0:
             how = f"stride:{c.eval_stride} eval_seq_len:{c.eval_length} "

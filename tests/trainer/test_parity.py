@@ -185,7 +185,7 @@ def test_sizes_are_counted_as_the_reference_does(trajectories, run):
 def test_the_quantizer_is_exactly_the_references(vector):
     import torch
 
-    from trainer.artifact import dequantize_tensor, quantize_tensor
+    from trainer.quantize import dequantize_tensor, quantize_tensor
 
     weights = quantizer_input(vector["name"])
     q, scale = quantize_tensor(weights)

@@ -205,6 +205,25 @@ def test_a_sliding_window_is_a_stage_of_its_own_after_the_round_trip(trainer, ti
     assert f"final_sliding_window_exact val_loss:{sliding['val_loss']:.8f}" in done.stdout
 
 
+def test_an_artifact_of_six_bits_in_another_codec_scores_and_is_labelled_so(trainer, tiny, tmp_path):
+    knobs = {
+        "MATRIX_BITS": "6", "EMBED_BITS": "7", "QUANT_CLIP": "search", "COMPRESSOR": "lzma",
+        "INT8_KEEP_FLOAT_MAX_NUMEL": "1000", "ITERATIONS": "6",
+    }  # fmt: skip
+    done = trainer(tiny | knobs, "--out", tmp_path / "out")
+    plain = trainer(tiny | {"ITERATIONS": "6"}, "--out", tmp_path / "plain")
+
+    assert (done.returncode, plain.returncode) == (0, 0), done.stderr
+    result, whole = read_result(tmp_path / "out"), read_result(tmp_path / "plain")
+    assert result["model_file"] == "model.lzma"
+    assert (
+        (tmp_path / "out" / "model.lzma").stat().st_size == result["model_bytes"] < 0.7 * whole["model_bytes"]
+    )
+    assert result["scores"][-1]["label"] == "final_int6_lzma_roundtrip_exact"
+    assert abs(result["scores"][-1]["val_bpb"] - result["scores"][0]["val_bpb"]) < 0.05
+    assert f"Total submission size int6+lzma: {result['artifact_bytes']} bytes" in done.stdout
+
+
 def test_a_context_longer_than_the_validation_text_is_refused(trainer, tiny):
     knobs = {"EVAL_SEQ_LEN": "40000", "VAL_BATCH_SIZE": "65536"}
 
