@@ -294,4 +294,4 @@ def test_field_page_shows_imported_records_and_the_cut(runs, tmp_path, harness):
     assert "3 ± 0.0007" in board
     assert "bytes verified" in board
     assert board.count("Long Context Seq2048") == 1
-    assert "not under the cap" in cut
+    assert "Not under the cap" in cut
