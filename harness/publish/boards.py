@@ -179,7 +179,7 @@ def draw_trend(
     }
     facts = Facts("", frozenset(), values)
     name = (wording.say("charts", "trend_title"), facts.fill(wording.say("charts", "trend_desc")) or "")
-    return trend(points, steps, par, sota, ("val_bpb", "hole of the season"), name)
+    return trend(points, steps, par, sota, ("val_bpb", wording.say("charts", "axis_holes")), name)
 
 
 # The handbook ------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def build_handbook(
         terms.append(Term(term["id"], term["long_name"], term["text"], tuple(here)))
     return Handbook(
         tuple(terms),
-        tuple(_verdict_table(course) for course in courses),
+        tuple(_verdict_table(course, wording) for course in courses),
         tuple((row["label"], row["rule"]) for row in wording.results),
         tuple(FACTS.items()),
         tuple((course.title, f"{noise.std_bpb:g} bpb", f"{noise.source}, {noise.date.isoformat()}") for course in courses if (noise := course.noise)),
@@ -238,20 +238,23 @@ def build_handbook(
     )  # fmt: skip
 
 
-def _verdict_table(course: Course) -> VerdictTable:
+def _verdict_table(course: Course, wording: Wording) -> VerdictTable:
+    """Every name of the course's table with the distances it is given at, best first."""
     table = course.verdicts
-    rows = []
-    under = list(table.under)
-    rows.append((table.beyond_under, f"more than {under[-1][0]:g} below par" if under else "below par"))
-    for at in range(len(under) - 1, -1, -1):
-        start = under[at - 1][0] if at else table.par_within
-        rows.append((under[at][1], f"{start:g} to {under[at][0]:g} below"))
-    rows.append(("Par", f"within {table.par_within:g}"))
-    start = table.par_within
-    for edge, name in table.over:
-        rows.append((name, f"{start:g} to {edge:g} above"))
-        start = edge
-    rows.append((table.beyond_over, f"more than {start:g} above"))
+
+    def at(key: str, low: float, high: float = 0.0) -> str:
+        return wording.fill("distance", key, low=f"{low:g}", high=f"{high:g}")
+
+    below = [table.par_within, *(edge for edge, _ in table.under)]
+    above = [table.par_within, *(edge for edge, _ in table.over)]
+    rows = [(table.beyond_under, at("beyond_under", below[-1]))]
+    rows += [
+        (name, at("under", low, edge))
+        for low, (edge, name) in reversed([*zip(below, table.under, strict=False)])
+    ]
+    rows.append((wording.say("label", "par"), at("within", table.par_within)))
+    rows += [(name, at("over", low, edge)) for low, (edge, name) in zip(above, table.over, strict=False)]
+    rows.append((table.beyond_over, at("beyond_over", above[-1])))
     return VerdictTable(course.title, tuple(rows))
 
 

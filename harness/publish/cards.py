@@ -25,6 +25,7 @@ from harness.publish.evidence import (
     compare_rows,
     model_rows,
     result_rows,
+    seeds_note,
 )
 from harness.publish.inplay import InPlay, read_play
 from harness.publish.voices import Turn, Voice, announcer_voice, booth_dialogue, caddie_voice
@@ -170,7 +171,7 @@ def build_card(
     """
     played = standing.played
     facts = read_facts(standing, parent_whiff(season, played))
-    notes, unread = _load_notes(played)
+    notes, unread = _load_notes(played, wording)
     record = played.record
     title = tidy(played.title, TITLE_LENGTH)
     before, after = season.neighbours(played)
@@ -204,20 +205,20 @@ def build_card(
         day_iso=played.day.isoformat() if played.day else "",
         score=figures.bpb(played.sample.mean) if played.sample else wording.say("hole", "no_score"),
         score_label=wording.say("hole", "score_label"),
-        score_note=_score_note(played),
+        score_note=seeds_note(played.sample, wording),
         result=result,
         summary=speak(wording.script, "summary", facts),
         meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
-        par_delta=delta_card("baseline", compared["par"], wording),
-        previous_delta=delta_card("last hole", compared["previous"], wording),
-        best_delta=delta_card("Our Best", compared["best"], wording),
-        sota_delta=delta_card("SOTA", compared["sota"], wording),
+        par_delta=delta_card(wording.say("label", "baseline"), compared["par"], wording),
+        previous_delta=delta_card(wording.say("label", "last_hole"), compared["previous"], wording),
+        best_delta=delta_card(wording.say("label", "our_best"), compared["best"], wording),
+        sota_delta=delta_card(wording.say("label", "sota"), compared["sota"], wording),
         parent_delta=_parent_delta(standing, wording),
         artifact=figures.megabytes(record.artifact_bytes if record else None),
-        headroom=_headroom(standing.headroom_bytes),
-        headroom_note=_headroom_note(standing.headroom_bytes, cap),
+        headroom=_headroom(standing.headroom_bytes, wording),
+        headroom_note=_headroom_note(standing.headroom_bytes, cap, wording),
         tempo=figures.tempo(record.step_ms if record else None),
-        tempo_note=f"{figures.count(record.steps)} steps" if record and record.steps is not None else "",
+        tempo_note=wording.fill("note", "steps", steps=figures.count(record.steps)) if record and record.steps is not None else "",
         strategy=wording.say("strategy", strategy),
         hypothesis=tidy(played.intent.hypothesis, 600) or tidy(notes.get("read"), 600),
         caddie=caddie,
@@ -228,8 +229,8 @@ def build_card(
         shot_question=tidy(question) or wording.say("question", strategy),
         shot=prose.render(essay),
         more=tuple((tidy(head, TITLE_LENGTH), prose.render(body)) for head, body in notes.other if body),
-        results=result_rows(played, record, cap),
-        cap_check=_cap_check(record, cap),
+        results=result_rows(played, record, cap, wording),
+        cap_check=_cap_check(record, cap, wording),
         cap_ok=None if record is None or record.artifact_bytes is None or cap is None else record.artifact_bytes < cap,
         comparison=compare_rows(played, compared["previous"], wording),
         comparison_reason=compared["previous"].reason,
@@ -241,7 +242,7 @@ def build_card(
         lesson_text=prose.excerpt(lesson, 300),
         own_lesson=bool(notes.get("lesson")),
         field_line=_field_line(standing, wording, title),
-        model=model_rows(standing, wording) + byte_check(standing),
+        model=model_rows(standing, wording) + byte_check(standing, wording),
         overrides=tuple(tidy(f"{name}={value}", 200) for name, value in sorted(overrides.items())),
         command=_command(played, overrides),
         attempts=attempt_rows(played, wording),
@@ -258,12 +259,12 @@ def build_card(
     )  # fmt: skip
 
 
-def _load_notes(played: Played) -> tuple[Notes, list[str]]:
+def _load_notes(played: Played, wording: Wording) -> tuple[Notes, list[str]]:
     """The hole's words; when they cannot be read, none and the reason. The page must still be built."""
     try:
         return played.hole.load_notes(), []
     except OSError as error:
-        return Notes(), [f"notes.md cannot be read: {error.strerror}"]
+        return Notes(), [wording.fill("note", "unread_notes", reason=str(error.strerror))]
 
 
 def compared_kinds(standing: Standing) -> list[Kind]:
@@ -312,15 +313,6 @@ _MONTHS = (
 )  # fmt: skip
 
 
-def _score_note(played: Played) -> str:
-    """How many runs the score stands on."""
-    if played.sample is None:
-        return ""
-    if played.sample.std is None:
-        return "1 seed"
-    return f"mean of {played.sample.n} seeds, spread {figures.bpb(played.sample.std)}"
-
-
 _TONES = {"better": "better", "worse": "worse"}
 
 
@@ -330,11 +322,9 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     if difference is None or comparison.val_bpb is None:
         return DeltaCard(label, reason=comparison.reason)
     threshold = difference.threshold
-    noise = (
-        f"luck alone reaches {figures.bpb(threshold)}: {difference.basis}"
-        if threshold is not None
-        else difference.basis
-    )
+    noise = difference.basis
+    if threshold is not None:
+        noise = wording.fill("note", "luck", noise=figures.bpb(threshold), basis=difference.basis)
     return DeltaCard(
         label,
         figures.delta(difference.delta),
@@ -353,29 +343,30 @@ def _parent_delta(standing: Standing, wording: Wording) -> DeltaCard | None:
     parent, previous = standing.comparisons["parent"], standing.comparisons["previous"]
     if not standing.played.intent.parent or (parent.hole is not None and parent.hole is previous.hole):
         return None
-    return delta_card("parent", parent, wording)
+    return delta_card(wording.say("label", "parent"), parent, wording)
 
 
-def _headroom(headroom: int | None) -> str:
+def _headroom(headroom: int | None, wording: Wording) -> str:
     if headroom is None:
         return figures.MISSING
-    return figures.megabytes(headroom) if headroom > 0 else f"{figures.megabytes(-headroom)} over"
+    if headroom > 0:
+        return figures.megabytes(headroom)
+    return wording.fill("note", "over", size=figures.megabytes(-headroom))
 
 
-def _headroom_note(headroom: int | None, cap: int | None) -> str:
+def _headroom_note(headroom: int | None, cap: int | None, wording: Wording) -> str:
     if headroom is None or cap is None:
         return ""
+    key, size = ("bytes_left", headroom) if headroom > 0 else ("bytes_over", -headroom)
     cap_text = figures.megabytes(cap).replace(".00", "")
-    if headroom > 0:
-        return f"{figures.count(headroom)} bytes left under {cap_text}"
-    return f"{figures.count(-headroom)} bytes over the {cap_text} limit"
+    return wording.fill("note", key, bytes=figures.count(size), cap=cap_text)
 
 
-def _cap_check(record: RunRecord | None, cap: int | None) -> str:
+def _cap_check(record: RunRecord | None, cap: int | None, wording: Wording) -> str:
     if record is None or record.artifact_bytes is None or cap is None:
-        return "cap not checked"
-    size = f"{cap / 1e6:g}MB"
-    return f"passes the {size} cap" if record.artifact_bytes < cap else f"fails the {size} cap"
+        return wording.say("note", "cap_unchecked")
+    key = "cap_passed" if record.artifact_bytes < cap else "cap_failed"
+    return wording.fill("note", key, cap=f"{cap / 1e6:g}MB")
 
 
 # The scorecard ------------------------------------------------------------------------------------------
@@ -405,14 +396,18 @@ def _metrics(standing: Standing, record: RunRecord | None, wording: Wording) -> 
     played = standing.played
     here = Facts("", frozenset(), term_values(standing))
     par = standing.comparisons["par"].difference
+
+    def note(key: str, **values: str) -> str:
+        return wording.fill("note", key, **values)
+
     shown = {
-        "bpb": (figures.bpb(played.sample.mean if played.sample else None), f"{figures.delta(par.delta)} to par" if par else ""),
-        "loss": (f"{played.val_loss:.4f}" if played.val_loss is not None else figures.MISSING, "nats a token"),
+        "bpb": (figures.bpb(played.sample.mean if played.sample else None), note("to_par", delta=figures.delta(par.delta)) if par else ""),
+        "loss": (f"{played.val_loss:.4f}" if played.val_loss is not None else figures.MISSING, note("nats")),
         "params": (figures.count(record.params if record else None), ""),
-        "artifact": (figures.megabytes(record.artifact_bytes if record else None), figures.count(record.artifact_bytes) + " bytes" if record and record.artifact_bytes is not None else ""),
-        "wall": (figures.seconds(record.train_seconds if record else None), "training"),
-        "steps": (figures.count(record.steps if record else None), f"of {figures.count(record.planned_steps)} planned" if record and record.planned_steps else ""),
-        "step-avg": (figures.tempo(record.step_ms if record else None), "a step"),
+        "artifact": (figures.megabytes(record.artifact_bytes if record else None), note("bytes", bytes=figures.count(record.artifact_bytes)) if record and record.artifact_bytes is not None else ""),
+        "wall": (figures.seconds(record.train_seconds if record else None), note("training")),
+        "steps": (figures.count(record.steps if record else None), note("planned", planned=figures.count(record.planned_steps)) if record and record.planned_steps else ""),
+        "step-avg": (figures.tempo(record.step_ms if record else None), note("a_step")),
     }  # fmt: skip
     terms = {term["id"]: term for term in wording.terms}
     return tuple(
@@ -427,12 +422,15 @@ def _bag(record: RunRecord | None, cap: int | None, wording: Wording) -> Bag | N
     artifact, limit = figures.megabytes(record.artifact_bytes), figures.megabytes(cap).replace(".00", "")
     facts = Facts("", frozenset(), {"artifact": artifact, "cap": limit})
     room = cap - record.artifact_bytes
-    share = f"{record.artifact_bytes / cap:.1%} of the cap"
+    share = wording.fill("note", "of_the_cap", share=f"{record.artifact_bytes / cap:.1%}")
     spoken = facts.fill(wording.say("charts", "bar_title")) or artifact
     svg = artifact_bar(
-        record.artifact_bytes, record.code_bytes, cap, (spoken, f"{share}. {_headroom_note(room, cap)}.")
+        record.artifact_bytes,
+        record.code_bytes,
+        cap,
+        (spoken, f"{share}. {_headroom_note(room, cap, wording)}."),
     )
-    return Bag(svg, artifact, share, limit, _headroom_note(room, cap), room <= 0)
+    return Bag(svg, artifact, share, limit, _headroom_note(room, cap, wording), room <= 0)
 
 
 def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
@@ -447,12 +445,12 @@ def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
             return
         key = figures.bpb(value)
         kept = places.setdefault(key, (value, [], role))
-        kept[1].append(label)
+        kept[1].append(wording.say("label", label))
 
-    put(played.sample.mean, "This hole", "ball")
-    put(compared["sota"].val_bpb, "SOTA", "pin")
-    put(compared["par"].val_bpb, "Par", "par")
-    put(compared["best"].val_bpb, "Our Best", "best")
+    put(played.sample.mean, "this_hole", "ball")
+    put(compared["sota"].val_bpb, "sota", "pin")
+    put(compared["par"].val_bpb, "par", "par")
+    put(compared["best"].val_bpb, "our_best", "best")
     marks = [
         Mark(value, f"{' · '.join(labels)} {key}", role) for key, (value, labels, role) in places.items()
     ]
@@ -462,7 +460,7 @@ def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
         facts.fill(wording.say("charts", "line_title")) or "",
         facts.fill(wording.say("charts", "line_desc")) or "",
     )
-    return number_line(marks, "← better", name)
+    return number_line(marks, wording.say("charts", "better"), name)
 
 
 def _command(played: Played, overrides: dict[str, str]) -> str:

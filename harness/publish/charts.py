@@ -136,11 +136,11 @@ def curve(
     return _svg("curve", HEIGHT, "".join(parts), name, f' data-scale="{scale}"')
 
 
-def small_curve(points: Sequence[Point], scale: tuple[float, float], last_step: float) -> Markup:
-    """Draw losses bare, to stand beside others of the same scale. It has no words: what it shows stands beside it."""
-    low, high = scale
+def small_curve(points: Sequence[Point], low: float, high: float) -> Markup:
+    """Draw losses bare, as wide as they are long, to stand beside others. What it shows is said beside it."""
+    last = max(points[-1][0], 1) if points else 1
     placed = [
-        (round(200 * x / max(last_step, 1)), round(min(max(78 - 76 * (y - low) / (high - low), 0), 80)))
+        (round(200 * x / last), round(min(max(78 - 76 * (y - low) / (high - low), 0), 80)))
         for x, y in points
         if isfinite(y)
     ]

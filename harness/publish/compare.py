@@ -12,7 +12,7 @@ from harness.commentary import Facts, tidy
 from harness.publish.cards import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
 from harness.publish.charts import Series, curve
 from harness.publish.curves import Shelf
-from harness.publish.evidence import Table, compare_rows
+from harness.publish.evidence import Table, compare_rows, hole_name
 from harness.publish.wording import Wording
 from harness.record import UNHASHED_KNOBS, RunRecord
 from harness.registry import Kind, Played, Standing
@@ -49,7 +49,7 @@ def build_compare(
     metrics = compare_rows(played, comparison, wording)
     if other is None or metrics is None or played.record is None or other.record is None:
         return None
-    names = (f"Hole {played.name.number}", f"Hole {other.name.number}")
+    names = (hole_name(played, wording), hole_name(other, wording))
     return ComparePage(
         f"compare/{compare_file(card.name, kind)}",
         kind,
@@ -60,10 +60,10 @@ def build_compare(
         delta_card(kind, comparison, wording),
         card.comparison_verdict if kind == "previous" else "",
         metrics,
-        _differences("Settings that differ", names, _settings(played.record), _settings(other.record)),
-        _differences("Code, machine and versions that differ", names, _environment(played.record), _environment(other.record)),
+        _differences("settings_caption", wording, names, _settings(played.record), _settings(other.record)),
+        _differences("environment_caption", wording, names, _environment(played.record), _environment(other.record)),
         _overlay(played, other, card, wording, shelf),
-        _losses(names, played, other, shelf),
+        _losses(names, played, other, wording, shelf),
     )  # fmt: skip
 
 
@@ -84,19 +84,22 @@ def _environment(record: RunRecord) -> dict[str, str]:
 
 
 def _differences(
-    caption: str, names: tuple[str, str], ours: Mapping[str, str], theirs: Mapping[str, str]
+    caption: str, wording: Wording, names: tuple[str, str], ours: Mapping[str, str], theirs: Mapping[str, str]
 ) -> Table | None:
     """Only what differs, by name; None when nothing does."""
     differing = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
     if not differing:
         return None
+    unset = wording.say("compare", "not_set")
     rows = [
-        (tidy(name, 80), tidy(theirs.get(name, "not set"), 120), tidy(ours.get(name, "not set"), 120))
+        (tidy(name, 80), tidy(theirs.get(name, unset), 120), tidy(ours.get(name, unset), 120))
         for name in differing[:MOST_SETTINGS]
     ]
     if len(differing) > MOST_SETTINGS:
-        rows.append((f"and {len(differing) - MOST_SETTINGS} more", "", ""))
-    return Table(caption, ("Name", names[1], names[0]), tuple(rows))
+        rows.append((wording.fill("compare", "more", count=str(len(differing) - MOST_SETTINGS)), "", ""))
+    return Table(
+        wording.say("compare", caption), (wording.say("label", "name"), names[1], names[0]), tuple(rows)
+    )
 
 
 def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, shelf: Shelf) -> Markup:
@@ -113,10 +116,18 @@ def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, sh
     said = [facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")]
     name = (facts.fill(wording.say("charts", "curve_title")) or card.title, "".join(said))
     series = [Series("this", ours), Series("previous", cut)]
-    return curve(series, [], f"{ours[-1][1]:.4f}", ("train_loss, nats a token", "step"), name)
+    return curve(
+        series,
+        [],
+        f"{ours[-1][1]:.4f}",
+        (wording.say("charts", "axis_loss"), wording.say("charts", "read_at")),
+        name,
+    )
 
 
-def _losses(names: tuple[str, str], played: Played, other: Played, shelf: Shelf) -> Table | None:
+def _losses(
+    names: tuple[str, str], played: Played, other: Played, wording: Wording, shelf: Shelf
+) -> Table | None:
     """Both losses and their difference at some steps that both logged."""
     ours, theirs = dict(shelf.get(played).finite), dict(shelf.get(other).finite)
     common = [step for step in ours if step in theirs]
@@ -133,4 +144,5 @@ def _losses(names: tuple[str, str], played: Played, other: Played, shelf: Shelf)
         )
         for step in steps
     )
-    return Table("train_loss at steps that both logged", ("step", names[1], names[0], "Difference"), rows)
+    heads = (wording.say("charts", "read_at"), names[1], names[0], wording.say("label", "difference"))
+    return Table(wording.say("compare", "losses_caption"), heads, rows)

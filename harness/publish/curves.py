@@ -117,7 +117,7 @@ def draw_curve(
     if previous is baseline:
         previous = None
     series = [Series("this", shelf.line(played))]
-    legend = [Legend("this", "This hole")]
+    legend = [Legend("this", wording.say("label", "this_hole"))]
     last = (
         own.finite[-1][0] if own.finite else math.inf
     )  # the axis is this hole's: longer curves are cut there
@@ -131,7 +131,7 @@ def draw_curve(
         cut = points if points[-1][0] <= last else [point for point in points if point[0] <= last]
         series.append(Series(role, cut))  # type: ignore[arg-type]
         legend.append(
-            Legend(role, f"{'Baseline' if role == 'par' else 'Previous'}: {name}, {hole.name.position}")
+            Legend(role, f"{wording.say('charts', f'key_{role}_hole')}: {name}, {hole.name.position}")
         )
         values |= {key: name, f"{key}_end": f"{points[-1][1]:.4f}"}
     if baseline is None or not shelf.line(baseline):
@@ -139,7 +139,7 @@ def draw_curve(
     values |= _ends(own, played)
     val = [(point.step, point.loss) for point in own.val if point.loss is not None]
     if val:
-        legend.append(Legend("ring", "val_loss, this hole"))
+        legend.append(Legend("ring", wording.say("charts", "key_val")))
     facts = Facts("", frozenset(), values)
     description = "".join(
         facts.fill(wording.say("charts", part)) or ""
@@ -147,9 +147,16 @@ def draw_curve(
     )
     spoken = (facts.fill(wording.say("charts", "curve_title")) or title, description)
     end = values.get("end", "")
-    svg = curve(series, val, f"{end}", ("train_loss, nats a token", "step"), spoken)
+    svg = curve(
+        series, val, f"{end}", (wording.say("charts", "axis_loss"), wording.say("charts", "read_at")), spoken
+    )
     return CurveView(
-        svg, tuple(legend), _notes(series, own, facts, wording), _table(own), bool(own.train), own.problems
+        svg,
+        tuple(legend),
+        _notes(series, own, facts, wording),
+        _table(own, wording),
+        bool(own.train),
+        own.problems,
     )
 
 
@@ -166,7 +173,7 @@ def _why_no_baseline(standing: Standing, played: Played, baseline: Played | None
     course = standing.course
     level = played.sample is not None and course is not None and course.par is not None
     if standing.sets_par or (level and played.intent.strategy == "reference"):
-        return "Baseline: this hole is our own"
+        return wording.say("charts", "key_own_baseline")
     return wording.say("hole", "curve_no_baseline")
 
 
@@ -199,7 +206,7 @@ def _notes(series: list[Series], own: Curve, facts: Facts, wording: Wording) -> 
     return tuple(text for text in filled if text)
 
 
-def _table(own: Curve) -> Table | None:
+def _table(own: Curve, wording: Wording) -> Table | None:
     """A dozen rows from first to last, validations among them."""
     train = {point.step: point for point in own.train}
     val = {point.step: point for point in own.val}
@@ -221,8 +228,8 @@ def _table(own: Curve) -> Table | None:
     if not rows:
         return None
     return Table(
-        "Sampled points of the training curve",
-        ("step", "train_loss", "val_loss", "val_bpb", "time"),
+        wording.say("charts", "table_caption"),
+        (wording.say("charts", "read_at"), "train_loss", "val_loss", "val_bpb", wording.say("label", "time")),
         tuple(rows),
     )
 

@@ -10,6 +10,7 @@ from harness.commentary import tidy
 from harness.publish.wording import Wording
 from harness.record import RunRecord, Score
 from harness.registry import Comparison, Played, Standing
+from harness.stats import Sample
 
 BYTES_AGREE = 5e-4  # relative; scores are printed with four places
 _LONG = 200
@@ -17,8 +18,9 @@ _LONG = 200
 
 @dataclass(frozen=True)
 class Row:
-    """One fact. tone: good, bad or empty, for the stylesheet; the words say the same."""
+    """One fact. key: which; tone: good, bad or empty, for the stylesheet; the words say the same."""
 
+    key: str
     label: str
     value: str
     note: str = ""
@@ -34,58 +36,66 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def result_rows(played: Played, record: RunRecord | None, cap: int | None) -> tuple[Row, ...]:
+def _row(wording: Wording, key: str, value: str, note: str = "", tone: str = "") -> Row:
+    return Row(key, wording.say("label", key), value, note, tone)
+
+
+def result_rows(
+    played: Played, record: RunRecord | None, cap: int | None, wording: Wording
+) -> tuple[Row, ...]:
     """Metric and value, all from the validated record."""
     if record is None:
         return ()
     sample = played.sample
-    rows = [Row("val_bpb", figures.bpb(sample.mean if sample else None), _score_basis(played, record))]
-    rows.append(
-        Row("val_loss", _loss(played.val_loss), "nats a token" if played.val_loss is not None else "")
-    )
+
+    def row(key: str, value: str, note: str = "", tone: str = "") -> Row:
+        return _row(wording, key, value, note, tone)
+
+    def note(key: str, **values: str) -> str:
+        return wording.fill("note", key, **values)
+
+    rows = [
+        row("val_bpb", figures.bpb(sample.mean if sample else None), _score_basis(played, record, wording))
+    ]
+    rows.append(row("val_loss", _loss(played.val_loss), note("nats") if played.val_loss is not None else ""))
     if record.val_loss and record.val_bpb is not None:
-        rows.append(
-            Row(
-                "tokens a byte",
-                f"{record.val_bpb * math.log(2) / record.val_loss:.5f}",
-                "val_bpb × ln 2 ÷ val_loss",
-            )
-        )
+        ratio = record.val_bpb * math.log(2) / record.val_loss
+        rows.append(row("tokens_a_byte", f"{ratio:.5f}", note("tokens_a_byte")))
     if (gap := record.quantization_gap) is not None:
         before = figures.bpb(record.stage_bpb("pre_quantization"))
-        rows.append(Row("quant gap", figures.delta(gap), f"{before} before packing"))
-    rows.append(Row("params", figures.count(record.params)))
-    room = _room(record, cap)
-    rows.append(Row("artifact", _bytes(record.artifact_bytes), _parts(record), room))
+        rows.append(row("quant_gap", figures.delta(gap), note("before_packing", before=before)))
+    rows.append(row("params", figures.count(record.params)))
+    rows.append(row("artifact", _bytes(record.artifact_bytes), _parts(record, wording), _room(record, cap)))
     rows.append(
-        Row(
-            "wall time",
+        row(
+            "wall_time",
             figures.seconds(record.train_seconds),
-            "training" if record.train_seconds is not None else "",
+            note("training") if record.train_seconds is not None else "",
         )
     )
-    planned = f"of {figures.count(record.planned_steps)} planned" if record.planned_steps else ""
-    rows.append(Row("steps", figures.count(record.steps), planned))
-    rows.append(Row("step avg", figures.tempo(record.step_ms)))
+    planned = note("planned", planned=figures.count(record.planned_steps)) if record.planned_steps else ""
+    rows.append(row("steps", figures.count(record.steps), planned))
+    rows.append(row("step_avg", figures.tempo(record.step_ms)))
     if record.peak_memory_bytes is not None:
-        rows.append(Row("peak memory", figures.megabytes(record.peak_memory_bytes)))
+        rows.append(row("peak_memory", figures.megabytes(record.peak_memory_bytes)))
     for name, bpb in sorted(record.data.yardsticks.items()):
-        rows.append(Row(tidy(name, 40), f"{bpb:.4f}", "a general compressor on the same bytes"))
+        rows.append(Row("yardstick", tidy(name, 40), f"{bpb:.4f}", note("yardstick")))
     return tuple(rows)
 
 
-def _score_basis(played: Played, record: RunRecord) -> str:
+def seeds_note(sample: Sample | None, wording: Wording) -> str:
+    """How many runs a score stands on."""
+    if sample is None:
+        return ""
+    if sample.std is None:
+        return wording.say("note", "one_seed")
+    return wording.fill("note", "seeds", seeds=str(sample.n), spread=figures.bpb(sample.std))
+
+
+def _score_basis(played: Played, record: RunRecord, wording: Wording) -> str:
     """Which score counts, and on how many runs."""
     stage = record.official.stage.replace("_", " ") if record.official else ""
-    sample = played.sample
-    seeds = (
-        f"mean of {sample.n} seeds, spread {sample.std:.4f}"
-        if sample and sample.std is not None
-        else "1 seed"
-        if sample
-        else ""
-    )
-    return ", ".join(filter(None, (stage, seeds)))
+    return ", ".join(filter(None, (stage, seeds_note(played.sample, wording))))
 
 
 def _loss(value: float | None) -> str:
@@ -96,10 +106,11 @@ def _bytes(value: int | None) -> str:
     return figures.MISSING if value is None else f"{figures.count(value)} bytes"
 
 
-def _parts(record: RunRecord) -> str:
+def _parts(record: RunRecord, wording: Wording) -> str:
     if record.code_bytes is None or record.model_bytes is None:
         return figures.megabytes(record.artifact_bytes) if record.artifact_bytes is not None else ""
-    return f"{figures.count(record.code_bytes)} code + {figures.count(record.model_bytes)} weights"
+    code, weights = figures.count(record.code_bytes), figures.count(record.model_bytes)
+    return wording.fill("note", "parts", code=code, weights=weights)
 
 
 def _room(record: RunRecord, cap: int | None) -> str:
@@ -119,22 +130,26 @@ def compare_rows(played: Played, comparison: Comparison, wording: Wording) -> Ta
         return None
     changed_here, changed_there = changed_settings(record, before)
     heads = (
-        "Measure",
-        f"Hole {other.name.number}" + (f": {changed_there}" if changed_there else ""),
-        f"Hole {played.name.number}" + (f": {changed_here}" if changed_here else ""),
-        "Change",
+        wording.say("label", "measure"),
+        hole_name(other, wording) + (f": {changed_there}" if changed_there else ""),
+        hole_name(played, wording) + (f": {changed_here}" if changed_here else ""),
+        wording.say("label", "change"),
     )
     rows = [
         ("val_bpb", figures.bpb(other.sample.mean), figures.bpb(played.sample.mean), figures.delta(played.sample.mean - other.sample.mean)),
         ("val_loss", _loss(other.val_loss), _loss(played.val_loss), _change(played.val_loss, other.val_loss, ".4f")),
-        ("quant gap", figures.delta(before.quantization_gap), figures.delta(record.quantization_gap), _change(record.quantization_gap, before.quantization_gap, ".4f")),
+        ("quant_gap", figures.delta(before.quantization_gap), figures.delta(record.quantization_gap), _change(record.quantization_gap, before.quantization_gap, ".4f")),
         ("artifact", figures.megabytes(before.artifact_bytes), figures.megabytes(record.artifact_bytes), _change(record.artifact_bytes, before.artifact_bytes, ",d", " bytes")),
         ("params", figures.count(before.params), figures.count(record.params), _change(record.params, before.params, ",d")),
         ("steps", figures.count(before.steps), figures.count(record.steps), _change(record.steps, before.steps, ",d")),
-        ("step avg", figures.tempo(before.step_ms), figures.tempo(record.step_ms), _change(record.step_ms, before.step_ms, ".1f", " ms")),
+        ("step_avg", figures.tempo(before.step_ms), figures.tempo(record.step_ms), _change(record.step_ms, before.step_ms, ".1f", " ms")),
     ]  # fmt: skip
-    caption = f"{tidy(other.title, 80)} and {tidy(played.title, 80)}"
-    return Table(caption, heads, tuple(rows))
+    caption = wording.fill("note", "pair", a=tidy(other.title, 80), b=tidy(played.title, 80))
+    return Table(caption, heads, tuple((wording.say("label", key), *cells) for key, *cells in rows))
+
+
+def hole_name(played: Played, wording: Wording) -> str:
+    return f"{wording.say('label', 'hole')} {played.name.number}"
 
 
 def changed_settings(record: RunRecord, before: RunRecord) -> tuple[str, str]:
@@ -167,16 +182,15 @@ def attempt_rows(played: Played, wording: Wording) -> Table | None:
         if record is None:
             rows.append((str(entry.attempt.number), "", wording.say("status", "unfinished"), "", "", ""))
             continue
-        counted = "counts" if record in played.group else "does not count"
+        counted = "counts" if record in played.group else "does_not_count"
         rows.append((
             str(entry.attempt.number), "" if record.seed is None else str(record.seed),
             wording.say("status", record.status), figures.bpb(record.val_bpb),
-            figures.megabytes(record.artifact_bytes), counted if record.complete else "",
+            figures.megabytes(record.artifact_bytes), wording.say("note", counted) if record.complete else "",
         ))  # fmt: skip
+    heads = ("attempt", "seed", "status", "val_bpb", "artifact", "in_score")
     return Table(
-        "All attempts of this hole",
-        ("Attempt", "Seed", "Status", "val_bpb", "Artifact", "In the score"),
-        tuple(rows),
+        wording.say("note", "all_attempts"), tuple(wording.say("label", head) for head in heads), tuple(rows)
     )
 
 
@@ -187,37 +201,52 @@ def model_rows(standing: Standing, wording: Wording) -> tuple[Row, ...]:
     """What is needed to play a hole again. Facts that nobody recorded are left out, except the first three."""
     played, record = standing.played, standing.played.record
     status = wording.say("status", played.status)
+
+    def note(key: str, **values: str) -> str:
+        return wording.fill("note", key, **values)
+
+    def row(key: str, value: str, said: str = "") -> Row:
+        return _row(wording, key, value, said)
+
     rows = [
-        Row("Run ID", played.name.folder),
-        Row("Status", played.status, status if status != played.status else ""),
+        row("run_id", played.name.folder),
+        row("status", played.status, status if status != played.status else ""),
     ]
     if record is None:
-        return (*rows, Row("Backend", figures.MISSING))
+        return (*rows, row("backend", figures.MISSING))
     code, environment = record.code, record.environment
-    rows.append(Row("Backend", environment.device or figures.MISSING, _hardware(record)))
+    rows.append(row("backend", environment.device or figures.MISSING, _hardware(record)))
     seeds = ", ".join(str(one.seed) for one in (played.group or (record,)) if one.seed is not None)
     commit = code.git_sha[:12] if code.git_sha else ""
     rows += [
-        Row("Course", record.course, record.split or ""),
-        Row("Seed", seeds),
-        Row("Preset", record.preset or ""),
-        Row("Trainer", code.trainer),
-        Row("Commit", commit, {True: "with uncommitted changes", False: "clean", None: ""}[code.dirty]),
-        Row("Code", (code.source_sha256 or "")[:12], "sha256 of the source"),
-        Row("Configuration", record.config_hash or "", "hash of every setting but the seed"),
-        Row("Data", (record.data.val_sha256 or "")[:12], "sha256 of the validation text"),
-        Row("Tokenizer", (record.data.tokenizer_sha256 or "")[:12], "sha256"),
-        Row("Python", environment.python or ""),
-        Row("PyTorch", environment.torch or ""),
-        Row("Stopped by", record.stop_reason or ""),
-        Row("Resumed", f"{record.resumes} times" if record.resumes > 1 else "once" if record.resumes else ""),
-        Row("Score that counts", record.official.label if record.official else "", record.official.why if record.official else ""),
+        row("course", record.course, record.split or ""),
+        row("seed", seeds),
+        row("preset", record.preset or ""),
+        row("trainer", code.trainer),
+        row("commit", commit, "" if code.dirty is None else note("dirty" if code.dirty else "clean")),
+        row("code", (code.source_sha256 or "")[:12], note("source_hash")),
+        row("configuration", record.config_hash or "", note("config_hash")),
+        row("data", (record.data.val_sha256 or "")[:12], note("text_hash")),
+        row("tokenizer", (record.data.tokenizer_sha256 or "")[:12], note("hash")),
+        row("python", environment.python or ""),
+        row("pytorch", environment.torch or ""),
+        row("stopped_by", record.stop_reason or ""),
+        row("resumed", note("times", count=str(record.resumes)) if record.resumes > 1 else note("once") if record.resumes else ""),
+        row("official", record.official.label if record.official else "", record.official.why if record.official else ""),
     ]  # fmt: skip
     if source := record.provenance:
-        rows.append(Row("Imported from", source.source, f"by {source.importer}, sha256 {source.sha256[:12]}"))
-        rows.append(Row("Author", source.author or ""))
+        rows.append(
+            row(
+                "imported_from",
+                source.source,
+                note("importer", name=source.importer, hash=source.sha256[:12]),
+            )
+        )
+        rows.append(row("author", source.author or ""))
     return tuple(
-        Row(row.label, tidy(row.value, _LONG), tidy(row.note, _LONG), row.tone) for row in rows if row.value
+        Row(one.key, one.label, tidy(one.value, _LONG), tidy(one.note, _LONG), one.tone)
+        for one in rows
+        if one.value
     )
 
 
@@ -229,7 +258,7 @@ def _hardware(record: RunRecord) -> str:
     return ", ".join(filter(None, (f"{count} × {name}" if count > 1 and name else name, threads)))
 
 
-def byte_check(standing: Standing) -> tuple[Row, ...]:
+def byte_check(standing: Standing, wording: Wording) -> tuple[Row, ...]:
     """Recompute the validation bytes from loss, tokens and score, and say whose bytes they are (DESIGN rule 5)."""
     record, course = standing.played.record, standing.course
     if record is None or record.val_bpb is None:
@@ -237,27 +266,25 @@ def byte_check(standing: Standing) -> tuple[Row, ...]:
     score = _official_score(record)
     loss = score.val_loss if score and score.val_loss is not None else record.val_loss
     tokens = (score.tokens if score else None) or record.data.val_tokens
+
+    def said(word: str, reason: str, tone: str = "", **values: str) -> tuple[Row, ...]:
+        note = wording.fill("bytes", reason, **values)
+        return (_row(wording, "byte_check", wording.say("bytes", word), note, tone),)
+
     if loss is None or not tokens or not record.val_bpb:
-        return (Row("Byte check", "not checked", "the record does not say how many tokens were scored"),)
+        return said("unchecked", "no_tokens")
     bytes_ = tokens * loss / (math.log(2) * record.val_bpb)
-    implied = f"the score implies {figures.count(round(bytes_))} bytes"
+    implied = figures.count(round(bytes_))
     known = [(split.name, split.val_bytes) for split in course.splits] if course else []
     if record.data.val_bytes:
-        known.insert(0, ("the data that was read", record.data.val_bytes))
+        known.insert(0, (wording.say("bytes", "data_read"), record.data.val_bytes))
     for at, (name, expected) in enumerate(known):
         if math.isclose(bytes_, expected, rel_tol=BYTES_AGREE):
-            word = "verified" if at == 0 else "other split"
-            return (
-                Row(
-                    "Byte check",
-                    word,
-                    f"{implied}; {name} has {figures.count(expected)}",
-                    "good" if at == 0 else "",
-                ),
-            )
+            word, tone = ("verified", "good") if at == 0 else ("other_split", "")
+            return said(word, "has", tone, implied=implied, name=name, expected=figures.count(expected))
     if not known:
-        return (Row("Byte check", "not checked", f"{implied}; the course lists none to hold it against"),)
-    return (Row("Byte check", "suspect", f"{implied}, which is no export we know", "bad"),)
+        return said("unchecked", "none_listed", implied=implied)
+    return said("suspect", "unknown_export", "bad", implied=implied)
 
 
 def _official_score(record: RunRecord) -> Score | None:

@@ -59,7 +59,7 @@ def read_play(played: Played, wording: Wording, ask_system: bool = False) -> InP
         return next((text for text in filled if text), "")
 
     state = "unknown" if not ask_system else "playing" if is_playing(attempt) else "quiet"
-    rows = [Row(said(f"row_{keys[0]}"), said(*keys)) for keys in _ROWS]
+    rows = [Row(keys[0], said(f"row_{keys[0]}"), said(*keys)) for keys in _ROWS]
     line = said("line_full", "line_part", "line_none")
     return InPlay(said(f"lead_{state}"), line, share, tuple(row for row in rows if row.value))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness import figures
-from harness.commentary import Facts, tidy
+from harness.commentary import tidy
 from harness.course import RECORD_TRACK, Course, Reference, check_bytes
 from harness.field import StoredEntry
 from harness.publish.boards import Line, on_one_split
@@ -171,24 +171,20 @@ def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
     assert entry.sample is not None
     return _Score(
         entry.sample.mean, entry.entry.date.isoformat() if entry.entry.date else "",
-        _by(entry.entry.name, entry.entry.author, wording), _said(wording, "from_logs", badge=badge.kind),
+        _by(entry.entry.name, entry.entry.author, wording), wording.fill("field", "from_logs", badge=badge.kind),
         entry.sample, _largest_artifact(entry),
     )  # fmt: skip
 
 
 def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
     assert line.val_bpb is not None
-    told = _said(wording, "ours", position=line.position)
+    told = wording.fill("field", "ours", position=line.position)
     return _Score(line.val_bpb, line.day_iso, line.title, told, sample, line.artifact, line.href)
 
 
 def _by(name: str, author: str | None, wording: Wording) -> str:
     shown = tidy(name, 90)
-    return _said(wording, "by", name=shown, author=tidy(author, 60)) if author else shown
-
-
-def _said(wording: Wording, key: str, **values: str) -> str:
-    return Facts("", frozenset(), values).fill(wording.say("field", key)) or ""
+    return wording.fill("field", "by", name=shown, author=tidy(author, 60)) if author else shown
 
 
 def _folder(row: Reference) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
+from harness import figures
 from harness.publish.boards import Line, draw_trend, on_one_split
 from harness.publish.charts import Series, loss_range, small_curve
 from harness.publish.wording import Wording
@@ -38,6 +39,16 @@ class Nine:
     name: str
     cells: tuple[Cell, ...]
     total: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The round's scores in order. sota: whether the field's record is drawn as well."""
+
+    svg: Markup
+    course: str
+    par: str
+    sota: bool
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class Round:
     @cached_property
     def nines(self) -> tuple[Nine, ...]:
         """Out and, once it was begun, in."""
-        halves = ("Out", range(1, NINE + 1)), ("In", range(NINE + 1, HOLES_PER_ROUND + 1))
+        halves = ("out", range(1, NINE + 1)), ("in", range(NINE + 1, HOLES_PER_ROUND + 1))
         found = [_nine(name, holes, self.lines) for name, holes in halves]
         return tuple(nine for nine in found if any(cell.href for cell in nine.cells))
 
@@ -131,43 +142,38 @@ def _short(line: Line) -> str:
     return "E" if distance in ("+0.000", "-0.000") else distance.replace("0.", ".", 1)
 
 
-def draw_round(one: Round, season: Season, wording: Wording) -> Markup:
-    """Draw the round's scores in order, on the course it was mostly played on."""
+def draw_round(one: Round, season: Season, wording: Wording) -> Walk | None:
+    """Draw the round's scores in order, on the course it was mostly played on; None with fewer than two."""
     counted = Counter(line.course for line in one.lines if line.val_bpb is not None)
     course = season.course(counted.most_common(1)[0][0]) if counted else None
     if course is None:
-        return Markup("")
-    scored = [
-        line
-        for line in one.lines
-        if line.course == course.name and line.status == "ok" and line.val_bpb is not None
-    ]
-    scored = on_one_split(scored)
+        return None
+    played = [line for line in one.lines if line.course == course.name and line.status == "ok"]
+    scored = on_one_split([line for line in played if line.val_bpb is not None])
     best = min(scored, key=lambda line: (line.val_bpb, line.number), default=None)
-    par = (
-        course.par.val_bpb
-        if course.par
-        else next((line.par for line in scored if line.par is not None), None)
-    )
-    return draw_trend(course, scored, best, par, wording)
+    par = course.par.val_bpb if course.par else next((line.par for line in scored if line.par), None)
+    svg = draw_trend(course, scored, best, par, wording)
+    return Walk(svg, course.title, figures.bpb(par) if par else "", "line pin" in svg) if svg else None
 
 
 def sparks_of(one: Round) -> list[Spark]:
-    """Draw every curve of the round on one scale, which a hole that went astray does not set."""
-    ranges = [found for line in one.lines if (found := loss_range([Series("this", line.curve)]))]
-    if not ranges:
-        return []
-    low = min(low for low, _ in ranges)
-    high = max(statistics.median(high for _, high in ranges), low + 1e-6)
-    last = max(line.curve[-1][0] for line in one.lines if line.curve)
-    return [
-        Spark(
-            line.href,
-            line.hole,
-            line.title,
-            small_curve(line.curve, (low, high), last),
-            f"{line.curve[-1][1]:.4f}",
-        )
-        for line in one.lines
-        if line.curve
-    ]
+    """Draw every curve of the round; those of one course on one scale, which a hole that went astray does not set."""
+    sparks = []
+    for course in dict.fromkeys(line.course for line in one.lines):
+        lines = [line for line in one.lines if line.course == course and line.curve]
+        ranges = [found for line in lines if (found := loss_range([Series("this", line.curve)]))]
+        if not ranges:
+            continue
+        low = min(low for low, _ in ranges)
+        high = max(statistics.median(high for _, high in ranges), low + 1e-6)
+        sparks += [
+            Spark(
+                line.href,
+                line.hole,
+                line.title,
+                small_curve(line.curve, low, high),
+                f"{line.curve[-1][1]:.4f}",
+            )
+            for line in lines
+        ]
+    return sorted(sparks, key=lambda spark: spark.hole)

@@ -80,7 +80,7 @@ def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[
     sides: dict[str, str] = {}
     for name, html in noted or spoken:
         sides.setdefault(name, "left" if len(sides) % 2 == 0 else "right")
-        shown = tidy(name, 60) or "From the gallery"
+        shown = tidy(name, 60) or wording.say("booth", "unnamed")
         turns.append(Turn(shown, _initials(shown, wording), html, sides[name]))
     analyst = wording.cast["analyst"]
     first = next((turn for turn in turns if turn.name == analyst.name), turns[0] if turns else None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.commentary import Script, read_script
+from harness.commentary import Facts, Script, read_script
 from harness.course import read_toml
 from harness.errors import HarnessError
 from harness.resources import shared_dir
@@ -46,6 +46,10 @@ class Wording:
     def say(self, table: str, key: str) -> str:
         """Return one phrase of club.toml, or the key itself when a theme dropped it."""
         return self.club.get(table, {}).get(key, key)
+
+    def fill(self, table: str, key: str, **values: str) -> str:
+        """Return a phrase with its {names} filled in; empty when it names one that is not given."""
+        return Facts("", frozenset(), values).fill(self.say(table, key)) or ""
 
 
 def load_wording(theme: Path | None) -> Wording:
