@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
+from harness.packed import unpack_source
 from harness.reads import Read, find_reads
 from harness.uses import FALSE_WORDS, TRUE_WORDS, Kind
 
@@ -83,12 +84,12 @@ def read_script(files: Mapping[str, str] | str) -> Script:
     """
     if isinstance(files, str):
         files = {"": files}
-    trees, unclear = {}, []
+    trees, unclear, packed = {}, [], []
     for name, text in files.items():
         source, problem = unpacked(text)
         trees[name] = parse_source(source, name or "the script")
         if problem:
-            unclear.append(f"{name or 'the script'}: {problem}")
+            packed.append(f"{name or 'the script'}: {problem}")
     reads = find_reads(trees)
     knobs: dict[str, ScriptKnob] = {}
     for read in reads.found:
@@ -96,7 +97,7 @@ def read_script(files: Mapping[str, str] | str) -> Script:
             knob = _knob(read)
             knobs[read.name] = _better(knobs.get(read.name), knob)
     unclear += [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
-    return Script(knobs, tuple(dict.fromkeys(unclear)))
+    return Script(knobs, tuple(dict.fromkeys(unclear + packed)))
 
 
 def parse_source(text: str, name: str) -> ast.Module:
@@ -118,7 +119,8 @@ def is_system(name: str) -> bool:
 
 def unpacked(text: str) -> tuple[str, str]:
     """Return the source inside a packed script; the second value says why it could not be had."""
-    return text, ""
+    found = unpack_source(text)
+    return found.source, found.problem
 
 
 def _knob(read: Read) -> ScriptKnob:
