@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -29,9 +31,10 @@ def share(work: Callable[[Sequence[Task]], Result], tasks: Sequence[Task], fewes
     """Call `work` on stretches of `tasks`, one a core, and return what each gave, in order.
 
     fewest: tasks that make another process worth its while. An error of a child is raised here as a RuntimeError
-    with its traceback, unless it can be sent over as it is.
+    with its traceback, unless it can be sent over as it is. An error here ends the children.
     """
-    count = min(cores(), len(tasks) // max(fewest, 1)) if sys.platform == "linux" else 1
+    alone = sys.platform != "linux" or threading.active_count() > 1  # a fork takes along locks, but no thread
+    count = 1 if alone else min(cores(), len(tasks) // max(fewest, 1))
     if count < 2:
         return [work(tasks)]
     edges = [len(tasks) * n // count for n in range(count + 1)]
@@ -43,7 +46,8 @@ def share(work: Callable[[Sequence[Task]], Result], tasks: Sequence[Task], fewes
         first = work(parts[0])
     except BaseException:
         for pid, pipe in children:
-            os.close(pipe)  # a child that writes into it ends by itself
+            os.kill(pid, signal.SIGKILL)
+            os.close(pipe)
             os.waitpid(pid, 0)
         raise
     answers = [_collect(pid, pipe) for pid, pipe in children]  # all of them, so that none is left behind

@@ -6,6 +6,7 @@ Comparisons and tables need only the glance; the files behind it are read when s
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -29,13 +30,31 @@ class Entry:
     record: RunRecord | None
 
 
-class Files(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Files:
     """What lies in a hole's folder. problems: files that could not be read, with the reason."""
 
     intent: Intent
     entries: tuple[Entry, ...]
     decision: Decision | None
     problems: tuple[str, ...]
+
+    @cached_property
+    def records(self) -> list[RunRecord]:
+        return [entry.record for entry in self.entries if entry.record is not None]
+
+    @cached_property
+    def group(self) -> tuple[RunRecord, ...]:
+        """The complete attempts of one configuration, code and split: those of the newest complete one."""
+        complete = [record for record in self.records if record.complete]
+        return tuple(record for record in complete if _same_play(record, complete[-1]))
+
+    @cached_property
+    def record(self) -> RunRecord | None:
+        """The record shown for the hole: the newest complete attempt, else the newest of any kind."""
+        if self.group:
+            return self.group[-1]
+        return self.records[-1] if self.records else None
 
 
 class Glance(NamedTuple):
@@ -47,6 +66,7 @@ class Glance(NamedTuple):
 
     title: str
     parent: str | None
+    strategy: str | None
     status: HoleStatus
     course: str | None
     split: str | None
@@ -67,11 +87,12 @@ class Glance(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """One hole. loaded: its files, where they were read already."""
+    """One hole. loaded: its files, where they are held in memory; else `read` gets them when they are asked for."""
 
     hole: Hole
     glance: Glance
     loaded: Files | None = None
+    read: Callable[[Hole], Files] = lambda hole: read_files(hole)
 
     @property
     def name(self) -> HoleName:
@@ -120,9 +141,9 @@ class Played:
 
     # From the files -------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def files(self) -> Files:
-        return self.loaded if self.loaded is not None else read_files(self.hole)
+        return self.loaded if self.loaded is not None else self.read(self.hole)
 
     @property
     def intent(self) -> Intent:
@@ -139,24 +160,25 @@ class Played:
 
     @property
     def records(self) -> list[RunRecord]:
-        return [entry.record for entry in self.entries if entry.record is not None]
+        return self.files.records
 
-    @cached_property
+    @property
     def group(self) -> tuple[RunRecord, ...]:
         """The complete attempts that the score is the mean of."""
-        return group_of(self.records)
+        return self.files.group
 
-    @cached_property
+    @property
     def record(self) -> RunRecord | None:
         """The record shown for the hole: the newest complete attempt, else the newest of any kind."""
-        return shown_record(self.records, self.group)
+        return self.files.record
 
     @property
     def attempt(self) -> Attempt | None:
         """The folder of `record`."""
-        return next((entry.attempt for entry in self.entries if entry.record is self.record), None)
+        files = self.files
+        return next((entry.attempt for entry in files.entries if entry.record is files.record), None)
 
-    @cached_property
+    @property
     def val_loss(self) -> float | None:
         """Mean loss over the attempts behind the score, in nats per token, so that both are of one piece."""
         losses = [record.val_loss for record in self.group if record.val_loss is not None]
@@ -197,9 +219,7 @@ def read_files(hole: Hole) -> Files:
 def glance_at(name: HoleName, files: Files) -> Glance:
     """Reduce a hole's files to what comparisons and tables need."""
     intent = files.intent
-    records = [entry.record for entry in files.entries if entry.record is not None]
-    group = group_of(records)
-    record = shown_record(records, group)
+    record = files.record
     kind = kind_of(record) if record else ScoreKind(intent.course)
     noted = record.as_of if record else None
     played_at = record.started_at if record else None
@@ -207,12 +227,13 @@ def glance_at(name: HoleName, files: Files) -> Glance:
     return Glance(
         title=intent.title or name.slug.replace("_", " ").title() or name.position,
         parent=intent.parent,
+        strategy=intent.strategy,
         status=record.status if record else "unfinished" if files.entries else "unplayed",
         course=kind.course,
         split=kind.split,
         stage=kind.stage,
         scored_bytes=kind.scored_bytes,
-        values=tuple(one.val_bpb for one in group if one.val_bpb is not None),
+        values=tuple(one.val_bpb for one in files.group if one.val_bpb is not None),
         day=day.isoformat() if day else None,
         par=noted.par if noted else None,
         sota=noted.sota if noted else None,
@@ -224,18 +245,6 @@ def glance_at(name: HoleName, files: Files) -> Glance:
         decision=files.decision.decision if files.decision else None,
         problems=files.problems,
     )
-
-
-def group_of(records: list[RunRecord]) -> tuple[RunRecord, ...]:
-    """The complete attempts of one configuration, code and split: those of the newest complete one."""
-    complete = [record for record in records if record.complete]
-    return tuple(record for record in complete if _same_play(record, complete[-1]))
-
-
-def shown_record(records: list[RunRecord], group: tuple[RunRecord, ...]) -> RunRecord | None:
-    if group:
-        return group[-1]
-    return records[-1] if records else None
 
 
 def _same_play(a: RunRecord, b: RunRecord) -> bool:

@@ -27,6 +27,9 @@ def publish(
         Path | None, typer.Option("--theme", help="Folder whose templates, assets and copy win over ours.")
     ] = None,
     pictures: Annotated[bool, typer.Option(help="Draw the social picture of each hole.")] = True,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Make every page again, not only what changed.")
+    ] = False,
     deploy: Annotated[
         str | None,
         typer.Option("--deploy", metavar="BRANCH", help="Show what putting it on this branch would change."),
@@ -55,7 +58,7 @@ def publish(
 
     target = find_target(runs, deploy, remote) if deploy is not None else None
     options = PublishOptions(
-        base_url=base_url or (target.url if target else ""), theme=theme, pictures=pictures
+        base_url=base_url or (target.url if target else ""), theme=theme, pictures=pictures, fresh=fresh
     )
     report = build(runs, out, options)
     for problem in report.problems:

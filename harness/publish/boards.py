@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -74,6 +75,17 @@ def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) 
         played.sample.mean if played.sample else None, standing.comparisons["par"].val_bpb,
         card.in_play.line if card.in_play else "", tuple(curve),
     )  # fmt: skip
+
+
+def pack_line(line: Line) -> dict[str, Any]:
+    """Return a row as plain values, to be kept until its hole changes."""
+    return asdict(line) | {"updated": line.updated.isoformat()}
+
+
+def unpack_line(kept: dict[str, Any]) -> Line:
+    deltas = {name: DeltaCard(**kept[name]) for name in ("to_par", "to_previous")}
+    updated, curve = dt.datetime.fromisoformat(kept["updated"]), tuple((x, y) for x, y in kept["curve"])
+    return Line(**kept | deltas | {"updated": updated, "curve": curve})
 
 
 @dataclass(frozen=True)
@@ -260,5 +272,5 @@ def _verdict_table(course: Course, wording: Wording) -> VerdictTable:
 
 __all__ = [
     "CourseSummary", "Handbook", "Line", "Link", "build_handbook", "course_links", "course_names_in_order",
-    "draw_trend", "index_line", "on_one_split", "summarise_course",
+    "draw_trend", "index_line", "on_one_split", "pack_line", "summarise_course", "unpack_line",
 ]  # fmt: skip

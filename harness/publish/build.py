@@ -1,34 +1,42 @@
-"""The story of `harness publish`: registry -> cards -> templates -> files, swapped in as a whole.
+"""The story of `harness publish`: look at what changed, make the pages that it concerns, swap the site in whole.
 
-The same runs give the same bytes, on another day and from another folder too.
+The same runs give the same bytes: on another day, from another folder, and whether all was made or only a part.
 """
 
 from __future__ import annotations
 
+import gc
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, UsageError
-from harness.publish import boards, feed
-from harness.publish.cards import HoleCard, build_card, compared_kinds
-from harness.publish.charts import thin
-from harness.publish.compare import build_compare
-from harness.publish.curves import Shelf, curve_csv
+from harness.forked import share
+from harness.index import glance_season
 from harness.publish.folder import SiteFolder
-from harness.publish.leaderboard import build_board
-from harness.publish.pictures import Picture, draw_picture, thinned
-from harness.publish.rounds import draw_round, rounds_of, rounds_on_index, sparks_of, tally
-from harness.publish.wording import Wording, load_wording
-from harness.record import dump_record
-from harness.registry import Played, Season, Standing, load_season
-from harness.resources import shared_dir
+from harness.publish.manifest import (
+    NOTHING,
+    Kept,
+    Manifest,
+    Marks,
+    digest,
+    hash_inputs,
+    hash_world,
+    key_of,
+    load_manifest,
+    mark_field,
+    mark_holes,
+    save_manifest,
+)
+from harness.store import Store
 
-SPARK_POINTS = 24  # stretches of the small curves on a round's page, two points each
+if TYPE_CHECKING:  # templates, Markdown and all: not needed to see that nothing changed
+    from harness.publish.pages import Made, Site
+    from harness.registry import Standing
+
+FORK_WORTHY = 40  # pages of holes for a process of their own
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,14 @@ class PublishOptions:
     theme: a folder whose templates/, assets/ and copy/ win over ours, file by file.
     pictures: draw a social picture for each hole (matplotlib, cached by what it shows).
     live: say whether an attempt without a record is being played at this moment, which only a preview can know.
+    fresh: make every page again, whatever an earlier publish made.
     """
 
     base_url: str = ""
     theme: Path | None = None
     pictures: bool = True
     live: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,55 +68,6 @@ class PublishReport:
     changed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Page:
-    """What the frame of a page needs. path: from the site's top."""
-
-    path: str
-    kind: str
-    title: str
-    description: str
-    picture: str
-    canonical: str = ""
-    base: str = ""
-
-
-@dataclass
-class _Site:
-    """The pass over a season: what is at hand while pages are made."""
-
-    season: Season
-    wording: Wording
-    options: PublishOptions
-    folder: SiteFolder
-    env: Environment
-    base: str
-    courses: list[boards.Link] = field(default_factory=list)
-    pages: list[str] = field(default_factory=list)
-
-    def render(self, template: str, path: str, kind: str, title: str, description: str, **view: Any) -> None:
-        """Write one page."""
-        picture = view.pop("picture", "assets/club.png")
-        root = "../" * path.count("/")
-        page = Page(
-            path, kind, title, description, (self.base or root) + picture,
-            canonical=self.base + path if self.base else "",
-            # It is served at any depth, so its links need a base; all others are right as they are.
-            base=urlsplit(self.base).path if kind == "missing" else "",
-        )  # fmt: skip
-        try:
-            html = self.env.get_template(template).render(
-                page=page, root=root, club=self.wording.club, courses=self.courses, **view
-            )
-        except TemplateError as error:
-            raise HarnessError(
-                f"template {template} failed on {path}: {error}", "check the theme's templates against ours"
-            ) from error
-        self.folder.write(path, html.encode("utf-8", "replace"))
-        if kind != "missing":
-            self.pages.append(path)
-
-
 def publish(runs: Path, out: Path, options: PublishOptions = PublishOptions()) -> PublishReport:
     """Build the site of a season. Broken records are named in the report and passed over.
 
@@ -115,20 +76,24 @@ def publish(runs: Path, out: Path, options: PublishOptions = PublishOptions()) -
     """
     _check_apart(runs, out)
     _check_address(options.base_url)
-    wording = load_wording(options.theme)
-    season = load_season(runs)
-    base = options.base_url.rstrip("/") + "/" if options.base_url else ""
     with SiteFolder(out) as folder:
-        site = _Site(
-            season, wording, options, folder, _environment(options.theme), base, boards.course_links(season)
-        )
-        _write_assets(folder, options.theme)
-        lines, standings, example = _write_holes(site)
-        _write_clubhouse(site, lines, standings, example)
-        _write_feeds(site, lines)
-    problems = tuple(dict.fromkeys(season.problems))
+        known = NOTHING if options.fresh else load_manifest(folder.out)
+        world = hash_world(runs, replace(options, fresh=False))
+        marks = mark_holes(Store(runs).holes(), options.live)
+        inputs = hash_inputs(world, mark_field(runs), marks)
+        if inputs and (inputs, folder.before) == (known.inputs, known.files):
+            folder.leave()
+            return PublishReport(folder.out, len(known.holes), 0, len(known.files), known.problems)
+        manifest = _make(runs, folder, options, known, marks, world, inputs)
+    save_manifest(folder.out, manifest)
+    written = tuple(folder.written)
     return PublishReport(
-        folder.out, len(lines), len(folder.written), folder.unchanged, problems, tuple(folder.written)
+        folder.out,
+        len(manifest.holes),
+        len(written),
+        len(folder.log) - len(written),
+        manifest.problems,
+        written,
     )
 
 
@@ -144,150 +109,90 @@ def _check_address(base_url: str) -> None:
         raise UsageError(f'"{base_url}" is not an address', "it looks like https://name.github.io/project")
 
 
-def _environment(theme: Path | None) -> Environment:
-    folders = [*([theme / "templates"] if theme else []), shared_dir("templates")]
-    return Environment(
-        loader=FileSystemLoader(folders),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
+def _make(
+    runs: Path, folder: SiteFolder, options: PublishOptions, known: Manifest, marks: Marks, world: str, inputs: str
+) -> Manifest:  # fmt: skip
+    """Fill the new site: carry over what stands, make the rest."""
+    from harness.publish import boards, pages
+    from harness.publish.curves import Shelf
+    from harness.publish.rounds import rounds_of
+    from harness.publish.wording import load_wording
+
+    wording = load_wording(options.theme)
+    season = glance_season(runs)
+    base = options.base_url.rstrip("/") + "/" if options.base_url else ""
+    courses = boards.course_links(season)
+    site = pages.Site(
+        season, wording, options, folder, pages.make_environment(options.theme), base, courses, Shelf()
     )
+    pages.write_assets(folder, options.theme)
 
+    standings = [season.standing(played) for played in season.holes]
+    world = f"{world} {courses}"  # the navigation names the courses
+    keys = _keys(site, marks, world, standings)
+    kept = {
+        name: one
+        for name, one in known.holes.items()
+        if one.key == keys.get(name) and one.key and _carry(one.files, folder, known)
+    }
+    made = _make_holes(site, [one for one in standings if one.played.name.folder not in kept])
+    holes = {
+        name: kept[name] if name in kept else Kept(key, made[name].files, made[name].line, made[name].example)
+        for name, key in keys.items()
+    }
 
-def _write_assets(folder: SiteFolder, theme: Path | None) -> None:
-    found: dict[str, Path] = {}
-    for place in (shared_dir("site") / "assets", *([theme / "assets"] if theme else [])):
-        found |= {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
-    for name in sorted(found):
-        folder.write(f"assets/{name}", found[name].read_bytes())
-    folder.write(".nojekyll", b"")
-
-
-def _write_holes(site: _Site) -> tuple[list[boards.Line], dict[str, Standing], HoleCard | None]:
-    """Write each hole's page with its record and its curve; return what the other pages need of them."""
-    shelf = Shelf()
-    lines: list[boards.Line] = []
-    standings: dict[str, Standing] = {}
-    example: HoleCard | None = None
-    for played in site.season.holes:
-        standing = site.season.standing(played)
-        card = build_card(site.season, standing, site.wording, shelf, site.options.live)
-        line = boards.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS))
-        path = f"holes/{card.file}"
-        site.render(
-            "hole.html", path, "hole", f"{card.title}, {card.position}", _describe(card),
-            card=card, picture=_picture(site, played, card, shelf),
-        )  # fmt: skip
-        if played.record is not None:
-            site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
-        if card.has_curve:
-            site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)).encode())
-        _write_compared(site, standing, card, shelf)
-        lines.append(line)
-        if played.sample is not None and played.course and standing.comparisons["par"].val_bpb is not None:
-            standings.setdefault(played.course, standing)
-        if card.comparison and played.record and played.record.val_loss:
-            example = card
-    return lines, standings, example
-
-
-def _write_compared(site: _Site, standing: Standing, card: HoleCard, shelf: Shelf) -> None:
-    """Write the hole's compare pages; both curves are at hand now."""
-    for kind in compared_kinds(standing):
-        if pair := build_compare(standing, kind, card, site.wording, shelf):
-            title = f"{pair.a_title} against {pair.b_title}"
-            site.render(
-                "compare.html",
-                pair.path,
-                "compare",
-                title,
-                f"{title}: {pair.delta.value} bpb, {pair.delta.word}",
-                pair=pair,
-            )
-
-
-def _describe(card: HoleCard) -> str:
-    head = (
-        f"{card.verdict}, {card.score} bits per byte. "
-        if card.results and card.par_delta.value
-        else f"{card.verdict}. "
-    )
-    return head + card.summary
-
-
-def _picture(site: _Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
-    """Return the path of the hole's social picture; draw it only when what it shows has changed."""
-    if not site.options.pictures or played.record is None:
-        return "assets/club.png"
-    par = card.par_delta
-    picture = Picture(
-        site.wording.say("club", "name"), card.position, card.title, card.verdict, card.strokes, card.score,
-        f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
-        f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
-        thinned(shelf.line(played)),
-    )  # fmt: skip
-    path = f"holes/{card.name}.{picture.key}.png"
-    if not site.folder.keep(path):
-        site.folder.write(path, draw_picture(picture))
-    return path
-
-
-def _write_clubhouse(
-    site: _Site, lines: list[boards.Line], standings: dict[str, Standing], example: HoleCard | None
-) -> None:
-    """The pages that show many holes."""
-    copy = site.wording.club
+    lines = [boards.unpack_line(one.line) for one in holes.values()]
     rounds = rounds_of(lines)
-    summaries = [
-        boards.summarise_course(site.season, name, lines, site.wording)
-        for name in boards.course_names_in_order(site.season)
-        if any(line.course == name for line in lines)
-    ]
-    shown = rounds_on_index(rounds)
-    lesson = next((line for line in reversed(lines) if line.own_lesson), None)
-    site.render(
-        "index.html", "index.html", "index", copy["index"]["title"], copy["club"]["description"],
-        rounds=shown, others=rounds[len(shown) :], summaries=summaries, lesson=lesson, holes=len(lines),
-        tally=tally(lines), in_play=[line for line in lines if line.in_play],
-    )  # fmt: skip
+    round_keys = {one.href: digest([world, [holes[line.name].line for line in one.lines]]) for one in rounds}
     for one in rounds:
-        site.render(
-            "round.html",
-            one.href,
-            "round",
-            f"Round {one.number}",
-            f"Round {one.number}: {one.tally}",
-            round=one,
-            walk=draw_round(one, site.season, site.wording),
-            sparks=sparks_of(one),
-        )
-    for name, link in zip(boards.course_names_in_order(site.season), site.courses, strict=True):
-        board = build_board(site.season, name, lines, site.wording)
-        title = f"{copy['field']['title']}: {board.title}"
-        site.render("field.html", link.href, "field", title, copy["field"]["lead"], board=board)
-    handbook = boards.build_handbook(site.season, site.wording, standings, example)
-    site.render(
-        "handbook.html",
-        "handbook.html",
-        "handbook",
-        copy["handbook"]["title"],
-        copy["handbook"]["lead"],
-        book=handbook,
-    )
-    site.render("404.html", "404.html", "missing", copy["missing"]["title"], copy["missing"]["lead"])
+        if known.rounds.get(one.href) != round_keys[one.href] or not _carry((one.href,), folder, known):
+            pages.write_round(site, one)
+    pages.write_clubhouse(site, lines, rounds, standings, [one.example for one in holes.values()])
+    pages.write_feeds(site, lines)
+    return Manifest(inputs, tuple(dict.fromkeys(season.problems)), holes, round_keys, folder.contents())
 
 
-def _write_feeds(site: _Site, lines: list[boards.Line]) -> None:
-    write, base, wording = site.folder.write, site.base, site.wording
-    write("feed.xml", feed.atom_feed(lines, wording, base).encode())
-    write("feed.json", feed.json_feed(lines, wording, base).encode())
-    write("holes.json", feed.season_json(lines).encode())
-    write("robots.txt", feed.robots(base).encode())
-    if base:  # a sitemap holds absolute addresses only
-        write("sitemap.xml", feed.sitemap(site.pages, base).encode())
+def _keys(site: Site, marks: Marks, world: str, standings: Sequence[Standing]) -> dict[str, str]:
+    """What each hole's files follow from; in the order of play."""
+    from harness.publish.curves import baseline_hole
+
+    season, keys = site.season, {}
+    for standing in standings:
+        baseline = baseline_hole(season, standing, site.shelf)
+        keys[standing.played.name.folder] = key_of(world, marks, season, standing, baseline)
+    return keys
+
+
+def _carry(files: Sequence[str], folder: SiteFolder, known: Manifest) -> bool:
+    """Carry files of the old site over, if they are still those that were written."""
+    if any(name not in known.files or folder.before.get(name) != known.files[name] for name in files):
+        return False
+    return all(folder.keep(name) for name in files)
+
+
+def _make_holes(site: Site, standings: Sequence[Standing]) -> dict[str, Made]:
+    """Make the files of holes, shared among the cores."""
+    from harness.publish.pages import write_hole
+
+    def work(part: Sequence[Standing]) -> tuple[list[Made], list[tuple[str, bool]]]:
+        start = len(site.folder.log)
+        gc.disable()  # what is made lives as long as a page, and nothing of it goes in circles
+        try:
+            return [write_hole(site, standing) for standing in part], site.folder.log[start:]
+        finally:
+            gc.enable()
+
+    _load_templates(site)
+    first, *others = share(work, standings, fewest=FORK_WORTHY)
+    for _, log in others:  # of files that other processes wrote
+        site.folder.log += log
+    return {one.name: one for made, _ in (first, *others) for one in made}
+
+
+def _load_templates(site: Site) -> None:
+    """Compile once, before the processes part."""
+    for name in site.env.list_templates():
+        site.env.get_template(name)
 
 
 __all__ = ["PublishOptions", "PublishReport", "publish"]

@@ -69,7 +69,7 @@ class Shelf:
                 (
                     hole
                     for hole in season.holes
-                    if hole.intent.strategy == "reference"
+                    if hole.glance.strategy == "reference"
                     and hole.course == course.name
                     and hole.sample is not None
                     and abs(hole.sample.mean - level) <= band

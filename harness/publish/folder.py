@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from harness.errors import HarnessError
 
@@ -19,18 +19,40 @@ MARKER = ".harness-site"
 _MARKER_TEXT = "written by `harness publish`; this folder is replaced as a whole\n"
 
 
+class Seen(NamedTuple):
+    """A file as the file system tells it from another: the same when none of these changed."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def list_files(folder: str, under: str = "") -> dict[str, Seen]:
+    """Return all files below a folder by their names with forward slashes; none when there is no such folder."""
+    found: dict[str, Seen] = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(f"{folder}/{under}") as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found |= list_files(folder, f"{under}{entry.name}/")
+            else:
+                seen = entry.stat(follow_symlinks=False)
+                found[under + entry.name] = Seen(seen.st_size, seen.st_mtime_ns, seen.st_ino)
+    return found
+
+
 class SiteFolder:
     """Collects a site's files; leaving the context without an error puts them in place.
 
-    written, unchanged: how many files are new or different, and how many are as they were.
+    before: the files of the old site. log: the name of each file of the new one, and whether it is new or different.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = out.resolve()
-        self.written: list[str] = []
-        self.unchanged = 0
+        self.before: dict[str, Seen] = {}
+        self.log: list[tuple[str, bool]] = []
         self._fresh = self.out.with_name(f".{self.out.name}.publishing-{os.getpid()}")
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
+        self._as_it_is = False
 
     def __enter__(self) -> Self:
         check_replaceable(self.out)
@@ -38,6 +60,8 @@ class SiteFolder:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers()
             self._fresh.mkdir()
+            self.before = list_files(str(self.out))
+            self.write(MARKER, _MARKER_TEXT.encode())
         except OSError as error:
             raise _cannot_write(self.out, error) from error
         return self
@@ -47,7 +71,6 @@ class SiteFolder:
     ) -> None:
         try:
             if kind is None:
-                self.write(MARKER, _MARKER_TEXT.encode())
                 self._swap()
         except OSError as problem:
             raise _cannot_write(self.out, problem) from problem
@@ -56,50 +79,66 @@ class SiteFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Put one file into the new site. name: relative, with forward slashes; it cannot leave the folder."""
+        old = self.before.get(name)
+        if old is not None and old.size == len(content) and self._same(name, content) and self.keep(name):
+            return
         path = self._place(name)
-        old = self.out / name
         try:
-            if old.stat().st_size == len(content) and old.read_bytes() == content:
-                os.link(old, path)
-                self.unchanged += 1
-                return
-        except OSError:
-            pass  # not there, or links are not to be had: write it
-        try:
-            path.write_bytes(content)
+            with open(path, "xb") as file:  # noqa: PTH123 (thousands of files: a Path each takes as long as writing)
+                file.write(content)  # never into a file that is there: it may be the old site's by a link
         except OSError as error:
-            raise _cannot_write(path, error) from error
-        self.written.append(name)
+            raise _cannot_write(Path(path), error) from error
+        self.log.append((name, True))
 
     def keep(self, name: str) -> bool:
         """Carry a file of the old site over as it is; False when the old site has none of that name."""
-        path = self._place(name)
-        with contextlib.suppress(OSError):
-            os.link(self.out / name, path)
-            self.unchanged += 1
-            return True
-        return False
+        if name not in self.before:
+            return False
+        try:
+            os.link(f"{self.out}/{name}", self._place(name))
+        except OSError:  # gone meanwhile, or links are not to be had
+            return False
+        self.log.append((name, False))
+        return True
 
-    def _place(self, name: str) -> Path:
+    def leave(self) -> None:
+        """Leave the old site as it is: nothing has changed."""
+        self._as_it_is = True
+
+    @property
+    def written(self) -> list[str]:
+        return [name for name, new in self.log if new]
+
+    def contents(self) -> dict[str, Seen]:
+        """The new site's files; the same once they are in place."""
+        return list_files(str(self._fresh))
+
+    def _same(self, name: str, content: bytes) -> bool:
+        try:
+            return (self.out / name).read_bytes() == content
+        except OSError:
+            return False
+
+    def _place(self, name: str) -> str:
         parts = name.split("/")
         if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
             raise HarnessError(
                 f"{name!r} is not a name for a page", "this is a mistake in harness; please report it"
             )
-        path = self._fresh.joinpath(*parts)
-        if path.parent not in self._folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
-        return path
+        folder = name.rpartition("/")[0]
+        if folder not in self._folders:
+            (self._fresh / folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        return f"{self._fresh}/{name}"
 
     def _swap(self) -> None:
         """Rename the new site into its place. The old one stands until the moment of the rename."""
+        if self._as_it_is:
+            return
         if not self.out.exists():
             self._fresh.rename(self.out)
             return
-        gone = {str(path.relative_to(self.out)) for path in self.out.rglob("*") if path.is_file()}
-        gone -= {str(path.relative_to(self._fresh)) for path in self._fresh.rglob("*") if path.is_file()}
-        if not self.written and not gone:
+        if not self.written and self.before.keys() == {name for name, _ in self.log}:
             return  # nothing changed: leave the folder itself untouched
         old = self._fresh.with_name(self._fresh.name + "-old")
         self.out.rename(old)

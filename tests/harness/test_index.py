@@ -23,6 +23,7 @@ def season(tmp_path, monkeypatch):
     """A season that is worth an index, its files old enough to be believed."""
     monkeypatch.setattr(index, "SMALL", 1)
     monkeypatch.setattr(index, "SETTLED_NS", 0)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     write_season(tmp_path / "runs", holes=6, attempts=2, points=0)
     return tmp_path / "runs"
 
@@ -51,11 +52,11 @@ def rows(season):
 
 
 def test_second_look_reads_no_hole(season, read, tmp_path):
-    first = glance_season(season, tmp_path / "cache")
+    first = glance_season(season)
     assert len(read) == 6
     read.clear()
 
-    second = glance_season(season, tmp_path / "cache")
+    second = glance_season(season)
 
     assert read == []
     assert glances(second) == glances(first) == glances(load_season(season))
@@ -144,12 +145,12 @@ EDITS = [
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_edited_season_is_seen_as_it_is(edit, season, tmp_path, read):
-    glance_season(season, tmp_path / "cache")
+    glance_season(season)
     read.clear()
 
     edit(season)
 
-    seen = glance_season(season, tmp_path / "cache")
+    seen = glance_season(season)
     assert len(read) <= 1  # only the hole that was touched
     assert glances(seen) == glances(load_season(season))
     assert seen.problems == load_season(season).problems
@@ -165,25 +166,25 @@ def test_any_edits_in_any_order_are_seen(edits, season, tmp_path):
         with contextlib.suppress(FileNotFoundError, FileExistsError):  # an earlier edit was there before
             edit(folder)
 
-        assert glances(glance_season(folder, tmp_path / "cache")) == glances(load_season(folder))
+        assert glances(glance_season(folder)) == glances(load_season(folder))
 
 
 @pytest.mark.parametrize("harm", [lambda b: b"", lambda b: b[:-7], lambda b: b.replace(b"10000", b"10001"), lambda b: b"\x00" * 9])  # fmt: skip
 def test_damaged_index_is_not_believed(harm, season, tmp_path):
-    glance_season(season, tmp_path / "cache")
+    glance_season(season)
     (kept,) = (tmp_path / "cache" / "seasons").iterdir()
     kept.write_bytes(harm(kept.read_bytes()))
 
-    assert glances(glance_season(season, tmp_path / "cache")) == glances(load_season(season))
+    assert glances(glance_season(season)) == glances(load_season(season))
 
 
 def test_hole_that_changed_a_moment_ago_is_read_again(season, tmp_path, read, monkeypatch):
     """Within a time stamp's grain a second change would leave no trace."""
     monkeypatch.setattr(index, "SETTLED_NS", 3 * 10**9)
-    glance_season(season, tmp_path / "cache")
+    glance_season(season)
     read.clear()
 
-    glance_season(season, tmp_path / "cache")
+    glance_season(season)
 
     assert len(read) == 6
 
@@ -191,7 +192,7 @@ def test_hole_that_changed_a_moment_ago_is_read_again(season, tmp_path, read, mo
 def test_cache_that_cannot_be_written_costs_nothing_but_time(season, tmp_path):
     (tmp_path / "cache").write_text("a file stands where the folder should be")
 
-    assert glances(glance_season(season, tmp_path / "cache")) == glances(load_season(season))
+    assert glances(glance_season(season)) == glances(load_season(season))
     assert sorted(season.rglob("*.json")) == sorted(season.glob("round_*/**/*.json"))
 
 

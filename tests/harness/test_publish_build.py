@@ -17,7 +17,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.notes import Notes
-from harness.publish import build
+from harness.publish import pages
 from harness.publish.build import PublishOptions, PublishReport, publish
 from harness.publish.serve import make_server
 from harness.store import Hole
@@ -155,7 +155,7 @@ def test_an_interrupted_publish_leaves_the_old_site_whole(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "_write_feeds", interrupt)
+    monkeypatch.setattr(pages, "write_feeds", interrupt)
     with pytest.raises(KeyboardInterrupt):
         publish(runs, out, PLAIN)
     assert files(out) == before
@@ -286,7 +286,7 @@ def test_a_theme_wins_file_by_file(runs: Path, tmp_path: Path) -> None:
 
 def test_pictures_are_drawn_once(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr(build, "draw_picture", lambda picture: drawn.append(picture.title) or b"png")
+    monkeypatch.setattr(pages, "draw_picture", lambda picture: drawn.append(picture.title) or b"png")
 
     def run() -> PublishReport:
         drawn.clear()

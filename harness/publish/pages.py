@@ -1,0 +1,251 @@
+"""The pages of the club: view models -> templates -> files. What need not be made again is `build`'s to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+from harness.errors import HarnessError
+from harness.publish import boards, feed
+from harness.publish.cards import HoleCard, build_card, compared_kinds
+from harness.publish.charts import thin
+from harness.publish.compare import build_compare
+from harness.publish.curves import Shelf, curve_csv
+from harness.publish.folder import SiteFolder
+from harness.publish.leaderboard import build_board
+from harness.publish.pictures import Picture, draw_picture, thinned
+from harness.publish.rounds import Round, draw_round, rounds_on_index, sparks_of, tally
+from harness.publish.wording import Wording
+from harness.record import dump_record
+from harness.registry import Played, Season, Standing
+from harness.resources import shared_dir
+
+if TYPE_CHECKING:
+    from harness.publish.build import PublishOptions
+
+
+SPARK_POINTS = 24  # stretches of the small curves on a round's page, two points each
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the frame of a page needs. path: from the site's top."""
+
+    path: str
+    kind: str
+    title: str
+    description: str
+    picture: str
+    canonical: str = ""
+    base: str = ""
+
+
+@dataclass
+class Site:
+    """The pass over a season: what is at hand while pages are made."""
+
+    season: Season
+    wording: Wording
+    options: PublishOptions
+    folder: SiteFolder
+    env: Environment
+    base: str
+    courses: list[boards.Link]
+    shelf: Shelf
+
+    def render(self, template: str, path: str, kind: str, title: str, description: str, **view: Any) -> None:
+        """Write one page."""
+        picture = view.pop("picture", "assets/club.png")
+        root = "../" * path.count("/")
+        page = Page(
+            path, kind, title, description, (self.base or root) + picture,
+            canonical=self.base + path if self.base else "",
+            # It is served at any depth, so its links need a base; all others are right as they are.
+            base=urlsplit(self.base).path if kind == "missing" else "",
+        )  # fmt: skip
+        try:
+            html = self.env.get_template(template).render(
+                page=page, root=root, club=self.wording.club, courses=self.courses, **view
+            )
+        except TemplateError as error:
+            raise HarnessError(
+                f"template {template} failed on {path}: {error}", "check the theme's templates against ours"
+            ) from error
+        self.folder.write(path, html.encode("utf-8", "replace"))
+
+
+def make_environment(theme: Path | None) -> Environment:
+    folders = [*([theme / "templates"] if theme else []), shared_dir("templates")]
+    return Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+
+
+def write_assets(folder: SiteFolder, theme: Path | None) -> None:
+    found: dict[str, Path] = {}
+    for place in (shared_dir("site") / "assets", *([theme / "assets"] if theme else [])):
+        found |= {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
+    for name in sorted(found):
+        folder.write(f"assets/{name}", found[name].read_bytes())
+    folder.write(".nojekyll", b"")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A hole's part of the site. line: its row elsewhere. example: its card can explain what a card shows."""
+
+    name: str
+    files: tuple[str, ...]
+    line: dict[str, Any]
+    example: bool
+
+
+def write_hole(site: Site, standing: Standing) -> Made:
+    """Write a hole's page with its record, its curve, its picture and its compare pages."""
+    played, shelf = standing.played, site.shelf
+    start = len(site.folder.log)
+    card = make_card(site, standing)
+    site.render(
+        "hole.html", f"holes/{card.file}", "hole", f"{card.title}, {card.position}", _describe(card),
+        card=card, picture=_picture(site, played, card, shelf),
+    )  # fmt: skip
+    if played.record is not None:
+        site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
+    if card.has_curve:
+        site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)).encode())
+    _write_compared(site, standing, card, shelf)
+    files = tuple(name for name, _ in site.folder.log[start:])
+    line = boards.pack_line(boards.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS)))
+    return Made(card.name, files, line, _can_explain(card, played))
+
+
+def make_card(site: Site, standing: Standing) -> HoleCard:
+    return build_card(site.season, standing, site.wording, site.shelf, site.options.live)
+
+
+def _can_explain(card: HoleCard, played: Played) -> bool:
+    return bool(card.comparison and played.record and played.record.val_loss)
+
+
+def _write_compared(site: Site, standing: Standing, card: HoleCard, shelf: Shelf) -> None:
+    """Write the hole's compare pages; both curves are at hand now."""
+    for kind in compared_kinds(standing):
+        if pair := build_compare(standing, kind, card, site.wording, shelf):
+            title = f"{pair.a_title} against {pair.b_title}"
+            site.render(
+                "compare.html",
+                pair.path,
+                "compare",
+                title,
+                f"{title}: {pair.delta.value} bpb, {pair.delta.word}",
+                pair=pair,
+            )
+
+
+def _describe(card: HoleCard) -> str:
+    head = (
+        f"{card.verdict}, {card.score} bits per byte. "
+        if card.results and card.par_delta.value
+        else f"{card.verdict}. "
+    )
+    return head + card.summary
+
+
+def _picture(site: Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
+    """Return the path of the hole's social picture; draw it only when what it shows has changed."""
+    if not site.options.pictures or played.record is None:
+        return "assets/club.png"
+    par = card.par_delta
+    picture = Picture(
+        site.wording.say("club", "name"), card.position, card.title, card.verdict, card.strokes, card.score,
+        f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
+        f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
+        thinned(shelf.line(played)),
+    )  # fmt: skip
+    path = f"holes/{card.name}.{picture.key}.png"
+    if not site.folder.keep(path):
+        site.folder.write(path, draw_picture(picture))
+    return path
+
+
+def write_round(site: Site, one: Round) -> None:
+    """A round's page follows from its rows alone."""
+    site.render(
+        "round.html", one.href, "round", f"Round {one.number}", f"Round {one.number}: {one.tally}",
+        round=one, walk=draw_round(one, site.season, site.wording), sparks=sparks_of(one),
+    )  # fmt: skip
+
+
+def write_clubhouse(
+    site: Site, lines: list[boards.Line], rounds: Sequence[Round], standings: Sequence[Standing],
+    examples: Sequence[bool],
+) -> None:  # fmt: skip
+    """The pages that show many holes. examples: for each hole, whether its card can explain what a card shows."""
+    copy = site.wording.club
+    summaries = [
+        boards.summarise_course(site.season, name, lines, site.wording)
+        for name in boards.course_names_in_order(site.season)
+        if any(line.course == name for line in lines)
+    ]
+    shown = rounds_on_index(rounds)
+    lesson = next((line for line in reversed(lines) if line.own_lesson), None)
+    site.render(
+        "index.html", "index.html", "index", copy["index"]["title"], copy["club"]["description"],
+        rounds=shown, others=rounds[len(shown) :], summaries=summaries, lesson=lesson, holes=len(lines),
+        tally=tally(lines), in_play=[line for line in lines if line.in_play],
+    )  # fmt: skip
+    for name, link in zip(boards.course_names_in_order(site.season), site.courses, strict=True):
+        board = build_board(site.season, name, lines, site.wording)
+        title = f"{copy['field']['title']}: {board.title}"
+        site.render("field.html", link.href, "field", title, copy["field"]["lead"], board=board)
+    scored = _scored(standings)
+    explaining = [standing for standing, can in zip(standings, examples, strict=True) if can]
+    example = make_card(site, explaining[-1]) if explaining else None
+    handbook = boards.build_handbook(site.season, site.wording, scored, example)
+    site.render(
+        "handbook.html",
+        "handbook.html",
+        "handbook",
+        copy["handbook"]["title"],
+        copy["handbook"]["lead"],
+        book=handbook,
+    )
+    site.render("404.html", "404.html", "missing", copy["missing"]["title"], copy["missing"]["lead"])
+
+
+def _scored(standings: Sequence[Standing]) -> dict[str, Standing]:
+    """One scored hole's standing a course, for the course's own numbers."""
+    found: dict[str, Standing] = {}
+    for standing in standings:
+        played = standing.played
+        if played.sample is not None and played.course and standing.comparisons["par"].val_bpb is not None:
+            found.setdefault(played.course, standing)
+    return found
+
+
+def write_feeds(site: Site, lines: list[boards.Line]) -> None:
+    """What machines read; the sitemap lists every page of the site so far."""
+    write, base, wording = site.folder.write, site.base, site.wording
+    names = sorted(name for name, _ in site.folder.log)
+    pages = [
+        name
+        for name in names
+        if name.endswith(".html") and name != "404.html" and not name.startswith("assets/")
+    ]
+    write("feed.xml", feed.atom_feed(lines, wording, base).encode())
+    write("feed.json", feed.json_feed(lines, wording, base).encode())
+    write("holes.json", feed.season_json(lines).encode())
+    write("robots.txt", feed.robots(base).encode())
+    if base:  # a sitemap holds absolute addresses only
+        write("sitemap.xml", feed.sitemap(pages, base).encode())
