@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +17,25 @@ SEASON = Path(__file__).parents[1] / "data" / "season"
 pytestmark = pytest.mark.slow
 
 
+HOSTILE = ("round_004_longer_irons", "round_005_more_swings")
+HOSTILE_TITLE = "\u202e\"><script>alert(1)</script> \u2067עברית\u2069 🏌 it's " + "W" * 10_000
+HOSTILE_NOTES = (
+    "## The Shot: </h2><script>alert(2)</script>\n\n<script>alert(3)</script> [press](javascript:alert(4)) "
+    "[data](data:text/html,<script>alert(5)</script>) ![spy](https://tracker.example/p.png) "
+    "<a href='javascript:alert(6)'>raw</a> \u202edesrever\u202c 🏌️‍♀️🏌️\n\n" + "x" * 10_000
+    + "\n\n| a | b |\n| --- | --- |\n| " + "y" * 3_000 + " | 2 |\n\n```\n" + "z" * 3_000 + "\n```\n\n"
+    "## The Booth Reacts\n\n**<img src=x onerror=alert(7)>:** \"quotes\" & 'more' 🏌️\n\n"
+    "## Post-Round Lesson\n\n<style>body{display:none}</style>" + "V" * 10_000 + "\n"
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = Path(shutil.copytree(SEASON, tmp_path_factory.mktemp("season") / "runs"))
-    hostile = runs / "round_004_longer_irons"
-    (hostile / "round.toml").write_text(
-        'title = "\\u202e<script>alert(1)</script>' + "W" * 10_000 + '"\n', encoding="utf-8"
-    )
-    (hostile / "notes.md").write_text(
-        "## The Shot\n\n<script>alert(2)</script> [x](javascript:alert(3)) ![spy](https://tracker.example/p.png)\n\n"
-        + "x" * 10_000 + "\n\n| a | b |\n| --- | --- |\n| " + "y" * 3_000 + " | 2 |\n\n```\n" + "z" * 3_000 + "\n```\n",
-        encoding="utf-8",
-    )  # fmt: skip
+    for name in HOSTILE:  # one without a score, one that stands on every page there is
+        toml = f"title = {json.dumps(HOSTILE_TITLE, ensure_ascii=False)}\nhypothesis = '</p><svg onload=alert(9)>'\n"
+        (runs / name / "round.toml").write_text(toml, encoding="utf-8")
+        (runs / name / "notes.md").write_text(HOSTILE_NOTES, encoding="utf-8")
     out = tmp_path_factory.mktemp("site") / "site"
     publish(runs, out, PublishOptions(pictures=False))
     return out
@@ -149,6 +157,19 @@ def test_a_curve_opens_at_full_size_and_closes_by_key(page: Any, site: Path) -> 
     page.keyboard.press("Enter")
     assert drawing.bounding_box()["width"] > 1.3 * small
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.querySelector('figure[popover]')")
+    page.locator("figure[popover]").wait_for(state="detached")
     assert drawing.bounding_box()["width"] == small
+    assert page.said == []
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_words_stay_words(page: Any, site: Path, name: str) -> None:
+    page.goto((site / "index.html").as_uri())
+    usual = page.locator(".masthead").bounding_box()["height"]
+    page.goto((site / "holes" / f"{name}.html").as_uri())
+    assert "<script>alert(1)</script>" in page.locator("h1").inner_text()  # shown, not run
+    assert set(page.evaluate("[...document.links].map(link => link.protocol)")) <= {"file:", "https:"}
+    assert page.locator("main img, main style, main script, main iframe").count() == 0
+    assert page.locator(".masthead").bounding_box()["height"] == usual  # what stands around is as ever
+    assert page.evaluate("getComputedStyle(document.body).display") == "block"
     assert page.said == []
