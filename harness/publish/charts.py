@@ -21,6 +21,7 @@ MarkRole = Literal["pin", "par", "best", "ball"]
 
 WIDTH, HEIGHT = 1200, 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 1192, 40, 500
+_GUTTER = 100  # left of the trend's points, where the values of its rules stand
 _OFF = -9999  # as high above the drawing as a point is put; a reader of values takes it for "not drawn"
 _LOSS = itemgetter(1)
 _BUCKETS: dict[Role, int] = {"this": 110, "par": 56, "previous": 56}  # two points each at most
@@ -300,7 +301,7 @@ def trend(
     first, last = scored[0][0], max(scored[-1][0], scored[0][0] + 1)
 
     def place(point: Point) -> tuple[int, int]:
-        x = 40 + (WIDTH - 80) * (point[0] - first) / (last - first)
+        x = _GUTTER + 20 + (WIDTH - _GUTTER - 60) * (point[0] - first) / (last - first)
         y = _BOTTOM - (_BOTTOM - _TOP) * (min(point[1], high) - floor) / (high - floor)
         return round(x), round(y)
 
@@ -313,13 +314,13 @@ def trend(
             )
     parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
     for value, text in _ticks(first, last, 6):
-        if value == int(value) and place((value, floor))[0] < WIDTH - 230:  # the axis' name stands there
+        if value == int(value) and place((value, floor))[0] < WIDTH - 400:  # the axis' name stands there
             parts.append(
                 f'<text x="{place((value, floor))[0]}" y="{_BOTTOM + 46}" text-anchor="middle">{text}</text>'
             )
     if par is not None:
         parts.append(
-            f'<path class="line par" fill="none" stroke="currentColor" d="M{_LEFT} {place((first, par))[1]}H{_RIGHT}"/>'
+            f'<path class="line par" fill="none" stroke="currentColor" d="M{_GUTTER} {place((first, par))[1]}H{_RIGHT}"/>'
         )
     for role, points in (("pin", sota), ("best", best)):
         if steps := _steps([place(point) for point in _sparse(points)]):
