@@ -93,6 +93,18 @@ KNOBS: dict[str, Knob] = {
         _k("MUON_MOMENTUM_WARMUP_STEPS", 500, "steps over which Muon's momentum ramps", unit="steps", low=0, high=10**9),
         _k("MUON_BACKEND_STEPS", 5, "Newton-Schulz iterations of a Muon update", low=1, high=100),
         _k("GRAD_CLIP_NORM", 0.0, "clip of the global gradient norm; 0 = off", low=0.0, high=1e9),
+        _a("WARMDOWN_FRAC", 0.0, "share of the run that decays the learning rates; 0 = WARMDOWN_ITERS", low=0.0, high=1.0),
+        _a("MIN_LR", 0.0, "floor of the learning rates' decay factor", low=0.0, high=1.0),
+        _a("MUON_WD", 0.0, "decoupled weight decay of the blocks' matrices", **_RATE),
+        _a("ADAM_WD", 0.0, "decoupled weight decay of what Adam trains", **_RATE),
+        _a("MUON_POLYNOMIAL", "jordan", "Newton-Schulz coefficients: the challenge's, or Polar Express", choices=("jordan", "polar_express")),
+        _a("MUON_ROW_NORMALIZE", False, "give the rows of a Muon update one length before it is orthogonalised"),
+        _a("EMA_DECAY", 0.0, "decay of a moving average of the weights, which is what is packed; 0 = off", low=0.0, high=0.999999),
+        _a("SWA_ENABLED", False, "pack the mean of weights sampled late in the run"),
+        _a("SWA_EVERY", 50, "steps between those samples", unit="steps", low=1, high=10**9, needs="SWA_ENABLED"),
+        _a("SWA_START_FRAC", 0.5, "decay factor of the learning rates below which they are taken", low=0.0, high=1.0, needs="SWA_ENABLED"),
+        _a("QAT_ENABLED", False, "train with matrices rounded as the artifact will round them"),
+        _a("LATE_QAT_THRESHOLD", 0.15, "decay factor of the learning rates below which that begins; 1 = at once", low=0.0, high=1.0, needs="QAT_ENABLED"),
         # the artifact
         _k("FP16_EMBED", False, "store the token embedding in fp16 instead of int8"),
         _k(
@@ -172,6 +184,18 @@ class Config:
     muon_momentum_warmup_steps: int
     muon_backend_steps: int
     grad_clip_norm: float
+    warmdown_frac: float
+    min_lr: float
+    muon_wd: float
+    adam_wd: float
+    muon_polynomial: str
+    muon_row_normalize: bool
+    ema_decay: float
+    swa_enabled: bool
+    swa_every: int
+    swa_start_frac: float
+    qat_enabled: bool
+    late_qat_threshold: float
     fp16_embed: bool
     control_tensor_name_patterns: str
     int8_keep_float_fp32_name_patterns: str
@@ -190,6 +214,11 @@ class Config:
     @property
     def head_dim(self) -> int:
         return self.model_dim // self.num_heads
+
+    @property
+    def largest_matrix(self) -> int:
+        """Elements of a block's largest matrix."""
+        return self.model_dim * max(self.model_dim, self.mlp_mult * self.model_dim)
 
     @property
     def eval_length(self) -> int:
@@ -267,6 +296,11 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
          f"a validation batch has {val_micro} tokens (VAL_BATCH_SIZE={c.val_batch_size} / {parts}), "
          f"less than {'EVAL_SEQ_LEN' if c.eval_seq_len else 'TRAIN_SEQ_LEN'}={c.eval_length}",
          f"raise VAL_BATCH_SIZE to {parts * c.eval_length} or more"),
+        (not c.qat_enabled or c.largest_matrix > c.int8_keep_float_max_numel,
+         f"QAT_ENABLED=true changes nothing: the largest matrix has {c.largest_matrix} elements and stays a float",
+         f"set INT8_KEEP_FLOAT_MAX_NUMEL below {c.largest_matrix}, or widen the model"),
+        (c.ema_decay == 0 or not c.swa_enabled,
+         f"EMA_DECAY={c.ema_decay} and SWA_ENABLED=true are two averages of the weights", "keep one of them"),
         (c.eval_stride <= c.eval_length,
          f"EVAL_STRIDE={c.eval_stride} steps over tokens: a window has {c.eval_length} (EVAL_SEQ_LEN or TRAIN_SEQ_LEN)",
          "choose a stride of at most the window"),
@@ -311,6 +345,10 @@ def is_neutral(name: str, text: str) -> bool:
 ALIASES: dict[str, tuple[str, tuple[str, str] | None]] = {
     "VAL_BATCH_TOKENS": ("VAL_BATCH_SIZE", None),
     "FP16_EMBED_EXPORT": ("FP16_EMBED", None),
+    "MUON_WEIGHT_DECAY": ("MUON_WD", None),
+    "EMA_ENABLED": ("EMA_DECAY", ("0.997", "0")),
+    "LATE_QAT": ("QAT_ENABLED", None),
+    "QAT_THRESHOLD": ("LATE_QAT_THRESHOLD", None),
     "QUANT_BITS": ("MATRIX_BITS", None),
     "SLIDING_WINDOW_ENABLED": ("EVAL_STRIDE", ("64", "0")),
 }

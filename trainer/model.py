@@ -6,6 +6,8 @@ Source of the architecture: the challenge's train_gpt.py; see `GPT` for what is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,13 +22,19 @@ def rms_norm(x: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """A linear map without bias whose fp32 weight is cast to the activations' type at use."""
+    """A linear map without bias whose fp32 weight is cast to the activations' type at use.
+
+    rounding: what training sees in place of the weight, once `trainer.qat` has been switched on.
+    """
+
+    rounding: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__(width_in, width_out, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.to(x.dtype))
+        weight = self.weight if self.rounding is None or not self.training else self.rounding(self.weight)
+        return F.linear(x, weight.to(x.dtype))
 
 
 class Rotary(nn.Module):

@@ -23,26 +23,27 @@ def quantize_tensor(t: Tensor, bits: int = 8, search: bool = False) -> tuple[Ten
     weights most of their bits.
     """
     w = t.float()
-    most = float(2 ** (bits - 1) - 1)
     if w.ndim == 2:
-        if bits < 8 or search:
-            return _quantize_rows(w, most, search)
-        clip = largest_quantile(w.abs())
-        clipped = torch.maximum(torch.minimum(w, clip[:, None]), -clip[:, None])
-        scale = (clip / 127.0).clamp_min(1.0 / 127.0)
-        q = torch.round(clipped / scale[:, None]).clamp(-127, 127).to(torch.int8)
-        return q.contiguous(), scale.to(torch.float16).contiguous()
-    clip_value = float(largest_quantile(w.abs().view(1, -1))) if w.numel() else 0.0
-    scale = torch.tensor(clip_value / most if clip_value > 0 else 1.0, dtype=torch.float32)
-    q = torch.round(w.clamp(-clip_value, clip_value) / scale).clamp(-most, most).to(torch.int8)
+        q, scale = quantize_rows(w, bits, search, clip_rank(w.size(1)))
+        return q.to(torch.int8).contiguous(), scale.to(torch.float16).contiguous()
+    most = float(2 ** (bits - 1) - 1)
+    clip = float(largest_quantile(w.abs().view(1, -1), clip_rank(w.numel()))) if w.numel() else 0.0
+    scale = torch.tensor(clip / most if clip > 0 else 1.0, dtype=torch.float32)
+    q = torch.round(w.clamp(-clip, clip) / scale).clamp(-most, most).to(torch.int8)
     return q.contiguous(), scale
 
 
-def _quantize_rows(w: Tensor, most: float, search: bool) -> tuple[Tensor, Tensor]:
-    clip = largest_quantile(w.abs())
+def quantize_rows(w: Tensor, bits: int, search: bool, rank: float) -> tuple[Tensor, Tensor]:
+    """Return whole values and a scale a row, both still as floats; fp16 will hold what it rounds the scales to."""
+    most = float(2 ** (bits - 1) - 1)
+    clip = largest_quantile(w.abs(), rank)
+    if bits == 8 and not search:
+        clipped = torch.maximum(torch.minimum(w, clip[:, None]), -clip[:, None])
+        scale = (clip / 127.0).clamp_min(1.0 / 127.0)
+        return torch.round(clipped / scale[:, None]).clamp(-127, 127), scale
     best_q, best_scale = _round_rows(w, clip, most)
     if not search:
-        return best_q.to(torch.int8), best_scale.to(torch.float16)
+        return best_q, best_scale
     least = _row_errors(w, best_q, best_scale)
     for share in _CLIPS[1:]:
         q, scale = _round_rows(w, clip * share, most)
@@ -51,17 +52,13 @@ def _quantize_rows(w: Tensor, most: float, search: bool) -> tuple[Tensor, Tensor
         least = torch.where(better, errors, least)
         best_scale = torch.where(better, scale, best_scale)
         best_q = torch.where(better[:, None], q, best_q)
-    return best_q.to(torch.int8), best_scale.to(torch.float16)
+    return best_q, best_scale
 
 
 def _round_rows(w: Tensor, clip: Tensor, most: float) -> tuple[Tensor, Tensor]:
     """Return values and scales; the scale is one that fp16 holds exactly, as it will be read back."""
-    scale = row_scales(clip, most)
+    scale = (clip / most).clamp_min(_TINY).to(torch.float16).float()
     return torch.round(w / scale[:, None]).clamp(-most, most), scale
-
-
-def row_scales(clip: Tensor, most: float) -> Tensor:
-    return (clip / most).clamp_min(_TINY).to(torch.float16).float()
 
 
 def _row_errors(w: Tensor, q: Tensor, scale: Tensor) -> Tensor:
@@ -74,16 +71,19 @@ def dequantize_tensor(q: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     return (q.float() * float(scale)).to(dtype).contiguous()
 
 
-def largest_quantile(rows: Tensor) -> Tensor:
-    """Return the clip quantile of each row, bit for bit what torch.quantile gives, without sorting whole rows.
+def clip_rank(columns: int) -> float:
+    """Return the clip quantile's place in a sorted row, counted from 0, rounded as torch.quantile rounds it."""
+    return float(torch.tensor(CLIP_QUANTILE, dtype=torch.float32) * (columns - 1))
 
-    The quantile lies so high that only a row's few largest values matter: two, up to 625,000 columns.
+
+def largest_quantile(rows: Tensor, rank: float) -> Tensor:
+    """Return the values at a place high up in each row, bit for bit what torch.quantile gives, without sorting rows.
+
+    The clip quantile lies so high that only a row's few largest values matter: two, up to 625,000 columns.
     """
-    columns = rows.size(1)
+    columns, below = rows.size(1), int(rank)
     if not rows.numel():
         return torch.empty(rows.size(0))
-    rank = torch.tensor(CLIP_QUANTILE, dtype=torch.float32) * (columns - 1)
-    below = int(rank)
     top = rows.topk(columns - below, dim=1).values
     low, high = top[:, -1], top[:, max(columns - below - 2, 0)]
-    return low.lerp(high, (rank - below).expand_as(low))
+    return low.lerp(high, rank - below)

@@ -35,6 +35,7 @@ from trainer.artifact import (
     save_checkpoint,
     write_whole,
 )
+from trainer.average import make_average
 from trainer.clock import Clock, Stop, stop_signals
 from trainer.config import KNOBS
 from trainer.data import TokenStream, load_shard, next_batch
@@ -42,6 +43,7 @@ from trainer.errors import CheckpointError, TrainerError
 from trainer.evaluate import Evaluation, evaluate
 from trainer.model import GPT, build_model, count_params
 from trainer.optim import lr_scale, make_optimizers, muon_momentum, set_schedule
+from trainer.qat import switch_on
 from trainer.result import RESULT_FILE, Failure, Result, Score, Stage
 from trainer.setup import Setup, check_ids, code_bytes
 
@@ -165,6 +167,7 @@ class Run:
         self.setup, self.out, self.observer = setup, out, observer
         self.began = time.perf_counter()
         self.progress = Progress()
+        self.rounded = 0  # matrices that train as the artifact will hold them
         self.curve: events.CurveLog | None = None
         random.seed(c.seed)
         np.random.seed(c.seed)
@@ -172,6 +175,7 @@ class Run:
         self.model = build_model(c, setup.device, setup.autocast)
         observer.on_init(self.model)
         self.optimizers = make_optimizers(self.model, c, setup.device)
+        self.average = make_average(self.model, c)
         self.stream = self._new_stream()
         self.forward: nn.Module = self.model
         if c.compile == "on":
@@ -210,6 +214,9 @@ class Run:
             if last or (
                 c.val_loss_every > 0 and p.step % c.val_loss_every == 0 and not self._val_logged(p.step)
             ):
+                if last and self.average is not None:
+                    self.average.put_into(self.model)
+                    self._say(f"average:applied samples:{self.average.samples}")
                 p.train_ms = clock.pause()
                 self._validate(last)
                 clock.start()
@@ -243,6 +250,9 @@ class Run:
         """One optimizer step; returns the mean loss over its micro-batches."""
         c, step = self.c, self.progress.step
         scale, momentum = lr_scale(c, step, elapsed_ms), muon_momentum(c, step)
+        if c.qat_enabled and not self.rounded and scale <= c.late_qat_threshold:
+            self.rounded = switch_on(self.model, c)
+            self._say(f"late_qat:enabled step:{step} scale:{scale:.4f} matrices:{self.rounded}")
         total = torch.zeros((), device=self.setup.device)
         for micro in range(self.accumulation):
             if isinstance(self.forward, nn.parallel.DistributedDataParallel):
@@ -265,6 +275,8 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.model, step + 1, scale)
         if self.setup.workers.world_size > 1:
             dist.all_reduce(
                 total, op=dist.ReduceOp.AVG if self.setup.device.type == "cuda" else dist.ReduceOp.SUM
@@ -453,11 +465,14 @@ class Run:
             for number, state in optimizer.state_dict()["state"].items():
                 for key, value in state.items():
                     tensors[f"optimizer/{index}/{number}/{key}"] = torch.as_tensor(value)
+        if self.average is not None:
+            tensors |= {f"average/{name}": t for name, t in self.average.tensors.items()}
         tensors["rng"] = torch.get_rng_state()
         meta = {
             "config": self.c.to_env(), "step": self.progress.step, "train_ms": self.progress.train_ms,
             "eval_seconds": self.progress.eval_seconds, "position": self.stream.position,
             "points_logged": self.progress.points_logged, "last_train_loss": self.progress.last_train_loss,
+            "averaged": self.average.samples if self.average else 0,
             "resumed": self.progress.resumed, "data": self.setup.data,
             "wall_seconds": self.progress.wall_seconds + time.perf_counter() - self.began,
         }  # fmt: skip
@@ -483,6 +498,9 @@ class Run:
             optimizer.load_state_dict(
                 {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
             )
+        if self.average is not None:
+            averages = {n.removeprefix("average/"): t for n, t in tensors.items() if n.startswith("average/")}
+            self.average.restore(averages, meta["averaged"])
         torch.set_rng_state(tensors["rng"])
         self.stream.position = meta["position"]
         p = self.progress

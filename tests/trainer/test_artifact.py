@@ -106,11 +106,11 @@ def test_a_one_dimensional_giant_is_quantized_as_a_whole():
 def test_the_clip_is_torchs_quantile_bit_for_bit(columns, seed):
     import torch
 
-    from trainer.quantize import CLIP_QUANTILE, largest_quantile
+    from trainer.quantize import CLIP_QUANTILE, clip_rank, largest_quantile
 
     rows = torch.randn(3, columns, generator=torch.Generator().manual_seed(seed)).abs()
 
-    assert largest_quantile(rows).equal(torch.quantile(rows, CLIP_QUANTILE, dim=1))
+    assert largest_quantile(rows, clip_rank(columns)).equal(torch.quantile(rows, CLIP_QUANTILE, dim=1))
 
 
 @pytest.mark.parametrize("bits", [4, 5, 6, 7, 8])
