@@ -151,40 +151,6 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
     return optimizers
 
 
-def lr_scale(c: Config, step: int, elapsed_ms: float) -> float:
-    """Return the warmdown factor before a step, never below MIN_LR.
-
-    WARMDOWN_FRAC: the decay takes that share of the run, of its steps or of its time, whichever is further on.
-    Otherwise, with a wall-clock cap, it starts when the time left is what WARMDOWN_ITERS steps take at the pace so
-    far; without one, WARMDOWN_ITERS steps before the end.
-    """
-    if c.warmdown_frac > 0:
-        done = step / c.iterations
-        if c.max_wallclock_seconds > 0:
-            done = max(done, elapsed_ms / (1000.0 * c.max_wallclock_seconds))
-        return max(min(max(1.0 - done, 0.0) / c.warmdown_frac, 1.0), c.min_lr)
-    return max(_warmdown(c, step, elapsed_ms), c.min_lr)
-
-
-def _warmdown(c: Config, step: int, elapsed_ms: float) -> float:
-    """The challenge's own decay."""
-    if c.warmdown_iters <= 0:
-        return 1.0
-    if c.max_wallclock_seconds <= 0:
-        left = c.iterations - step
-        return max(left / c.warmdown_iters, 0.0) if left <= c.warmdown_iters else 1.0
-    step_ms = elapsed_ms / max(step, 1)
-    warmdown_ms = c.warmdown_iters * step_ms
-    left_ms = max(1000.0 * c.max_wallclock_seconds - elapsed_ms, 0.0)
-    return left_ms / max(warmdown_ms, 1e-9) if left_ms <= warmdown_ms else 1.0
-
-
-def muon_momentum(c: Config, step: int) -> float:
-    """Return Muon's momentum at a step: a linear ramp, then constant."""
-    share = min(step / c.muon_momentum_warmup_steps, 1.0) if c.muon_momentum_warmup_steps > 0 else 1.0
-    return (1 - share) * c.muon_momentum_warmup_start + share * c.muon_momentum
-
-
 def set_schedule(optimizers: list[torch.optim.Optimizer], scale: float, momentum: float) -> None:
     """Put a step's learning rates and momentum in place."""
     for optimizer in optimizers:

@@ -42,9 +42,10 @@ from trainer.data import TokenStream, load_shard, next_batch
 from trainer.errors import CheckpointError, TrainerError
 from trainer.evaluate import Evaluation, evaluate
 from trainer.model import GPT, build_model, count_params
-from trainer.optim import lr_scale, make_optimizers, muon_momentum, set_schedule
+from trainer.optim import make_optimizers, set_schedule
 from trainer.qat import switch_on
 from trainer.result import RESULT_FILE, Failure, Result, Score, Stage
+from trainer.schedule import lr_scale, muon_momentum
 from trainer.setup import Setup, check_ids, code_bytes
 
 CHECKPOINT_FILE = "checkpoint.safetensors"

@@ -145,7 +145,7 @@ def test_adams_decay_reaches_every_adam_and_never_muon():
 
 
 def test_a_share_of_the_run_decays_as_that_many_steps_would():
-    from trainer.optim import lr_scale
+    from trainer.schedule import lr_scale
 
     by_share = config(iterations=40, warmdown_frac=0.25, max_wallclock_seconds=0)
     by_steps = config(iterations=40, warmdown_iters=10, max_wallclock_seconds=0)
@@ -156,7 +156,7 @@ def test_a_share_of_the_run_decays_as_that_many_steps_would():
 
 
 def test_under_a_cap_a_share_of_the_time_decays():
-    from trainer.optim import lr_scale
+    from trainer.schedule import lr_scale
 
     c = config(iterations=10**6, warmdown_frac=0.5, max_wallclock_seconds=10)
 
@@ -166,7 +166,7 @@ def test_under_a_cap_a_share_of_the_time_decays():
 
 @given(st.integers(0, 400), st.floats(0, 1), st.booleans())
 def test_the_learning_rate_never_falls_below_its_floor(step, floor, by_share):
-    from trainer.optim import lr_scale
+    from trainer.schedule import lr_scale
 
     way = {"warmdown_frac": 1.0} if by_share else {"warmdown_iters": 300}
     c = config(iterations=300, max_wallclock_seconds=0, min_lr=floor, **way)
@@ -256,7 +256,7 @@ def test_one_layer_has_no_skip_weights_and_still_trains():
 
 
 def test_the_learning_rate_falls_over_the_last_steps():
-    from trainer.optim import lr_scale
+    from trainer.schedule import lr_scale
 
     c = config(iterations=30, warmdown_iters=10, max_wallclock_seconds=0)
 
@@ -265,7 +265,7 @@ def test_the_learning_rate_falls_over_the_last_steps():
 
 def test_under_a_cap_the_learning_rate_falls_with_the_time_left():
     """100 ms a step: the last 10 steps' worth of time, 1 s of 10, is the decay."""
-    from trainer.optim import lr_scale
+    from trainer.schedule import lr_scale
 
     c = config(iterations=10**6, warmdown_iters=10, max_wallclock_seconds=10)
 
@@ -275,14 +275,14 @@ def test_under_a_cap_the_learning_rate_falls_with_the_time_left():
 
 
 def test_no_warmdown_means_full_rate_to_the_end():
-    from trainer.optim import lr_scale
+    from trainer.schedule import lr_scale
 
     assert lr_scale(config(iterations=5, warmdown_iters=0, max_wallclock_seconds=0), 4, 0.0) == 1
 
 
 @given(st.integers(0, 400), st.integers(0, 500), st.integers(1, 300))
 def test_the_learning_rate_never_rises_nor_reaches_zero_before_the_end(step, warmdown, iterations):
-    from trainer.optim import lr_scale
+    from trainer.schedule import lr_scale
 
     c = config(iterations=iterations, warmdown_iters=warmdown, max_wallclock_seconds=0)
     now, later = lr_scale(c, step, 0.0), lr_scale(c, step + 1, 0.0)
@@ -292,7 +292,7 @@ def test_the_learning_rate_never_rises_nor_reaches_zero_before_the_end(step, war
 
 
 def test_momentum_ramps_by_step_and_stays():
-    from trainer.optim import muon_momentum
+    from trainer.schedule import muon_momentum
 
     c = config(muon_momentum=0.95, muon_momentum_warmup_start=0.85, muon_momentum_warmup_steps=10)
 
