@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
+import tarfile
 from pathlib import Path
 
 from harness.record import Code
@@ -34,6 +36,20 @@ def describe_code(folder: Path) -> tuple[Code, str]:
 def diff_commits(folder: Path, old: str, new: str) -> str | None:
     """Return how the Python files of a folder differ between two commits; None when git does not have both."""
     return _git(folder, "diff", "--relative", old, new, "--", "*.py")
+
+
+def read_commit(folder: Path, sha: str) -> dict[str, bytes]:
+    """Return the Python files below a folder as they were at a commit; empty when git does not have it."""
+    command = ("git", "-C", str(folder), "archive", "--format=tar", sha, ".")
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+        if done.returncode:
+            return {}
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            members = [member for member in archive if member.isfile() and member.name.endswith(".py")]
+            return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
+    except (OSError, subprocess.TimeoutExpired, tarfile.TarError):
+        return {}
 
 
 def _git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | None:

@@ -103,6 +103,42 @@ def subtract(a: Sample, b: Sample, noise_std: float | None) -> Difference:
     return Difference(delta, _outcome(delta, abs(delta) <= Z_95 * error), counts, None, basis, error)
 
 
+@dataclass(frozen=True)
+class OneSided:
+    """A test of "a is lower than b by more than a margin". p: of the data if that were not so."""
+
+    p: float
+    t: float
+    freedom: float
+    basis: str
+
+
+def lower_by(a: Sample, b: Sample, margin: float, noise_std: float | None) -> OneSided | str:
+    """Test one-sidedly whether mean(a) < mean(b) - margin; a sentence says why it cannot be tested.
+
+    Welch's t (Welch 1947). A single value of b takes the course's noise as its spread, as if that were known
+    exactly; a itself must be several runs with a spread of their own.
+    """
+    if a.n < 2:
+        return "one seed shows no spread"
+    if a.std == 0 and b.n > 1 and b.std == 0:
+        return "identical scores on both sides: were these different seeds?"
+    if a.std == 0:
+        return f"{a.n} identical scores show no spread: were these different seeds?"
+    if b.n > 1:
+        error, freedom = _welch(a, b)
+        basis = f"Welch's t over {a.n} and {b.n} seeds"
+    elif noise_std is None:
+        return "its reference is one value, and the course has no noise figure"
+    else:
+        var_a, var_b = (a.std or 0.0) ** 2 / a.n, noise_std**2
+        error, freedom = math.sqrt(var_a + var_b), (var_a + var_b) ** 2 / (var_a**2 / (a.n - 1))
+        basis = f"Welch's t over {a.n} seeds and one published value with the course's noise {noise_std:.2g}"
+    t = (a.mean - b.mean + margin) / error
+    both = _tail(freedom, t)
+    return OneSided(both / 2 if t < 0 else 1 - both / 2, t, freedom, basis)
+
+
 def _outcome(delta: float, within_noise: bool) -> Outcome:
     if within_noise:
         return "within noise"

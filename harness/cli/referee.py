@@ -1,0 +1,87 @@
+"""The referee: check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.app import Json, Runs, Strict, app, open_season, print_json, report_problems
+from harness.errors import Exit
+
+if TYPE_CHECKING:
+    from harness.check import Report
+    from harness.exhibit import Exhibit
+    from harness.registry import Season
+
+_STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "please attest": "cyan"}
+
+
+@app.command()
+def check(
+    reference: Annotated[
+        str,
+        typer.Argument(metavar="ROUND|DIR", help="A hole, an entry of runs/field, or a submission folder."),
+    ],
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="A policy by name or file; else the one of its day.")
+    ] = None,
+    course: Annotated[str, typer.Option("--course", help="What a folder's logs predict.")] = "fineweb",
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Would the referees accept it? Every rule of a policy, what was measured, and what it came to."""
+    from harness.check import as_data
+    from harness.check import check as judge
+    from harness.policy import load_policy, policy_for
+
+    chosen = load_policy(policy, runs) if policy else None
+    season = open_season(runs)
+    exhibit = _exhibit(season, reference, runs, course)
+    report = judge(season, exhibit, chosen or policy_for(exhibit.course.name, exhibit.day, runs))
+    if as_json:
+        print_json("check", **as_data(report), problems=list(season.problems))
+    else:
+        print_report(report)
+    report_problems(season, strict)
+    if report.failed:
+        raise typer.Exit(Exit.NOT_COMPARABLE)
+
+
+def _exhibit(season: Season, reference: str, runs: Path, course: str) -> Exhibit:
+    from harness.exhibit import show_entry, show_folder, show_hole
+    from harness.opponents import find_other
+    from harness.played import Played
+
+    if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):
+        return show_folder(Path(reference), runs, course)
+    found = find_other(season, reference)
+    return show_hole(season, found) if isinstance(found, Played) else show_entry(season, found)
+
+
+def print_report(report: Report) -> None:
+    """Print a report: an outcome, a rule and what was measured a row; limits and hints where they are needed."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    since = f"since {report.policy.since}" + (f" until {report.policy.until}" if report.policy.until else "")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in report.findings:
+        said = Text(finding.measured)
+        if finding.limit:
+            said.append(f" (limit: {finding.limit})", style="dim")
+        if finding.hint and finding.outcome != "pass":
+            said.append(f"\nhint: {finding.hint}", style="dim")
+        table.add_row(Text(finding.outcome, style=_STYLES[finding.outcome]), finding.rule, said)
+    console = Console(highlight=False)
+    console.print(
+        f'{report.subject} under "{report.policy.title}" ({report.policy.name}, {since})', markup=False
+    )
+    console.print(table)
+    console.print(report.closing, style="bold", markup=False)

@@ -1,0 +1,137 @@
+"""Policies: by which rules a run is accepted, as dated data.
+
+Shipped ones lie in `harness/data/policies`; a user's own stand in `runs/policies/NAME.toml`, or in any file named
+with `--policy`. What the rules measure is `harness.check`'s.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from harness.course import read_toml
+from harness.errors import HarnessError, UsageError, first_problem, nearest
+from harness.record import Frozen
+from harness.resources import data_path
+
+Reading = Literal["own tokenizer", "baseline tokenizer", "per byte"]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Limits(Frozen):
+    """What a run may take. None is no limit. over_by_steps: how many steps past the clock are forgiven."""
+
+    artifact_bytes: PositiveInt | None = None
+    train_seconds: PositiveFloat | None = None
+    over_by_steps: NonNegativeInt = 0
+    eval_seconds: PositiveFloat | None = None
+    gpus: PositiveInt | None = None
+    hardware: str | None = None  # a part of the device's name
+
+
+class Significance(Frozen):
+    """How much better than whom, and how sure.
+
+    reading: in which of its readings `min_improvement_nats` is the gate. p_below: of a one-sided Welch test.
+    margin_in_test: whether the improvement asked for must itself be shown, rather than any improvement.
+    """
+
+    against: Literal["sota", "par", "best"]
+    min_improvement_nats: NonNegativeFloat = 0.0
+    reading: Reading = "own tokenizer"
+    p_below: Probability
+    margin_in_test: bool = False
+
+
+class Submission(Frozen):
+    files: tuple[str, ...] = ()
+
+
+class Attest(Frozen):
+    what: str
+
+
+class Policy(Frozen):
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    name: str
+    title: str
+    course: str
+    since: dt.date
+    until: dt.date | None = None
+    source: str
+    limits: Limits = Limits()
+    significance: Significance | None = None
+    submission: Submission = Submission()
+    attest: tuple[Attest, ...] = ()
+
+    @model_validator(mode="after")
+    def _dates_ascend(self) -> Policy:
+        if self.until and self.until < self.since:
+            raise ValueError(f"until {self.until} is before since {self.since}")
+        return self
+
+
+def load_policy(name: str, runs: Path) -> Policy:
+    """Return a policy by its name, or from the file that is named.
+
+    Raises UsageError for an unknown one, HarnessError with the place of a mistake in a file.
+    """
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(
+                f"there is no policy file {path}", f"known policies: {', '.join(policy_names(runs))}"
+            )
+        return _read(path)
+    for folder in _folders(runs):
+        if (folder / f"{name}.toml").is_file():
+            return _read(folder / f"{name}.toml")
+    known = policy_names(runs)
+    close = nearest(name, known)
+    raise UsageError(
+        f'no policy is called "{name}"',
+        (f"did you mean {close}? " if close else "") + f"known policies: {', '.join(known)}",
+    )
+
+
+def policy_names(runs: Path) -> list[str]:
+    """Return the names of all policies, the user's and ours."""
+    return sorted({path.stem for folder in _folders(runs) for path in folder.glob("*.toml")})
+
+
+def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
+    """Return the policy that was in force on a course on a day; for a day outside of all, the one nearest before it,
+    else the first. Raises UsageError when the course has none."""
+    ours = sorted(
+        (policy for name in policy_names(runs) if (policy := load_policy(name, runs)).course == course),
+        key=lambda policy: policy.since,
+    )
+    if not ours:
+        raise UsageError(
+            f'no policy is known for the course "{course}"',
+            f"name one with --policy ({', '.join(policy_names(runs))}), or write {runs}/policies/NAME.toml",
+        )
+    in_force = [policy for policy in ours if day is None or policy.since <= day]
+    return in_force[-1] if in_force else ours[0]
+
+
+def _folders(runs: Path) -> tuple[Path, ...]:
+    return (runs / "policies", data_path("policies"))
+
+
+def _read(path: Path) -> Policy:
+    try:
+        return Policy.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise HarnessError(f"{path}: {first_problem(error)}", "compare it with `docs/policies.md`") from error
