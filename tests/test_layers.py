@@ -33,7 +33,7 @@ LAYERS = [
         "lineage",
         "brief",
     },
-    {"result", "commentary", "check"},
+    {"result", "commentary", "check", "rules"},
     {"train_script", "submit"},
     {"runner", "live", "scorecard", "listing", "compare_report"},
     {"publish"},

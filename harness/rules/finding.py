@@ -1,0 +1,37 @@
+"""What a rule is given and what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.exhibit import Exhibit
+from harness.policy import Policy
+from harness.registry import Season
+
+Outcome = Literal["pass", "fail", "cannot tell", "please attest"]
+GRAVITY: dict[Outcome, int] = {"pass": 0, "please attest": 1, "cannot tell": 2, "fail": 3}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule came to. limit: what was allowed. hint: what to do about it."""
+
+    rule: str
+    outcome: Outcome
+    measured: str
+    limit: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What every rule is given."""
+
+    exhibit: Exhibit
+    policy: Policy
+    season: Season
+
+
+def number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,59 @@
+"""Rules on code and papers: what could reach the network, which files are there, what only a person can say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness import network
+from harness.rules.finding import Case, Finding, number
+
+
+def check_network(case: Case) -> Iterator[Finding]:
+    """A warning by reading: what could reach the network."""
+    limit = "none while the artifact is evaluated"
+    script = case.exhibit.code.script
+    if script is None:
+        why = case.exhibit.code.why or "the code is not here"
+        yield Finding("network", "cannot tell", why, limit)
+        return
+    uses, problems = network.find_uses(script.texts())
+    if uses:
+        yield Finding(
+            "network",
+            "please attest",
+            "; ".join(uses[:4]),
+            limit,
+            "say that none of it runs in training or evaluation",
+        )
+    elif problems:
+        yield Finding(
+            "network",
+            "cannot tell",
+            "; ".join(problems[:2]),
+            limit,
+            "code that cannot be read cannot be vouched for",
+        )
+    else:
+        yield Finding("network", "pass", f"nothing found in {number(len(script.files), 'file')}", limit)
+
+
+def check_files(case: Case) -> Iterator[Finding]:
+    folder, wanted = case.exhibit.folder, case.policy.submission.files
+    if folder is None or not wanted:
+        return
+    missing = [
+        name for name in wanted if not (folder / name).is_file() or (folder / name).stat().st_size == 0
+    ]
+    limit = ", ".join(wanted) + ", a log per seed"
+    if missing:
+        yield Finding("submission files", "fail", f"missing or empty: {', '.join(missing)}", limit,
+                      "`harness submit ROUND --write DIR` makes them all")  # fmt: skip
+    else:
+        yield Finding(
+            "submission files", "pass", f"all there, {number(len(case.exhibit.runs), 'log')}", limit
+        )
+
+
+def check_attest(case: Case) -> Iterator[Finding]:
+    for one in case.policy.attest:
+        yield Finding("your word", "please attest", one.what)

@@ -1,0 +1,101 @@
+"""Rules on bytes: the artifact as it weighs on disk, and code that must be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.rules.finding import Case, Finding, number
+
+
+def check_size(case: Case) -> Iterator[Finding]:
+    """Weigh model and code from the files on disk."""
+    cap = case.policy.limits.artifact_bytes
+    if cap is None:
+        return
+    limit = f"under {cap:,} bytes ({_both(cap)})"
+    totals, missing, wrong = [], set(), []
+    code = case.exhibit.code.total
+    for run in case.exhibit.runs:
+        record = run.record
+        model = run.model.stat().st_size if run.model else record.model_bytes
+        if run.model is None:
+            missing.add("the model file")
+        elif record.model_bytes is not None and model != record.model_bytes:
+            wrong.append(
+                f"{run.name}: its model weighs {model:,} bytes, the record claims {record.model_bytes:,}"
+            )
+        counted = code if code is not None else record.code_bytes
+        if code is None:
+            missing.add("the code")
+        if model is not None and counted is not None:
+            totals.append(max(model + counted, record.artifact_bytes or 0))
+        elif record.artifact_bytes is not None:
+            totals.append(record.artifact_bytes)
+    if not totals:
+        yield Finding(
+            "artifact size", "cannot tell", "no size is known", limit, "keep the model beside its record"
+        )
+        return
+    worst = max(totals)
+    said = f"{worst:,} bytes ({_both(worst)})" + (
+        f", the largest of {len(totals)}" if len(totals) > 1 else ""
+    )
+    if wrong:
+        yield Finding(
+            "artifact size",
+            "fail",
+            "; ".join(wrong),
+            limit,
+            "the record and the file belong to different runs",
+        )
+    elif worst >= cap:
+        yield Finding(
+            "artifact size",
+            "fail",
+            f"{said}: {worst - cap:,} too many",
+            limit,
+            "shrink the model or the code",
+        )
+    elif missing:
+        what = " and ".join(sorted(missing))
+        yield Finding("artifact size", "cannot tell", f"{said} as claimed; {what} cannot be weighed here", limit,
+                      "check where the run was made, or keep its files")  # fmt: skip
+    else:
+        yield Finding("artifact size", "pass", said, limit)
+
+
+def _both(size: int) -> str:
+    return f"{size / 1e6:.3f} MB, {size / 2**20:.3f} MiB"
+
+
+def check_local_code(case: Case) -> Iterator[Finding]:
+    """Every local module that the script imports must be counted."""
+    code = case.exhibit.code
+    limit = "all of it counted"
+    claimed = {run.record.code_bytes for run in case.exhibit.runs if run.record.code_bytes is not None}
+    if code.total is None:
+        yield Finding("local code", "cannot tell", code.why, limit, "keep the script beside its record")
+        return
+    if not claimed:
+        yield Finding(
+            "local code", "cannot tell", f"{code.total:,} bytes on disk; no count was recorded", limit
+        )
+        return
+    least = min(claimed)
+    files = code.script.files if code.script else {}
+    main = len(files[code.script.main]) if code.script else code.total
+    if least >= code.total:
+        what = number(len(files), "file")
+        yield Finding("local code", "pass", f"{code.total:,} bytes in {what}, {least:,} counted", limit)
+    elif len(files) > 1 and least >= main:
+        assert code.script is not None
+        extra = ", ".join(name for name in sorted(files) if name != code.script.main)
+        yield Finding(
+            "local code", "fail", f"{least:,} bytes counted, {code.total:,} on disk: {extra} are imported, too", limit,
+            "count them, or put them into the script",
+        )  # fmt: skip
+    else:
+        yield Finding(
+            "local code", "cannot tell", f"{least:,} bytes counted, the code here has {code.total:,}", limit,
+            "another version of the script, or it was counted packed: keep the file that ran",
+        )  # fmt: skip
