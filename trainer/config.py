@@ -133,6 +133,7 @@ KNOBS: dict[str, Knob] = {
             "torch's own kernel (the challenge's numbers), or blocked: faster on a CPU in bfloat16",
             choices=("sdpa", "blocked"),
         ),
+        _a("FUSED_CE_ENABLED", False, "the loss in pieces that stay in the cache, in fp32 after the product: faster on a CPU"),
         _k("THREADS", 0, "CPU threads; 0 = all cores", low=0, high=4096),
     )
 }  # fmt: skip
@@ -209,6 +210,7 @@ class Config:
     muon_dtype: str
     compile: str
     attention: str
+    fused_ce_enabled: bool
     threads: int
 
     @property
@@ -299,6 +301,8 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
         (not c.qat_enabled or c.largest_matrix > c.int8_keep_float_max_numel,
          f"QAT_ENABLED=true changes nothing: the largest matrix has {c.largest_matrix} elements and stays a float",
          f"set INT8_KEEP_FLOAT_MAX_NUMEL below {c.largest_matrix}, or widen the model"),
+        (not c.fused_ce_enabled or c.logit_softcap <= 80,
+         f"FUSED_CE_ENABLED=true cannot hold LOGIT_SOFTCAP={c.logit_softcap}: e^cap must fit fp32", "use a cap of at most 80"),
         (c.ema_decay == 0 or not c.swa_enabled,
          f"EMA_DECAY={c.ema_decay} and SWA_ENABLED=true are two averages of the weights", "keep one of them"),
         (c.eval_stride <= c.eval_length,
@@ -399,7 +403,7 @@ _SMALL = {
     "MODEL_DIM": "128", "NUM_LAYERS": "2", "NUM_HEADS": "4", "NUM_KV_HEADS": "2",
     "TRAIN_SEQ_LEN": "128", "TRAIN_BATCH_TOKENS": "2048", "GRAD_ACCUM_STEPS": "1", "VAL_BATCH_SIZE": "16384",
     "TIED_EMBED_LR": "0.03", "MATRIX_LR": "0.02", "SCALAR_LR": "0.02", "MUON_MOMENTUM_WARMUP_STEPS": "50",
-    "MAX_WALLCLOCK_SECONDS": "0", "WARMUP_STEPS": "0", "TRAIN_LOG_EVERY": "10", "ATTENTION": "blocked",
+    "MAX_WALLCLOCK_SECONDS": "0", "WARMUP_STEPS": "0", "TRAIN_LOG_EVERY": "10", "ATTENTION": "blocked", "FUSED_CE_ENABLED": "true",
 }  # fmt: skip
 PRESETS: dict[str, dict[str, str]] = {
     "baseline": {},

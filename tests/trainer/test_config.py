@@ -136,6 +136,7 @@ def test_out_of_range_tells_the_range():
         ({"TRAIN_BATCH_TOKENS": "4096"}, ("TRAIN_BATCH_TOKENS=4096", "TRAIN_SEQ_LEN=1024")),
         ({"VAL_BATCH_SIZE": "1024"}, ("VAL_BATCH_SIZE=1024", "TRAIN_SEQ_LEN=1024")),
         ({"VAL_BATCH_SIZE": "8192", "EVAL_SEQ_LEN": "2048"}, ("VAL_BATCH_SIZE=8192", "EVAL_SEQ_LEN=2048")),
+        ({"FUSED_CE_ENABLED": "1", "LOGIT_SOFTCAP": "90"}, ("FUSED_CE_ENABLED", "LOGIT_SOFTCAP=90")),
         ({"EVAL_STRIDE": "2000"}, ("EVAL_STRIDE=2000", "1024")),
     ],
 )
