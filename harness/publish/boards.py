@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -79,7 +79,8 @@ def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) 
 
 def pack_line(line: Line) -> dict[str, Any]:
     """Return a row as plain values, to be kept until its hole changes."""
-    return asdict(line) | {"updated": line.updated.isoformat()}
+    deltas = {"to_par": vars(line.to_par), "to_previous": vars(line.to_previous)}
+    return vars(line) | deltas | {"updated": line.updated.isoformat()}
 
 
 def unpack_line(kept: dict[str, Any]) -> Line:

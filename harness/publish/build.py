@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError, UsageError
 from harness.forked import share
@@ -33,10 +33,12 @@ from harness.publish.manifest import (
 from harness.store import Store
 
 if TYPE_CHECKING:  # templates, Markdown and all: not needed to see that nothing changed
-    from harness.publish.pages import Made, Site
+    from harness.publish.pages import Site
     from harness.registry import Standing
 
-FORK_WORTHY = 40  # pages of holes for a process of their own
+FORK_WORTHY = 24  # pages for a process of their own
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def publish(runs: Path, out: Path, options: PublishOptions = PublishOptions()) -
         if inputs and (inputs, folder.before) == (known.inputs, known.files):
             folder.leave()
             return PublishReport(folder.out, len(known.holes), 0, len(known.files), known.problems)
-        manifest = _make(runs, folder, options, known, marks, world, inputs)
+        manifest = _fill(runs, folder, options, known, marks, world, inputs)
     save_manifest(folder.out, manifest)
     written = tuple(folder.written)
     return PublishReport(
@@ -109,7 +111,7 @@ def _check_address(base_url: str) -> None:
         raise UsageError(f'"{base_url}" is not an address', "it looks like https://name.github.io/project")
 
 
-def _make(
+def _fill(
     runs: Path, folder: SiteFolder, options: PublishOptions, known: Manifest, marks: Marks, world: str, inputs: str
 ) -> Manifest:  # fmt: skip
     """Fill the new site: carry over what stands, make the rest."""
@@ -135,7 +137,8 @@ def _make(
         for name, one in known.holes.items()
         if one.key == keys.get(name) and one.key and _carry(one.files, folder, known)
     }
-    made = _make_holes(site, [one for one in standings if one.played.name.folder not in kept])
+    missing = [one for one in standings if one.played.name.folder not in kept]
+    made = {one.name: one for one in _make(site, pages.write_hole, missing)}
     holes = {
         name: kept[name] if name in kept else Kept(key, made[name].files, made[name].line, made[name].example)
         for name, key in keys.items()
@@ -144,9 +147,12 @@ def _make(
     lines = [boards.unpack_line(one.line) for one in holes.values()]
     rounds = rounds_of(lines)
     round_keys = {one.href: digest([world, [holes[line.name].line for line in one.lines]]) for one in rounds}
-    for one in rounds:
-        if known.rounds.get(one.href) != round_keys[one.href] or not _carry((one.href,), folder, known):
-            pages.write_round(site, one)
+    stale = [
+        one
+        for one in rounds
+        if known.rounds.get(one.href) != round_keys[one.href] or not _carry((one.href,), folder, known)
+    ]
+    _make(site, pages.write_round, stale)
     pages.write_clubhouse(site, lines, rounds, standings, [one.example for one in holes.values()])
     pages.write_feeds(site, lines)
     return Manifest(inputs, tuple(dict.fromkeys(season.problems)), holes, round_keys, folder.contents())
@@ -170,29 +176,24 @@ def _carry(files: Sequence[str], folder: SiteFolder, known: Manifest) -> bool:
     return all(folder.keep(name) for name in files)
 
 
-def _make_holes(site: Site, standings: Sequence[Standing]) -> dict[str, Made]:
-    """Make the files of holes, shared among the cores."""
-    from harness.publish.pages import write_hole
+def _make(site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]) -> list[Result]:
+    """Make pages, shared among the cores."""
 
-    def work(part: Sequence[Standing]) -> tuple[list[Made], list[tuple[str, bool]]]:
+    def work(part: Sequence[Task]) -> tuple[list[Result], list[tuple[str, bool]]]:
         start = len(site.folder.log)
-        gc.disable()  # what is made lives as long as a page, and nothing of it goes in circles
-        try:
-            return [write_hole(site, standing) for standing in part], site.folder.log[start:]
-        finally:
-            gc.enable()
+        return [write(site, task) for task in part], site.folder.log[start:]
 
-    _load_templates(site)
-    first, *others = share(work, standings, fewest=FORK_WORTHY)
+    if tasks:
+        for name in site.env.list_templates():  # compiled once, before the processes part
+            site.env.get_template(name)
+    gc.freeze()  # a season of thousands of holes need not be looked through for every page
+    try:
+        first, *others = share(work, tasks, fewest=FORK_WORTHY)
+    finally:
+        gc.unfreeze()
     for _, log in others:  # of files that other processes wrote
         site.folder.log += log
-    return {one.name: one for made, _ in (first, *others) for one in made}
-
-
-def _load_templates(site: Site) -> None:
-    """Compile once, before the processes part."""
-    for name in site.env.list_templates():
-        site.env.get_template(name)
+    return [one for made, _ in (first, *others) for one in made]
 
 
 __all__ = ["PublishOptions", "PublishReport", "publish"]

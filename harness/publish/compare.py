@@ -129,7 +129,7 @@ def _losses(
     names: tuple[str, str], played: Played, other: Played, wording: Wording, shelf: Shelf
 ) -> Table | None:
     """Both losses and their difference at some steps that both logged."""
-    ours, theirs = dict(shelf.get(played).finite), dict(shelf.get(other).finite)
+    ours, theirs = shelf.get(played).by_step, shelf.get(other).by_step
     common = [step for step in ours if step in theirs]
     if not common:
         return None

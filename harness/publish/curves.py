@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 from markupsafe import Markup
 
 from harness import figures
@@ -208,16 +211,18 @@ def _notes(series: list[Series], own: Curve, facts: Facts, wording: Wording) -> 
 
 def _table(own: Curve, wording: Wording) -> Table | None:
     """A dozen rows from first to last, validations among them."""
-    train = {point.step: point for point in own.train}
-    val = {point.step: point for point in own.val}
-    steps = sorted(train)
-    chosen = set(list(val)[-6:])
+    steps = [point.step for point in own.train]
+    val = {point.step: point for point in own.val[-6:]}
+    chosen = set(val)
     if steps:
         wanted = min(len(steps), max(2, TABLE_ROWS - len(chosen)))
         chosen |= {steps[round(n * (len(steps) - 1) / max(wanted - 1, 1))] for n in range(wanted)}
+        val |= {point.step: point for point in own.val if point.step in chosen}
     rows = []
     for step in sorted(chosen):
-        at, checked = train.get(step), val.get(step)
+        place = bisect_left(steps, step)
+        at = own.train[place] if place < len(steps) and steps[place] == step else None
+        checked = val.get(step)
         time_ms = at.time_ms if at else checked.time_ms if checked else None
         rows.append((
             figures.count(step), f"{at.loss:.4f}" if at else "",
@@ -234,19 +239,29 @@ def _table(own: Curve, wording: Wording) -> Table | None:
     )
 
 
-def curve_csv(curve: Curve) -> str:
+def curve_csv(curve: Curve) -> bytes:
     """Return every point as CSV, one row a step; what was not measured is empty."""
-    val = {point.step: point for point in curve.val}
-    rows = ["step,train_loss,val_loss,val_bpb,train_time_ms"]
-    for step, loss, time_ms in curve.train:
-        if step in val:
-            checked = val.pop(step)
-            rows.append(f"{step},{loss!r},{_cell(checked.loss)},{_cell(checked.bpb)},{_cell(time_ms)}")
+    head = b"step,train_loss,val_loss,val_bpb,train_time_ms\n"
+    steps, losses, times = zip(*curve.train, strict=True) if curve.train else ((), (), ())
+    columns = steps, _cells(losses), _cells(times)
+    rows = [b"%d,%s,,,%s\n" % row for row in zip(*columns, strict=True)]
+    checks = zip(
+        curve.val, _cells([p.loss for p in curve.val]), _cells([p.bpb for p in curve.val]), strict=True
+    )
+    for point, loss, bpb in checks:
+        place = bisect_left(steps, point.step)
+        if place < len(steps) and steps[place] == point.step:
+            rows[place] = b"%d,%s,%s,%s,%s\n" % (point.step, columns[1][place], loss, bpb, columns[2][place])
         else:
-            rows.append(f"{step},{loss!r},,,{'' if time_ms is None else f'{time_ms:.15g}'}")
-    rows += [f"{p.step},,{_cell(p.loss)},{_cell(p.bpb)},{_cell(p.time_ms)}" for p in val.values()]
-    return "\n".join(rows) + "\n"
+            rows.append(b"%d,,%s,%s,%s\n" % (point.step, loss, bpb, _cells([point.time_ms])[0]))
+    return head + b"".join(rows)
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.15g}"
+def _cells(values: Sequence[float | None]) -> list[bytes]:
+    """Write numbers with all their digits, whole ones without a point."""
+    if not values:
+        return []
+    if None not in values and all(map(math.isfinite, values)):  # type: ignore[arg-type]
+        text: bytes = orjson.dumps(values)
+        return text[1:-1].replace(b".0,", b",").removesuffix(b".0").split(b",")
+    return [b"" if value is None else f"{value:.17g}".encode() if not math.isfinite(value) else _cells((value,))[0] for value in values]  # fmt: skip

@@ -123,7 +123,7 @@ def write_hole(site: Site, standing: Standing) -> Made:
     if played.record is not None:
         site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
     if card.has_curve:
-        site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)).encode())
+        site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)))
     _write_compared(site, standing, card, shelf)
     files = tuple(name for name, _ in site.folder.log[start:])
     line = boards.pack_line(boards.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS)))

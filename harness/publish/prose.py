@@ -80,8 +80,9 @@ def words(text: str) -> Markup:
 
 def excerpt(rendered: Markup, limit: int = EXCERPT) -> str:
     """Return the first words of rendered prose as plain text, cut at a word."""
-    spaced = re.sub(r"</(?:p|li|h3|td|th|pre)>", " ", str(rendered))
-    return tidy(html.unescape(nh3.clean(spaced, tags=set())), limit)
+    spaced = re.sub(r"</(?:p|li|h3|td|th|pre)>", " ", str(rendered)).replace("<p>", "")
+    plain = nh3.clean(spaced, tags=set()) if "<" in spaced else spaced
+    return tidy(html.unescape(plain), limit)
 
 
 def split_direction(text: str) -> tuple[str, str]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import curve as curve_module
 from harness.curve import Curve, TrainPoint, ValPoint, load_curve
 
 
@@ -61,3 +66,29 @@ def test_a_resumed_run_counts_its_later_word(tmp_path: Path) -> None:
         for step, loss in [(1, 7), (2, 6), (3, 5), (2, 5.5), (3, 4.5)]
     )
     assert [point.loss for point in write(tmp_path, text).train] == [7.0, 5.5, 4.5]
+
+
+points = st.lists(st.tuples(st.floats(-10, 1e9), st.floats(0, 1e12), st.booleans()), min_size=1, max_size=30)
+
+
+@given(
+    points,
+    st.sampled_from(["", "\n", '{"step', "\n\n", '{"step": 1}\n', "[]\n", '{"step": 1, "train_loss": 3}\n']),
+)
+def test_the_quick_way_reads_what_the_careful_one_reads(
+    logged: list[tuple[float, float, bool]], tail: str
+) -> None:
+    """Curves as the trainers write them are decoded in one go; whatever else is in them, the points are the same."""
+    lines = []
+    for at, (loss, time_ms, checked) in enumerate(logged):
+        lines.append(json.dumps({"step": at, "train_loss": loss, "train_time_ms": time_ms}))
+        if checked:
+            lines.append(json.dumps({"step": at, "val_loss": loss, "val_bpb": abs(loss), "train_time_ms": time_ms}))  # fmt: skip
+    text = "\n".join(lines) + tail
+
+    quick = curve_module._read_plain(text.encode())
+
+    if quick is not None:
+        assert quick == curve_module._read_any(text)
+    else:
+        assert tail not in ("", "\n")

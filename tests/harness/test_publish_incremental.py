@@ -247,7 +247,7 @@ def test_a_few_edits_give_the_site_made_whole(place: Path) -> None:
 def test_nothing_changed_makes_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = publish(place / "runs", place / "site", options(place))
     inode = (place / "site").stat().st_ino
-    monkeypatch.setattr(build, "_make", None)
+    monkeypatch.setattr(build, "_fill", None)
 
     second = publish(place / "runs", place / "site", options(place))
 
