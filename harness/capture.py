@@ -1,7 +1,7 @@
 """Runs one command to its end: its output goes to a file untouched, and line by line to a listener.
 
 The child writes straight into the log file, and we read along. So nothing it printed can be lost
-with us: if the harness is killed, the log stays whole, and on Linux the child is asked to stop, which
+with us: if the harness is killed, the log stays whole, and a watchman (`harness.guard`) asks the child to stop, which
 the built-in trainer does with a checkpoint.
 """
 
@@ -9,22 +9,34 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from harness import family
 from harness.errors import HarnessError
 from harness.launch import Command
+from harness.record import FailureKind
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 30.0  # between asking a child to stop and killing it: a step and a checkpoint fit in
 MAX_LINE_BYTES = 64 * 1024  # a listener never gets more of one line; the log keeps it all
 _PR_SET_PDEATHSIG = 1
+_GUARD = Path(__file__).with_name("guard.py")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why the harness stopped a child. kind: a failure's kind, as in a record."""
+
+    kind: FailureKind
+    message: str
 
 
 @dataclass(frozen=True)
@@ -34,59 +46,95 @@ class Outcome:
     exit_code: int
     wall_seconds: float
     interrupted: bool = False
-    timed_out: bool = False
+    stop: Stop | None = None  # a rule that ended it
+
+    @property
+    def timed_out(self) -> bool:
+        return self.stop is not None and self.stop.kind == "timeout"
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told what happens while an attempt is played. An error of theirs never ends the run.
+
+    judge: asked several times a second whether the child must stop.
+    """
+
+    on_line: Callable[[str], None] = lambda line: None
+    on_idle: Callable[[], None] = lambda: None
+    judge: Callable[[], Stop | None] = lambda: None
 
 
 def run_captured(
     command: Command,
     log: Path,
-    on_line: Callable[[str], None],
-    on_idle: Callable[[], None] = lambda: None,
-    timeout: float | None = None,
+    listeners: Listeners,
+    polite: signal.Signals = signal.SIGTERM,
+    outlives: bool = False,
 ) -> Outcome:
-    """Start a command, append all it prints to `log`, call `on_line` per line, wait for its end.
+    """Start a command, append all it prints to `log`, tell the listeners, wait for its end.
 
-    Ctrl-C once asks the child to stop and waits for it; a second one kills its whole process group.
-    timeout: seconds after which it is asked to stop, then killed.
+    Ctrl-C once asks the child to stop and waits for it; a second one kills it with all it has started. A closed
+    terminal is no reason to stop.
+    polite: the signal that asks. outlives: let the child go on when the harness is killed.
     Raises HarnessError when the command cannot be started or the log cannot be written.
     """
+    mark = f"{command.env.get(family.MARK, 'run')}#{uuid.uuid4().hex[:12]}"
+    watched = sys.platform == "linux" and not outlives
     try:
         with log.open("ab") as sink:
             start = sink.tell()
             child = subprocess.Popen(
-                command.argv, env=command.env, cwd=command.cwd, stdin=subprocess.DEVNULL,
+                command.argv, env=command.env | {family.MARK: mark}, cwd=command.cwd, stdin=subprocess.DEVNULL,
                 stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_end_with_parent if watched else None,
             )  # fmt: skip
     except OSError as error:
         raise HarnessError(f"cannot start {command.argv[0]}: {error.strerror or error}") from error
 
     began = time.monotonic()
     interrupts = 0
-    timed_out = False
+    stop: Stop | None = None
     kill_at: float | None = None
-    with log.open("rb") as source, _ctrl_c() as pressed:
+    with log.open("rb") as source, _guarded(child.pid, mark, outlives), _ctrl_c() as pressed:
         source.seek(start)
-        lines = _Lines(on_line)
+        lines = _Lines(listeners.on_line)
         while True:
             ended = child.poll() is not None  # asked before reading, so that the last lines are not missed
             lines.feed(source.read())
             if ended:
                 break
-            now = time.monotonic()
-            if timeout is not None and not timed_out and now - began > timeout:
-                timed_out, kill_at = True, now + GRACE_SECONDS
-                _signal_group(child.pid, signal.SIGTERM)
+            if stop is None and (stop := listeners.judge()):
+                kill_at = time.monotonic() + GRACE_SECONDS
+                family.ask(child.pid, polite)
             if pressed.count > interrupts:
                 interrupts = pressed.count
-                _signal_group(child.pid, signal.SIGTERM if interrupts == 1 else signal.SIGKILL)
-            if kill_at is not None and now > kill_at:
-                _signal_group(child.pid, signal.SIGKILL)
-            on_idle()
+                family.ask(child.pid, polite if interrupts == 1 else signal.SIGKILL)
+            if kill_at is not None and time.monotonic() > kill_at:
+                family.ask(child.pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):  # the terminal is gone; the run is not
+                listeners.on_idle()
             time.sleep(POLL_SECONDS)
         lines.close()
-    _signal_group(child.pid, signal.SIGKILL)  # whatever it left running
-    return Outcome(child.returncode, time.monotonic() - began, interrupts > 0, timed_out)
+        family.end(child.pid, mark)  # whatever it left running
+    return Outcome(child.returncode, time.monotonic() - began, interrupts > 0, stop)
+
+
+@contextlib.contextmanager
+def _guarded(pgid: int, mark: str, outlives: bool) -> Iterator[None]:
+    """Keep a watchman beside the child: when we are killed, it ends what we have started."""
+    if outlives:
+        yield
+        return
+    guard = subprocess.Popen(
+        (sys.executable, "-I", "-S", str(_GUARD), str(pgid), mark, str(GRACE_SECONDS)),
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            guard.communicate(b".")
 
 
 class _Lines:
@@ -107,7 +155,9 @@ class _Lines:
             self._emit(self._rest)
 
     def _emit(self, line: bytes) -> None:
-        self._on_line(line[:MAX_LINE_BYTES].decode("utf-8", errors="replace").rstrip("\r"))
+        text = line[:MAX_LINE_BYTES].decode("utf-8", errors="replace").rstrip("\r")
+        with contextlib.suppress(OSError):  # the terminal is gone; the run is not
+            self._on_line(text)
 
 
 class _Presses:
@@ -122,8 +172,11 @@ def _ctrl_c() -> Iterator[_Presses]:
     def press(signum: int, frame: object) -> None:
         presses.count += 1
 
+    wanted: dict[signal.Signals, Any] = {signal.SIGINT: press, signal.SIGTERM: press}
+    if hasattr(signal, "SIGHUP"):
+        wanted[signal.SIGHUP] = signal.SIG_IGN
     try:
-        before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     except ValueError:  # not the main thread: the caller decides
         yield presses
         return
@@ -132,11 +185,6 @@ def _ctrl_c() -> Iterator[_Presses]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
 
 
 def _end_with_parent() -> None:

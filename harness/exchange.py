@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness import __version__
 from harness.course import Badge, Course, check_bytes, load_course
@@ -192,47 +192,16 @@ def record_from_run(
     run = read.run
     if run is None:
         raise HarnessError(f"{source} holds no run", "it has neither step lines nor results that can be read")
-    warnings = [f"line {warn.line}: {warn.text}" if warn.line else warn.text for warn in read.log.warnings]
-    official = run.official
-    scores = _scores(run)
-    counted = next(
-        (s for s in scores if official and s.line == official.line and s.label == official.label), None
-    )
-    code, model, total = run.bytes_code, run.bytes_model, run.bytes_total
-    if run.sizes_add_up is False:
-        warnings.append(f"model {model} + code {code} is not the total {total}; only the total is kept")
-        code = model = None
+    facts, warnings, badge = facts_of_log(read.log, course)
     if (named := seed_in_name(read.name)) is not None and run.seed is not None and named != run.seed:
         warnings.append(f"the file's name says seed {named}, the log says {run.seed}; the log counts")
-    if read.log.other_runs:
-        others = ", ".join(_describe_run(other) for other in read.log.other_runs)
-        warnings.append(f"the file holds {len(read.log.runs)} runs; the last one counts. Before it: {others}")
-
-    badge = check_bytes(
-        course, run.val_tokens, counted.val_loss if counted else None, counted.val_bpb if counted else None
-    )
-    if badge.kind == "suspect":
-        warnings.append(badge.why)
-    cap = course.caps.artifact_bytes
-    started = dt.datetime.combine(day, dt.time(), dt.UTC) if day else None
+    scored, total, cap = facts["official"] is not None, facts["artifact_bytes"], course.caps.artifact_bytes
     record = RunRecord(
-        hole=hole, attempt=attempt, course=course.name, split=badge.split or (badge.kind if badge.kind == "suspect" else None),
-        status="failed" if counted is None else "over_cap" if total is not None and total >= cap else "ok",
-        failure=_failure(run) if counted is None else None,
-        started_at=started,
-        val_bpb=counted.val_bpb if counted else None,
-        val_loss=counted.val_loss if counted else None,
-        official=Official(stage=counted.stage, label=counted.label, why=run.why_official or "") if counted else None,
-        scores=scores,
-        artifact_bytes=total, code_bytes=code, model_bytes=model, cap_bytes=cap,
-        params=run.model_params, steps=run.steps, planned_steps=run.planned_steps, step_ms=_finite(run.step_avg_ms),
-        train_seconds=_scaled(run.train_time_ms), eval_seconds=_scaled(run.eval_ms),
-        peak_memory_bytes=int(run.peak_memory_mib * 2**20) if run.peak_memory_mib else None,
-        last_train_loss=_finite(run.train.last[1][0]) if run.train.last else None,
-        stop_reason=run.stop_reason, seed=run.seed,
-        config=dict(sorted(run.hyperparameters.items())),
-        environment=Environment(torch=run.torch, python=run.python, world_size=run.world_size),
-        data=Data(val_tokens=run.val_tokens),
+        hole=hole, attempt=attempt, course=course.name,
+        status="failed" if not scored else "over_cap" if total is not None and total >= cap else "ok",
+        failure=None if scored else _failure(run),
+        started_at=dt.datetime.combine(day, dt.time(), dt.UTC) if day else None,
+        cap_bytes=cap, config=dict(sorted(run.hyperparameters.items())), **facts,
         provenance=Provenance(
             source=source, sha256=read.log.sha256, importer=IMPORTER, author=author,
             lines={fact: line for fact, line in sorted(run.lines.items()) if line > 0},
@@ -240,6 +209,46 @@ def record_from_run(
         warnings=tuple(warnings),
     )  # fmt: skip
     return record, badge
+
+
+def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[str], Badge]:
+    """Return what the last run of a log says as fields of a record, what is odd, and where its bytes belong."""
+    run = log.result
+    assert run is not None
+    warnings = [f"line {warn.line}: {warn.text}" if warn.line else warn.text for warn in log.warnings]
+    official, scores = run.official, _scores(run)
+    counted = next(
+        (s for s in scores if official and s.line == official.line and s.label == official.label), None
+    )
+    code, model, total = run.bytes_code, run.bytes_model, run.bytes_total
+    if run.sizes_add_up is False:
+        warnings.append(f"model {model} + code {code} is not the total {total}; only the total is kept")
+        code = model = None
+    if log.other_runs:
+        others = ", ".join(_describe_run(other) for other in log.other_runs)
+        warnings.append(f"the file holds {len(log.runs)} runs; the last one counts. Before it: {others}")
+    badge = check_bytes(
+        course, run.val_tokens, counted.val_loss if counted else None, counted.val_bpb if counted else None
+    )
+    if badge.kind == "suspect":
+        warnings.append(badge.why)
+    why = run.why_official or ""
+    facts = {
+        "split": badge.split or (badge.kind if badge.kind == "suspect" else None),
+        "val_bpb": counted.val_bpb if counted else None,
+        "val_loss": counted.val_loss if counted else None,
+        "official": Official(stage=counted.stage, label=counted.label, why=why) if counted else None,
+        "scores": scores,
+        "artifact_bytes": total, "code_bytes": code, "model_bytes": model,
+        "params": run.model_params, "steps": run.steps, "planned_steps": run.planned_steps, "step_ms": _finite(run.step_avg_ms),
+        "train_seconds": _scaled(run.train_time_ms), "eval_seconds": _scaled(run.eval_ms),
+        "peak_memory_bytes": int(run.peak_memory_mib * 2**20) if run.peak_memory_mib else None,
+        "last_train_loss": _finite(run.train.last[1][0]) if run.train.last else None,
+        "stop_reason": run.stop_reason, "seed": run.seed,
+        "environment": Environment(torch=run.torch, python=run.python, world_size=run.world_size),
+        "data": Data(val_tokens=run.val_tokens),
+    }  # fmt: skip
+    return facts, warnings, badge
 
 
 def _scores(run: LoggedRun) -> tuple[Score, ...]:

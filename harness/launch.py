@@ -9,6 +9,7 @@ forgotten in a shell cannot change a run behind its record's back.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
 
+from harness import family
 from harness.errors import HarnessError, first_problem
 from harness.record import Code, Data, Frozen
 
@@ -42,12 +44,18 @@ class Launch(Frozen):
     hole: str
     attempt: PositiveInt
     course: str
-    split: str | None
+    split: str | None = None
     cap_bytes: PositiveInt
-    preset: str
+    preset: str | None = None
+    script: str | None = None  # its file in `source/`; None for the built-in trainer
     overrides: dict[str, str]
     config: dict[str, str]
-    seed: int
+    environ: dict[str, str] = Field(default_factory=dict)  # what a script is handed, in its own spelling
+    hidden: tuple[str, ...] = ()  # variables of the shell that a script must not see
+    seed: int | None = None
+    nproc: PositiveInt = 1
+    launcher: Literal["python", "torchrun"] = "python"
+    outlives: bool = False  # the child goes on when the harness is killed
     started_at: AwareDatetime
     command: tuple[str, ...]
     code: Code
@@ -75,6 +83,8 @@ def trainer_command(
     inherited: Mapping[str, str],
     knobs: Iterable[str],
     *arguments: str,
+    nproc: int = 1,
+    launcher: str = "python",
 ) -> Command:
     """Return the command that starts the built-in trainer.
 
@@ -85,11 +95,42 @@ def trainer_command(
     arguments: more words for its command line, such as `--resume`.
     """
     out = out.resolve()
+    env = _environment(inherited, knobs, config, out)
     import_path = str(Path(__file__).resolve().parent.parent)  # finds `trainer` in a checkout, too
-    hidden = _LAUNCHER_VARIABLES.union(knobs)
-    env = {name: value for name, value in inherited.items() if name not in hidden}
-    env |= config
-    env["PYTHONPATH"] = ":".join(filter(None, [import_path, env.get("PYTHONPATH", "")]))
-    env["PYTHONUNBUFFERED"] = "1"
-    argv = (sys.executable, "-m", "trainer", "--out", str(out), *arguments)
-    return Command(argv, env, out)
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [import_path, env.get("PYTHONPATH", "")]))
+    words = ("-m", "trainer", "--out", str(out), *arguments)
+    return Command((*_starter(nproc, launcher), *words), env, out)
+
+
+def script_command(
+    script: Path, work: Path, launch: Launch, attempt: Path, inherited: Mapping[str, str]
+) -> Command:
+    """Return the command that starts a script from its snapshot, in a folder of its own.
+
+    script: its file in the snapshot. work: where it runs. attempt: the attempt's folder.
+    """
+    handed = dict(launch.environ)
+    if launch.seed is not None:
+        handed["SEED"] = str(launch.seed)
+    env = _environment(inherited, launch.hidden, handed, attempt.resolve())
+    return Command((*_starter(launch.nproc, launch.launcher), str(script.resolve())), env, work.resolve())
+
+
+def _environment(
+    inherited: Mapping[str, str], hidden: Iterable[str], handed: Mapping[str, str], attempt: Path
+) -> dict[str, str]:
+    """The user's own environment without knobs or a launcher's variables, plus what is handed over."""
+    without = _LAUNCHER_VARIABLES.union(hidden)
+    env = {name: value for name, value in inherited.items() if name not in without}
+    if paths := env.get("PYTHONPATH"):
+        env["PYTHONPATH"] = os.pathsep.join(
+            str(Path(path).absolute()) for path in paths.split(os.pathsep) if path
+        )
+    return env | dict(handed) | {"PYTHONUNBUFFERED": "1", family.MARK: str(attempt)}
+
+
+def _starter(nproc: int, launcher: str) -> tuple[str, ...]:
+    """The words that start one process, or several through torchrun on this machine."""
+    if launcher == "python":
+        return (sys.executable,)
+    return (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc))

@@ -36,7 +36,7 @@ Status = Literal["ok", "over_cap", "stopped", "failed"]
 Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training", "other"]
 FailureKind = Literal[
     "out_of_memory", "nan", "missing_data", "missing_module", "bad_knob", "killed", "timeout",
-    "no_result", "interrupted", "error",
+    "no_result", "interrupted", "error", "budget", "aborted", "stalled", "slow",
 ]  # fmt: skip
 
 # Knobs that cannot change a result: names, places, logging, and what the fingerprints already cover.
@@ -197,6 +197,7 @@ class RunRecord(Frozen):
     data: Data = Data()
     as_of: AsOf | None = None
     provenance: Provenance | None = None
+    produced: dict[str, NonNegativeInt] = Field(default_factory=dict)  # files a script left, path -> bytes
     warnings: tuple[str, ...] = ()
 
     model_config = ConfigDict(populate_by_name=True)

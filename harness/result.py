@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.capture import Outcome
+from harness.course import Course
 from harness.launch import Launch
 from harness.record import (
     Data,
@@ -26,6 +27,7 @@ from harness.record import (
     Score,
     hash_config,
 )
+from harness.salvage import record_script, status_of
 from harness.store import Attempt
 
 _PLACES = frozenset({"DATA_PATH", "TOKENIZER_PATH"})
@@ -42,10 +44,12 @@ _OFFICIAL_STAGES = {
 # Signs in the last lines of a log, the first that fits names the failure.
 _SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
     ("out_of_memory", re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I)),
+    ("killed", re.compile(r"exitcode\s*:\s*-9|Signal 9 \(SIGKILL\)")),
     ("missing_module", re.compile(r"ModuleNotFoundError|No module named")),
     ("missing_data", re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found")),
     ("nan", re.compile(r"\b(?:loss|grad\w*) (?:is|became) (?:nan|inf)", re.I)),
-    ("bad_knob", re.compile(r"^error: .*(?:is not|out of range|does not)", re.M)),
+    ("bad_knob", re.compile(r"^error: .*(?:is not|out of range|does not)|invalid literal for int\(\)|could not convert string to float", re.M)),
+    ("error", re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.M)),
 )  # fmt: skip
 
 # What to do about each kind of failure; shown by `run` and `show`.
@@ -60,11 +64,40 @@ HINTS: dict[FailureKind, str] = {
     "no_result": "see the last lines of train.log",
     "interrupted": "`harness run ROUND --resume` goes on from the checkpoint",
     "error": "see the last lines of train.log",
+    "budget": "raise --max-cost; what was reached is kept",
+    "aborted": "the rule that was given with --abort ended it; what was reached is kept",
+    "stalled": "see the last lines of train.log; a slow start, such as compilation, needs a longer --stall",
+    "slow": "see what else runs on the machine; --slow sets how many ms a step may take",
+}
+
+# What a script cannot be told to do, since it is not ours.
+SCRIPT_HINTS: dict[FailureKind, str] = {
+    "killed": "the system may have run out of memory: lower TRAIN_BATCH_TOKENS, then `harness run ROUND --repeat`",
+    "timeout": "raise --timeout, or lower MAX_WALLCLOCK_SECONDS",
+    "interrupted": "`harness run ROUND --repeat` plays it again",
+    "bad_knob": "`harness knobs --script FILE` lists what it reads, and how",
 }
 
 
-def build_record(launch: Launch, attempt: Attempt, outcome: Outcome) -> RunRecord:
+def hint_for(record: RunRecord) -> str:
+    """Return what to do about a failed attempt: it depends on whose trainer it was."""
+    assert record.failure is not None
+    kind = record.failure.kind
+    hint = HINTS[kind] if record.code.trainer == "builtin" else SCRIPT_HINTS.get(kind, HINTS[kind])
+    return hint.replace("ROUND", record.hole)
+
+
+# Terminal control: colours, cursor moves, titles, and the bare bytes that would ring or blank.
+_CONTROL = re.compile(
+    r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|[\x00-\x08\x0b-\x1f\x7f]"
+)
+
+
+def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Course) -> RunRecord:
     """Put together the record of an attempt that has ended, however it ended."""
+    tail = _tail(attempt.log_path)
+    if launch.script is not None:
+        return record_script(launch, attempt, outcome, course, _script_ending(outcome, tail), tail)
     # Where a course keeps its data is this machine's business; what it holds is fingerprinted.
     config = {k: v for k, v in launch.config.items() if k not in _PLACES or k in launch.overrides}
     known: dict[str, Any] = {
@@ -75,10 +108,10 @@ def build_record(launch: Launch, attempt: Attempt, outcome: Outcome) -> RunRecor
         "command": launch.command, "code": launch.code, "data": launch.data,
         "environment": Environment(harness=launch.harness),
     }  # fmt: skip
-    tail = _tail(attempt.log_path)
     result = _read_result(attempt.result_path)
     if result is None:
-        return RunRecord(**known, status="failed", failure=_failure(outcome, tail, None))
+        failure = _failure(outcome, tail, None)
+        return RunRecord(**known, status=status_of(failure), failure=failure)
     try:
         return RunRecord(**known | _measured(result, launch, outcome, tail))
     except (ValidationError, KeyError, TypeError) as error:
@@ -116,15 +149,22 @@ def _measured(
     if result["status"] == "ok" and outcome.exit_code == 0:
         over = fields["artifact_bytes"] >= launch.cap_bytes
         fields["status"] = "over_cap" if over else "ok"
-    elif result["status"] == "stopped" and not outcome.timed_out:
+    elif result["status"] == "stopped" and outcome.stop is None:
         fields["status"] = "stopped"
         fields["failure"] = Failure(
             kind="interrupted", message="the run was asked to stop", step=result.get("steps"), last_lines=tail
         )
     else:
-        fields["status"] = "failed"
-        fields["failure"] = _failure(outcome, tail, result.get("failure"))
+        failure = _failure(outcome, tail, result.get("failure"))
+        fields["status"], fields["failure"] = status_of(failure), failure
     return fields
+
+
+def _script_ending(outcome: Outcome, tail: tuple[str, ...]) -> Failure | None:
+    """Say why a script's attempt is no success; None when it ended by itself and well."""
+    if outcome.stop is None and outcome.exit_code == 0 and not outcome.interrupted:
+        return None
+    return _failure(outcome, tail, None)
 
 
 def choose_official(scores: tuple[Score, ...]) -> Official | None:
@@ -138,14 +178,17 @@ def choose_official(scores: tuple[Score, ...]) -> Official | None:
 
 def _failure(outcome: Outcome, tail: tuple[str, ...], said: dict[str, Any] | None) -> Failure:
     """Name a failure by the trainer's own word, else by how the process ended, else by signs in its last lines."""
-    if outcome.timed_out:
-        return Failure(kind="timeout", message=f"stopped after {outcome.wall_seconds:.0f} s", last_lines=tail)
+    if outcome.stop is not None:
+        return Failure(kind=outcome.stop.kind, message=outcome.stop.message, last_lines=tail)
     if said:
         return Failure(kind=said["kind"], message=said["message"], step=said.get("step"), last_lines=tail)
+    if outcome.interrupted:
+        return Failure(kind="interrupted", message="the run was asked to stop", last_lines=tail)
     text = "\n".join(tail)
-    for sign, pattern in _SIGNS:
+    signs = _SIGNS if outcome.exit_code >= 0 else _SIGNS[:1]  # a signal tells more than any line but this
+    for sign, pattern in signs:
         if match := pattern.search(text):
-            line = next((line for line in reversed(tail) if match[0] in line), match[0])
+            line = next((line for line in reversed(tail) if pattern.search(line)), match[0])
             return Failure(kind=sign, message=line.strip(), last_lines=tail)
     if outcome.exit_code < 0:
         name = signal.Signals(-outcome.exit_code).name
@@ -171,4 +214,5 @@ def _tail(log: Path) -> tuple[str, ...]:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ()
-    return tuple(line[:500] for line in text.splitlines()[-LAST_LINES:])
+    lines = (_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n"))
+    return tuple([line[:500] for line in lines if line.strip()][-LAST_LINES:])

@@ -44,6 +44,7 @@ class Intent(BaseModel):
     hypothesis: str = ""
     course: str | None = None
     preset: str | None = None
+    script: str | None = None  # a training script of one's own instead of the built-in trainer
     seeds: tuple[int, ...] = ()
     parent: str | None = None
     created: dt.date | None = None

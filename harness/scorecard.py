@@ -14,7 +14,7 @@ from harness import figures
 from harness.decision import as_data as decision_data
 from harness.played import Entry
 from harness.registry import Comparison, Played, Standing
-from harness.result import HINTS
+from harness.result import hint_for
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
 _LABELS = {
@@ -59,7 +59,7 @@ def scorecard(standing: Standing) -> RenderableType:
         rows.append(
             Text(f"\n{record.status}: {record.failure.kind.replace('_', ' ')}: {record.failure.message}")
         )
-        rows.append(Text(f"hint: {HINTS[record.failure.kind]}", style="dim"))
+        rows.append(Text(f"hint: {hint_for(record)}", style="dim"))
     return _panel(played, Group(*rows), standing.verdict.name)
 
 

@@ -6,7 +6,6 @@ A run works from its snapshot, so that an edit during the run, or a second run, 
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -87,24 +86,6 @@ def fingerprint(files: Mapping[str, bytes]) -> str:
         digest.update(f"{name}\0{len(files[name])}\0".encode())
         digest.update(files[name])
     return digest.hexdigest()
-
-
-def diff_snapshots(before: Snapshot, after: Snapshot) -> str:
-    """Return how two scripts differ, as one unified diff; "" when they do not.
-
-    The scripts themselves are compared with each other, whatever they are called.
-    """
-    renamed = {before.main: after.main}
-    old = {renamed.get(name, name): text for name, text in before.texts().items()}
-    new = after.texts()
-    pieces = []
-    for name in sorted(old.keys() | new.keys()):
-        lines = difflib.unified_diff(
-            old.get(name, "").splitlines(), new.get(name, "").splitlines(),
-            f"a/{name}" if name in old else "/dev/null", f"b/{name}" if name in new else "/dev/null", lineterm="",
-        )  # fmt: skip
-        pieces += list(lines)
-    return "\n".join(pieces)
 
 
 def _read(path: Path) -> bytes:

@@ -49,6 +49,11 @@ class Attempt:
         return self.path / "source"
 
     @property
+    def work_dir(self) -> Path:
+        """Where a script runs; what it leaves there is its own."""
+        return self.path / "work"
+
+    @property
     def launch_path(self) -> Path:
         """What was started, written before it is: a killed run is recognised and resumed by it."""
         return self.path / "launch.json"

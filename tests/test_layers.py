@@ -11,14 +11,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Lower layers know nothing of higher ones. A new module must be placed here.
 LAYERS = [
-    {"__init__", "errors", "stats", "forked", "figures", "resources", "fold", "packed", "sealed", "network"},
+    {"__init__", "errors", "stats", "forked", "figures", "resources", "fold", "packed", "sealed", "network", "family"},
     {"uses", "reads", "script", "snapshot"},
     {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source", "flatten"},
     {"rounds", "notes", "store", "course", "curve", "field", "decision", "policy"},
     {
+        "guard",
         "launch",
         "capture",
         "played",
+        "limits",
+        "unfinished",
         "registry",
         "index",
         "exchange",
@@ -33,8 +36,9 @@ LAYERS = [
         "lineage",
         "brief",
     },
-    {"result", "commentary", "check", "rules"},
-    {"train_script", "submit"},
+    {"salvage", "commentary", "request", "check", "rules"},
+    {"result", "builtin", "external", "train_script", "submit"},
+    {"planning"},
     {"runner", "live", "scorecard", "listing", "compare_report"},
     {"publish"},
     {"cli"},

@@ -24,13 +24,14 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="check settings and data, print the plan as JSON"
     )
+    parser.add_argument("--workers", type=int, help="with --check: for this many processes")
     words = parser.parse_args()
     try:
         env, notices = resolve_aliases(os.environ)
         for notice in notices:
             print(f"note: {notice}", file=sys.stderr)
         config = load_config(env)
-        config.check(int(os.environ.get("WORLD_SIZE", "1")))
+        config.check(words.workers or int(os.environ.get("WORLD_SIZE", "1")))
         return _run(words, config)
     except TrainerError as error:
         print(f"error: {error.message}", file=sys.stderr)
@@ -47,11 +48,12 @@ def _run(words: argparse.Namespace, config: Config) -> int:
     from trainer.train import EXIT, train
 
     workers = Workers.of(dict(os.environ))
+    if words.check:
+        planned = Workers(world_size=words.workers or workers.world_size)
+        print(json.dumps(describe(prepare(config, planned)), indent=2))
+        return 0
     start_torch(config, workers)
     setup = prepare(config, workers)
-    if words.check:
-        print(json.dumps(describe(setup), indent=2))
-        return 0
     words.out.mkdir(parents=True, exist_ok=True)
     result = train(setup, words.out, words.resume)
     if workers.world_size > 1:

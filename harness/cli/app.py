@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ from harness import __version__
 from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.played import Played
     from harness.registry import Season, Standing
 
 JSON_SCHEMA = 1  # of every object that --json prints
@@ -76,6 +77,18 @@ def report_problems(season: Season, strict: bool) -> None:
         warn(problem)
     if strict and season.problems:
         raise typer.Exit(Exit.FAILED)
+
+
+def report_unfinished(holes: Iterable[Played]) -> None:
+    """Notice half attempts whose harness is gone: say what is there and what to type."""
+    suspects = list(holes)
+    if not suspects:
+        return
+    from harness.unfinished import find_unfinished
+
+    for half in find_unfinished(suspects):
+        if not half.running:
+            warn(half.what_to_do)
 
 
 def print_json(command: str, **data: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,13 +15,18 @@ from harness.cli.app import (
     course_progress,
     open_season,
     print_json,
+    report_unfinished,
     standing_of,
     warn,
 )
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from harness.capture import Listeners
+    from harness.live import LiveView
+    from harness.planning import Plan
     from harness.record import RunRecord
+    from harness.limits import Limits
 
 
 @app.command()
@@ -35,6 +40,14 @@ def run(
     seeds: Annotated[
         str | None, typer.Option("--seeds", metavar="A,B,C", help="Several seeds, played in turn.")
     ] = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", metavar="FILE", help="A training script of your own.")
+    ] = None,
+    allow_unread: Annotated[
+        bool, typer.Option("--allow-unread", help="Hand over overrides that the script does not read.")
+    ] = False,
+    nproc: Annotated[int, typer.Option("--nproc", metavar="N", min=1, help="Processes, by torchrun.")] = 1,
+    launcher: Annotated[str | None, typer.Option("--launcher", help="torchrun or python.")] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="Settings to start from.")] = None,
     course: Annotated[str | None, typer.Option("--course", help="What is being predicted.")] = None,
     title: Annotated[str, typer.Option("--title", help="Title of a new hole.")] = "",
@@ -49,27 +62,53 @@ def run(
         float | None,
         typer.Option("--timeout", metavar="SECONDS", min=1.0, help="Stop each attempt after this."),
     ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", metavar="MONEY", min=0.0, help="Stop when this is spent.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", metavar="MONEY", min=0.0, envvar="HARNESS_RATE", help="What an hour costs."),
+    ] = None,
+    abort: Annotated[
+        list[str] | None,
+        typer.Option("--abort", metavar="RULE", help="Stop on 'val_bpb@1000>1.45'; repeatable."),
+    ] = None,
+    stall: Annotated[
+        float | None,
+        typer.Option("--stall", metavar="SECONDS", min=1.0, help="Stop when nothing is printed for so long."),
+    ] = None,
+    slow: Annotated[
+        float | None,
+        typer.Option("--slow", metavar="MS", min=0.0, help="Stop when steps take longer than this."),
+    ] = None,
+    outlive: Annotated[
+        bool, typer.Option("--outlive", help="Let training go on when the harness is killed.")
+    ] = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Play a hole: check everything, train, record, and show the scorecard."""
-    from harness import runner
+    from harness import planning
+    from harness.limits import Limits, parse_abort
 
+    limits = Limits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
     if resume:
         given = [name for name, value in {
             "--override": override, "--seed": seed, "--seeds": seeds, "--preset": preset, "--course": course,
-            "--repeat": repeat, "--dry-run": dry_run, "--parent": parent, "--title": title,
+            "--repeat": repeat, "--dry-run": dry_run, "--parent": parent, "--title": title, "--script": script,
+            "--launcher": launcher, "--nproc": nproc > 1,
         }.items() if value]  # fmt: skip
         if given:
             raise UsageError(
                 f"--resume goes on with the settings it was started with; {given[0]} cannot be given",
                 "leave it out, or play a new attempt without --resume",
             )
-        records = [_resume(reference, runs, timeout, quiet=as_json)]
+        limits.check_budget(None, 1)
+        records = [_resume(reference, runs, limits)]
         _finish_run(records, reference, runs, as_json)
         return
 
-    request = runner.Request(
+    request = planning.Request(
         reference=reference,
         overrides=tuple(override or ()),
         seeds=_parse_seeds(seed, seeds),
@@ -77,19 +116,27 @@ def run(
         course=course,
         title=title,
         parent=parent,
+        script=script,
+        nproc=nproc,
+        launcher=launcher,
         repeat=repeat,
         allow_over_cap=allow_over_cap,
+        allow_unread=allow_unread,
     )
-    drawn = runner.plan(request, runs, course_progress())
+    drawn = planning.plan(request, runs, course_progress())
+    if runs.is_dir():
+        report_unfinished(open_season(runs).holes)
     for note in (*drawn.warnings, *drawn.skipped):
         warn(note)
+    limits.check_budget(_planned_seconds(drawn), len(drawn.seeds))
     if dry_run:
         _show_plan(drawn, as_json)
         return
 
     records = []
     for one in drawn.seeds:
-        records.append(_play(drawn, one, runs, timeout))
+        records.append(_play(drawn, one, runs, limits, outlive))
+        limits = limits.after(records[-1].wall_seconds or 0.0)
         if records[-1].status in ("stopped", "failed"):
             break
         if one != drawn.seeds[-1] and not as_json:
@@ -110,22 +157,44 @@ def _parse_seeds(seed: int | None, seeds: str | None) -> tuple[int, ...]:
         ) from None
 
 
-def _play(drawn: Any, seed: int, runs: Path, timeout: float | None) -> RunRecord:
+def _planned_seconds(drawn: Plan) -> float | None:
+    """Training time that one attempt will take at most, where a knob says it."""
+    try:
+        return float(drawn.trainer.config["MAX_WALLCLOCK_SECONDS"]) or None
+    except (KeyError, ValueError):
+        return None
+
+
+def _play(drawn: Plan, seed: int | None, runs: Path, limits: Limits, outlive: bool) -> RunRecord:
     from harness import runner
     from harness.live import LiveView
 
-    title = f"{drawn.hole.folder} seed {seed}"
-    with LiveView(title, int(drawn.config["TRAIN_BATCH_TOKENS"])) as view:
-        listeners = runner.Listeners(on_line=view.line, on_idle=view.idle)
-        return runner.play(drawn, seed, runs, listeners, timeout)
+    title = drawn.hole.folder + (f" seed {seed}" if seed is not None else "")
+    batch = drawn.trainer.config.get("TRAIN_BATCH_TOKENS", "0")
+    with LiveView(title, int(batch) if batch.isdecimal() else 0) as view:
+        return runner.play(drawn, seed, runs, _listeners(view, limits), outlive)
 
 
-def _resume(reference: str, runs: Path, timeout: float | None, quiet: bool) -> RunRecord:
+def _resume(reference: str, runs: Path, limits: Limits) -> RunRecord:
     from harness import runner
     from harness.live import LiveView
 
     with LiveView(f"{reference} resumed", 0) as view:
-        return runner.resume(reference, runs, runner.Listeners(view.line, view.idle), timeout)
+        return runner.resume(reference, runs, _listeners(view, limits))
+
+
+def _listeners(view: LiveView, limits: Limits) -> Listeners:
+    """Let the screen and the watcher hear every line."""
+    from harness.capture import Listeners
+    from harness.limits import Watcher
+
+    watcher = Watcher(limits)
+
+    def hear(text: str) -> None:
+        watcher.line(text)
+        view.line(text)
+
+    return Listeners(hear, view.idle, watcher.judge)
 
 
 def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool) -> None:
@@ -146,7 +215,8 @@ def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool
             typer.echo(f"  {opponents.describe_whiff(whiff)}")
     if last.status == "failed":
         assert last.failure is not None
-        raise typer.Exit(Exit.TIMED_OUT if last.failure.kind == "timeout" else Exit.CRASHED)
+        codes = {"timeout": Exit.TIMED_OUT, "budget": Exit.BUDGET}
+        raise typer.Exit(codes.get(last.failure.kind, Exit.CRASHED))
     raise typer.Exit({"ok": Exit.DONE, "over_cap": Exit.OVER_CAP, "stopped": Exit.FAILED}[last.status])
 
 
@@ -156,29 +226,46 @@ def _print_card(folder: str, runs: Path) -> None:
     scorecard.print_card(standing_of(open_season(runs), folder))
 
 
-def _show_plan(drawn: Any, as_json: bool) -> None:
+def _show_plan(drawn: Plan, as_json: bool) -> None:
+    ours = drawn.trainer
     data = {
         "hole": drawn.hole.folder,
         "new": drawn.is_new,
         "course": drawn.course.name,
-        "split": drawn.split,
-        "preset": drawn.preset,
+        "split": ours.split,
+        "preset": ours.preset,
+        "script": drawn.intent.script,
+        "launcher": drawn.launcher,
+        "nproc": drawn.nproc,
         "seeds": list(drawn.seeds),
-        "overrides": drawn.overrides,
-        "params": drawn.params,
-        "forecast_bytes": drawn.forecast_bytes,
+        "overrides": ours.overrides,
+        "handed": {name: ours.environ[name] for name in ours.overrides if name in ours.environ},
+        "params": ours.params,
+        "forecast_bytes": ours.forecast_bytes,
+        "code_bytes": ours.snapshot.code_bytes if ours.snapshot else None,
         "cap_bytes": drawn.course.caps.artifact_bytes,
-        "config": drawn.config,
+        "config": ours.config,
     }
     if as_json:
         print_json("plan", **data)
         return
     what = "a new hole" if drawn.is_new else "a new attempt"
     typer.echo(f"{drawn.hole.folder} ({drawn.hole.position}): {what} on the {drawn.course.name} course")
-    typer.echo(f"  preset      {drawn.preset}")
-    typer.echo(f"  overrides   {' '.join(f'{k}={v}' for k, v in drawn.overrides.items()) or 'none'}")
-    typer.echo(f"  seeds       {', '.join(map(str, drawn.seeds))}")
-    typer.echo(f"  parameters  {drawn.params:,}")
-    typer.echo(f"  artifact    about {drawn.forecast_bytes:,} of {drawn.course.caps.artifact_bytes:,} bytes")
-    typer.echo(f"  split       {drawn.split}")
+    cap = drawn.course.caps.artifact_bytes
+    if ours.snapshot:
+        files = f"{len(ours.snapshot.files)} file{'s' if len(ours.snapshot.files) > 1 else ''}"
+        typer.echo(f"  script      {drawn.intent.script} ({files}, {ours.snapshot.code_bytes:,} bytes)")
+    else:
+        typer.echo(f"  preset      {ours.preset}")
+    typer.echo(f"  overrides   {' '.join(f'{k}={v}' for k, v in ours.overrides.items()) or 'none'}")
+    typer.echo(
+        f"  seeds       {', '.join(map(str, drawn.seeds)) if None not in drawn.seeds else 'the script has none'}"
+    )
+    typer.echo(f"  processes   {drawn.nproc}, started by {drawn.launcher}")
+    if ours.params is not None and ours.forecast_bytes is not None:
+        typer.echo(f"  parameters  {ours.params:,}")
+        typer.echo(f"  artifact    about {ours.forecast_bytes:,} of {cap:,} bytes")
+    else:
+        typer.echo(f"  artifact    not known before; the cap is {cap:,} bytes")
+    typer.echo(f"  split       {ours.split or 'told by the scores'}")
     typer.echo("nothing was started; leave out --dry-run to play")

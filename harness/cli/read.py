@@ -19,13 +19,15 @@ from harness.cli.app import (
     open_season,
     print_json,
     report_problems,
+    report_unfinished,
     standing_of,
     warn,
 )
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    pass
+    from harness.played import Played
+    from harness.registry import Season
 
 
 @app.command("ls")
@@ -63,6 +65,7 @@ def list_holes(
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         typer.echo(listing.holes_table(standings, width) if standings else empty)
+    report_unfinished(hole for hole in shown if hole.status == "unfinished")
     report_problems(season, strict)
 
 
@@ -70,6 +73,7 @@ def list_holes(
 def show(
     reference: Reference,
     why: Annotated[bool, typer.Option("--why", help="Why it failed: the cause and the last lines.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="How its code differs from its parent's.")] = False,
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,
@@ -85,8 +89,11 @@ def show(
     standing = standing_of(season, folder)
     record = standing.played.record
     whiff = opponents.parent_whiff(season, standing.played)
+    changed = _diff_to_parent(season, standing.played) if diff else None
     if as_json:
-        print_json("show", **scorecard.as_data(standing), whiff=whiff.why if whiff else None)
+        print_json(
+            "show", **scorecard.as_data(standing), whiff=whiff.why if whiff else None, code_diff=changed
+        )
     else:
         scorecard.print_card(standing)
         if whiff:
@@ -98,7 +105,20 @@ def show(
                 typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")
         if why and record and record.failure:
             typer.echo("\n".join(record.failure.last_lines))
+        if changed is not None:
+            typer.echo(changed)
+    report_unfinished([standing.played])
     report_problems(season, strict)
+
+
+def _diff_to_parent(season: Season, played: Played) -> str:
+    from harness.compare_report import code_diff
+
+    parent = season.parent(played)
+    if parent is None:
+        named = played.intent.parent
+        return f'the parent "{named}" is not here' if named else "round.toml names no parent to differ from"
+    return code_diff(played, parent)
 
 
 @app.command()

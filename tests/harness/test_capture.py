@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.capture import MAX_LINE_BYTES, run_captured
+from harness import family
+from harness.capture import MAX_LINE_BYTES, Listeners, Stop, run_captured
 from harness.errors import HarnessError
 from harness.launch import Command
 
@@ -36,7 +37,7 @@ def test_output_and_errors_reach_log_and_listener_in_order(tmp_path):
         sys.stdout.write("no newline at the end")
     """
 
-    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", lines.append)
+    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
 
     expected = ["out 0", "err 0", "out 1", "err 1", "out 2", "err 2", "no newline at the end"]
     assert lines == expected
@@ -48,7 +49,7 @@ def test_log_is_kept_untouched_where_the_listener_gets_clean_lines(tmp_path):
     lines = []
     script = f"import os; os.write(1, b'a\\r\\n\\xff\\xfe\\n' + b'x' * {MAX_LINE_BYTES * 3} + b'\\nend\\n')"
 
-    run_captured(python(tmp_path, script), tmp_path / "train.log", lines.append)
+    run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
 
     assert (tmp_path / "train.log").stat().st_size == 3 + 3 + MAX_LINE_BYTES * 3 + 1 + 4
     assert lines[0] == "a"
@@ -61,7 +62,7 @@ def test_a_later_attempt_appends_and_hears_only_its_own_lines(tmp_path):
     log.write_text("earlier\n")
     lines = []
 
-    run_captured(python(tmp_path, "print('later')"), log, lines.append)
+    run_captured(python(tmp_path, "print('later')"), log, Listeners(lines.append))
 
     assert lines == ["later"]
     assert log.read_text() == "earlier\nlater\n"
@@ -75,7 +76,13 @@ def test_timeout_asks_first_and_says_so(tmp_path):
     """
     lines = []
 
-    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", lines.append, timeout=0.8)
+    began = time.monotonic()
+    stop = Stop("timeout", "too long")
+
+    outcome = run_captured(
+        python(tmp_path, script), tmp_path / "train.log",
+        Listeners(lines.append, judge=lambda: stop if lines and time.monotonic() > began + 0.8 else None),
+    )  # fmt: skip
 
     assert outcome.timed_out
     assert lines == ["up", "saving"]
@@ -90,7 +97,7 @@ def test_grandchildren_do_not_outlive_the_run(tmp_path):
     """
     lines = []
 
-    run_captured(python(tmp_path, script), tmp_path / "train.log", lines.append)
+    run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
 
     deadline = time.monotonic() + 5
     while alive(int(lines[0])) and time.monotonic() < deadline:
@@ -107,9 +114,9 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
     )
     harness = (
         "import os, sys; from pathlib import Path\n"
-        "from harness.capture import run_captured; from harness.launch import Command\n"
+        "from harness.capture import Listeners, run_captured; from harness.launch import Command\n"
         f"run_captured(Command((sys.executable, '-c', {trainer!r}), dict(os.environ), Path('.')),"
-        " Path('train.log'), print)"
+        " Path('train.log'), Listeners(print))"
     )
     parent = subprocess.Popen([sys.executable, "-c", harness], cwd=tmp_path, stdout=subprocess.PIPE)
     pid = int(parent.stdout.readline())
@@ -126,4 +133,33 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
 
 def test_command_that_cannot_start_is_named(tmp_path):
     with pytest.raises(HarnessError, match="no-such-program"):
-        run_captured(Command(("no-such-program",), {}, tmp_path), tmp_path / "train.log", print)
+        run_captured(Command(("no-such-program",), {}, tmp_path), tmp_path / "train.log", Listeners())
+
+
+def test_worker_in_a_session_of_its_own_does_not_outlive_the_run(tmp_path):
+    """torchrun starts its workers so: a signal to the group does not reach them."""
+    script = """
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        print(child.pid)
+    """
+    command = python(tmp_path, script)
+    command.env[family.MARK] = str(tmp_path)
+    lines = []
+
+    run_captured(command, tmp_path / "train.log", Listeners(lines.append))
+
+    assert not alive(int(lines[0]))
+    assert family.members(str(tmp_path)) == []
+
+
+def test_screen_that_is_gone_does_not_end_the_run(tmp_path):
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    outcome = run_captured(
+        python(tmp_path, "print('a'); print('b')"), tmp_path / "train.log", Listeners(broken, broken)
+    )
+
+    assert outcome.exit_code == 0
+    assert (tmp_path / "train.log").read_text() == "a\nb\n"

@@ -1,5 +1,8 @@
 """Knobs are read off scripts of every shape that people write; nothing of them is executed."""
 
+import base64
+import lzma
+
 import pytest
 
 from harness.errors import HarnessError, UsageError
@@ -312,3 +315,20 @@ def test_nothing_is_executed(tmp_path):
     read_script(f"import os\nopen({str(trap)!r}, 'w')\nos.environ.get('X' * 10**12, '%999999999d' % 1)\n")
 
     assert not trap.exists()
+
+
+def test_packed_script_shows_its_knobs_without_being_run():
+    inner = "import os\nraise SystemExit\nlr = float(os.environ.get('MATRIX_LR', 0.04))\n"
+    blob = base64.b85encode(lzma.compress(inner.encode())).decode()
+
+    script = read_script(f"import lzma,base64\nexec(lzma.decompress(base64.b85decode({blob!r})))")
+
+    assert script.knobs["MATRIX_LR"].default == "0.04"
+    assert not script.dynamic
+
+
+def test_packed_script_that_cannot_be_read_is_said_to_be_unchecked():
+    script = read_script("import lzma\nexec(lzma.decompress(open('blob', 'rb').read()))")
+
+    assert script.dynamic
+    assert "line 2" in script.unclear[0]

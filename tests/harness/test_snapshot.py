@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.snapshot import diff_snapshots, load_snapshot, take_snapshot
+from harness.snapshot import load_snapshot, take_snapshot
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_snapshot_holds_the_script_and_what_it_imports(folder):
     assert snapshot.code_bytes == sum((folder / name).stat().st_size for name in snapshot.files)
 
 
-def test_edit_of_an_imported_file_changes_the_hash_and_shows_in_the_diff(folder):
+def test_edit_of_an_imported_file_changes_the_hash(folder):
     before = take_snapshot(folder / "train_gpt.py")
     (folder / "unrelated.py").write_text("x = 2\n")
     assert take_snapshot(folder / "train_gpt.py").sha256 == before.sha256
@@ -45,8 +45,6 @@ def test_edit_of_an_imported_file_changes_the_hash_and_shows_in_the_diff(folder)
     after = take_snapshot(folder / "train_gpt.py")
 
     assert after.sha256 != before.sha256
-    assert "+steps = 5" in diff_snapshots(before, after)
-    assert diff_snapshots(before, before) == ""
     assert load_snapshot(folder, "train_gpt.py").files.keys() >= after.files.keys()
 
 

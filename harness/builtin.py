@@ -1,0 +1,96 @@
+"""The built-in trainer, asked before it runs: settings, data, sizes. It answers in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import trainer
+from harness.course import Course
+from harness.errors import HarnessError, UsageError, nearest
+from harness.launch import trainer_command
+from harness.overrides import alias_notices, canonical_all, parse_overrides
+from harness.record import Data
+from harness.request import Progress, Question, Trainer, choose_seeds, own_data, practice_data
+from harness.source import describe_code
+from trainer.config import ALIASES, KNOBS, PRESETS
+
+KNOB_NAMES = (*KNOBS, *ALIASES)
+
+TRAINER_FOLDER = Path(trainer.__file__).resolve().parent
+DEFAULT_PRESET = {"practice": "practice"}  # others play the challenge's baseline
+
+
+def ask_builtin(question: Question) -> Trainer:
+    """Check a configuration of the built-in trainer, its data included."""
+    request, intent, course = question.request, question.intent, question.course
+    preset = request.preset or intent.preset or DEFAULT_PRESET.get(course.name, "baseline")
+    if preset not in PRESETS:
+        close = nearest(preset, PRESETS)
+        raise UsageError(
+            f'no preset is called "{preset}"',
+            (f"did you mean {close}? " if close else "") + f"known presets: {', '.join(PRESETS)}",
+        )
+    overrides = canonical_all(intent.overrides, question.place)
+    overrides |= parse_overrides(request.overrides)
+    seeds = choose_seeds(request, intent, overrides.pop("SEED", None), str(KNOBS["SEED"].default))
+    for seed in seeds:
+        canonical_all({"SEED": str(seed)}, "--seed")
+
+    places, course_data, split = _course_data(course, overrides, question.progress)
+    knobs = canonical_all(PRESETS[preset], f"preset {preset}") | places | overrides
+    checked = _ask(knobs, seeds[0], request.nproc)
+    data = Data.model_validate(checked["data"] | course_data)
+    code, diff = describe_code(TRAINER_FOLDER)
+    return Trainer(
+        overrides=overrides, config=checked["config"], environ=checked["config"], hidden=frozenset(KNOB_NAMES),
+        seeds=seeds, data=data, code=code, code_diff=diff, preset=preset, split=split or _name_split(course, data),
+        params=checked["params"], forecast_bytes=checked["forecast_bytes"],
+        warnings=tuple(alias_notices(request.overrides)),
+    )  # fmt: skip
+
+
+def _course_data(
+    course: Course, overrides: dict[str, str], progress: Progress
+) -> tuple[dict[str, str], dict[str, Any], str | None]:
+    """Return where the course's data lies (as knobs), what is known of it, and its split."""
+    if course.data:
+        return own_data(course, overrides), {}, None
+    if course.name != "practice":
+        places = {
+            name: str(Path(overrides.get(name) or str(KNOBS[name].default)).expanduser().resolve())
+            for name in ("DATA_PATH", "TOKENIZER_PATH")
+        }
+        overrides |= {name: places[name] for name in places if name in overrides}
+        return places, {}, None
+    return practice_data(course, overrides, progress)
+
+
+def _ask(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any]:
+    """Let the trainer check a configuration and its data; it knows best, and it alone needs torch."""
+    config = knobs | {"SEED": str(seed)}
+    command = trainer_command(Path.cwd(), config, os.environ, KNOB_NAMES, "--check", "--workers", str(nproc))
+    done = subprocess.run(
+        command.argv, env=command.env, cwd=command.cwd, capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+    said = dict(
+        line.split(": ", 1) for line in done.stderr.splitlines() if line.startswith(("error: ", "hint: "))
+    )
+    if "error" in said:
+        raise UsageError(said["error"], said.get("hint", ""))
+    last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+    raise HarnessError(f"the trainer cannot start: {last[0]}", "`python -m trainer --check` shows all of it")
+
+
+def _name_split(course: Course, data: Data) -> str:
+    """Name the export of the validation text by its bytes; an unknown one goes by its fingerprint."""
+    for split in course.splits:
+        if data.val_bytes and abs(data.val_bytes / split.val_bytes - 1) < 0.001:
+            return split.name
+    return f"unknown-{(data.val_sha256 or 'none')[:12]}"

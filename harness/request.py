@@ -1,0 +1,124 @@
+"""What was typed after `harness run`, and what a trainer answers when it is asked about it.
+
+Both trainers, the built-in one (`harness.builtin`) and a script (`harness.external`), get a `Question` and answer
+with a `Trainer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.course import Course, course_names
+from harness.errors import HarnessError, UsageError
+from harness.record import Code, Data
+from harness.rounds import Intent
+from harness.snapshot import Snapshot
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed after `harness run`."""
+
+    reference: str
+    overrides: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    preset: str | None = None
+    course: str | None = None
+    title: str = ""
+    parent: str | None = None
+    script: Path | None = None
+    nproc: int = 1
+    launcher: str | None = None
+    repeat: bool = False
+    allow_over_cap: bool = False
+    allow_unread: bool = False
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What a trainer says of a configuration: the built-in one, or a script.
+
+    config: all settings, as resolved. environ: what is handed over, in the trainer's own spelling.
+    hidden: variables of the shell that must not reach it. params, forecast_bytes: None when nobody can tell.
+    """
+
+    overrides: dict[str, str]
+    config: dict[str, str]
+    environ: dict[str, str]
+    hidden: frozenset[str]
+    seeds: tuple[int | None, ...]
+    data: Data
+    code: Code
+    preset: str | None = None
+    split: str | None = None
+    params: int | None = None
+    forecast_bytes: int | None = None
+    code_diff: str = ""
+    snapshot: Snapshot | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a trainer is asked: the request, what round.toml says, the course."""
+
+    request: Request
+    intent: Intent
+    course: Course
+    place: str  # the hole's round.toml, for errors
+    progress: Progress = field(default=lambda what, share: None)
+
+
+def choose_seeds(request: Request, intent: Intent, overridden: str | None, default: str) -> tuple[int, ...]:
+    """Seeds from the command line, else from an override, else from round.toml, else the trainer's own."""
+    by_override = (int(overridden),) if overridden is not None else ()
+    if request.seeds and by_override and request.seeds != by_override:
+        raise UsageError(
+            f"the seed is given twice: --seed {request.seeds[0]} and SEED={by_override[0]}",
+            "keep one of them",
+        )
+    seeds = request.seeds or by_override or intent.seeds or (int(default),)
+    repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if repeated:
+        raise UsageError(f"seed {repeated[0]} is listed twice", "a seed shows something once; name others")
+    return seeds
+
+
+def practice_data(
+    course: Course, overrides: Mapping[str, str], progress: Progress
+) -> tuple[dict[str, str], dict[str, Any], str]:
+    """Prepare the practice course's data; return where it lies, what is known of it, and its split."""
+    _refuse_other_data(course, overrides)
+    from trainer.practice import CourseError, prepare_course
+
+    try:
+        prepared = prepare_course(progress)
+    except CourseError as error:
+        raise HarnessError(error.message, error.hint) from error
+    places = {"DATA_PATH": str(prepared.data_path), "TOKENIZER_PATH": str(prepared.tokenizer_path)}
+    return places, {"yardsticks": prepared.yardsticks}, f"py{prepared.python}-{prepared.val_text_sha256[:12]}"
+
+
+def own_data(course: Course, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return where a course made of one's own text keeps its data, as knobs."""
+    assert course.data is not None
+    _refuse_other_data(course, overrides)
+    return {
+        "DATA_PATH": course.data.path,
+        "TOKENIZER_PATH": course.data.tokenizer,
+        "VOCAB_SIZE": str(course.data.vocab_size),
+    }
+
+
+def _refuse_other_data(course: Course, overrides: Mapping[str, str]) -> None:
+    for name in ("DATA_PATH", "TOKENIZER_PATH"):
+        if name in overrides:
+            raise UsageError(
+                f"override {name}={overrides[name]} does not fit the {course.name} course, which brings its own data",
+                f"leave it out, or name the course of that data: --course {' | '.join(course_names())}",
+            )
