@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.packed import unpack_source
-from harness.packed import unpack_source
 from harness.reads import Read, find_reads
 from harness.uses import FALSE_WORDS, TRUE_WORDS, Kind
 
