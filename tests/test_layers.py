@@ -11,7 +11,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Lower layers know nothing of higher ones. A new module must be placed here.
 LAYERS = [
-    {"__init__", "errors", "stats", "forked", "figures", "resources", "fold", "packed", "sealed", "network", "family"},
+    {
+        "__init__",
+        "errors",
+        "stats",
+        "forked",
+        "figures",
+        "resources",
+        "fold",
+        "packed",
+        "sealed",
+        "network",
+        "family",
+    },
     {"uses", "reads", "script", "snapshot"},
     {"record", "overrides", "grammar", "logged_run", "logs", "submission", "source", "flatten"},
     {"rounds", "notes", "store", "course", "curve", "field", "decision", "policy"},

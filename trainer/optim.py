@@ -77,10 +77,9 @@ class Muon(torch.optim.Optimizer):
         rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
-            mine = {
-                i: self._momentum(p, group["momentum"]) for i, p in enumerate(params) if i % world == rank
-            }
-            updates = self._orthogonalise(mine)
+            # Every rank keeps the momentum of every matrix: the checkpoint that one of them writes is whole.
+            moved = [self._momentum(p, group["momentum"]) for p in params]
+            updates = self._orthogonalise({i: moved[i] for i in range(rank, len(params), world)})
             if world > 1:
                 updates = _sum_over_ranks(params, updates, self._dtype)
             for index, p in enumerate(params):

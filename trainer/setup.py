@@ -76,7 +76,7 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
     workers = workers or Workers()
     config.check(workers.world_size)
     device = choose_device(config.device, workers)
-    config = resolve(config, device)
+    config = resolve(config, device, workers.world_size)
     require_codec(config.compressor)
     folder = Path(config.data_path)
     train_paths, val_paths = find_shards(folder, "train"), find_shards(folder, "val")
@@ -176,8 +176,11 @@ def choose_device(wanted: str, workers: Workers) -> torch.device:
     return torch.device(name, workers.local_rank) if name == "cuda" else torch.device(name)
 
 
-def resolve(config: Config, device: torch.device) -> Config:
-    """Replace `auto` by what it comes to on this machine, so that the record holds no guesses."""
+def resolve(config: Config, device: torch.device, world_size: int = 1) -> Config:
+    """Replace `auto` by what it comes to on this machine, so that the record holds no guesses.
+
+    world_size: processes that share its cores.
+    """
     dtype = config.dtype
     if dtype == "auto":
         dtype = (
@@ -185,7 +188,7 @@ def resolve(config: Config, device: torch.device) -> Config:
         )
     compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = config.threads or cores
+    threads = config.threads or max(1, cores // world_size)
     return replace(config, device=device.type, dtype=dtype, compile=compile_, threads=threads)
 
 

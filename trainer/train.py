@@ -118,7 +118,7 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
     run = Run(setup, out, observer or Observer())
     if resume:
         run.resume()
-    else:
+    elif setup.workers.leads:
         _refuse_used_folder(out)
     result = run.result
     if setup.workers.leads:
@@ -209,7 +209,7 @@ class Run:
         stop_at: int | None = None
         if 0 < cap_ms <= p.train_ms and p.step < c.iterations:  # resumed with its time used up
             stop_at, self.result.stop_reason = p.step, "wallclock_cap"
-        clock = Clock(self.setup.device, p.train_ms)
+        clock, elapsed_ms, asked = Clock(self.setup.device, p.train_ms), p.train_ms, False
         while True:
             last = p.step == c.iterations or (stop_at is not None and p.step >= stop_at)
             if last or (
@@ -223,17 +223,17 @@ class Run:
                 clock.start()
             if last:
                 break
-            if stop.asked:
+            if asked:
                 p.train_ms = clock.pause()
                 self._save()
                 self.result.status, self.result.stop_reason = "stopped", "signal"
                 return
-            loss = self._step(clock.now())
+            loss = self._step(elapsed_ms)
             p.step += 1
-            p.train_ms = clock.now()
+            p.train_ms, asked = self._agree(clock.now(), stop.asked)
+            elapsed_ms = p.train_ms
             self._report_step(loss)
-            over = self._agree(cap_ms > 0 and p.train_ms >= cap_ms)
-            if over and p.step < c.iterations:
+            if 0 < cap_ms <= p.train_ms and p.step < c.iterations:
                 stop_at = p.step
                 self.result.stop_reason = "wallclock_cap"
                 self._say(
@@ -443,13 +443,16 @@ class Run:
         if self.setup.workers.leads:
             events.say(line)
 
-    def _agree(self, here: bool) -> bool:
-        """Whether any rank says so: all must stop at the same step."""
+    def _agree(self, train_ms: float, asked: bool) -> tuple[float, bool]:
+        """Return the latest clock of all ranks, and whether any was asked to stop.
+
+        The schedule and the end depend on both, so ranks that differ would train different models.
+        """
         if self.setup.workers.world_size == 1:
-            return here
-        flag = torch.tensor(int(here), device=self.setup.device)
-        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-        return bool(flag)
+            return train_ms, asked
+        both = torch.tensor([train_ms, float(asked)], dtype=torch.float64, device=self.setup.device)
+        dist.all_reduce(both, op=dist.ReduceOp.MAX)
+        return float(both[0]), bool(both[1])
 
     def _checkpoint_due(self, last_saved: float) -> bool:
         c = self.c
@@ -483,7 +486,7 @@ class Run:
         """Go on from the checkpoint, bit for bit as if nothing had happened. Without one the run starts anew."""
         path = self.out / CHECKPOINT_FILE
         if not path.exists():
-            events.cut_curve(self.out / CURVE_FILE, 0)
+            self._cut_curve(0)
             return
         tensors, meta = load_checkpoint(path)
         _check_same_run(meta, self.setup)
@@ -509,9 +512,16 @@ class Run:
         p.points_logged, p.last_train_loss = meta["points_logged"], meta["last_train_loss"]
         p.resumed, p.wall_seconds = meta["resumed"] + 1, meta["wall_seconds"]
         p.tokens_taken = self.stream.position
-        events.cut_curve(self.out / CURVE_FILE, p.points_logged)
+        self._cut_curve(p.points_logged)
         self._resumed_at = p.step
         self._resumed_after_val = _ends_with_val(self.out / CURVE_FILE, p.step)
+
+    def _cut_curve(self, points: int) -> None:
+        """Drop the points that come again. One rank does it, and the others wait before they look."""
+        if self.setup.workers.leads:
+            events.cut_curve(self.out / CURVE_FILE, points)
+        if self.setup.workers.world_size > 1:
+            dist.barrier()
 
     def account(self, result: Result, wall_seconds: float) -> None:
         """Put what was measured into the result."""

@@ -23,10 +23,10 @@ from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from harness.capture import Listeners
+    from harness.limits import Limits
     from harness.live import LiveView
     from harness.planning import Plan
     from harness.record import RunRecord
-    from harness.limits import Limits
 
 
 @app.command()
