@@ -16,9 +16,9 @@ from harness import figures
 from harness.commentary import Facts, tidy
 from harness.course import Course
 from harness.curve import Curve, load_curve
+from harness.progress import load_progress
 from harness.publish.charts import Point, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
-from harness.publish.inplay import load_progress
 from harness.publish.wording import Wording
 from harness.registry import Played, Season, Standing
 

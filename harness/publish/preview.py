@@ -17,8 +17,8 @@ from threading import Thread
 from watchfiles import Change, DefaultFilter, watch
 
 from harness.errors import HarnessError, UsageError
+from harness.progress import is_playing
 from harness.publish.build import PublishOptions, publish
-from harness.publish.inplay import is_playing
 from harness.publish.serve import News, make_server
 from harness.resources import shared_dir
 from harness.store import Store
