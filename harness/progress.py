@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.curve import Curve, TrainPoint, ValPoint, load_curve
 from harness.launch import Launch
 from harness.logs import LogParser
 from harness.store import Attempt
+from harness.unfinished import is_locked
 
 _RECENT = 20  # points behind the newest one that the tempo is taken over
 _CHUNK_BYTES = 1 << 20
@@ -133,16 +133,5 @@ def _known(value: float) -> float | None:
 
 
 def is_playing(attempt: Attempt) -> bool:
-    """Whether a process on this machine holds the attempt. Looks at the lock without taking it for longer than that."""
-    try:
-        import fcntl
-    except ImportError:  # not a system that could tell
-        return False
-    try:
-        with Path(attempt.path / ".lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    """Whether a process on this machine holds the attempt."""
+    return is_locked(attempt.path / ".lock")

@@ -95,7 +95,7 @@ _CONTROL = re.compile(
 
 def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Course) -> RunRecord:
     """Put together the record of an attempt that has ended, however it ended."""
-    tail = _tail(attempt.log_path)
+    tail = last_lines(attempt.log_path)
     if launch.script is not None:
         return record_script(launch, attempt, outcome, course, _script_ending(outcome, tail), tail)
     # Where a course keeps its data is this machine's business; what it holds is fingerprinted.
@@ -205,7 +205,7 @@ def _read_result(path: Path) -> dict[str, Any] | None:
     return result if isinstance(result, dict) and "status" in result else None
 
 
-def _tail(log: Path) -> tuple[str, ...]:
+def last_lines(log: Path) -> tuple[str, ...]:
     """Return the last lines of a log that may be huge, each cut at 500 characters."""
     try:
         with log.open("rb") as file:

@@ -1,0 +1,41 @@
+"""`harness watch`: look at a running attempt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.app import Json, Reference, Runs, app, print_json
+
+
+@app.command()
+def watch(
+    reference: Reference,
+    attempt: Annotated[int | None, typer.Option("--attempt", help="Another than the newest.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once and leave.")] = False,
+    every: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="How often to look.")
+    ] = 1.0,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Watch an attempt while it trains, from any terminal: loss, tempo, time left, projected finish."""
+    from rich.console import Console
+
+    from harness import watch as watching
+    from harness import watch_view
+
+    watcher = watching.Watcher(runs, reference, attempt)
+    if as_json:
+        print_json("watch", **watching.as_data(watcher.look()))
+        return
+    console = Console(highlight=False)
+    if once:
+        watch_view.show_once(watcher, console)
+        return
+    try:
+        watch_view.follow(watcher, console, every)
+    except KeyboardInterrupt:
+        typer.echo("the run goes on", err=True)
