@@ -102,7 +102,8 @@ def pair_reference(season: Season, standing: Standing, kind: Kind) -> Pair:
     """Compare a hole with one reference of its day; a reference that does not exist is a pair with its reason."""
     played, comparison = standing.played, standing.comparisons[kind]
     if comparison.hole is not None:
-        return replace(pair_holes(season, played, comparison.hole), label=kind)
+        pair = pair_holes(season, played, comparison.hole, across_stages=kind == "par")
+        return replace(pair, label=kind)
     other = _published(season, played.course, kind, comparison)
     pair = compare(side_of(played), other, standing.course, kind)
     caveats = (comparison.caveat, *pair.caveats) if comparison.caveat else pair.caveats

@@ -208,10 +208,14 @@ class Season:
         return replace(reference, difference=difference)
 
     def _par_hole(self, played: Played, course: Course | None) -> Played | None:
-        """The hole that sets par: on a course without one, the first complete hole on the same split."""
+        """The hole that sets par: on a course without one, the first complete hole on the same split.
+
+        Par is a score like a published one: whatever stage of evaluation counts, it is to be beaten.
+        """
         if course is None or course.par is not None:
             return None
-        fitting = [hole for kind, hole in self._first.items() if alike(kind, played.kind)]
+        finals = {kind: hole for kind, hole in self._first.items() if not _not_final(hole)}
+        fitting = [hole for kind, hole in finals.items() if alike(kind._replace(stage=None), played.kind)]
         return min(fitting, key=self._place, default=None)
 
     def _par(self, played: Played, course: Course) -> Comparison:
@@ -227,7 +231,12 @@ class Season:
             return Comparison("par", reason="this course has no par yet: the first complete hole sets it")
         if holder is played:
             return Comparison("par", reason="this hole sets par for the course")
-        return _against("par", holder)
+        if reason := _not_final(played):
+            return Comparison("par", reason=reason)
+        stages = (holder.kind.stage, played.kind.stage)
+        other = None not in stages and stages[0] != stages[1]
+        caveat = f"par was scored at the {str(stages[0]).replace('_', ' ')} stage" if other else ""
+        return replace(_against("par", holder), caveat=caveat)
 
     def _sota(self, played: Played, course: Course) -> Comparison:
         if played.glance.sota:
@@ -248,7 +257,7 @@ class Season:
     def _best(self, played: Played, course: Course) -> Comparison:
         best, _ = self._earlier[self._place(played)]
         if best is None:
-            return Comparison("best", reason="no earlier hole of ours counts on this course and split")
+            return Comparison("best", reason="no earlier hole of ours counts on this course, split and stage")
         return _against("best", best)
 
     def _previous(self, played: Played, course: Course) -> Comparison:
@@ -257,7 +266,9 @@ class Season:
             return Comparison("previous", reason="this is the first hole")
         _, newest = self._earlier[at]
         if newest is None:
-            return Comparison("previous", reason="no earlier hole was completed on this course and split")
+            return Comparison(
+                "previous", reason="no earlier hole was completed on this course, split and stage"
+            )
         return _against("previous", newest)
 
     def _parent(self, played: Played, course: Course) -> Comparison:

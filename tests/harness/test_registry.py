@@ -98,6 +98,24 @@ def test_other_stages_are_never_subtracted(runs, put_record):
     assert "before quantization" in standing(runs, 3).comparisons["par"].reason
 
 
+def test_par_is_to_be_beaten_at_any_stage(runs, put_record):
+    def scored(stage, bpb):
+        score = {"stage": stage, "label": stage, "val_bpb": bpb}
+        return {"course": "practice", "split": "a", "val_bpb": bpb, "scores": [score],
+                "official": {"stage": stage, "label": stage, "why": "the last one"}}  # fmt: skip
+
+    put_record("round_001", **scored("pre_quantization", 2.0))
+    put_record("round_002", **scored("round_trip", 2.1))
+    put_record("round_003", **scored("sliding_window", 2.0))
+
+    assert standing(runs, 2).sets_par
+    assert standing(runs, 3).comparisons["par"].difference.delta == pytest.approx(-0.1)
+    assert "round trip stage" in standing(runs, 3).comparisons["par"].caveat
+    assert standing(runs, 3).verdict.name == "Eagle"
+    assert standing(runs, 3).comparisons["best"].difference is None
+    assert not standing(runs, 1).sets_par
+
+
 def test_par_of_another_split_is_said_beside_its_number(runs, put_record):
     put_record("round_001", val_bpb=1.2270, split="current")
     put_record("round_002", val_bpb=1.2244, split="first export")
