@@ -29,7 +29,7 @@ class Sample:
 
     @cached_property
     def mean(self) -> float:
-        return statistics.fmean(self.values)
+        return statistics.fmean(self.values) if len(self.values) > 1 else self.values[0]
 
     @cached_property
     def std(self) -> float | None:

@@ -7,11 +7,10 @@ there are few, by content; a page of the old site is believed only while its fil
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from harness.publish.folder import Seen, list_files
 from harness.registry import Played, Season, Standing
 from harness.resources import shared_dir
 from harness.sealed import SETTLED_NS, hash_tree, mark_files, read_sealed, sealed_path, write_sealed
+from harness.stats import Difference
 from harness.store import Hole, attempt_names
 
 _LIBRARIES = ("jinja2", "markupsafe", "markdown-it-py", "nh3", "pydantic")
@@ -184,14 +184,22 @@ def key_of(world: str, marks: Marks, season: Season, standing: Standing, baselin
         [(name, other.glance, marks.play[name]) for name, other in sorted(beside.items())],
         repr(standing.verdict), standing.sets_par, standing.course_record,
         [(kind, one.label, one.val_bpb, str(one.date), one.source, one.hole.name.folder if one.hole else None,
-          asdict(one.difference) if one.difference else None, one.reason, one.caveat)
+          _told(one.difference), one.reason, one.caveat)
          for kind, one in compared.items()],
     ]  # fmt: skip
     return digest(told)
 
 
+def _told(difference: Difference | None) -> tuple[object, ...]:
+    if difference is None:
+        return ()
+    d = difference
+    return (d.delta, d.outcome, d.n, d.p_value, d.basis, d.error, d.freedom)
+
+
 def digest(told: object) -> str:
-    return hashlib.sha256(json.dumps(told, default=str).encode("utf-8", "replace")).hexdigest()[:32]
+    """A fingerprint of plain values: numbers with all their digits, nothing that differs between processes."""
+    return hashlib.sha256(repr(told).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _hash_file(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
 
 from harness.errors import HarnessError
 from harness.publish import boards, feed
@@ -23,7 +23,7 @@ from harness.publish.rounds import Round, draw_round, rounds_on_index, sparks_of
 from harness.publish.wording import Wording
 from harness.record import dump_record
 from harness.registry import Played, Season, Standing
-from harness.resources import shared_dir
+from harness.resources import cache_dir, shared_dir
 
 if TYPE_CHECKING:
     from harness.publish.build import PublishOptions
@@ -89,7 +89,20 @@ def make_environment(theme: Path | None) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
+        bytecode_cache=_compiled(),
     )
+
+
+def _compiled() -> FileSystemBytecodeCache | None:
+    """Where compiled templates are kept, as Python keeps its own; they are checked against their source."""
+    place = cache_dir()
+    try:
+        if place is None:
+            return None
+        (place / "templates").mkdir(parents=True, exist_ok=True)
+        return FileSystemBytecodeCache(str(place / "templates"))
+    except OSError:
+        return None
 
 
 def write_assets(folder: SiteFolder, theme: Path | None) -> None:
