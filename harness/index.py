@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from harness.forked import share
 from harness.played import Glance, Played, load_hole, read_files
@@ -42,7 +43,7 @@ def glance_season(runs: Path) -> Season:
     read = chain.from_iterable(share(_glances, unknown, fewest=FORK_WORTHY))
     found = dict(zip((hole.name.folder for hole in unknown), read, strict=True))
     glances = [
-        found[name] if (name := hole.name.folder) in found else Glance._make(known[name][1]) for hole in holes
+        found[name] if (name := hole.name.folder) in found else _remembered(known[name][1]) for hole in holes
     ]
     if place and (unknown or len(known) != len(holes)):
         kept = {
@@ -59,6 +60,11 @@ def glance_season(runs: Path) -> Season:
         tuple(Played(hole, glance, read=read_lately) for hole, glance in zip(holes, glances, strict=True)),
         problems,
     )
+
+
+def _remembered(kept: list[Any]) -> Glance:
+    """JSON knows no tuples; a glance is the same wherever it comes from."""
+    return Glance._make(tuple(value) if isinstance(value, list) else value for value in kept)
 
 
 def _glances(holes: Sequence[Hole]) -> list[Glance]:

@@ -42,7 +42,7 @@ def read(monkeypatch):
 
 
 def glances(season):
-    return json.loads(json.dumps([(hole.name.folder, hole.glance) for hole in season.holes]))
+    return [(hole.name.folder, hole.glance) for hole in season.holes]
 
 
 def rows(season):
