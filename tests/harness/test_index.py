@@ -163,7 +163,7 @@ def test_any_edits_in_any_order_are_seen(edits, season, tmp_path):
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(season, folder)
     for edit in edits:
-        with contextlib.suppress(FileNotFoundError, FileExistsError):  # an earlier edit was there before
+        with contextlib.suppress(OSError, IndexError):  # an earlier edit was there before
             edit(folder)
 
         assert glances(glance_season(folder)) == glances(load_season(folder))
