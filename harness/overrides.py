@@ -54,10 +54,12 @@ def canonical(name: str, text: str) -> str:
     """Return the one spelling of a knob's value: `1`, `yes` and `True` are all `true`."""
     knob = KNOBS.get(name)
     if knob is None:
-        close = nearest(name, KNOBS)
+        from harness.stray import unknown_name
+
+        close, elsewhere = nearest(name, KNOBS), unknown_name(name)
+        hint = f"{elsewhere}; " if elsewhere else f"did you mean {close}? " if close else ""
         raise UsageError(
-            f"override {name}={text} names no knob of the trainer",
-            (f"did you mean {close}? " if close else "") + "`harness knobs` lists all of them",
+            f"override {name}={text} names no knob of the trainer", hint + "`harness knobs` lists all of them"
         )
     try:
         return knob.format(knob.parse(text.strip()))

@@ -77,7 +77,7 @@ def plan(request: Request, runs: Path, progress: Progress) -> Plan:
     )
     _check_size(drawn, request.allow_over_cap)
     _check_disk(drawn, runs)
-    return drawn if request.repeat else _drop_duplicates(drawn, load_season(runs))
+    return drawn if request.repeat else drop_duplicates(drawn, load_season(runs))
 
 
 def find_script(request: Request, intent: Intent, hole: Path | None) -> Path | None:
@@ -170,7 +170,7 @@ def _check_disk(plan: Plan, runs: Path) -> None:
         )
 
 
-def _drop_duplicates(plan: Plan, season: Season) -> Plan:
+def drop_duplicates(plan: Plan, season: Season) -> Plan:
     """Leave out seeds that were played before; refuse when nothing new is left (exit 15)."""
     known = {
         record.seed: (hole, record)
@@ -211,4 +211,4 @@ def _describe(hole: Played, record: RunRecord) -> str:
     return f"{hole.name.folder} attempt {record.attempt} (seed {record.seed}, val_bpb {record.val_bpb:.4f})"
 
 
-__all__ = ["Plan", "Request", "find_script", "plan"]
+__all__ = ["Plan", "Request", "drop_duplicates", "find_script", "plan"]

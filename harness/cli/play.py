@@ -19,6 +19,7 @@ from harness.cli.app import (
     standing_of,
     warn,
 )
+from harness.cli.doctor import heed
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def run(
 ) -> None:
     """Play a hole: check everything, train, record, and show the scorecard."""
     from harness import planning
+    from harness.doctor import before_run
     from harness.limits import Limits, parse_abort
 
     limits = Limits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
@@ -129,6 +131,7 @@ def run(
     for note in (*drawn.warnings, *drawn.skipped):
         warn(note)
     limits.check_budget(_planned_seconds(drawn), len(drawn.seeds))
+    heed(before_run(drawn, runs))
     if dry_run:
         _show_plan(drawn, as_json)
         return

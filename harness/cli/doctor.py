@@ -1,0 +1,66 @@
+"""`harness doctor`: what is wrong before a run costs anything."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.app import Json, Runs, app, course_progress, print_json, warn
+from harness.errors import Exit, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.findings import Group
+
+
+@app.command()
+def doctor(
+    reference: Annotated[
+        str | None, typer.Argument(metavar="[ROUND]", help="Also check this hole's run, played or not.")
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="As of `harness run`.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help="As of `harness run`.")] = None,
+    course: Annotated[str | None, typer.Option("--course", help="As of `harness run`.")] = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", metavar="FILE", help="As of `harness run`.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Check machine, data and season; with ROUND also what it would run. Exit 1 when there is an error."""
+    from harness.doctor import examine
+    from harness.findings import of_level, report
+    from harness.planning import Request
+
+    if reference is None and (override or preset or course or script):
+        raise UsageError(
+            "--override, --preset, --course and --script belong to a run, and no hole is named",
+            "name one, played or new: `harness doctor round_001 -o ...`",
+        )
+    request = None
+    if reference:
+        request = Request(
+            reference, overrides=tuple(override or ()), preset=preset, course=course, script=script
+        )
+    groups = examine(request, runs, course_progress())
+    errors = of_level(groups, "error")
+    if as_json:
+        print_json("doctor", ok=not errors, groups=[group.as_data() for group in groups])
+    else:
+        typer.echo(report(groups, min(shutil.get_terminal_size().columns, 100)))
+    raise typer.Exit(Exit.FAILED if errors else Exit.DONE)
+
+
+def heed(groups: list[Group]) -> None:
+    """Print what was found before a run: warnings on standard error; the first error ends it."""
+    from harness.findings import of_level
+
+    for finding in of_level(groups, "warning"):
+        warn(finding.what)
+        typer.echo(f"  {finding.why}; {finding.todo}", err=True)
+    for finding in of_level(groups, "error"):
+        raise HarnessError(f"{finding.what}: {finding.why}", finding.todo)

@@ -1,0 +1,199 @@
+"""`harness doctor`: everything worth knowing before a run costs time, as findings. Writes nothing under `runs/`.
+
+    examine()      machine, data, season, code; with a request also the run it asks for
+    before_run()   the quick part, which `harness run` goes through by itself
+
+What makes a run impossible is refused by the plan (`harness.planning.plan`); here that refusal is a finding, too.
+The single checks: `harness.machine`, `harness.shards`, `harness.stray`, `harness.schedules`, `harness.ailments`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from harness import ailments, machine, schedules, shards, stray
+from harness.builtin import TRAINER_FOLDER
+from harness.course import Course, course_names, load_course
+from harness.errors import Exit, HarnessError
+from harness.findings import Finding, Group
+from harness.planning import Plan, Request, drop_duplicates, plan
+from harness.registry import Season, load_season
+from harness.source import describe_code
+from trainer.config import KNOBS, PRESETS
+
+Progress = Callable[[str, float], None]
+
+
+def examine(request: Request | None, runs: Path, progress: Progress) -> list[Group]:
+    """Check everything; with a request also the run that it asks for."""
+    season = load_season(runs)
+    said, broken = machine.probe_torch()
+    drawn: Plan | None = None
+    refused: list[Finding] = []
+    if request and said:
+        try:
+            drawn = plan(replace(request, repeat=True), runs, progress)
+        except HarnessError as error:
+            refused = [_refusal(error)]
+    groups = [_machine(runs, season, machine.describe_torch(said), broken, drawn), _shell()]
+    if drawn:
+        groups += [_data(drawn, shards.find_overlap), *_run(drawn, season)]
+        if request and not request.repeat:
+            groups[-1] = _with_duplicates(groups[-1], drawn, season)
+    elif refused:
+        groups.append(Group("run", "refused", tuple(refused)))
+    else:
+        groups += [_course_data(name, runs) for name in course_names(runs)]
+    hole = drawn.hole.folder if drawn else None
+    return [*groups, _season(season, hole), _code(drawn)]
+
+
+def before_run(drawn: Plan, runs: Path) -> list[Group]:
+    """Check what takes no time; what is slow is taken from earlier answers or left to `harness doctor`."""
+    season = load_season(runs)
+    return [_shell(), _data(drawn, shards.quick_overlap), *_run(drawn, season), _code(drawn)]
+
+
+def _refusal(error: HarnessError) -> Finding:
+    return Finding("error", error.message, "`harness run` refuses it", error.hint)
+
+
+def _machine(runs: Path, season: Season, torch: str, broken: list[Finding], drawn: Plan | None) -> Group:
+    have = machine.resources()
+    days = [record.started_at for hole in season.holes for record in hole.records if record.started_at]
+    found = [*broken, *machine.check_packages(), *machine.check_folders(runs), *machine.check_clock(days)]
+    if drawn and drawn.trainer.snapshot is None:
+        found += machine.check_threads(int(drawn.trainer.config["THREADS"]), have.cores)
+        found += ailments.memory_findings(drawn, season, have.free_bytes)
+    cores = f"{have.cores} core{'s' if have.cores > 1 else ''}"
+    return Group("machine", f"{torch}, {cores}, {have.free_bytes / 1e9:,.1f} GB of memory free", tuple(found))
+
+
+def _shell() -> Group:
+    found = stray.stray_variables(os.environ)
+    return Group("shell", "no variable looks like a knob" if not found else "", tuple(found))
+
+
+def _data(drawn: Plan, overlap_of: Callable[[shards.Shards], shards.Overlap | None]) -> Group:
+    """The data of a planned run. The trainer has checked every header, the tokenizer and the ids already."""
+    place = drawn.trainer.config.get("DATA_PATH") or drawn.trainer.environ.get("DATA_PATH")
+    if place is None:
+        return Group("data", f"{drawn.course.name}: the script does not say where its data lies")
+    folder = Path(place)
+    there, found = shards.read_folder(folder)
+    found += ailments.split_findings(drawn.course, drawn.trainer.split or "")
+    summary = f"{drawn.course.name}: {shards.describe(there)}"
+    if overlap_of is shards.find_overlap:
+        said, wrong = shards.check_seals(there)
+        summary, found = "; ".join(filter(None, (summary, said))), [*found, *wrong]
+    return _with_overlap(summary, there, found, overlap_of)
+
+
+def _with_overlap(
+    summary: str,
+    there: shards.Shards,
+    found: list[Finding],
+    overlap_of: Callable[[shards.Shards], shards.Overlap | None],
+) -> Group:
+    overlap = overlap_of(there) if there.whole else None
+    if overlap:
+        found += shards.overlap_findings(overlap)
+        summary += f"; {overlap.share:.1%} of the validation is in training ({overlap.bound})"
+    return Group("data", summary, tuple(found))
+
+
+def _course_data(name: str, runs: Path) -> Group:
+    """The data of a course that no run asks for yet."""
+    try:
+        course = load_course(name, runs)
+        place = _place(course)
+    except HarnessError as error:
+        return Group(
+            "data", name, (Finding("error", error.message, "the course cannot be played", error.hint),)
+        )
+    if place is None:
+        return Group("data", f"{name}: not prepared yet; the first run does that")
+    folder, tokenizer, vocab_size = place
+    if name == "fineweb" and not folder.exists():
+        return Group("data", f"{name}: none here; `harness data pull --train-shards 1` fetches it")
+    there, found = shards.read_folder(folder)
+    found += ailments.tokenizer_findings(tokenizer, vocab_size)
+    found += ailments.canonical_findings(course, there.val_tokens, vocab_size) if there.val else []
+    said, wrong = shards.check_seals(there)
+    summary = "; ".join(filter(None, (f"{name}: {shards.describe(there)}", said)))
+    return _with_overlap(summary, there, [*found, *wrong], shards.find_overlap)
+
+
+def _place(course: Course) -> tuple[Path, Path, int] | None:
+    """Where a course keeps shards and tokenizer, and its vocabulary; None for a practice course still to be made."""
+    if course.data:
+        return Path(course.data.path), Path(course.data.tokenizer), course.data.vocab_size
+    if course.name == "practice":
+        from trainer.practice import CourseError, course_dir
+        from trainer.practice import load_course as load_practice
+
+        try:
+            folder = course_dir()
+            if not folder.exists():
+                return None
+            made = load_practice(folder)  # against its own fingerprints
+        except CourseError as error:
+            raise HarnessError(error.message, error.hint) from error
+        return made.data_path, made.tokenizer_path, made.vocab_size
+    data, tokenizer, size = (KNOBS[name].default for name in ("DATA_PATH", "TOKENIZER_PATH", "VOCAB_SIZE"))
+    return Path(str(data)), Path(str(tokenizer)), int(str(size))
+
+
+def _run(drawn: Plan, season: Season) -> list[Group]:
+    """What is planned: settings, schedules, size, seeds, the words."""
+    ours = drawn.trainer
+    words = ailments.intent_findings(drawn, season)
+    if ours.snapshot is not None:  # only our own trainer's settings have a known meaning
+        return [Group("run", f"{drawn.hole.folder}: {ours.snapshot.main}", tuple(words))]
+    preset = PRESETS[ours.preset or "baseline"]
+    tempo = ailments.known_tempo(drawn, season)
+    outlook = schedules.foresee(ours.config, tempo)
+    found = stray.idle_overrides(ours.overrides, ours.config, preset)
+    found += schedules.check_schedules(outlook)
+    found += ailments.time_findings(drawn, outlook)
+    size, heavy = ailments.forecast(drawn, season)
+    long = f"{outlook.steps:,} steps" + (f", about {outlook.steps * tempo / 1000:,.0f} s" if tempo else "")
+    return [
+        Group("size", size, tuple(heavy)),
+        Group(
+            "run", f"{drawn.hole.folder}: preset {ours.preset}, {long}",
+            (*found, *words),
+        ),
+    ]  # fmt: skip
+
+
+def _with_duplicates(group: Group, drawn: Plan, season: Season) -> Group:
+    try:
+        skipped = drop_duplicates(drawn, season).skipped
+    except HarnessError as error:
+        if error.exit_code != Exit.DUPLICATE:
+            raise
+        skipped = (error.message,)
+    said = tuple(
+        Finding("note", text, "`harness run` does not play it twice", "--seed for another, or --repeat")
+        for text in skipped
+    )
+    return replace(group, findings=(*group.findings, *said))
+
+
+def _season(season: Season, hole: str | None) -> Group:
+    found = ailments.season_findings(season, hole)
+    return Group("season", f"{len(season.holes)} holes in {season.runs}/", tuple(found))
+
+
+def _code(drawn: Plan | None) -> Group:
+    code, diff = (drawn.trainer.code, drawn.trainer.code_diff) if drawn else describe_code(TRAINER_FOLDER)
+    commit = f"commit {code.git_sha[:10]}" if code.git_sha else "no git"
+    return Group(
+        "code",
+        f"{code.trainer} {(code.source_sha256 or '')[:10]}, {commit}",
+        tuple(ailments.code_findings(code, diff)),
+    )

@@ -1,0 +1,198 @@
+"""The machine a run would use: Python, packages, torch, cores, memory, disk, clock.
+
+torch is asked in a process of its own (`PROBE`), so that a broken installation is a finding and not our end.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from harness.findings import Finding
+from harness.resources import PACKAGE, cache_dir
+
+DISTRIBUTION = "parameter-golf-harness"
+LEAST_FREE_BYTES = 1_000_000_000
+PROBE_SECONDS = 120
+
+# Multiplies for real: an installation may import and still not compute.
+PROBE = """
+import json, torch
+x = torch.ones(8, 8)
+gpus = [{"name": torch.cuda.get_device_name(i), "bytes": torch.cuda.mem_get_info(i)[0]}
+        for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+if gpus: assert float((x.cuda() @ x.cuda()).sum()) == 512
+print(json.dumps({"version": torch.__version__, "works": float((x @ x).sum()) == 512, "cuda": torch.version.cuda,
+                  "gpus": gpus, "mps": torch.backends.mps.is_available()}))
+"""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a process here may use. cores, free_bytes: with the limits of its control group."""
+
+    cores: int
+    free_bytes: int
+
+
+def resources() -> Resources:
+    """Read how many cores and how much memory are there for us."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
+    quota = _cpu_quota()
+    free = psutil.virtual_memory().available
+    left = _memory_left()
+    return Resources(
+        max(1, min(cores, int(quota))) if quota else cores, free if left is None else min(free, left)
+    )
+
+
+def _cgroup(name: str) -> str | None:
+    try:
+        return Path("/sys/fs/cgroup", name).read_text().strip()
+    except OSError:
+        return None
+
+
+def _cpu_quota() -> float | None:
+    """Cores' worth of time that the control group may use (cgroup v2), or None without a limit."""
+    quota, _, period = (_cgroup("cpu.max") or "").partition(" ")
+    return float(quota) / float(period) if quota.isdecimal() and period.isdecimal() else None
+
+
+def _memory_left() -> int | None:
+    most, used = _cgroup("memory.max") or "", _cgroup("memory.current") or ""
+    return max(0, int(most) - int(used)) if most.isdecimal() and used.isdecimal() else None
+
+
+def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
+    """Ask torch what it is and whether it computes. An empty answer comes with the finding that says why."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+        )
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said, []
+    except subprocess.TimeoutExpired:
+        last = f"no answer within {PROBE_SECONDS} s"
+    except (OSError, ValueError):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    broken = Finding(
+        "error", f"torch does not work: {last:.200}", "nothing can be trained",
+        "pip install -c constraints.txt torch (a CPU wheel is enough without a GPU)",
+    )  # fmt: skip
+    return {}, [broken]
+
+
+def describe_torch(said: dict[str, Any]) -> str:
+    """`torch 2.13.0+cpu, CPU` or `2 x NVIDIA H100`."""
+    if not said:
+        return "no torch"
+    gpus = [str(gpu["name"]) for gpu in said["gpus"]]
+    where = f"{len(gpus)} x {gpus[0]}" if gpus else "MPS" if said["mps"] else "CPU only"
+    return f"torch {said['version']}, {where}"
+
+
+def check_packages() -> list[Finding]:
+    """Compare what is installed with what this distribution asks for, and with constraints.txt of a checkout."""
+    found = []
+    try:
+        asked = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        asked = []
+    pins = PACKAGE.parent / "constraints.txt"
+    pinned = pins.read_text("utf-8").splitlines() if pins.is_file() else []
+    for level, lines, place in (("error", asked, "pyproject.toml"), ("warning", pinned, pins.name)):
+        for line in lines:
+            text = line.partition("#")[0].strip()
+            if not text:
+                continue
+            wanted = Requirement(text)
+            if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+                continue
+            try:
+                have = metadata.version(wanted.name)
+            except metadata.PackageNotFoundError:
+                if place == pins.name:
+                    continue
+                have = "missing"
+            # A local label (2.13.0+cpu) is the same release.
+            if have == "missing" or not wanted.specifier.contains(Version(have).public, prereleases=True):
+                found.append(
+                    Finding(
+                        "error" if level == "error" else "warning",
+                        f"{wanted.name} is {have}, {place} asks for {wanted.specifier or 'it'}",
+                        "other versions may give other numbers, or none", "pip install -c constraints.txt -e .",
+                    )
+                )  # fmt: skip
+    return found
+
+
+def check_threads(wanted: int, cores: int) -> list[Finding]:
+    """More threads than cores wait for each other."""
+    if wanted <= cores:
+        return []
+    return [
+        Finding(
+            "warning", f"THREADS={wanted}, but this process may use {cores} core{'s' if cores > 1 else ''}",
+            "threads that share a core wait for each other: several times slower", f"-o THREADS={cores}",
+        )
+    ]  # fmt: skip
+
+
+def check_folders(runs: Path) -> list[Finding]:
+    """See that runs/ and the cache can be written, or made, and that their disks have room. Writes nothing."""
+    found = []
+    cache = cache_dir()
+    for folder, name, todo in (
+        (runs, "--runs", "name another folder with --runs DIR"),
+        (cache, "the cache", "set HARNESS_CACHE to a folder that can be written"),
+    ):
+        if folder is None:
+            found.append(
+                Finding("error", "there is no folder for the cache", "courses are prepared there", todo)
+            )
+            continue
+        there = next(part for part in (folder.absolute(), *folder.absolute().parents) if part.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            found.append(
+                Finding("error", f"{name}: {there} cannot be written", "nothing could be kept", todo)
+            )
+        elif (free := shutil.disk_usage(there).free) < LEAST_FREE_BYTES:
+            found.append(
+                Finding(
+                    "warning", f"{name}: {free / 1e6:,.0f} MB are free at {there}",
+                    "checkpoints and artifacts need room, and a full disk ends a run", "free some space",
+                )
+            )  # fmt: skip
+    return found
+
+
+def check_clock(days: Iterable[dt.datetime]) -> list[Finding]:
+    """See that the clock is not behind what was written already: comparisons go by the day of play.
+
+    days: when earlier attempts were played.
+    """
+    now = dt.datetime.now(dt.UTC)
+    built = dt.datetime.fromtimestamp(max(p.stat().st_mtime for p in PACKAGE.glob("*.py")), dt.UTC)
+    latest = max([*days, built])
+    if latest - now < dt.timedelta(hours=1):
+        return []
+    return [
+        Finding(
+            "warning", f"the clock says {now:%Y-%m-%d %H:%M} UTC; files here are from {latest:%Y-%m-%d %H:%M}",
+            "each hole is compared with the field of its day", "set the clock (`timedatectl`), then play",
+        )
+    ]  # fmt: skip

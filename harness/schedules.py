@@ -1,0 +1,206 @@
+"""Schedules that never fire, or fire at the wrong time, in the run that is planned. Pure.
+
+The learning rates' factor and the momentum at a step are the trainer's own functions (`trainer.schedule`); here
+they are only asked along the planned run. Rules name knobs: one whose knob this trainer lacks is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.findings import Finding, Level
+from trainer.config import KNOBS, Config, load_config
+from trainer.schedule import lr_scale, muon_momentum
+
+STILL_HIGH = 0.2  # a decay that ends above this has not done its work
+NOT_FULL = 0.95  # a first step below this means that the decay began before the run
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The run that is planned, as far as it can be foreseen.
+
+    tempo_ms: milliseconds per step of earlier attempts, or None. steps: how far it will get; without a tempo and
+    with a wall-clock cap this is only the upper bound.
+    """
+
+    config: Config
+    steps: int
+    tempo_ms: float | None
+
+    @property
+    def capped(self) -> bool:
+        """Whether the clock ends it, as far as is known."""
+        return self.steps < self.config.iterations
+
+    @property
+    def by_clock(self) -> bool:
+        return self.config.max_wallclock_seconds > 0
+
+    @property
+    def foreseen(self) -> bool:
+        """Whether learning rates along the run can be told."""
+        return self.tempo_ms is not None or not self.by_clock
+
+    def scale(self, step: int) -> float:
+        """Return the learning rates' factor before a step."""
+        return lr_scale(self.config, step, step * (self.tempo_ms or 0.0))
+
+    def least_scale(self) -> float:
+        """The factor of the last step: the decay only goes down."""
+        return self.scale(self.steps - 1)
+
+
+def foresee(config: Mapping[str, str], tempo_ms: float | None) -> Outlook:
+    """Work out how many steps a configuration takes at a tempo. Raises ConfigError for a bad value."""
+    c = load_config(config)
+    steps = c.iterations
+    if c.max_wallclock_seconds > 0 and tempo_ms:
+        steps = max(1, min(steps, int(1000 * c.max_wallclock_seconds / tempo_ms) + 1))
+    return Outlook(c, steps, tempo_ms)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A schedule of one knob. fires: whether it does what it is for; what, todo: filled from the configuration."""
+
+    knob: str
+    level: Level
+    idle: Callable[[Outlook], bool]
+    what: Callable[[Outlook], str]
+    why: str
+    todo: Callable[[Outlook], str]
+
+
+def check_schedules(run: Outlook) -> list[Finding]:
+    """Return a finding for each schedule that will not do what it is for."""
+    return [
+        Finding(rule.level, rule.what(run), rule.why, rule.todo(run))
+        for rule in RULES
+        if rule.knob in KNOBS and rule.idle(run)
+    ]
+
+
+def _value(run: Outlook, knob: str) -> float:
+    return float(getattr(run.config, KNOBS[knob].field))
+
+
+def _says(knob: str, tail: str) -> Callable[[Outlook], str]:
+    """`KNOB=value` and then what is the matter, with {steps} of the run."""
+
+    def say(run: Outlook) -> str:
+        given = f"{knob}={KNOBS[knob].format(getattr(run.config, KNOBS[knob].field))}"
+        return f"{given} {tail.format(steps=f'{run.steps:,}')}{_end(run)}"
+
+    return say
+
+
+def _end(run: Outlook) -> str:
+    return f" (the clock ends it there, at {run.tempo_ms:,.1f} ms per step)" if run.capped else ""
+
+
+def _type(text: str) -> Callable[[Outlook], str]:
+    return lambda run: text.format(
+        steps=run.steps, half=max(1, run.steps // 2), tenth=max(1, run.steps // 10)
+    )
+
+
+def _beyond(knob: str, what: str, why: str, todo: str, level: Level = "warning") -> Rule:
+    """A number of steps that the run does not have."""
+    return Rule(knob, level, lambda run: _value(run, knob) > run.steps, _says(knob, what), why, _type(todo))
+
+
+def _off(knob: str, what: str, why: str, todo: str) -> Rule:
+    return Rule(knob, "note", lambda run: _value(run, knob) == 0, _says(knob, what), why, _type(todo))
+
+
+def _below(switch: str, knob: str, what: str) -> Rule:
+    """A switch that goes on once the learning rates' factor is at or below the value of `knob`."""
+
+    def never(run: Outlook) -> bool:
+        needed = KNOBS[knob].needs
+        on = not needed or bool(getattr(run.config, KNOBS[needed].field))
+        return on and run.foreseen and run.least_scale() > _value(run, knob)
+
+    return Rule(
+        knob, "warning", never,
+        lambda run: f"{_says(knob, 'is never reached: the factor of the learning rates ends at')(run)} {run.least_scale():.3g}",
+        f"{what} never happens, so {switch} does nothing",
+        lambda run: f"raise {knob} above {run.least_scale():.3g}, or let the learning rates decay further",
+    )  # fmt: skip
+
+
+def _decays(run: Outlook) -> bool:
+    c = run.config
+    return c.warmdown_iters > 0 or getattr(c, "warmdown_frac", 0.0) > 0
+
+
+def _ramping(run: Outlook) -> bool:
+    c = run.config
+    return c.muon_momentum_warmup_steps > 0 and abs(muon_momentum(c, run.steps - 1) - c.muon_momentum) > 1e-3
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "WARMDOWN_ITERS", "warning",
+        lambda run: run.foreseen and _decays(run) and run.steps > 1 and run.scale(1) < NOT_FULL * (1 - 1 / run.steps),
+        lambda run: f"{_says('WARMDOWN_ITERS', 'is longer than the run of {steps} steps')(run)}: it starts at {run.scale(1):.0%} of its learning rates",
+        "the run never has the learning rates that were asked for",
+        _type("-o WARMDOWN_ITERS={half}, or a longer run"),
+    ),
+    Rule(
+        "WARMDOWN_ITERS", "warning",
+        lambda run: run.foreseen and _decays(run) and run.steps > 1
+        and run.least_scale() > max(STILL_HIGH, getattr(run.config, "min_lr", 0.0)),
+        lambda run: f"the learning rates end at {run.least_scale():.0%}: ITERATIONS={run.config.iterations} are done before "
+        f"the clock's MAX_WALLCLOCK_SECONDS={run.config.max_wallclock_seconds:g}",
+        "with a wall-clock cap the decay waits for the last seconds, and this run ends before them",
+        lambda run: f"-o MAX_WALLCLOCK_SECONDS=0 to decay by steps, or ITERATIONS above {_reach(run):,}",
+    ),
+    Rule(
+        "WARMDOWN_ITERS", "note",
+        lambda run: run.by_clock and run.tempo_ms is None and _decays(run),
+        lambda run: f"no attempt of this shape was played: whether {run.config.iterations:,} steps or "
+        f"{run.config.max_wallclock_seconds:g} s come first is not known",
+        "with a wall-clock cap the learning rates decay in its last seconds; a run that ends before keeps them high",
+        lambda run: "play once, then ask again",
+    ),
+    Rule("WARMDOWN_ITERS", "note", lambda run: not _decays(run), _says("WARMDOWN_ITERS", "leaves the learning rates as they are to the end"),
+         "a final decay is worth more than most ideas", _type("-o WARMDOWN_ITERS={half}")),
+    Rule(
+        "MUON_MOMENTUM_WARMUP_STEPS", "warning", _ramping,
+        lambda run: f"{_says('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps} steps')(run)}: "
+        f"momentum ends at {muon_momentum(run.config, run.steps - 1):.3f}, not {run.config.muon_momentum:g}",
+        "MUON_MOMENTUM is never reached", _type("-o MUON_MOMENTUM_WARMUP_STEPS={tenth}"),
+    ),
+    _beyond("WARMUP_STEPS", "is more than the {steps} steps that count",
+            "they prime compilers and are thrown away: time without learning", "-o WARMUP_STEPS={tenth}"),
+    _beyond("VAL_LOSS_EVERY", "is beyond the run of {steps} steps: no score on the way",
+            "a curve of validation losses shows early what a run will come to", "-o VAL_LOSS_EVERY={tenth}", "note"),
+    _off("VAL_LOSS_EVERY", "scores only at the end", "there is no curve to compare at equal steps", "-o VAL_LOSS_EVERY={tenth}"),
+    _beyond("TRAIN_LOG_EVERY", "is beyond the run of {steps} steps: only the first losses are logged",
+            "the training curve stays empty", "-o TRAIN_LOG_EVERY={tenth}", "note"),
+    _off("TRAIN_LOG_EVERY", "logs only the first training losses", "the training curve stays empty", "-o TRAIN_LOG_EVERY={tenth}"),
+    Rule("CHECKPOINT_SECONDS", "note", lambda run: run.config.checkpoint_seconds == 0 and run.config.checkpoint_every == 0,
+         lambda run: "CHECKPOINT_SECONDS=0 and CHECKPOINT_EVERY=0: no checkpoints",
+         "a killed run cannot be resumed", _type("-o CHECKPOINT_SECONDS=60")),
+    _beyond("CHECKPOINT_EVERY", "is beyond the run of {steps} steps", "it saves nothing", "-o CHECKPOINT_EVERY={tenth}", "note"),
+    _below("SWA_ENABLED", "SWA_START_FRAC", "sampling weights"),
+    _below("QAT_ENABLED", "LATE_QAT_THRESHOLD", "training with rounded matrices"),
+    Rule("SWA_EVERY", "warning",
+         lambda run: bool(getattr(run.config, "swa_enabled", False)) and _value(run, "SWA_EVERY") > run.steps,
+         _says("SWA_EVERY", "is beyond the run of {steps} steps"), "at most one sample is taken: there is nothing to average", _type("-o SWA_EVERY={tenth}")),
+    Rule(
+        "ITERATIONS", "note", lambda run: run.capped,
+        lambda run: f"the clock stops this run at about step {run.steps:,} of ITERATIONS={run.config.iterations:,} "
+        f"({run.config.max_wallclock_seconds:g} s at {run.tempo_ms:,.1f} ms per step)",
+        "what is planned for later steps does not happen; the decay follows the clock",
+        lambda run: "nothing, if the clock is meant to decide",
+    ),
+)  # fmt: skip
+
+
+def _reach(run: Outlook) -> int:
+    """Steps that the clock allows."""
+    return int(1000 * run.config.max_wallclock_seconds / (run.tempo_ms or 1.0))
