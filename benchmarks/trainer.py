@@ -31,6 +31,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file's own nam
 
 from trainer.artifact import decode, encode, load_into, pack  # noqa: E402
 from trainer.config import PRESETS, Config, load_config  # noqa: E402
+from trainer.schedule import lr_scale, muon_momentum  # noqa: E402
 from trainer.setup import Setup, prepare  # noqa: E402
 from trainer.train import Observer, Run  # noqa: E402
 
@@ -304,8 +305,6 @@ def main() -> None:
 
 
 def compare(ours: Run, plain: PlainRun, rounds: int, steps: int) -> None:
-    from trainer.optim import lr_scale, muon_momentum
-
     c = ours.c
 
     def our_steps() -> float:

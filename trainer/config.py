@@ -73,12 +73,26 @@ KNOBS: dict[str, Knob] = {
         _k("MODEL_DIM", 512, "width of the residual stream", low=2, high=65536),
         _k("NUM_HEADS", 8, "query heads", low=1, high=4096),
         _k("NUM_KV_HEADS", 4, "key/value heads (grouped-query attention)", low=1, high=4096),
-        _k("MLP_MULT", 2, "hidden width of the MLP in multiples of MODEL_DIM", low=1, high=64),
+        _k("MLP_MULT", 2, "hidden width of the MLP in multiples of MODEL_DIM", low=0.01, high=64, fractions=True),
         _k("TIE_EMBEDDINGS", True, "the embedding is the output head, too"),
         _k("TIED_EMBED_INIT_STD", 0.005, "initial standard deviation of the tied embedding", low=0.0, high=100.0),
         _k("ROPE_BASE", 10000.0, "base of the rotary position embedding", low=1.0, high=1e12),
         _k("LOGIT_SOFTCAP", 30.0, "logits become cap * tanh(logits / cap)", low=1e-3, high=1e6),
         _k("QK_GAIN_INIT", 1.5, "initial gain of each query head after normalisation", low=-1000.0, high=1000.0),
+        _a("ACTIVATION", "relu2", "function inside the MLP", choices=("relu2", "leaky_relu2", "gelu", "silu")),
+        _a("ROPE_DIMS", 0, "dimensions of a head that get rotary embedding; 0 = all", low=0, high=65536),
+        _a("LN_SCALE", False, "scale each block's normed inputs by 1 / sqrt(layer + 1), layers from 0"),
+        _a("XSA_LAST_N", 0, "deepest layers that take a token's own value out of its attention output", low=0, high=1000),
+        _a("GATED_ATTENTION", False, "a sigmoid gate on each head's output"),
+        _a("VALUE_RESIDUAL", False, "mix the first layer's values into those of the later ones"),
+        _a("PARALLEL_START_LAYER", -1, "first layer whose MLP stands beside attention, from 0; -1 = none", low=-1, high=1000),
+        _a("SMEAR_GATE_ENABLED", False, "add a gated share of the previous token's embedding"),
+        _a("BIGRAM_VOCAB_SIZE", 0, "buckets of a hashed embedding of token pairs; 0 = off", low=0, high=10**7),
+        _a("BIGRAM_DIM", 128, "width of that embedding", low=1, high=65536, needs="BIGRAM_VOCAB_SIZE"),
+        _a("NUM_LOOPS", 0, "extra passes through the looped layers", low=0, high=64),
+        _a("LOOP_START", 3, "first looped layer, from 0", low=0, high=1000, needs="NUM_LOOPS"),
+        _a("LOOP_END", 5, "last looped layer", low=0, high=1000, needs="NUM_LOOPS"),
+        _a("ENABLE_LOOPING_AT", 0.0, "share of the training after which looping begins", low=0.0, high=1.0, needs="NUM_LOOPS"),
         # the optimizers
         _k("EMBED_LR", 0.6, "learning rate of an untied embedding (Adam)", **_RATE),
         _k("HEAD_LR", 0.008, "learning rate of a separate output head (Adam)", **_RATE),
@@ -139,6 +153,10 @@ KNOBS: dict[str, Knob] = {
 }  # fmt: skip
 
 
+# Control tensors of the features, by parts of their names.
+_ADDED_CONTROLS = ("attn_gate", "value_mix", "smear_gate", "smear_scale")
+
+
 @dataclass(frozen=True)
 class Config:
     """The effective configuration: a field per knob, typed."""
@@ -166,12 +184,26 @@ class Config:
     model_dim: int
     num_heads: int
     num_kv_heads: int
-    mlp_mult: int
+    mlp_mult: float
     tie_embeddings: bool
     tied_embed_init_std: float
     rope_base: float
     logit_softcap: float
     qk_gain_init: float
+    activation: str
+    rope_dims: int
+    ln_scale: bool
+    xsa_last_n: int
+    gated_attention: bool
+    value_residual: bool
+    parallel_start_layer: int
+    smear_gate_enabled: bool
+    bigram_vocab_size: int
+    bigram_dim: int
+    num_loops: int
+    loop_start: int
+    loop_end: int
+    enable_looping_at: float
     embed_lr: float
     head_lr: float
     tied_embed_lr: float
@@ -218,9 +250,14 @@ class Config:
         return self.model_dim // self.num_heads
 
     @property
+    def mlp_width(self) -> int:
+        """Hidden units of an MLP; the part of one that MLP_MULT may leave over is cut off."""
+        return int(self.mlp_mult * self.model_dim)
+
+    @property
     def largest_matrix(self) -> int:
         """Elements of a block's largest matrix."""
-        return self.model_dim * max(self.model_dim, self.mlp_mult * self.model_dim)
+        return self.model_dim * max(self.model_dim, self.mlp_width)
 
     @property
     def eval_length(self) -> int:
@@ -234,12 +271,12 @@ class Config:
     @property
     def control_names(self) -> tuple[str, ...]:
         """Parts of the names of tensors that stay fp32 and are trained with the scalars."""
-        return _split_names(self.control_tensor_name_patterns)
+        return _split_names(self.control_tensor_name_patterns) + _ADDED_CONTROLS
 
     @property
     def fp32_names(self) -> tuple[str, ...]:
         """Parts of the names of small tensors that the artifact keeps in fp32."""
-        return _split_names(self.int8_keep_float_fp32_name_patterns)
+        return _split_names(self.int8_keep_float_fp32_name_patterns) + _ADDED_CONTROLS
 
     def accumulation(self, world_size: int) -> int:
         """Micro-batches of a step on each device: the challenge's script always makes eight in all."""
@@ -303,6 +340,21 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
          f"set INT8_KEEP_FLOAT_MAX_NUMEL below {c.largest_matrix}, or widen the model"),
         (not c.fused_ce_enabled or c.logit_softcap <= 80,
          f"FUSED_CE_ENABLED=true cannot hold LOGIT_SOFTCAP={c.logit_softcap}: e^cap must fit fp32", "use a cap of at most 80"),
+        (c.mlp_width >= 1,
+         f"MLP_MULT={c.mlp_mult} of MODEL_DIM={c.model_dim} leaves no hidden unit", "raise MLP_MULT"),
+        (c.rope_dims % 2 == 0 and c.rope_dims <= c.head_dim,
+         f"ROPE_DIMS={c.rope_dims} does not fit heads of {c.head_dim} dimensions (MODEL_DIM / NUM_HEADS)",
+         "choose an even number of at most that, or 0 for all"),
+        (c.xsa_last_n <= c.num_layers,
+         f"XSA_LAST_N={c.xsa_last_n} is more than NUM_LAYERS={c.num_layers}", "choose at most the number of layers"),
+        (c.parallel_start_layer < c.num_layers,
+         f"PARALLEL_START_LAYER={c.parallel_start_layer} is no layer of NUM_LAYERS={c.num_layers}", "layers count from 0"),
+        (c.num_loops == 0 or c.loop_start <= c.loop_end < c.num_layers,
+         f"LOOP_START={c.loop_start} to LOOP_END={c.loop_end} is no range of NUM_LAYERS={c.num_layers}", "layers count from 0"),
+        (c.bigram_vocab_size != 1,
+         "BIGRAM_VOCAB_SIZE=1 leaves no bucket for a pair", "choose 2 or more, or 0 for none"),
+        (not c.value_residual or c.num_layers > 1,
+         "VALUE_RESIDUAL=true does nothing in a model of NUM_LAYERS=1", "leave it out"),
         (c.ema_decay == 0 or not c.swa_enabled,
          f"EMA_DECAY={c.ema_decay} and SWA_ENABLED=true are two averages of the weights", "keep one of them"),
         (c.eval_stride <= c.eval_length,
@@ -351,6 +403,9 @@ ALIASES: dict[str, tuple[str, tuple[str, str] | None]] = {
     "FP16_EMBED_EXPORT": ("FP16_EMBED", None),
     "MUON_WEIGHT_DECAY": ("MUON_WD", None),
     "EMA_ENABLED": ("EMA_DECAY", ("0.997", "0")),
+    "PARALLEL_RESIDUAL_START": ("PARALLEL_START_LAYER", None),
+    "GATED_ATTN_ENABLED": ("GATED_ATTENTION", None),
+    "BIGRAM_BUCKETS": ("BIGRAM_VOCAB_SIZE", None),
     "LATE_QAT": ("QAT_ENABLED", None),
     "QAT_THRESHOLD": ("LATE_QAT_THRESHOLD", None),
     "QUANT_BITS": ("MATRIX_BITS", None),

@@ -19,6 +19,7 @@ class Knob:
     """One setting. low and high are inclusive; choices bound a text.
 
     needs: the switch without which it does nothing, if any.
+    fractions: a number that is mostly whole, and then written so.
     added: not among the challenge's own; at its default nothing of it is computed, and no hash counts it.
     """
 
@@ -30,6 +31,7 @@ class Knob:
     high: float | None = None
     choices: tuple[str, ...] = ()
     needs: str = ""
+    fractions: bool = False
     added: bool = False
 
     @property
@@ -39,6 +41,8 @@ class Knob:
 
     @property
     def type_name(self) -> str:
+        if self.fractions:
+            return "number"
         names = {bool: "yes/no", int: "whole number", float: "number", str: "text"}
         return "one of a list" if self.choices else names[type(self.default)]
 
@@ -80,7 +84,7 @@ class Knob:
         return word
 
     def _parse_number(self, word: str, text: str) -> int | float:
-        whole = isinstance(self.default, int)
+        whole = isinstance(self.default, int) and not self.fractions
         kind = "a whole number" if whole else "a number"
         try:
             value = int(word) if whole and word.lstrip("+-").isdigit() else float(word)
@@ -95,6 +99,8 @@ class Knob:
                 raise ConfigError(
                     f"{self.name}={text} is not a whole number", f"expected {kind}, {self.range_text}"
                 )
+            value = int(value)
+        if self.fractions and value == int(value):
             value = int(value)
         too_low = self.low is not None and value < self.low
         too_high = self.high is not None and value > self.high

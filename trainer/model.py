@@ -44,14 +44,14 @@ class Rotary(nn.Module):
 
     def __init__(self, head_dim: int, max_len: int, base: float) -> None:
         super().__init__()
-        self._head_dim, self._max_len, self._base = head_dim, max_len, base
+        self._head_dim, self.max_len, self._base = head_dim, max_len, base
         self.fill(torch.float32)
 
     def fill(self, dtype: torch.dtype) -> None:
         """Compute the tables in a type. In bfloat16 even the positions are rounded, as in the challenge."""
         exponents = torch.arange(0, self._head_dim, 2, dtype=torch.float32) / self._head_dim
         inverse = (1.0 / self._base**exponents).to(dtype)
-        angles = torch.outer(torch.arange(self._max_len, dtype=dtype), inverse)  # (T, D/2)
+        angles = torch.outer(torch.arange(self.max_len, dtype=dtype), inverse)  # (T, D/2)
         # Buffers, not a lazy cache: a cache filled under inference mode breaks the next backward pass.
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
@@ -83,13 +83,20 @@ class Attention(nn.Module):
         self.q_gain = nn.Parameter(torch.full((c.num_heads,), c.qk_gain_init))
 
     def forward(self, x_BTC: Tensor, rotary: Rotary) -> Tensor:
-        B, T, C = x_BTC.shape
+        return self.join(self.attend(*self.split(x_BTC, rotary)))
+
+    def split(self, x_BTC: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (B, H, T, D), keys and values (B, K, T, D), ready to attend."""
+        B, T, _ = x_BTC.shape
         q = self.c_q(x_BTC).view(B, T, self.heads, self.head_dim).transpose(1, 2)  # (B, H, T, D)
         k = self.c_k(x_BTC).view(B, T, self.kv_heads, self.head_dim).transpose(1, 2)
         v = self.c_v(x_BTC).view(B, T, self.kv_heads, self.head_dim).transpose(1, 2)
         q, k = rotary(rms_norm(q)), rotary(rms_norm(k))
-        q = q * self.q_gain.to(q.dtype)[:, None, None]
-        y: Tensor = self.proj(self.attend(q, k, v).transpose(1, 2).reshape(B, T, C))
+        return q * self.q_gain.to(q.dtype)[:, None, None], k, v
+
+    def join(self, y_BHTD: Tensor) -> Tensor:
+        """Put the heads beside each other again and project them."""
+        y: Tensor = self.proj(y_BHTD.transpose(1, 2).flatten(2))
         return y
 
 
@@ -98,8 +105,8 @@ class MLP(nn.Module):
 
     def __init__(self, c: Config) -> None:
         super().__init__()
-        self.fc = Linear(c.model_dim, c.mlp_mult * c.model_dim)
-        self.proj = Linear(c.mlp_mult * c.model_dim, c.model_dim)
+        self.fc = Linear(c.model_dim, c.mlp_width)
+        self.proj = Linear(c.mlp_width, c.model_dim)
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         y: Tensor = self.proj(torch.relu(self.fc(x_BTC)).square())
@@ -109,10 +116,10 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Mix the stream with the first embedding, then attention and MLP, each scaled per channel."""
 
-    def __init__(self, c: Config) -> None:
+    def __init__(self, c: Config, attn: Attention, mlp: MLP) -> None:
         super().__init__()
-        self.attn = Attention(c)
-        self.mlp = MLP(c)
+        self.attn = attn
+        self.mlp = mlp
         self.attn_scale = nn.Parameter(torch.ones(c.model_dim))
         self.mlp_scale = nn.Parameter(torch.ones(c.model_dim))
         self.resid_mix = nn.Parameter(torch.stack((torch.ones(c.model_dim), torch.zeros(c.model_dim))))
@@ -139,10 +146,13 @@ class GPT(nn.Module):
         skips = min(self.encoder_layers, c.num_layers - self.encoder_layers)
         self.tok_emb = nn.Embedding(c.vocab_size, c.model_dim)
         self.skip_weights = nn.Parameter(torch.ones(skips, c.model_dim))
-        self.blocks = nn.ModuleList(Block(c) for _ in range(c.num_layers))
+        self.blocks = nn.ModuleList(self.make_block(c, layer) for layer in range(c.num_layers))
         self.lm_head = None if c.tie_embeddings else Linear(c.model_dim, c.vocab_size)
         self.rotary = Rotary(c.head_dim, max(c.train_seq_len, c.eval_length), c.rope_base)
         self._initialise(c)
+
+    def make_block(self, c: Config, layer: int) -> Block:
+        return Block(c, Attention(c), MLP(c))
 
     def _initialise(self, c: Config) -> None:
         """After construction in order (one stream of random numbers): the tied embedding anew, zeros into projections."""
@@ -156,7 +166,13 @@ class GPT(nn.Module):
 
     def forward(self, inputs_BT: Tensor, targets_BT: Tensor, reduction: str = "mean") -> Tensor:
         """Return the mean cross-entropy in nats per target, in fp32; with "none", that of every target in a row."""
-        x = rms_norm(self.tok_emb(inputs_BT))
+        return self.loss(self.transform(self.embed(inputs_BT)), targets_BT, reduction)
+
+    def embed(self, inputs_BT: Tensor) -> Tensor:
+        return rms_norm(self.tok_emb(inputs_BT))
+
+    def transform(self, x: Tensor) -> Tensor:
+        """Pass all blocks."""
         x0 = x
         stack: list[Tensor] = []
         for index, block in enumerate(self.blocks):
@@ -166,29 +182,15 @@ class GPT(nn.Module):
             x = block(x, x0, self.rotary)
             if decoder < 0:
                 stack.append(x)
+        return x
+
+    def loss(self, x: Tensor, targets_BT: Tensor, reduction: str) -> Tensor:
         x = rms_norm(x).flatten(0, 1)
         head = self.tok_emb.weight.to(x.dtype) if self.lm_head is None else self.lm_head.weight.to(x.dtype)
         if self.fused_loss:
             return capped_loss(x, head, targets_BT.flatten(), self.softcap, reduction)
         logits = self.softcap * torch.tanh(F.linear(x, head) / self.softcap)
         return F.cross_entropy(logits.float(), targets_BT.flatten(), reduction=reduction)
-
-
-def build_model(c: Config, device: torch.device, bfloat16: bool) -> GPT:
-    """Build, initialise and place a model. In bfloat16 the embedding is stored so; matrices and control tensors stay fp32."""
-    model = GPT(c)
-    if bfloat16:
-        model.bfloat16()  # rounds every initial value, as in the challenge
-        linear = {id(module.weight) for module in model.modules() if isinstance(module, Linear)}
-        for name, parameter in model.named_parameters():
-            if id(parameter) in linear or parameter.ndim < 2 or matches(name, c.control_names):
-                parameter.data = parameter.data.float()
-        model.rotary.fill(torch.bfloat16)
-    return model.to(device)
-
-
-def count_params(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -127,6 +127,9 @@ def _sum_over_ranks(
 def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
     """Return embedding Adam, head Adam (untied only), Muon, scalar Adam, in the challenge's order."""
     named = list(model.blocks.named_parameters())
+    added = [(name, p) for name, p in model.named_parameters() if name.startswith(("bigram.", "smear."))]
+    tables = [p for name, p in added if name.endswith("emb.weight")]
+    named += [(name, p) for name, p in added if not name.endswith("emb.weight")]
     matrices = [p for name, p in named if p.ndim == 2 and not matches(name, c.control_names)]
     scalars = [p for name, p in named if p.ndim < 2 or matches(name, c.control_names)]
     if model.skip_weights.numel() > 0:
@@ -138,7 +141,7 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
         "fused": device.type in ("cpu", "cuda"),
     }
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW([model.tok_emb.weight], lr=c.token_lr, **adam),
+        torch.optim.AdamW([model.tok_emb.weight, *tables], lr=c.token_lr, **adam),
         Muon(matrices, c),
         torch.optim.AdamW(scalars, lr=c.scalar_lr, **adam),
     ]

@@ -13,11 +13,19 @@ def lr_scale(c: Config, step: int, elapsed_ms: float) -> float:
     far; without one, WARMDOWN_ITERS steps before the end.
     """
     if c.warmdown_frac > 0:
-        done = step / c.iterations
-        if c.max_wallclock_seconds > 0:
-            done = max(done, elapsed_ms / (1000.0 * c.max_wallclock_seconds))
-        return max(min(max(1.0 - done, 0.0) / c.warmdown_frac, 1.0), c.min_lr)
+        left = max(1.0 - share_done(c, step, elapsed_ms), 0.0)
+        return max(min(left / c.warmdown_frac, 1.0), c.min_lr)
     return max(_warmdown(c, step, elapsed_ms), c.min_lr)
+
+
+def share_done(c: Config, step: int, elapsed_ms: float) -> float:
+    """Return how much of the training is done, of its steps or of its time, whichever is further on."""
+    by_steps = step / c.iterations
+    return (
+        max(by_steps, elapsed_ms / (1000.0 * c.max_wallclock_seconds))
+        if c.max_wallclock_seconds > 0
+        else by_steps
+    )
 
 
 def _warmdown(c: Config, step: int, elapsed_ms: float) -> float:

@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from trainer.artifact import forecast_bytes
+from trainer.build import count_params
 from trainer.codec import require_codec
 from trainer.config import Config
 from trainer.data import (
@@ -33,7 +34,7 @@ from trainer.data import (
 )
 from trainer.errors import ConfigError, DataError
 from trainer.evaluate import Validation
-from trainer.model import GPT, count_params
+from trainer.features.gpt import make_gpt
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def code_bytes() -> int:
 
 def describe(setup: Setup) -> dict[str, Any]:
     """Return what is known before training, for `--check`: parameters, resolved configuration, size forecast."""
-    model = GPT(setup.config)
+    model = make_gpt(setup.config)
     params = count_params(model)
     model_bytes = forecast_bytes(model.state_dict(), setup.config)
     return {

@@ -36,16 +36,18 @@ from trainer.artifact import (
     write_whole,
 )
 from trainer.average import make_average
+from trainer.build import build_model, count_params
 from trainer.clock import Clock, Stop, stop_signals
 from trainer.config import KNOBS
 from trainer.data import TokenStream, load_shard, next_batch
 from trainer.errors import CheckpointError, TrainerError
 from trainer.evaluate import Evaluation, evaluate
-from trainer.model import GPT, build_model, count_params
+from trainer.features.gpt import ExtendedGPT
+from trainer.model import GPT
 from trainer.optim import make_optimizers, set_schedule
 from trainer.qat import switch_on
 from trainer.result import RESULT_FILE, Failure, Result, Score, Stage
-from trainer.schedule import lr_scale, muon_momentum
+from trainer.schedule import lr_scale, muon_momentum, share_done
 from trainer.setup import Setup, check_ids, code_bytes
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -211,6 +213,7 @@ class Run:
             stop_at, self.result.stop_reason = p.step, "wallclock_cap"
         clock, elapsed_ms, asked = Clock(self.setup.device, p.train_ms), p.train_ms, False
         while True:
+            self._switch_on_loops(clock.now())
             last = p.step == c.iterations or (stop_at is not None and p.step >= stop_at)
             if last or (
                 c.val_loss_every > 0 and p.step % c.val_loss_every == 0 and not self._val_logged(p.step)
@@ -246,6 +249,15 @@ class Run:
                 clock.start()
         self.observer.on_end(self.model)
         self._finish()
+
+    def _switch_on_loops(self, elapsed_ms: float) -> None:
+        """Let looped layers be passed more than once from ENABLE_LOOPING_AT of the training on."""
+        model, c, step = self.model, self.c, self.progress.step
+        if isinstance(model, ExtendedGPT) and c.num_loops > 0 and not model.looping:
+            done = share_done(c, step, elapsed_ms)
+            if self._agree(done >= c.enable_looping_at):
+                model.looping = True
+                self._say(f"layer_loop:enabled step:{step} frac:{done:.3f} layers:{len(model.rounds)}")
 
     def _step(self, elapsed_ms: float) -> float:
         """One optimizer step; returns the mean loss over its micro-batches."""

@@ -286,8 +286,8 @@ def test_damaged_metadata_is_refused(state, dtypes):
 def model(tiny):
     import torch
 
+    from trainer.build import build_model
     from trainer.config import load_config
-    from trainer.model import build_model
 
     torch.manual_seed(0)
     return build_model(load_config(tiny), torch.device("cpu"), bfloat16=False)

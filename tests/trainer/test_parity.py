@@ -250,8 +250,8 @@ def baseline():
     """The default model, 17 million weights, in the challenge's types."""
     import torch
 
+    from trainer.build import build_model
     from trainer.config import load_config
-    from trainer.model import build_model
 
     torch.manual_seed(1337)
     return build_model(load_config({}), torch.device("cpu"), bfloat16=True)

@@ -1,0 +1,27 @@
+"""From a configuration to a model in its place and types."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from trainer.config import Config
+from trainer.features.gpt import make_gpt
+from trainer.model import GPT, Linear, matches
+
+
+def build_model(c: Config, device: torch.device, bfloat16: bool) -> GPT:
+    """Build, initialise and place a model. In bfloat16 tables are stored so; matrices and control tensors stay fp32."""
+    model = make_gpt(c)
+    if bfloat16:
+        model.bfloat16()  # rounds every initial value, as in the challenge
+        linear = {id(module.weight) for module in model.modules() if isinstance(module, Linear)}
+        for name, parameter in model.named_parameters():
+            if id(parameter) in linear or parameter.ndim < 2 or matches(name, c.control_names):
+                parameter.data = parameter.data.float()
+        model.rotary.fill(torch.bfloat16)
+    return model.to(device)
+
+
+def count_params(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
