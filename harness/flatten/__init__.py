@@ -17,11 +17,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.flatten.fold import Settled, fold
-from harness.flatten.link import FunctionNode, Program, bound_by, link, walk
+from harness.flatten.link import FunctionNode, Program, bound_by, link, nodes, walk
 from harness.flatten.names import import_lines, shorten
-from harness.flatten.prune import prune
+from harness.flatten.prune import loosen_annotations, prune
 
 __all__ = ["Recipe", "Settled", "flatten", "knobs_that_choose_code"]
+
+
+_FEW = 4  # statements that may stay, so that a knob stays free
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def flatten(recipe: Recipe) -> str:
     """Return the script's source. Raises HarnessError for what cannot be flattened."""
     program = _linked(recipe)
     _specialise(program, recipe)
+    loosen_annotations(program)
     _shorten_docstrings(program)
     imports = import_lines(shorten(program))
     entry = recipe.entry.split(":")[1]
@@ -58,6 +62,7 @@ def flatten(recipe: Recipe) -> str:
 def knobs_that_choose_code(recipe: Recipe, candidates: Mapping[str, object]) -> dict[str, object]:
     """Return those candidates without which more code would have to stay; the rest may remain variables.
 
+    More code: a definition, or more than a few statements.
     The recipe's own settled knobs stay settled.
     """
     plain = _linked(recipe)
@@ -65,21 +70,22 @@ def knobs_that_choose_code(recipe: Recipe, candidates: Mapping[str, object]) -> 
     whole = pickle.dumps(plain)
     added = _definitions(plain) & {f"{m}:{n}" for m, text in recipe.additions.items() for n in _defined(text)}
 
-    def left(knobs: Mapping[str, object]) -> frozenset[str]:
+    def left(knobs: Mapping[str, object]) -> tuple[frozenset[str], int]:
         program: Program = pickle.loads(whole)
         settled = replace(recipe.settled, knobs={**recipe.settled.knobs, **knobs})
         _specialise(program, replace(recipe, settled=settled))
-        return _definitions(program) - added
+        return _definitions(program) - added, _count_statements(program)
 
-    read = {node.attr for s in plain.statements for node in walk(s) if isinstance(node, ast.Attribute)}
-    chosen = {name: value for name, value in candidates.items() if name in read}
-    smallest = left(chosen)
-    if _definitions(plain) - added == smallest:
-        return {}
+    inside = [node for statement in plain.statements for node in walk(statement)]
+    read = {node.attr for node in inside if isinstance(node, ast.Attribute)}
+    given = {node.arg for node in inside if isinstance(node, ast.keyword)}  # `replace(config, knob=...)`
+    chosen = {name: value for name, value in candidates.items() if name in read - given}
+    smallest, statements = left(chosen)
     for name in list(chosen):
         without = {k: v for k, v in chosen.items() if k != name}
-        if left(without) == smallest:
-            chosen = without
+        definitions, more = left(without)
+        if definitions == smallest and more - statements < _FEW:
+            chosen, statements = without, more
     return chosen
 
 
@@ -89,15 +95,9 @@ def _linked(recipe: Recipe) -> Program:
 
 def _specialise(program: Program, recipe: Recipe) -> None:
     """Prune and fold in turn until nothing more goes."""
-    before = (0, 0)
-    while True:
+    prune(program, recipe.entry, recipe.settled.config_class)
+    while fold(program, recipe.settled):
         prune(program, recipe.entry, recipe.settled.config_class)
-        nodes = [node for statement in program.statements for node in walk(statement)]
-        size = (len(nodes), sum(isinstance(node, ast.Constant) for node in nodes))
-        if size == before:
-            return
-        before = size
-        fold(program, recipe.settled)
 
 
 def _definitions(program: Program) -> frozenset[str]:
@@ -109,6 +109,10 @@ def _definitions(program: Program) -> frozenset[str]:
         if isinstance(statement, ast.ClassDef):
             found |= {f"{statement.name}.{m.name}" for m in statement.body if isinstance(m, FunctionNode)}
     return frozenset(found)
+
+
+def _count_statements(program: Program) -> int:
+    return sum(isinstance(node, ast.stmt) for unit in program.units() for node in nodes(unit))
 
 
 def _defined(source: str) -> set[str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.flatten.link import FunctionNode, Program, argument_names, walk
+from harness.flatten.link import FunctionNode, Program, argument_names, mentions, nodes, touch, walk
 from harness.flatten.types import Env, Types, assignments, is_self
 
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -42,18 +42,32 @@ class Settled:
     silent: frozenset[str] = frozenset()
 
 
-def fold(program: Program, settled: Settled) -> None:
-    """Fold a program in place, once; folding may make more foldable."""
+def fold(program: Program, settled: Settled) -> bool:
+    """Fold a program in place, once, and say whether anything changed: then more may be foldable.
+
+    A function is left alone while neither it nor anything it names has changed since it was folded last.
+    """
     types = Types(program)
     attributes = _constant_attributes(program, types)
-    _drop_constant_parameters(program, types)
-    for statement in program.statements:
-        if isinstance(statement, FunctionNode):
-            _Folder(settled, types, attributes).function(statement, None)
-        elif isinstance(statement, ast.ClassDef):
-            for method in statement.body:
-                if isinstance(method, FunctionNode):
-                    _Folder(settled, types, attributes).function(method, statement.name)
+    changed = _drop_constant_parameters(program, types)
+    facts = frozenset(
+        {("attribute", name, repr(value.value)) for (_, name), value in attributes.items()}
+        | {("knob", name, repr(value)) for name, value in settled.knobs.items()}
+        | {("constant", function.name) for function, _ in _functions(program) if _returned(function)}
+    )
+    news = {fact[1] for fact in facts - program.facts}
+    program.facts = facts
+    for function, class_ in _functions(program):
+        if vars(function).get("_settled") and not mentions(function) & news:
+            continue
+        before = len(nodes(function))
+        _Folder(settled, types, attributes).function(function, class_)
+        touch(function)
+        if len(nodes(function)) == before:
+            vars(function)["_settled"] = True
+        else:
+            changed = True
+    return changed
 
 
 class _Folder(ast.NodeTransformer):
@@ -210,15 +224,21 @@ class _Folder(ast.NodeTransformer):
             called = self._types.method(self._types.receiver(node.func, self._env), node.func.attr)
         if called is None or not all(map(is_pure, [*node.args, *(k.value for k in node.keywords)])):
             return node
-        body = [s for s in called.body if not _is_docstring(s)]
-        if len(body) == 1 and isinstance(body[0], ast.Return) and isinstance(body[0].value, ast.Constant):
-            return ast.copy_location(ast.Constant(body[0].value.value), node)
-        return node
+        constant = _returned(called)
+        return ast.copy_location(ast.Constant(constant.value), node) if constant else node
 
 
 def _only_looks(node: ast.expr) -> bool:
     """Whether a call without a reader can go: it looks at the clock."""
     return isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".perf_counter")
+
+
+def _returned(function: FunctionNode) -> ast.Constant | None:
+    """The constant that a function returns and does nothing else."""
+    body = [s for s in function.body if not _is_docstring(s)]
+    if len(body) == 1 and isinstance(body[0], ast.Return) and isinstance(body[0].value, ast.Constant):
+        return body[0].value
+    return None
 
 
 def _value(node: ast.expr) -> tuple[Any] | None:
@@ -267,7 +287,7 @@ class _Substitute(ast.NodeTransformer):
 def _stores(function: ast.AST) -> Counter[str]:
     """How often each name is bound anywhere in a function, nested scopes included."""
     found: Counter[str] = Counter()
-    for node in walk(function):
+    for node in nodes(function):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             found[node.id] += 1
         elif name := getattr(node, "name", None):  # functions, classes, handlers, patterns, aliases
@@ -286,7 +306,7 @@ def _substitute_locals(function: FunctionNode) -> None:
     once = {name for name, count in _stores(function).items() if count == 1}
     values = {
         target.id: value
-        for target, value, _ in assignments(function)
+        for target, value, _ in assignments(nodes(function))
         if isinstance(target, ast.Name) and target.id in once and isinstance(value, ast.Constant)
     }
     if values:
@@ -295,8 +315,9 @@ def _substitute_locals(function: FunctionNode) -> None:
 
 def _drop_unused_locals(function: FunctionNode) -> None:
     """Leave out assignments of pure values to names that nothing reads."""
-    read = {n.id for n in walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    read |= {name for n in walk(function) if isinstance(n, ast.Nonlocal) for name in n.names}
+    touch(function)
+    read = {n.id for n in nodes(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    read |= {name for n in nodes(function) if isinstance(n, ast.Nonlocal) for name in n.names}
 
     class Drop(ast.NodeTransformer):
         def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
@@ -352,8 +373,8 @@ def _functions(program: Program) -> Iterator[tuple[FunctionNode, str | None]]:
 def _constant_attributes(program: Program, types: Types) -> dict[tuple[str, str], ast.Constant]:
     """Return attributes that are given a constant in one place and never changed, by class."""
     stored: Counter[str] = Counter()  # by attribute alone: whose it is may not be known
-    for statement in program.statements:
-        for node in walk(statement):
+    for unit in program.units():
+        for node in nodes(unit):
             if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
                 stored[node.attr] += 1
             elif isinstance(node, ast.keyword) and node.arg:
@@ -373,7 +394,7 @@ def _constant_attributes(program: Program, types: Types) -> dict[tuple[str, str]
             if isinstance(target, ast.Name) and isinstance(value, ast.Constant) and stored[target.id] == 0:
                 found[name, target.id] = value
     for function, owner in _functions(program):
-        for target, value, _ in assignments(function):
+        for target, value, _ in assignments(nodes(function)):
             if owner and is_self(target) and isinstance(value, ast.Constant):
                 assert isinstance(target, ast.Attribute)
                 fields = {
@@ -390,19 +411,24 @@ def _fields(types: Types, class_: str) -> list[str]:
     return [s.target.id for s in body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
 
 
-def _drop_constant_parameters(program: Program, types: Types) -> None:
-    """Settle parameters of functions and constructors that every call gives the same constant."""
+def _drop_constant_parameters(program: Program, types: Types) -> bool:
+    """Settle parameters of functions and constructors that every call gives the same constant; say if any was."""
     calls: dict[str, list[ast.Call]] = {}
+    callers: dict[str, list[ast.AST]] = {}
     called = Counter[str]()
     named = Counter[str]()
     in_annotations: Counter[str] = Counter()
-    for statement in program.statements:
-        for node in walk(statement):
+    changed = False
+    for unit in program.units():
+        for node in nodes(unit):
             if isinstance(node, ast.Name):
                 named[node.id] += 1
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 calls.setdefault(node.func.id, []).append(node)
+                callers.setdefault(node.func.id, []).append(unit)
                 called[node.func.id] += 1
+            if not isinstance(node, ast.arg | ast.AnnAssign | FunctionNode):
+                continue
             for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
                 if isinstance(part, ast.expr):
                     in_annotations.update(n.id for n in walk(part) if isinstance(n, ast.Name))
@@ -410,18 +436,23 @@ def _drop_constant_parameters(program: Program, types: Types) -> None:
         function = types.functions.get(name) or types.method(name, "__init__")
         if function is None or named[name] - in_annotations[name] != called[name]:
             continue
-        _drop_parameters(function, found, 0 if name in types.functions else 1)
+        if _drop_parameters(function, found, 0 if name in types.functions else 1):
+            changed = True
+            for unit in (function, *callers[name]):
+                touch(unit)
+    return changed
 
 
-def _drop_parameters(function: FunctionNode, calls: list[ast.Call], skip: int) -> None:
-    """skip: parameters in front that calls do not give (self)."""
+def _drop_parameters(function: FunctionNode, calls: list[ast.Call], skip: int) -> bool:
+    """Say whether any was dropped. skip: parameters in front that calls do not give (self)."""
     arguments = function.args
+    before = len(arguments.args)
     if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
-        return
+        return False
     if any(isinstance(a, ast.Starred) for c in calls for a in c.args) or any(
         not k.arg for c in calls for k in c.keywords
     ):
-        return
+        return False
     bound = _stores(function)
     for parameter in list(arguments.args[skip:]):
         place = arguments.args.index(parameter)
@@ -441,6 +472,7 @@ def _drop_parameters(function: FunctionNode, calls: list[ast.Call], skip: int) -
             if len(call.args) > place - skip:
                 del call.args[place - skip]
             call.keywords = [k for k in call.keywords if k.arg != parameter.arg]
+    return len(arguments.args) < before
 
 
 def _given(call: ast.Call, name: str, place: int, default: ast.expr | None) -> ast.expr | None:

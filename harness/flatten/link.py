@@ -24,6 +24,15 @@ class Program:
     """Top-level statements in the order in which they must run; each defines one or more names."""
 
     statements: list[ast.stmt] = field(default_factory=list)
+    facts: frozenset[tuple[str, ...]] = frozenset()  # what the last folding went by
+
+    def units(self) -> Iterator[ast.AST]:
+        """The parts that are read and changed as one: functions, methods, and what stands around them."""
+        for statement in self.statements:
+            if isinstance(statement, ast.ClassDef):
+                yield from (*statement.bases, *statement.keywords, *statement.decorator_list, *statement.body)
+            else:
+                yield statement
 
     def functions(self) -> dict[str, FunctionNode]:
         return {s.name: s for s in self.statements if isinstance(s, FunctionNode)}
@@ -299,6 +308,31 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
                 below.extend(v for v in value if isinstance(v, ast.AST))
         below.reverse()
         pending.extend(below)
+
+
+def nodes(unit: ast.AST) -> tuple[ast.AST, ...]:
+    """Return all nodes of a unit, remembered until it is touched."""
+    known: tuple[ast.AST, ...] | None = vars(unit).get("_nodes")
+    if known is None:
+        known = tuple(walk(unit))
+        vars(unit)["_nodes"] = known
+    return known
+
+
+def mentions(unit: ast.AST) -> frozenset[str]:
+    """Return the names and attributes in a unit, remembered until it is touched."""
+    known: frozenset[str] | None = vars(unit).get("_mentions")
+    if known is None:
+        named = (n.id if isinstance(n, ast.Name) else getattr(n, "attr", None) for n in nodes(unit))
+        known = frozenset(name for name in named if name)
+        vars(unit)["_mentions"] = known
+    return known
+
+
+def touch(unit: ast.AST) -> None:
+    """Forget what was remembered of a unit that has changed."""
+    for name in ("_nodes", "_mentions", "_uses", "_settled"):
+        vars(unit).pop(name, None)
 
 
 # What a piece of code binds --------------------------------------------------------------------------

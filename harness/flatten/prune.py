@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from harness.flatten.link import FunctionNode, Program, bound_by, walk
 
 
-def prune(program: Program, entry: str, droppable_fields_of: str = "") -> None:
-    """Drop in place what `entry` cannot reach.
+def prune(program: Program, entry: str, droppable_fields_of: str = "") -> bool:
+    """Drop in place what `entry` cannot reach, and say whether that was anything.
 
     droppable_fields_of: a class whose fields have defaults and are dropped, too, when nothing reads them.
     """
     reach = _Reach(program, entry)
-    kept = []
+    kept: list[ast.stmt] = []
+    changed = False
     for statement in program.statements:
         if not reach.has(statement):
             continue
@@ -30,10 +31,12 @@ def prune(program: Program, entry: str, droppable_fields_of: str = "") -> None:
                 body = [s for s in body if not isinstance(s, ast.AnnAssign) or reach.reads(s.target)]
             elif not statement.decorator_list and not statement.bases:
                 body = [s for s in body if not _is_constant(s) or reach.reads(_target(s))]
+            changed |= len(body) < len(statement.body)
             statement.body = body or [ast.Pass()]
         kept.append(statement)
+    changed |= len(kept) < len(program.statements)
     program.statements = kept
-    _loosen_annotations(program)
+    return changed
 
 
 class _Reach:
@@ -47,6 +50,7 @@ class _Reach:
         self._always = [s for s in program.statements if not bound_by(s)]  # runs for its effect
         self._names: set[str] = set()
         self._attributes: set[str] = set()
+        self._keywords: set[str] = set()
         self._waiting: list[tuple[ast.ClassDef, FunctionNode]] = []
         self._methods: set[int] = set()
         self._pending: list[str] = [entry]
@@ -62,7 +66,8 @@ class _Reach:
         return id(method) in self._methods
 
     def reads(self, target: ast.expr | None) -> bool:
-        return isinstance(target, ast.Name) and target.id in self._attributes
+        """Whether a field or class attribute is read, or given as `replace(config, field=...)` does."""
+        return isinstance(target, ast.Name) and target.id in self._attributes | self._keywords
 
     def _run(self) -> None:
         while self._pending:
@@ -99,17 +104,31 @@ class _Reach:
                 self._enter(method)
 
     def _enter(self, node: ast.AST | None) -> None:
-        for inner in _run_time_nodes(node):
-            if isinstance(inner, ast.Name):
-                self._pending.append(inner.id)
-            elif isinstance(inner, ast.Attribute):
-                self._attributes.add(inner.attr)
-            elif (
-                isinstance(inner, ast.Call)
-                and isinstance(inner.func, ast.Name)
-                and inner.func.id == "getattr"
-            ):
-                self._attributes |= _texts(inner)
+        if node is not None:
+            names, attributes, keywords = _uses(node)
+            self._pending.extend(names)
+            self._attributes |= attributes
+            self._keywords |= keywords
+
+
+def _uses(unit: ast.AST) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the names, attributes and keywords that a unit needs when it runs, remembered until it is touched."""
+    known: tuple[frozenset[str], frozenset[str], frozenset[str]] | None = vars(unit).get("_uses")
+    if known is not None:
+        return known
+    names, attributes, keywords = set(), set(), set()
+    for inner in _run_time_nodes(unit):
+        if isinstance(inner, ast.Name):
+            names.add(inner.id)
+        elif isinstance(inner, ast.Attribute):
+            attributes.add(inner.attr)
+        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "getattr":
+            attributes |= _texts(inner)
+        elif isinstance(inner, ast.keyword) and inner.arg:
+            keywords.add(inner.arg)
+    known = frozenset(names), frozenset(attributes), frozenset(keywords)
+    vars(unit)["_uses"] = known
+    return known
 
 
 def _target(statement: ast.stmt) -> ast.expr | None:
@@ -144,7 +163,7 @@ def _run_time_nodes(node: ast.AST | None) -> Iterator[ast.AST]:
             )
 
 
-def _loosen_annotations(program: Program) -> None:
+def loosen_annotations(program: Program) -> None:
     """Take away annotations that name what is no longer there; a field's becomes `object`."""
     there = {name for statement in program.statements for name in bound_by(statement)}
     fields = {

@@ -4,9 +4,9 @@ None where it cannot be told."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from harness.flatten.link import FunctionNode, Program, walk
+from harness.flatten.link import FunctionNode, Program, nodes, walk
 
 Env = dict[str, str | None]
 
@@ -28,7 +28,7 @@ class Types:
                 self._note(name, statement.target.id, self.annotated(statement.annotation))
             elif isinstance(statement, FunctionNode):
                 env = self.env(statement, name)
-                for target, value, annotation in assignments(statement):
+                for target, value, annotation in assignments(nodes(statement)):
                     if is_self(target):
                         assert isinstance(target, ast.Attribute)
                         found = self.annotated(annotation) if annotation else self.of(value, env)
@@ -53,7 +53,7 @@ class Types:
         static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in function.decorator_list)
         if class_ and arguments and not static:
             env[arguments[0].arg] = class_
-        for target, value, annotation in assignments(function):
+        for target, value, annotation in assignments(nodes(function)):
             if isinstance(target, ast.Name):
                 found = self.annotated(annotation) if annotation else self.of(value, env)
                 env[target.id] = found if env.get(target.id, found) == found else None
@@ -94,9 +94,9 @@ def is_self(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
-def assignments(function: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None, ast.expr | None]]:
+def assignments(body: Iterable[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr | None, ast.expr | None]]:
     """Yield (target, value, annotation) of all plain assignments; `a, b = x, y` counts as two."""
-    for node in walk(function):
+    for node in body:
         if isinstance(node, ast.AnnAssign):
             yield node.target, node.value, node.annotation
         elif isinstance(node, ast.Assign):

@@ -151,6 +151,22 @@ def test_only_knobs_that_choose_code_are_fixed(package):
     assert knobs_that_choose_code(make(folder), candidates) == {"kind": "plain"}
 
 
+def test_knob_that_the_program_replaces_stays_a_variable(package, tmp_path):
+    folder = package(
+        main="""
+            from dataclasses import replace
+            from pkg.config import Config, load
+            def big(c: Config): return "big"
+            def main():
+                c = replace(load(), kind="big", unread=1)
+                print(big(c) if c.kind == "big" else c.kind)
+        """
+    )
+
+    assert knobs_that_choose_code(make(folder), {"kind": "plain", "unread": 0}) == {}
+    assert run(flatten(make(folder)), tmp_path) == ["big"]
+
+
 def test_value_that_changes_is_not_taken_for_a_constant(package, tmp_path):
     folder = package(
         main="""

@@ -1,0 +1,51 @@
+"""`harness submit`: a hole as a folder that can be handed in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.app import Json, Reference, Runs, app, print_json
+from harness.errors import Exit
+
+
+@app.command()
+def submit(
+    reference: Reference,
+    track: Annotated[str, typer.Option("--track", help="10min, non-record or unlimited.")] = "10min",
+    check: Annotated[bool, typer.Option("--check", help="Report only; write nothing. The default.")] = False,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="DIR", help="Write the folder, if no rule fails.")
+    ] = None,
+    author: Annotated[str, typer.Option("--author", help="Your name; else git's user.name.")] = "",
+    github_id: Annotated[
+        str, typer.Option("--github-id", help="Your GitHub handle; else git's github.user.")
+    ] = "",
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one train_gpt.py."""
+    from harness import submit as submitting
+    from harness.registry import load_hole
+    from harness.store import Store
+
+    out = None if check else write
+    if out is not None:
+        submitting.refuse_used(out)
+    played = load_hole(Store(runs).get(reference))
+    made = submitting.prepare(played, track, submitting.find_author(author, github_id), runs)
+    written = submitting.write(made, out) if out is not None and not made.failed else []
+    if as_json:
+        print_json("submit", **submitting.as_data(made, out if written else None))
+    else:
+        typer.echo(submitting.describe(made))
+        for path in written:
+            typer.echo(f"  {path}: {path.stat().st_size:,} bytes")
+    if made.failed:
+        if not as_json:
+            names = ", ".join(dict.fromkeys(rule.name for rule in made.failed))
+            nothing = "; nothing was written" if write else ""
+            typer.echo(f"not compliant: {names}{nothing}", err=True)
+        raise typer.Exit(Exit.NOT_COMPARABLE)
