@@ -35,7 +35,7 @@ def play(plan: Plan, seed: int | None, runs: Path, listeners: Listeners, outlive
 
     outlives: let the child go on when the harness is killed.
     """
-    hole = _make_hole(plan, runs)
+    hole = make_hole(plan, runs)
     attempt = hole.new_attempt()
     with _hold(attempt):
         launch = _launch(plan, attempt, seed, outlives)
@@ -161,7 +161,8 @@ def _wait_for_end(attempt: Attempt, launch: Launch) -> None:
         time.sleep(0.2)
 
 
-def _make_hole(plan: Plan, runs: Path) -> Hole:
+def make_hole(plan: Plan, runs: Path) -> Hole:
+    """Return the hole of a plan, made if it is new."""
     store = Store(runs)
     return store.create(plan.hole.folder, plan.intent) if plan.is_new else store.get(plan.hole.folder)
 

@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app, print_json
+from harness.cli.app import Json, Reference, Runs, app, print_json, warn
 from harness.errors import Exit, UsageError
 
 
@@ -31,11 +31,23 @@ def import_logs(
         Path | None,
         typer.Option("--leaderboard", metavar="FILE.md", help="Refresh the published leaderboard."),
     ] = None,
+    pull: Annotated[
+        Path | None,
+        typer.Option("--pull", metavar="DIR", help="Take back a bundle of `harness run --emit`."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Turn other people's logs and submissions into records like ours."""
+    if pull is not None:
+        if paths or leaderboard:
+            raise UsageError(
+                "--pull takes a bundle back and nothing else", "import the rest in a second call"
+            )
+        _pull(pull, runs, dry_run, as_json)
+        return
+
     from harness import exchange
 
     if kind not in ("auto", "field", "hole"):
@@ -79,6 +91,36 @@ def import_logs(
             f"{report.added} of {len(report.bundles)} {what}" + ("" if report.added else ": nothing is new")
         )
     if report.bundles and all(bundle.state == "skipped" for bundle in report.bundles):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _pull(folder: Path, runs: Path, dry_run: bool, as_json: bool) -> None:
+    """Take a bundle's results back; exit 1 when there was nothing to take."""
+    from harness import figures
+    from harness.pull import pull
+
+    found = pull(folder, runs, dry_run)
+    if as_json:
+        seeds = [
+            {"seed": one.seed, "state": one.state, "attempt": one.attempt, "why": one.why,
+             "status": one.record.status if one.record else None, "warnings": list(one.record.warnings) if one.record else []}
+            for one in found
+        ]  # fmt: skip
+        print_json("import", hole=found[0].hole, pulled=seeds, dry_run=dry_run)
+    else:
+        for one in found:
+            who = f"{one.hole}" + (f" seed {one.seed}" if one.seed is not None else "")
+            if one.state == "missing":
+                typer.echo(f"{who}: nothing to take: {one.why}")
+            elif one.record is None:
+                typer.echo(f"{who}: would be added")
+            else:
+                what = "is here already" if one.state == "known" else "added"
+                score = f", val_bpb {figures.bpb(one.record.val_bpb)}" if one.record.val_bpb else ""
+                typer.echo(f"{who}: {what} as attempt {one.attempt} ({one.record.status}{score})")
+                for warning in one.record.warnings:
+                    warn(warning)
+    if all(one.state == "missing" for one in found):
         raise typer.Exit(Exit.FAILED)
 
 

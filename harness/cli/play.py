@@ -54,6 +54,10 @@ def run(
     title: Annotated[str, typer.Option("--title", help="Title of a new hole.")] = "",
     parent: Annotated[str | None, typer.Option("--parent", help="The hole that this one varies.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the plan.")] = False,
+    emit: Annotated[
+        Path | None,
+        typer.Option("--emit", metavar="DIR", help="Start nothing; write a bundle for another machine."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     repeat: Annotated[bool, typer.Option("--repeat", help="Play even what was played before.")] = False,
     allow_over_cap: Annotated[
@@ -98,7 +102,7 @@ def run(
         given = [name for name, value in {
             "--override": override, "--seed": seed, "--seeds": seeds, "--preset": preset, "--course": course,
             "--repeat": repeat, "--dry-run": dry_run, "--parent": parent, "--title": title, "--script": script,
-            "--launcher": launcher, "--nproc": nproc > 1,
+            "--launcher": launcher, "--nproc": nproc > 1, "--emit": emit,
         }.items() if value]  # fmt: skip
         if given:
             raise UsageError(
@@ -135,6 +139,9 @@ def run(
     if dry_run:
         _show_plan(drawn, as_json)
         return
+    if emit is not None:
+        _emit(drawn, emit, runs, as_json)
+        return
 
     records = []
     for one in drawn.seeds:
@@ -145,6 +152,21 @@ def run(
         if one != drawn.seeds[-1] and not as_json:
             _print_card(drawn.hole.folder, runs)
     _finish_run(records, drawn.hole.folder, runs, as_json)
+
+
+def _emit(drawn: Plan, folder: Path, runs: Path, as_json: bool) -> None:
+    """Write a launch bundle; the hole is made here, so that its number is taken and its intent kept."""
+    from harness import bundle, runner
+
+    made = bundle.emit(drawn, folder)
+    runner.make_hole(drawn, runs)
+    if as_json:
+        print_json(
+            "emit", folder=str(folder), **made.model_dump(mode="json", by_alias=True, exclude={"schema_"})
+        )
+        return
+    typer.echo(f"{folder}: {drawn.hole.folder} as a launch bundle, {made.id[:12]}")
+    typer.echo(f"  there: bash run.sh    back here: harness import --pull {folder}")
 
 
 def _parse_seeds(seed: int | None, seeds: str | None) -> tuple[int, ...]:
