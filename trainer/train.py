@@ -213,7 +213,7 @@ class Run:
             stop_at, self.result.stop_reason = p.step, "wallclock_cap"
         clock, elapsed_ms, asked = Clock(self.setup.device, p.train_ms), p.train_ms, False
         while True:
-            self._switch_on_loops(clock.now())
+            self._switch_on_loops(elapsed_ms)
             last = p.step == c.iterations or (stop_at is not None and p.step >= stop_at)
             if last or (
                 c.val_loss_every > 0 and p.step % c.val_loss_every == 0 and not self._val_logged(p.step)
@@ -255,7 +255,7 @@ class Run:
         model, c, step = self.model, self.c, self.progress.step
         if isinstance(model, ExtendedGPT) and c.num_loops > 0 and not model.looping:
             done = share_done(c, step, elapsed_ms)
-            if self._agree(done >= c.enable_looping_at):
+            if done >= c.enable_looping_at:  # the clock is that of all ranks
                 model.looping = True
                 self._say(f"layer_loop:enabled step:{step} frac:{done:.3f} layers:{len(model.rounds)}")
 
