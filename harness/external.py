@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, UsageError, nearest
+from harness.forked import aside
 from harness.record import Code, Data
 from harness.request import Question, Trainer, choose_seeds, own_data, practice_data
 from harness.script import (
@@ -62,7 +63,8 @@ def ask_script(question: Question, path: Path) -> Trainer:
         places, extra, split = _course_places(script, settings.canonical, question, path)
     folders = [Path.cwd(), path.resolve().parent]
     found = _absolute_places(script, settings.canonical | places, folders)
-    data, notes = check_data(script, {**script.defaults(), **settings.canonical, **found}, folders)
+    values = {**script.defaults(), **settings.canonical, **found}
+    data, notes = aside(lambda values: check_data(script, values, folders), values)  # numpy stays in there
     overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
     return Trainer(
         overrides=overrides,

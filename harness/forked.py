@@ -57,6 +57,18 @@ def share(work: Callable[[Sequence[Task]], Result], tasks: Sequence[Task], fewes
     return [first, *(answer for _, answer in answers)]
 
 
+def aside(work: Callable[[Task], Result], task: Task) -> Result:
+    """Call `work` in a process of its own, so that what it imports is gone with it; here where there is no fork."""
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return work(task)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    good, answer = _collect(*_start(lambda tasks: work(tasks[0]), [task]))
+    if not good:
+        raise answer
+    return answer  # type: ignore[no-any-return]
+
+
 def _start(work: Callable[[Sequence[Task]], Result], part: Sequence[Task]) -> tuple[int, int]:
     reading, writing = os.pipe()
     pid = os.fork()

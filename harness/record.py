@@ -36,7 +36,7 @@ Status = Literal["ok", "over_cap", "stopped", "failed"]
 Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training", "other"]
 FailureKind = Literal[
     "out_of_memory", "nan", "missing_data", "missing_module", "bad_knob", "killed", "timeout",
-    "no_result", "interrupted", "error", "budget", "aborted", "stalled", "slow",
+    "no_result", "interrupted", "error", "budget", "aborted", "stalled", "slow", "disk_full",
 ]  # fmt: skip
 
 # Knobs that cannot change a result: names, places, logging, and what the fingerprints already cover.

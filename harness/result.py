@@ -45,6 +45,7 @@ _OFFICIAL_STAGES = {
 _SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
     ("out_of_memory", re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I)),
     ("killed", re.compile(r"exitcode\s*:\s*-9|Signal 9 \(SIGKILL\)")),
+    ("disk_full", re.compile(r"No space left on device|Disk quota exceeded")),
     ("missing_module", re.compile(r"ModuleNotFoundError|No module named")),
     ("missing_data", re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found")),
     ("nan", re.compile(r"\b(?:loss|grad\w*) (?:is|became) (?:nan|inf)", re.I)),
@@ -64,6 +65,7 @@ HINTS: dict[FailureKind, str] = {
     "no_result": "see the last lines of train.log",
     "interrupted": "`harness run ROUND --resume` goes on from the checkpoint",
     "error": "see the last lines of train.log",
+    "disk_full": "free some space, or name another folder with --runs DIR",
     "budget": "raise --max-cost; what was reached is kept",
     "aborted": "the rule that was given with --abort ended it; what was reached is kept",
     "stalled": "see the last lines of train.log; a slow start, such as compilation, needs a longer --stall",

@@ -17,6 +17,7 @@ from harness import family
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[1] / "data" / "script"
+PARITY = SCRIPT.parent / "parity"
 
 
 @pytest.fixture
@@ -350,3 +351,81 @@ def test_commands_of_the_readme_do_what_they_say(script, harness, tmp_path):
     for command in commands:
         done = harness(*shlex.split(command)[1:])
         assert done.returncode == 0, (command, done.stderr)
+
+
+def add_data_knobs(script):
+    """Let the script read where its data lies, as those of the field do."""
+    script.write_text(script.read_text().replace(
+        "class Hyperparameters:\n",
+        "class Hyperparameters:\n"
+        '    data_path = os.environ.get("DATA_PATH", "./data/shards")\n'
+        '    tokenizer_path = os.environ.get("TOKENIZER_PATH", "./data/tokens.model")\n'
+        '    vocab_size = int(os.environ.get("VOCAB_SIZE", 1024))\n',
+    ))  # fmt: skip
+
+
+def test_data_of_a_script_is_checked_and_fingerprinted(script, play, tmp_path):
+    add_data_knobs(script)
+    missing = play("round_007")
+    assert missing.returncode == 1
+    assert "DATA_PATH=./data/shards does not exist" in missing.stderr
+    assert "-o DATA_PATH=PATH" in missing.stderr
+    assert not (tmp_path / "runs").exists()
+
+    shutil.copytree(PARITY, tmp_path / "data" / "shards")
+    shutil.copy(PARITY / "stdlib_1024_bpe.model", tmp_path / "data" / "tokens.model")
+    done = play("round_007", "-o", "VOCAB_SIZE=2048")
+    assert done.returncode == 0, done.stderr
+    assert "VOCAB_SIZE=2048, but tokens.model has 1024 pieces" in done.stderr
+    data = record_of(tmp_path)["data"]
+    assert {"train_fingerprint", "val_sha256", "tokenizer_sha256"} <= set(data)
+    assert play("round_008", "-o", "VOCAB_SIZE=2048").returncode == 15
+
+
+def test_script_with_data_knobs_plays_the_practice_course(script, play, tmp_path, tmp_path_factory):
+    add_data_knobs(script)
+
+    done = play("round_007", "--course", "practice", timeout=600)
+
+    assert done.returncode == 0, done.stderr
+    record = record_of(tmp_path)
+    assert record["course"] == "practice"
+    assert record["split"].startswith("py3")
+    assert record["data"]["yardsticks"]["zlib-9"] > 1
+
+
+def test_full_disk_is_a_clear_error_and_leaves_no_half_record(script, harness, tmp_path):
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("no right to mount a small file system")
+    try:
+        hog = disk / "hog"
+        with hog.open("wb") as file:
+            file.write(b"\0" * (8 << 20))
+        refused = harness("run", "1", "--script", "train_gpt.py", "--runs", "small/runs")
+        hog.unlink()
+        script.write_text(script.read_text().replace('b"\\0" * 20000', 'b"\\0" * (30 << 20)'))
+        filled = harness("run", "1", "--script", "train_gpt.py", "--runs", "small/runs")
+
+        assert refused.returncode == 1
+        assert "free some space" in refused.stderr
+        assert filled.returncode in (1, 10)
+        assert "Traceback" not in filled.stderr
+        record = disk / "runs" / "round_001" / "attempt_01" / "record.json"
+        if record.exists():
+            assert json.loads(record.read_text())["failure"]["kind"] == "disk_full"
+        assert not list(disk.rglob("*.tmp"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_random_kills_lose_nothing(tmp_path):
+    """A few rounds of `benchmarks/kills.py`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.kills", "6", "3"], cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr

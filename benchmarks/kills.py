@@ -1,0 +1,119 @@
+"""Kill the harness or its child at random moments, a hundred times: what is lost, what is broken, what is left over.
+
+    python -m benchmarks.kills [times] [seed]
+
+Each run plays a script that keeps a journal of its own beside what it prints. After the kill the next command writes
+the missing record, and then must hold: the record can be read, every point that the journal has from more than a
+second before the kill is in curve.jsonl, and no process of the run is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import family
+from harness.errors import HarnessError
+from harness.record import load_record
+
+LONGEST = 3.0  # seconds between the start and the kill
+SCRIPT = """
+import os, time
+steps = int(os.environ.get("ITERATIONS", 100))
+began = time.perf_counter()
+with open("journal.txt", "w", buffering=1) as journal:
+    for step in range(1, steps + 1):
+        ms = (time.perf_counter() - began) * 1000
+        print(f"step:{step}/{steps} train_loss:{2 + 5 / step:.4f} train_time:{ms:.0f}ms step_avg:{ms / step:.2f}ms")
+        print(step, time.time(), file=journal)
+        time.sleep(0.02)
+print("Serialized model int8+zlib: 5000 bytes")
+print("final_int8_zlib_roundtrip_exact val_loss:2.07269931 val_bpb:1.22436570")
+"""
+
+
+def wait_for(what: Callable[[], object], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
+    """Play, kill, recover; return what went wrong."""
+    words = (sys.executable, "-m", "harness", "run", f"round_{hole:03d}")
+    quiet = {
+        "cwd": folder,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": dict(os.environ),
+    }
+    process = subprocess.Popen([*words, "--script", "short.py", "--repeat"], **quiet)  # type: ignore[call-overload]
+    attempt = (folder / "runs" / f"round_{hole:03d}" / "attempt_01").resolve()
+    time.sleep(rng.uniform(0, LONGEST))
+    killed_at = time.time()
+    victim = rng.choice(("harness", "child"))
+    pids = [process.pid] if victim == "harness" else family.members(str(attempt))[:1]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    if not attempt.is_dir():
+        return ["early"]  # killed before anything was started
+    problems = []
+    if not wait_for(lambda: not family.members(str(attempt)), 10):
+        problems.append("orphan")
+    record = attempt / "record.json"
+    if not record.exists() and (attempt / "launch.json").exists():
+        subprocess.run([*words, "--resume"], **quiet, check=False)  # type: ignore[call-overload]
+        if not record.exists():
+            problems.append("no record")
+    if record.exists():
+        try:
+            load_record(record)
+        except HarnessError:
+            problems.append("unreadable record")
+        problems += ["lost point"] * len(_due(attempt, killed_at) - _kept(attempt))
+    return problems or [victim]
+
+
+def _due(attempt: Path, killed_at: float) -> set[int]:
+    journal = attempt / "work" / "journal.txt"
+    rows = [line.split() for line in journal.read_text().splitlines()] if journal.exists() else []
+    return {int(row[0]) for row in rows if len(row) == 2 and float(row[1]) < killed_at - 1.0}
+
+
+def _kept(attempt: Path) -> set[int]:
+    curve = attempt / "curve.jsonl"
+    lines = curve.read_text().splitlines() if curve.exists() else []
+    return {json.loads(line)["step"] for line in lines}
+
+
+def main() -> None:
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    seen: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "short.py").write_text(SCRIPT)
+        for hole in range(1, times + 1):
+            seen.update(play_once(folder, hole, rng))
+    print(f"{times} kills: {seen.pop('harness', 0)} of the harness and {seen.pop('child', 0)} of the child survived, "
+          f"{seen.pop('early', 0)} before anything had started")  # fmt: skip
+    for what in ("lost point", "no record", "unreadable record", "orphan"):
+        print(f"{what:20} {seen[what]}")
+    sys.exit(1 if any(seen.values()) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What `harness run` costs a run that prints 10,000 lines a minute: wall time, processor time, memory.
+
+    python benchmarks/overhead.py [seconds] [repeats]
+
+The same script runs alone and under the harness, in turn. Its steps take their time, so that both print at the same
+pace; what the harness adds is the longer wall time of the steps, and, once, its start and its record. Memory is what
+the harness and its watchman hold at most (resident, from /proc), the data check included.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LINES_A_MINUTE = 10_000
+DATA = Path(__file__).parents[1] / "tests" / "data" / "parity"
+SCRIPT = f'''
+import os, sys, time
+steps = int(os.environ.get("ITERATIONS", 100))
+data = os.environ.get("DATA_PATH", "{DATA}")
+tokenizer = os.environ.get("TOKENIZER_PATH", "{DATA / "stdlib_1024_bpe.model"}")
+pace = 60 / {LINES_A_MINUTE}
+began = time.perf_counter()
+for step in range(1, steps + 1):
+    ms = (time.perf_counter() - began) * 1000
+    print(f"step:{{step}}/{{steps}} train_loss:{{2 + 5 / step:.4f}} train_time:{{ms:.0f}}ms step_avg:{{ms / step:.2f}}ms")
+    x = 0
+    until = began + step * pace - 0.002
+    while time.perf_counter() < until: time.sleep(0.0005)
+    for i in range(20_000): x += i
+wall = time.perf_counter() - began
+print(f"Serialized model int8+zlib: 5000 bytes")
+print(f"final_int8_zlib_roundtrip_exact val_loss:2.07269931 val_bpb:1.22436570")
+print(f"took {{wall:.4f}} cpu {{time.process_time():.4f}}", flush=True)
+'''
+
+
+def took(text: str) -> tuple[float, float]:
+    """Return the wall and processor seconds that the script says it took."""
+    found = re.search(r"took ([\d.]+) cpu ([\d.]+)", text)
+    assert found, text[-500:]
+    return float(found[1]), float(found[2])
+
+
+def memory_of(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        total += int(found[1]) * 1024 if found else 0
+    return total
+
+
+def children(pid: int, word: str) -> list[int]:
+    """Return the child processes of one whose command line holds a word."""
+    found = []
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    for child in map(int, listed):
+        try:
+            if word in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(child)
+        except OSError:
+            continue
+    return found
+
+
+def under_harness(folder: Path, hole: int, steps: int) -> tuple[float, float, float, float, int]:
+    """Return wall and processor seconds of the script, wall and processor seconds of the rest, bytes held."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", str(hole), "--script", "noisy.py", "-o", f"ITERATIONS={steps}",
+         "--repeat"], cwd=folder, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    most = 0
+    while process.poll() is None:
+        most = max(most, memory_of([process.pid, *children(process.pid, "guard.py")]))
+        time.sleep(0.1)
+    whole = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    attempt = folder / "runs" / f"round_{hole:03d}" / "attempt_01"
+    wall, own_cpu = took((attempt / "train.log").read_text())
+    assert json.loads((attempt / "record.json").read_text())["steps"] == steps
+    return wall, own_cpu, whole - wall, cpu - own_cpu, most
+
+
+def main() -> None:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
+    repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    steps = int(seconds * LINES_A_MINUTE / 60)
+    alone, ours = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "noisy.py").write_text(SCRIPT)
+        for number in range(1, repeats + 1):
+            done = subprocess.run(
+                [sys.executable, "noisy.py"], cwd=folder, env=os.environ | {"ITERATIONS": str(steps)},
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            alone.append(took(done.stdout)[0])
+            ours.append(under_harness(folder, number, steps))
+    wall, rest = statistics.median(row[0] for row in ours), statistics.median(row[2] for row in ours)
+    slower = wall / statistics.median(alone) - 1
+    print(
+        f"{steps:,} lines in {statistics.median(alone):.2f} s alone, {wall:.2f} s under the harness: {slower:+.2%}"
+    )
+    print(f"start, checks and record: {rest:.2f} s once, {rest / 600:.2%} of a run of ten minutes")
+    cpu = statistics.median(row[3] for row in ours)
+    print(
+        f"processor time of the harness: {cpu:.2f} s, of which about {max(0.0, cpu - rest):.2f} s while it runs"
+    )
+    print(f"memory over the child: {max(row[4] for row in ours) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
