@@ -52,7 +52,9 @@ def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRA
         knob: knob.parse(config[name]) if name in config else knob.default for name, knob in KNOBS.items()
     }
     switches = {
-        k.field: v for k, v in values.items() if isinstance(v, bool) or k.choices or v == 0 or v == ""
+        k.field: v
+        for k, v in values.items()
+        if isinstance(v, bool) or k.choices or v in (0, "") or (k.added and v == k.default)
     }
     kept_off = {name.lower(): value for name, value in script.SETTLED.items()}
     recipe = Recipe(

@@ -50,9 +50,11 @@ def fold(program: Program, settled: Settled) -> bool:
     types = Types(program)
     attributes = _constant_attributes(program, types)
     changed = _drop_constant_parameters(program, types)
+    unmade = _never_made(program, types)
     facts = frozenset(
         {("attribute", name, repr(value.value)) for (_, name), value in attributes.items()}
         | {("knob", name, repr(value)) for name, value in settled.knobs.items()}
+        | {("unmade", name) for name in unmade}
         | {("constant", function.name) for function, _ in _functions(program) if _returned(function)}
     )
     news = {fact[1] for fact in facts - program.facts}
@@ -61,7 +63,7 @@ def fold(program: Program, settled: Settled) -> bool:
         if vars(function).get("_settled") and not mentions(function) & news:
             continue
         before = len(nodes(function))
-        _Folder(settled, types, attributes).function(function, class_)
+        _Folder(settled, types, attributes, unmade).function(function, class_)
         touch(function)
         if len(nodes(function)) == before:
             vars(function)["_settled"] = True
@@ -73,8 +75,14 @@ def fold(program: Program, settled: Settled) -> bool:
 class _Folder(ast.NodeTransformer):
     """Folds one function."""
 
-    def __init__(self, settled: Settled, types: Types, attributes: Mapping[tuple[str, str], ast.Constant]):
-        self._settled, self._types, self._attributes = settled, types, attributes
+    def __init__(
+        self,
+        settled: Settled,
+        types: Types,
+        attributes: Mapping[tuple[str, str], ast.Constant],
+        unmade: set[str],
+    ) -> None:
+        self._settled, self._types, self._attributes, self._unmade = settled, types, attributes, unmade
         self._env: Env = {}
 
     def function(self, node: FunctionNode, class_: str | None) -> None:
@@ -215,8 +223,13 @@ class _Folder(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """A call of a function that only returns a constant is that constant."""
+        """A call of a function that only returns a constant is that constant; nothing is of a class never made."""
         self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "isinstance" and is_pure(node.args[0]):
+            asked = node.args[1]
+            if isinstance(asked, ast.Name) and asked.id in self._unmade:
+                return ast.copy_location(ast.Constant(False), node)
+            return node
         called: FunctionNode | None = None
         if isinstance(node.func, ast.Name):
             called = self._types.functions.get(node.func.id)
@@ -405,6 +418,34 @@ def _constant_attributes(program: Program, types: Types) -> dict[tuple[str, str]
     return found
 
 
+def _never_made(program: Program, types: Types) -> set[str]:
+    """Return classes of the program that nothing makes an instance of, nor of one derived from them.
+
+    A class that is named anywhere but in an `isinstance`, an annotation or as a base may be made there.
+    """
+    made: Counter[str] = Counter()
+    bases = {id(base) for s in program.statements if isinstance(s, ast.ClassDef) for base in s.bases}
+    for unit in program.units():
+        if id(unit) in bases:
+            continue
+        for node in nodes(unit):
+            if isinstance(node, ast.Name):
+                made[node.id] += 1
+            spared = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "isinstance"
+            ):
+                spared += node.args[1:]
+            for part in spared:
+                if isinstance(part, ast.expr):
+                    made.subtract(n.id for n in walk(part) if isinstance(n, ast.Name))
+    return {
+        name for name in types.classes if not any(made[found] > 0 for found in (name, *types.derived(name)))
+    }
+
+
 def _fields(types: Types, class_: str) -> list[str]:
     node = types.classes.get(class_)
     body = node.body if node else []
@@ -433,7 +474,7 @@ def _drop_constant_parameters(program: Program, types: Types) -> bool:
                 if isinstance(part, ast.expr):
                     in_annotations.update(n.id for n in walk(part) if isinstance(n, ast.Name))
     for name, found in calls.items():
-        function = types.functions.get(name) or types.method(name, "__init__")
+        function = types.functions.get(name) or types.constructor(name)
         if function is None or named[name] - in_annotations[name] != called[name]:
             continue
         if _drop_parameters(function, found, 0 if name in types.functions else 1):

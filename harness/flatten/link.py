@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 
+Meaning = str | tuple[str]  # `module:name`, the text of an import, or (module,)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -61,19 +62,30 @@ def link(
             return
         tree = _parse(folder, module)
         _add(tree, additions.get(module, ""))
-        for name in _package_imports(tree, package):
-            if (folder / f"{name}.py").is_file():
-                read(name, (*asked_by, module))
+        for node in walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for meaning in own.bindings(node, module).values():
+                    name = meaning[0] if isinstance(meaning, tuple) else meaning.split(":")[0]
+                    if isinstance(meaning, tuple) or ":" in meaning:
+                        read(name, (*asked_by, module))
         trees[module] = tree  # after what it imports: the order in which they must run
 
+    own = _Package(folder)
     read(entry, ())
-    modules = {name: _Module.of(name, tree, package) for name, tree in trees.items()}
-    linker = _Linker(modules, stand_ins, package)
+    modules = {name: _Module.of(name, tree, own) for name, tree in trees.items()}
+    linker = _Linker(modules, stand_ins, own)
     return Program([statement for module in modules.values() for statement in linker.statements(module)])
 
 
+def _file_of(folder: Path, module: str) -> Path | None:
+    """Return the file of a module by its name below the package: `model`, `features.gpt`, `features`."""
+    place = folder.joinpath(*module.split("."))
+    found = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+    return next((path for path in found if path.is_file()), None)
+
+
 def _parse(folder: Path, module: str) -> ast.Module:
-    path = folder / f"{module}.py"
+    path = _file_of(folder, module) or folder / f"{module}.py"
     try:
         return ast.parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, SyntaxError, ValueError) as error:
@@ -99,29 +111,21 @@ def _add(tree: ast.Module, source: str) -> None:
             tree.body[at] = new
 
 
-def _package_imports(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == package:
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
-            yield str(node.module).removeprefix(f"{package}.")
-
-
 @dataclass
 class _Module:
     """One file: what its names mean. A value is `module:name`, the text of an import, or (module,)."""
 
     name: str
     body: list[ast.stmt]
-    bindings: dict[str, str | tuple[str]]
+    bindings: dict[str, Meaning]
 
     @staticmethod
-    def of(name: str, tree: ast.Module, package: str) -> _Module:
-        bindings: dict[str, str | tuple[str]] = {}
+    def of(name: str, tree: ast.Module, package: _Package) -> _Module:
+        bindings: dict[str, Meaning] = {}
         body = []
         for statement in _unwrapped(tree.body):
             if isinstance(statement, ast.Import | ast.ImportFrom):
-                bindings |= import_bindings(statement, package, name)
+                bindings |= package.bindings(statement, name)
             else:
                 body.append(statement)
                 bindings |= {bound: f"{name}:{bound}" for bound in bound_by(statement)}
@@ -146,37 +150,50 @@ def _unwrapped(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield statement
 
 
-def import_bindings(
-    node: ast.Import | ast.ImportFrom, package: str, where: str
-) -> dict[str, str | tuple[str]]:
-    """Return what each name of an import statement means."""
-    found: dict[str, str | tuple[str]] = {}
-    for alias in node.names:
-        bound = alias.asname or alias.name
-        tail = f" as {alias.asname}" if alias.asname else ""
-        if isinstance(node, ast.Import):
-            if alias.name.split(".")[0] == package:
-                raise HarnessError(f"{where}.py line {node.lineno}: `import {alias.name}` cannot be flattened",
-                                   f"write `from {package} import ...`")  # fmt: skip
-            found[bound.split(".")[0]] = f"import {alias.name}{tail}"
-        elif node.level or alias.name == "*":
-            raise HarnessError(f"{where}.py line {node.lineno}: a relative or starred import cannot be flattened",
-                               f"write `from {package}.module import name`")  # fmt: skip
-        elif node.module == package:
-            found[bound] = (alias.name,)
-        elif str(node.module).startswith(f"{package}."):
-            found[bound] = f"{str(node.module).removeprefix(package + '.')}:{alias.name}"
-        elif node.module != "__future__":
-            found[bound] = f"from {node.module} import {alias.name}{tail}"
-    return found
+@dataclass(frozen=True)
+class _Package:
+    """The package that is flattened: knows which imports are its own."""
+
+    folder: Path
+
+    def bindings(self, node: ast.Import | ast.ImportFrom, where: str) -> dict[str, Meaning]:
+        """Return what each name of an import statement means."""
+        found: dict[str, Meaning] = {}
+        package = self.folder.name
+        for alias in node.names:
+            bound = alias.asname or alias.name
+            tail = f" as {alias.asname}" if alias.asname else ""
+            if isinstance(node, ast.Import):
+                if alias.name.split(".")[0] == package:
+                    raise HarnessError(
+                        f"{where}.py line {node.lineno}: `import {alias.name}` cannot be flattened",
+                        f"write `from {package} import ...`",
+                    )
+                found[bound.split(".")[0]] = f"import {alias.name}{tail}"
+            elif node.level or alias.name == "*":
+                raise HarnessError(
+                    f"{where}.py line {node.lineno}: a relative or starred import cannot be flattened",
+                    f"write `from {package}.module import name`",
+                )
+            elif node.module == package:
+                found[bound] = (alias.name,)
+            elif str(node.module).startswith(f"{package}."):
+                module = str(node.module).removeprefix(f"{package}.")
+                inner = f"{module}.{alias.name}"
+                found[bound] = (inner,) if _file_of(self.folder, inner) else f"{module}:{alias.name}"
+            elif node.module != "__future__":
+                found[bound] = f"from {node.module} import {alias.name}{tail}"
+        return found
 
 
 class _Linker(ast.NodeTransformer):
     """Rewrites names of one module after the other."""
 
-    def __init__(self, modules: Mapping[str, _Module], stand_ins: Mapping[str, str], package: str) -> None:
+    def __init__(
+        self, modules: Mapping[str, _Module], stand_ins: Mapping[str, str], package: _Package
+    ) -> None:
         self._modules, self._stand_ins, self._package = modules, stand_ins, package
-        self._frames: list[tuple[ast.AST, dict[str, str | tuple[str] | None]]] = []
+        self._frames: list[tuple[ast.AST, dict[str, Meaning | None]]] = []
         self._module = next(iter(modules.values()))
 
     def statements(self, module: _Module) -> Iterator[ast.stmt]:
@@ -184,7 +201,7 @@ class _Linker(ast.NodeTransformer):
         for statement in module.body:
             yield self.visit(statement)
 
-    def _lookup(self, name: str) -> str | tuple[str] | None:
+    def _lookup(self, name: str) -> Meaning | None:
         """What a name means here; None for a local or a built-in."""
         for depth, (node, names) in enumerate(reversed(self._frames)):
             if isinstance(node, ast.ClassDef) and depth > 0:
@@ -193,7 +210,7 @@ class _Linker(ast.NodeTransformer):
                 return names[name]
         return self._settle(self._module.bindings.get(name))
 
-    def _settle(self, meaning: str | tuple[str] | None) -> str | tuple[str] | None:
+    def _settle(self, meaning: Meaning | None) -> Meaning | None:
         """Follow a name through modules that only pass it on, and to what stands in for it."""
         while isinstance(meaning, str) and ":" in meaning:
             meaning = self._stand_ins.get(meaning, meaning)
@@ -223,7 +240,7 @@ class _Linker(ast.NodeTransformer):
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> ast.AST:
         """An import inside a function stays there; one of the package is known by now."""
-        meanings = import_bindings(node, self._package, self._module.name)
+        meanings = self._package.bindings(node, self._module.name)
         own = [m for m in meanings.values() if isinstance(m, tuple) or ":" in m]
         if own:
             return ast.copy_location(ast.Pass(), node)
@@ -243,10 +260,10 @@ class _Linker(ast.NodeTransformer):
         if node.returns:
             node.returns = self.visit(node.returns)
         node.name = self._own_name(node.name)
-        names: dict[str, str | tuple[str] | None] = dict.fromkeys(local_names(node))
+        names: dict[str, Meaning | None] = dict.fromkeys(local_names(node))
         for inner in walk(node):
             if isinstance(inner, ast.Import | ast.ImportFrom):
-                for bound, meaning in import_bindings(inner, self._package, self._module.name).items():
+                for bound, meaning in self._package.bindings(inner, self._module.name).items():
                     if isinstance(meaning, tuple) or ":" in meaning:
                         names[bound] = self._settle(meaning) if isinstance(meaning, str) else meaning
         self._frames.append((node, names))

@@ -69,6 +69,7 @@ def _candidates(name: str) -> Iterator[str]:
     if ":" in name:
         module, own = name.split(":")
         yield own
+        module = module.replace(".", "_")
         front = module.upper() if own.isupper() else module
         yield f"{front}_{own.lstrip('_')}"
         number = 2

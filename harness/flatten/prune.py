@@ -97,11 +97,18 @@ class _Reach:
         for entry in list(self._waiting):
             class_, method = entry
             dunder = method.name.startswith("__") and method.name.endswith("__")
-            foreign = any(not isinstance(b, ast.Name) or b.id not in self._definitions for b in class_.bases)
+            foreign = self._has_foreign_base(class_)
             if dunder or method.name in self._attributes or (foreign and not method.name.startswith("_")):
                 self._waiting.remove(entry)
                 self._methods.add(id(method))
                 self._enter(method)
+
+    def _has_foreign_base(self, class_: ast.ClassDef) -> bool:
+        for base in class_.bases:
+            inside = self._definitions.get(base.id, []) if isinstance(base, ast.Name) else []
+            if not inside or any(isinstance(s, ast.ClassDef) and self._has_foreign_base(s) for s in inside):
+                return True
+        return False
 
     def _enter(self, node: ast.AST | None) -> None:
         if node is not None:

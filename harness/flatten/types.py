@@ -65,7 +65,8 @@ class Types:
             return env.get(node.id)
         if isinstance(node, ast.Attribute):
             base = self.of(node.value, env)
-            return self.attributes.get((base, node.attr)) if base else None
+            known = (self.attributes.get((name, node.attr)) for name in self.ancestors(base or ""))
+            return next(filter(None, known), None)
         if isinstance(node, ast.BoolOp):
             return next(filter(None, (self.of(value, env) for value in node.values)), None)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -85,7 +86,32 @@ class Types:
         return self.of(function.value, env)
 
     def method(self, class_: str | None, name: str) -> FunctionNode | None:
-        node = self.classes.get(class_ or "")
+        """Return the method that a call on the class reaches; None where a class derived from it has its own."""
+        if class_ is None or any(self._own(derived, name) for derived in self.derived(class_)):
+            return None
+        for ancestor in self.ancestors(class_):
+            if found := self._own(ancestor, name):
+                return found
+        return None
+
+    def constructor(self, class_: str) -> FunctionNode | None:
+        """Return the `__init__` that a class itself has."""
+        return self._own(class_, "__init__")
+
+    def ancestors(self, class_: str) -> list[str]:
+        """Return a class of the program and those it derives from, nearest first."""
+        found = [class_] if class_ in self.classes else []
+        for name in found:
+            bases = (base.id for base in self.classes[name].bases if isinstance(base, ast.Name))
+            found.extend(base for base in bases if base in self.classes and base not in found)
+        return found
+
+    def derived(self, class_: str) -> list[str]:
+        """Return the classes that derive from a class, itself left out."""
+        return [name for name in self.classes if name != class_ and class_ in self.ancestors(name)]
+
+    def _own(self, class_: str, name: str) -> FunctionNode | None:
+        node = self.classes.get(class_)
         methods = [s for s in node.body if isinstance(s, FunctionNode) and s.name == name] if node else []
         return methods[0] if methods else None
 

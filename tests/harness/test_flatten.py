@@ -270,3 +270,31 @@ def test_everything_the_trainers_script_replaces_is_there():
         assert callable(found)
     assert set(script.SETTLED) <= set(KNOBS)
     assert all(callable(getattr(script, name)) for name in script.STAND_INS.values())
+
+
+def test_derived_class_of_a_subpackage_comes_and_goes_with_its_knob(package, tmp_path):
+    """What a derived class overrides is not folded away behind the base's constant."""
+    folder = package(
+        base="class Base:\n    def name(self): return 'base'\n    def tell(self): return self.name()\n",
+        main="""
+            from pkg.base import Base
+            from pkg.config import Config, load
+            from pkg.extra import parts
+            def make(c: Config) -> Base:
+                return parts.Derived() if c.extra else Base()
+            def main():
+                thing = make(load())
+                print(thing.tell(), isinstance(thing, parts.Derived))
+        """,
+    )
+    (folder / "extra").mkdir()
+    (folder / "extra" / "__init__.py").write_text("")
+    (folder / "extra" / "parts.py").write_text(
+        "from pkg.base import Base\nclass Derived(Base):\n    def name(self): return 'derived'\n"
+    )
+
+    plain, extra = (flatten(make(folder, extra=value)) for value in (False, True))
+
+    assert run(plain, tmp_path) == ["base", "False"]
+    assert run(extra, tmp_path) == ["derived", "True"]
+    assert "Derived" not in plain
