@@ -2,8 +2,8 @@
 
     python benchmarks/season.py FOLDER [--holes 1000] [--attempts 1] [--points 1000]
 
-Synthetic, and the same bytes each time. Every fate occurs: most holes end well, some crash, some are over the cap
-or still out; a few holes open a second course; one in ten has notes of its own; parents, overrides and
+Synthetic, and the same bytes each time. Every fate occurs: most holes end well, some crash, some are over the cap,
+the last one is still out; a few holes open a second course; one in ten has notes of its own; parents, overrides and
 decisions are there.
 """
 
@@ -84,7 +84,8 @@ def write_season(folder: Path, holes: int = 1000, attempts: int = 1, points: int
             _write(place / "notes.md", NOTES.format(number=number, knob=knob, value=value))
         if number % 25 == 0:
             _write(place / "decision.json", _decision(number, luck))
-        fate = "ok" if number <= 2 else luck.choices(("ok", "over_cap", "failed", "out"), (90, 4, 4, 2))[0]
+        fate = "ok" if number <= 2 else luck.choices(("ok", "over_cap", "failed"), (92, 4, 4))[0]
+        fate = "out" if number == holes and holes > 2 else fate
         level = 2.05 + 0.3 * math.exp(-number / 400) + luck.gauss(0, 0.01)
         for attempt in range(1, attempts + 1):
             end = level + luck.gauss(0, 0.001)  # seeds differ by a tenth of what holes do

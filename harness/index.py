@@ -14,27 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from harness.forked import share
+from harness.listed import Marks
+from harness.names import mark_hole
 from harness.played import Glance, Played, load_hole, read_files
 from harness.registry import Season
-from harness.sealed import SETTLED_NS, mark_files, read_sealed, sealed_path, write_sealed
-from harness.store import Hole, Store, attempt_names
+from harness.sealed import SETTLED_NS, read_sealed, sealed_path, write_sealed
+from harness.store import Hole, Store
 
 SMALL = 100  # holes: fewer are read at once
 FORK_WORTHY = 200  # holes for a process of their own
 HELD = 32  # holes whose files are kept in memory at once
 
 
-def glance_season(runs: Path) -> Season:
+def glance_season(runs: Path, looked: Marks | None = None) -> Season:
     """Return a season whose holes' files are read only where the index does not know them, or something asks.
 
     Messages hold paths as they were given, so each way of naming the season has an index of its own. A cache folder
-    that cannot be written costs time, no more.
+    that cannot be written costs time, no more. looked: what `mark_hole` has just said of the holes, if it was asked.
     """
     holes = Store(runs).holes()
     place = sealed_path("seasons", f"{runs.resolve()}\n{runs}") if len(holes) >= SMALL else None
     known = {folder: (mark, glance) for folder, mark, glance in read_sealed(place) or ()}
     began = time.time_ns()
-    marks = [_mark(hole) for hole in holes]
+    looked = looked or {}
+    marks = [looked.get(hole.name.folder) or mark_hole(str(hole.path)) for hole in holes]
     unknown = [
         hole
         for hole, (mark, _) in zip(holes, marks, strict=True)
@@ -69,15 +72,3 @@ def _remembered(kept: list[Any]) -> Glance:
 
 def _glances(holes: Sequence[Hole]) -> list[Glance]:
     return [load_hole(hole).glance for hole in holes]
-
-
-def _mark(hole: Hole) -> tuple[str, int]:
-    """Return what the file system says of a hole's files, and when the latest was touched; nothing if it cannot tell."""
-    folder = str(hole.path)
-    try:
-        names, attempts = attempt_names(folder)
-        own = [name for name in ("round.toml", "decision.json") if name in names]
-        mark, touched = mark_files(folder, [*own, *(f"{name}/record.json" for name in attempts)])
-    except OSError:
-        return "", 0
-    return mark or "empty", touched

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness import figures
-from harness.registry import Comparison, Kind, Standing
+from harness.listed import Row
+
+if TYPE_CHECKING:  # rows that were kept are set without any of it
+    from harness.registry import Comparison, Kind, Standing
 
 KINDS: tuple[Kind, ...] = ("par", "sota", "previous")  # the comparisons that a row shows or follows from
 GAP = "   "
@@ -30,32 +33,44 @@ _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
     ("status", False, lambda s: s.played.status),
     ("attempts", True, lambda s: str(s.played.glance.attempts)),
     ("verdict", False, lambda s: s.verdict.name),
+    ("decision", False, lambda s: s.played.glance.decision or "-"),
 )  # fmt: skip
-_DECISION = ("decision", False, lambda s: s.played.glance.decision or "-")
 
 # What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
-SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
+SORT_KEYS: dict[str, Callable[[Standing], float | str | None]] = {
     "number": lambda s: s.played.name.number,
     "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
     "artifact": lambda s: s.played.glance.artifact_bytes,
     "tempo": lambda s: s.played.glance.step_ms,
-    "date": lambda s: s.played.day,
+    "date": lambda s: s.played.glance.day,
 }
 
 
-def sort_holes(standings: Iterable[Standing], by: str) -> list[Standing]:
+def row_of(standing: Standing) -> Row:
+    played = standing.played
+    return Row(
+        played.name.folder,
+        played.course,
+        played.status,
+        tuple(cell(standing) for _, _, cell in _COLUMNS),
+        tuple(key(standing) for key in SORT_KEYS.values()),
+    )
+
+
+def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
     """Sort by full precision; equal ones stay in the order of play."""
-    values = [(SORT_KEYS[by](standing), standing) for standing in standings]
-    present = sorted((pair for pair in values if pair[0] is not None), key=lambda pair: pair[0])
-    return [standing for _, standing in present] + [standing for value, standing in values if value is None]
+    at = list(SORT_KEYS).index(by)
+    rows = list(rows)
+    present = sorted((row for row in rows if row.keys[at] is not None), key=lambda row: row.keys[at])  # type: ignore[arg-type, return-value]
+    return present + [row for row in rows if row.keys[at] is None]
 
 
-def holes_table(standings: Sequence[Standing], width: int | None = None) -> str:
+def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
     """Return the season as text. width: of the terminal, titles are folded to it; None where nobody folds lines."""
-    columns = list(_COLUMNS)
-    if any(standing.played.glance.decision for standing in standings):
-        columns.append(_DECISION)
-    filled = [[head, *map(cell, standings)] for head, _, cell in columns]
+    decided = any(row.cells[-1] != "-" for row in rows)
+    columns = _COLUMNS if decided else _COLUMNS[:-1]
+    cells_by_column = zip(*(row.cells for row in rows), strict=True)
+    filled = [[head, *cells] for (head, _, _), cells in zip(columns, cells_by_column, strict=False)]
     widths = [max(map(_cells, cells)) for cells in filled]
     if width is not None:
         others = sum(widths) - widths[1] + len(GAP) * (len(widths) - 1)

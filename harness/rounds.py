@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,10 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from harness.course import read_toml
 from harness.errors import HarnessError, UsageError, first_problem
-
-HOLES_PER_ROUND = 18
-HOLE_NAME = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?")
-MAX_NAME = 80
+from harness.names import HOLES_PER_ROUND, HoleName, parse_hole_name
 
 # The closed list of kinds of play, as the caddie names them.
 Strategy = Literal[
@@ -49,37 +45,6 @@ class Intent(BaseModel):
     parent: str | None = None
     created: dt.date | None = None
     overrides: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class HoleName:
-    """`round_006_fp16embed`: number 6 in the season, slug `fp16embed`."""
-
-    folder: str
-    number: int
-    slug: str
-
-    @property
-    def round(self) -> int:
-        """Which round of 18 the hole belongs to, from 1."""
-        return (self.number - 1) // HOLES_PER_ROUND + 1
-
-    @property
-    def hole(self) -> int:
-        """Its place in that round, 1 to 18."""
-        return (self.number - 1) % HOLES_PER_ROUND + 1
-
-    @property
-    def position(self) -> str:
-        return f"Round {self.round}, Hole {self.hole}"
-
-
-def parse_hole_name(text: str) -> HoleName | None:
-    """Read a hole's folder name, or return None when it is not one."""
-    match = HOLE_NAME.fullmatch(text)
-    if match is None or len(text) > MAX_NAME or int(match[1]) == 0:
-        return None
-    return HoleName(text, int(match[1]), match[2] or "")
 
 
 def require_hole_name(text: str) -> HoleName:
@@ -117,3 +82,9 @@ def dump_intent(intent: Intent) -> str:
     if "seeds" in raw:
         raw["seeds"] = list(raw["seeds"])
     return tomli_w.dumps(raw)
+
+
+__all__ = [
+    "HOLES_PER_ROUND", "HoleName", "Intent", "Strategy", "dump_intent", "load_intent", "parse_hole_name",
+    "require_hole_name", "slugify",
+]  # fmt: skip

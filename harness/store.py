@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError, nearest
+from harness.names import HoleName, attempt_names, hole_names, parse_hole_name
 from harness.notes import Notes, load_notes
 from harness.record import RunRecord, dump_record, load_record
-from harness.rounds import HoleName, Intent, dump_intent, load_intent, parse_hole_name, require_hole_name
-
-_ATTEMPT = re.compile(r"attempt_\d{2,6}", re.ASCII)
+from harness.rounds import Intent, dump_intent, load_intent, require_hole_name
 
 
 @dataclass(frozen=True)
@@ -78,17 +77,6 @@ def find_attempts(folder: Path) -> list[Attempt]:
     return []
 
 
-def attempt_names(folder: str) -> tuple[set[str], list[str]]:
-    """Return the names of everything in a hole's folder, and those of its attempts in order."""
-    names, found = set(), []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            names.add(entry.name)
-            if _ATTEMPT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                found.append((int(entry.name[8:]), entry.name))
-    return names, [name for _, name in sorted(found)]
-
-
 @dataclass(frozen=True)
 class Hole:
     """One hole's folder."""
@@ -142,13 +130,7 @@ class Store:
 
     def holes(self) -> list[Hole]:
         """All holes in the order of play. A missing folder is an empty season."""
-        found = []
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.root) as entries:
-            for entry in entries:
-                name = parse_hole_name(entry.name)
-                if name and entry.is_dir(follow_symlinks=False):
-                    found.append(Hole(self.root / entry.name, name))
-        return sorted(found, key=lambda hole: (hole.name.number, hole.name.folder))
+        return [Hole(self.root / name.folder, name) for name in hole_names(self.root)]
 
     def find(self, reference: str) -> Hole | None:
         """Return the hole meant by a folder name, a prefix of one, or a number; None when there is none.

@@ -24,6 +24,8 @@ LAYERS = [
         "packed",
         "bundle_start",
         "sealed",
+        "names",
+        "listed",
         "network",
         "family",
     },

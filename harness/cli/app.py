@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ from harness import __version__
 from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.listed import Marks
     from harness.played import Played
     from harness.registry import Season, Standing
 
@@ -55,14 +56,19 @@ def _root(
     pass
 
 
-def open_season(runs: Path, glance: bool = False) -> Season:
-    """Read a season. glance: only what tables need, from the index where that is up to date."""
+def check_runs(runs: Path) -> None:
+    """Refuse a folder that was named and is not there; the default one may be missing: an empty season."""
     if not runs.is_dir() and runs != Path("runs"):
         raise UsageError(f"there is no folder {runs}", "name the folder of the season with --runs DIR")
+
+
+def open_season(runs: Path, glance: bool = False, marks: Marks | None = None) -> Season:
+    """Read a season. glance: only what tables need, from the index where that is up to date; see `glance_season`."""
+    check_runs(runs)
     if glance:
         from harness.index import glance_season
 
-        return glance_season(runs)
+        return glance_season(runs, marks)
     from harness.registry import load_season
 
     return load_season(runs)
@@ -72,10 +78,10 @@ def standing_of(season: Season, folder: str) -> Standing:
     return season.standing(next(hole for hole in season.holes if hole.name.folder == folder))
 
 
-def report_problems(season: Season, strict: bool) -> None:
-    for problem in season.problems:
+def report_problems(problems: Sequence[str], strict: bool) -> None:
+    for problem in problems:
         warn(problem)
-    if strict and season.problems:
+    if strict and problems:
         raise typer.Exit(Exit.FAILED)
 
 

@@ -16,6 +16,7 @@ from harness.cli.app import (
     Runs,
     Strict,
     app,
+    check_runs,
     open_season,
     print_json,
     report_problems,
@@ -44,29 +45,53 @@ def list_holes(
 
     if sort not in listing.SORT_KEYS:
         raise UsageError(f'cannot sort by "{sort}"', f"sort by one of {', '.join(listing.SORT_KEYS)}")
-    season = open_season(runs, glance=not as_json)
-    kinds = None if tree or as_json else listing.KINDS
-    shown = [hole for hole in season.holes if course in (None, hole.course)]
-    standings = listing.sort_holes([season.standing(hole, kinds) for hole in shown], sort)
-    empty = f"no holes in {runs}/ yet; `harness run round_001` plays the first"
-    if tree:
-        from harness import lineage
+    if not tree and not as_json:
+        _print_holes(runs, course, sort, strict)
+        return
+    from harness import lineage, scorecard
 
-        grown = lineage.branches(season, standings)
+    season = open_season(runs, glance=not as_json)
+    shown = [hole for hole in season.holes if course in (None, hole.course)]
+    standings = {hole.name.folder: season.standing(hole) for hole in shown}
+    ordered = [
+        standings[row.folder] for row in listing.sort_rows(map(listing.row_of, standings.values()), sort)
+    ]
+    if not tree:
+        print_json("ls", holes=[scorecard.as_data(s) for s in ordered], problems=list(season.problems))
+    else:
+        grown = lineage.branches(season, ordered)
         if as_json:
             rows = [lineage.as_data(branch) for branch in grown]
             print_json("tree", holes=rows, problems=list(season.problems))
         else:
-            typer.echo("\n".join(map(lineage.describe, grown)) or empty)
-    elif as_json:
-        from harness import scorecard
-
-        print_json("ls", holes=[scorecard.as_data(s) for s in standings], problems=list(season.problems))
-    else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        typer.echo(listing.holes_table(standings, width) if standings else empty)
+            typer.echo("\n".join(map(lineage.describe, grown)) or _EMPTY.format(runs))
     report_unfinished(hole for hole in shown if hole.status == "unfinished")
-    report_problems(season, strict)
+    report_problems(season.problems, strict)
+
+
+_EMPTY = "no holes in {}/ yet; `harness run round_001` plays the first"
+
+
+def _print_holes(runs: Path, course: str | None, sort: str, strict: bool) -> None:
+    """Print the table; from the rows that were kept, when nothing changed."""
+    from harness import listed, listing
+
+    def make(marks: listed.Marks) -> listed.Listing:
+        season = open_season(runs, glance=True, marks=marks)
+        rows = tuple(listing.row_of(season.standing(hole, listing.KINDS)) for hole in season.holes)
+        return listed.Listing(rows, season.problems)
+
+    check_runs(runs)
+    found = listed.list_season(runs, make)
+    rows = listing.sort_rows((row for row in found.rows if course in (None, row.course)), sort)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    typer.echo(listing.holes_table(rows, width) if rows else _EMPTY.format(runs))
+    if out := [row.folder for row in rows if row.status == "unfinished"]:
+        from harness.played import load_hole
+        from harness.store import Store
+
+        report_unfinished(load_hole(hole) for hole in Store(runs).holes() if hole.name.folder in out)
+    report_problems(found.problems, strict)
 
 
 @app.command()
@@ -108,7 +133,7 @@ def show(
         if changed is not None:
             typer.echo(changed)
     report_unfinished([standing.played])
-    report_problems(season, strict)
+    report_problems(season.problems, strict)
 
 
 def _diff_to_parent(season: Season, played: Played) -> str:
@@ -168,7 +193,7 @@ def compare(
     if plot is not None:
         compare_report.plot(pairs, plot)
         typer.echo(f"wrote {plot}", err=True)
-    report_problems(season, strict)
+    report_problems(season.problems, strict)
     if any(pair.difference is None for pair in pairs):
         raise typer.Exit(Exit.NOT_COMPARABLE)
 
@@ -192,7 +217,7 @@ def brief(
         print_json("brief", **as_data(summed), problems=list(season.problems))
     else:
         typer.echo("\n".join(describe(summed)))
-    report_problems(season, strict)
+    report_problems(season.problems, strict)
 
 
 @app.command()

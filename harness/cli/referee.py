@@ -45,7 +45,7 @@ def check(
         print_json("check", **as_data(report), problems=list(season.problems))
     else:
         print_report(report)
-    report_problems(season, strict)
+    report_problems(season.problems, strict)
     if report.failed:
         raise typer.Exit(Exit.NOT_COMPARABLE)
 

@@ -15,12 +15,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.names import attempt_names
 from harness.publish.folder import Seen, list_files
 from harness.registry import Played, Season, Standing
 from harness.resources import shared_dir
 from harness.sealed import SETTLED_NS, hash_tree, mark_files, read_sealed, sealed_path, write_sealed
 from harness.stats import Difference
-from harness.store import Hole, attempt_names
+from harness.store import Hole
 
 _LIBRARIES = ("jinja2", "markupsafe", "markdown-it-py", "nh3", "pydantic")
 

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.season import write_season
-from harness import index
+from harness import index, listed, listing
 from harness.index import glance_season
 from harness.played import load_hole
 from harness.registry import load_season
+from harness.resources import PACKAGE
 
 HOLE = "round_002_extra"
 
@@ -194,6 +195,49 @@ def test_cache_that_cannot_be_written_costs_nothing_but_time(season, tmp_path):
 
     assert glances(glance_season(season)) == glances(load_season(season))
     assert sorted(season.rglob("*.json")) == sorted(season.glob("round_*/**/*.json"))
+
+
+def listing_of(runs, made=None):
+    """What `ls` would show; made: noted when it is made anew."""
+
+    def make(marks):
+        if made is not None:
+            made.append(len(marks))
+        season = glance_season(runs, marks)
+        return listed.Listing(tuple(listing.row_of(season.standing(h, listing.KINDS)) for h in season.holes), season.problems)  # fmt: skip
+
+    return listed.list_season(runs, make)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_kept_rows_are_those_of_the_files(edit, season, monkeypatch):
+    monkeypatch.setattr(listed, "SMALL", 1)
+    monkeypatch.setattr(listed, "SETTLED_NS", 0)
+    first, made = listing_of(season), []
+    assert listing_of(season, made) == first
+    assert made == []
+
+    edit(season)
+
+    plain = load_season(season)
+    rows = tuple(listing.row_of(plain.standing(hole, listing.KINDS)) for hole in plain.holes)
+    assert listing_of(season) == (rows, plain.problems)
+
+
+def test_another_field_makes_other_rows(season, monkeypatch):
+    monkeypatch.setattr(listed, "SMALL", 1)
+    monkeypatch.setattr(listed, "SETTLED_NS", 0)
+    listing_of(season)
+    (season / "courses").mkdir()
+    shipped = PACKAGE / "data" / "courses" / "fineweb.toml"
+    (season / "courses" / "fineweb.toml").write_text(
+        shipped.read_text().replace("val_bpb = 1.2244", "val_bpb = 1.3")
+    )
+
+    made = []
+    listing_of(season, made)
+
+    assert made
 
 
 def test_ls_is_the_same_with_and_without_an_index(harness, tmp_path):

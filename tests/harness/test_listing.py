@@ -10,8 +10,8 @@ RED = "a\x1b[31mb"
 
 def table(runs, width=None, sort="number"):
     season = load_season(runs)
-    standings = [season.standing(hole, listing.KINDS) for hole in season.holes]
-    return listing.holes_table(listing.sort_holes(standings, sort), width).splitlines()
+    rows = [listing.row_of(season.standing(hole, listing.KINDS)) for hole in season.holes]
+    return listing.holes_table(listing.sort_rows(rows, sort), width).splitlines()
 
 
 def test_scores_sort_by_all_their_decimals_with_the_missing_last(runs, put_record):

@@ -1,0 +1,86 @@
+"""How holes and attempts are named in a season's folder, and what lies there by these names. Reads no file.
+
+Kept light: a listing that the index knows must not wait for anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.sealed import mark_files
+
+HOLES_PER_ROUND = 18
+MAX_NAME = 80
+_HOLE = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?")
+_ATTEMPT = re.compile(r"attempt_\d{2,6}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class HoleName:
+    """`round_006_fp16embed`: number 6 in the season, slug `fp16embed`."""
+
+    folder: str
+    number: int
+    slug: str
+
+    @property
+    def round(self) -> int:
+        """Which round of 18 the hole belongs to, from 1."""
+        return (self.number - 1) // HOLES_PER_ROUND + 1
+
+    @property
+    def hole(self) -> int:
+        """Its place in that round, 1 to 18."""
+        return (self.number - 1) % HOLES_PER_ROUND + 1
+
+    @property
+    def position(self) -> str:
+        return f"Round {self.round}, Hole {self.hole}"
+
+
+def parse_hole_name(text: str) -> HoleName | None:
+    """Read a hole's folder name, or return None when it is not one."""
+    match = _HOLE.fullmatch(text)
+    if match is None or len(text) > MAX_NAME or int(match[1]) == 0:
+        return None
+    return HoleName(text, int(match[1]), match[2] or "")
+
+
+def hole_names(root: Path) -> list[HoleName]:
+    """Return the names of all holes in the order of play; a missing folder has none. Links are not followed."""
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
+        for entry in entries:
+            name = parse_hole_name(entry.name)
+            if name and entry.is_dir(follow_symlinks=False):
+                found.append(name)
+    return sorted(found, key=lambda name: (name.number, name.folder))
+
+
+def attempt_names(folder: str) -> tuple[set[str], list[str]]:
+    """Return the names of everything in a hole's folder, and those of its attempts in order."""
+    names, found = set(), []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            names.add(entry.name)
+            if _ATTEMPT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                found.append((int(entry.name[8:]), entry.name))
+    return names, [name for _, name in sorted(found)]
+
+
+def mark_hole(folder: str) -> tuple[str, int]:
+    """Return what the file system says of the files that a hole's glance is taken from, and when the latest was touched.
+
+    Empty when it cannot tell.
+    """
+    try:
+        names, attempts = attempt_names(folder)
+        own = [name for name in ("round.toml", "decision.json") if name in names]
+        mark, touched = mark_files(folder, [*own, *(f"{name}/record.json" for name in attempts)])
+    except OSError:
+        return "", 0
+    return mark or "empty", touched
