@@ -71,8 +71,17 @@ def _course_data(
 
 def _ask(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any]:
     """Let the trainer check a configuration and its data; it knows best, and it alone needs torch."""
-    config = knobs | {"SEED": str(seed)}
-    command = trainer_command(Path.cwd(), config, os.environ, KNOB_NAMES, "--check", "--workers", str(nproc))
+    return _answer(knobs | {"SEED": str(seed)}, "--check", "--workers", str(nproc))
+
+
+def weigh_untrained(config: dict[str, str]) -> int:
+    """Return the compressed bytes of a configuration's model as it is initialised; takes a second or two."""
+    return int(_answer(config, "--weigh")["untrained_bytes"])
+
+
+def _answer(config: dict[str, str], *words: str) -> dict[str, Any]:
+    """Start the trainer to answer one question as JSON. Raises what it says is wrong."""
+    command = trainer_command(Path.cwd(), config, os.environ, KNOB_NAMES, *words)
     done = subprocess.run(
         command.argv, env=command.env, cwd=command.cwd, capture_output=True, text=True, check=False
     )

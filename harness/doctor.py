@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import ailments, machine, schedules, shards, stray
-from harness.builtin import TRAINER_FOLDER
+from harness.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.course import Course, course_names, load_course
 from harness.errors import Exit, HarnessError
 from harness.findings import Finding, Group
@@ -40,7 +40,7 @@ def examine(request: Request | None, runs: Path, progress: Progress) -> list[Gro
             refused = [_refusal(error)]
     groups = [_machine(runs, season, machine.describe_torch(said), broken, drawn), _shell()]
     if drawn:
-        groups += [_data(drawn, shards.find_overlap), *_run(drawn, season)]
+        groups += [_data(drawn, shards.find_overlap), *_run(drawn, season, thorough=True)]
         if request and not request.repeat:
             groups[-1] = _with_duplicates(groups[-1], drawn, season)
     elif refused:
@@ -54,7 +54,7 @@ def examine(request: Request | None, runs: Path, progress: Progress) -> list[Gro
 def before_run(drawn: Plan, runs: Path) -> list[Group]:
     """Check what takes no time; what is slow is taken from earlier answers or left to `harness doctor`."""
     season = load_season(runs)
-    return [_shell(), _data(drawn, shards.quick_overlap), *_run(drawn, season), _code(drawn)]
+    return [_shell(), _data(drawn, shards.quick_overlap), *_run(drawn, season, thorough=False), _code(drawn)]
 
 
 def _refusal(error: HarnessError) -> Finding:
@@ -147,8 +147,8 @@ def _place(course: Course) -> tuple[Path, Path, int] | None:
     return Path(str(data)), Path(str(tokenizer)), int(str(size))
 
 
-def _run(drawn: Plan, season: Season) -> list[Group]:
-    """What is planned: settings, schedules, size, seeds, the words."""
+def _run(drawn: Plan, season: Season, thorough: bool) -> list[Group]:
+    """What is planned: settings, schedules, size, seeds, the words. thorough: pack the untrained model, too."""
     ours = drawn.trainer
     words = ailments.intent_findings(drawn, season)
     if ours.snapshot is not None:  # only our own trainer's settings have a known meaning
@@ -159,7 +159,8 @@ def _run(drawn: Plan, season: Season) -> list[Group]:
     found = stray.idle_overrides(ours.overrides, ours.config, preset)
     found += schedules.check_schedules(outlook)
     found += ailments.time_findings(drawn, outlook)
-    size, heavy = ailments.forecast(drawn, season)
+    untrained = weigh_untrained(ours.config) if thorough else None
+    size, heavy = ailments.forecast(drawn, season, untrained)
     long = f"{outlook.steps:,} steps" + (f", about {outlook.steps * tempo / 1000:,.0f} s" if tempo else "")
     return [
         Group("size", size, tuple(heavy)),

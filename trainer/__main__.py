@@ -24,6 +24,9 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="check settings and data, print the plan as JSON"
     )
+    parser.add_argument(
+        "--weigh", action="store_true", help="print the size of the untrained artifact as JSON"
+    )
     parser.add_argument("--workers", type=int, help="with --check: for this many processes")
     words = parser.parse_args()
     try:
@@ -44,10 +47,13 @@ def _run(words: argparse.Namespace, config: Config) -> int:
     """Import torch only now: a wrong setting is told at once."""
     import torch
 
-    from trainer.setup import Workers, describe, prepare, start_torch
+    from trainer.setup import Workers, describe, prepare, start_torch, weigh_untrained
     from trainer.train import EXIT, train
 
     workers = Workers.of(dict(os.environ))
+    if words.weigh:
+        print(json.dumps({"untrained_bytes": weigh_untrained(config)}))
+        return 0
     if words.check:
         planned = Workers(world_size=words.workers or workers.world_size)
         print(json.dumps(describe(prepare(config, planned)), indent=2))

@@ -18,7 +18,7 @@ import sentencepiece
 import torch
 import torch.distributed as dist
 
-from trainer.artifact import forecast_bytes
+from trainer.artifact import encode, forecast_bytes, pack
 from trainer.build import count_params
 from trainer.codec import require_codec
 from trainer.config import Config
@@ -211,6 +211,12 @@ def device_name(device: torch.device) -> str:
 def code_bytes() -> int:
     """Bytes of the trainer's own source files: all of the package, since all of it is needed to run."""
     return sum(path.stat().st_size for path in Path(__file__).parent.rglob("*.py"))
+
+
+def weigh_untrained(c: Config) -> int:
+    """Pack the model as it is initialised and return its compressed bytes: what training starts from."""
+    torch.manual_seed(c.seed)
+    return len(encode(pack(make_gpt(c).state_dict(), c), c.compressor))
 
 
 def describe(setup: Setup) -> dict[str, Any]:

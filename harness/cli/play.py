@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -135,9 +135,10 @@ def run(
     for note in (*drawn.warnings, *drawn.skipped):
         warn(note)
     limits.check_budget(_planned_seconds(drawn), len(drawn.seeds))
-    heed(before_run(drawn, runs))
+    checked = before_run(drawn, runs)
+    heed(checked)
     if dry_run:
-        _show_plan(drawn, as_json)
+        _show_plan(drawn, [group.as_data() for group in checked], as_json)
         return
     if emit is not None:
         _emit(drawn, emit, runs, as_json)
@@ -251,7 +252,7 @@ def _print_card(folder: str, runs: Path) -> None:
     scorecard.print_card(standing_of(open_season(runs), folder))
 
 
-def _show_plan(drawn: Plan, as_json: bool) -> None:
+def _show_plan(drawn: Plan, checks: list[dict[str, Any]], as_json: bool) -> None:
     ours = drawn.trainer
     data = {
         "hole": drawn.hole.folder,
@@ -270,6 +271,7 @@ def _show_plan(drawn: Plan, as_json: bool) -> None:
         "code_bytes": ours.snapshot.code_bytes if ours.snapshot else None,
         "cap_bytes": drawn.course.caps.artifact_bytes,
         "config": ours.config,
+        "checks": checks,
     }
     if as_json:
         print_json("plan", **data)

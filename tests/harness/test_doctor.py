@@ -1,13 +1,14 @@
 """`harness doctor` and the checks before `harness run`, from the outside."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from harness.findings import Finding, Group, report
 from harness.stray import field_knobs, stray_variables
-from trainer.config import KNOBS
+from trainer.config import ALIASES, KNOBS
 from trainer.data import write_shard
 
 
@@ -90,15 +91,20 @@ def test_doctor_of_a_run_says_what_will_not_work(harness, cache, tmp_path):
     assert any(level == "warning" and what.startswith("WARMDOWN_ITERS=500") for level, what in said)
     assert ("note", "override MODEL_DIM=64 is what the preset has already") in said
     assert not (tmp_path / "runs").exists()
+    (size,) = (group["summary"] for group in json.loads(done.stdout)["groups"] if group["group"] == "size")
+    assert re.search(r"untrained 0\.\d+ MB; trained 0\.\d+ to 0\.\d+ MB of 16\.0", size)
 
 
 @pytest.mark.slow
 def test_what_the_run_would_refuse_is_an_error(harness, cache):
-    done = harness("doctor", "round_001", "-o", "XSA_LAST_N=4", env=cache)
+    name = next(
+        name for name in field_knobs() if name not in KNOBS and name not in ALIASES and name.isupper()
+    )
+    done = harness("doctor", "round_001", "-o", f"{name}=4", env=cache)
 
     assert done.returncode == 1
-    assert "XSA_LAST_N=4 names no knob" in done.stdout
-    assert "other scripts read XSA_LAST_N" in " ".join(done.stdout.split())
+    assert f"{name}=4 names no knob" in done.stdout
+    assert f"other scripts read {name}" in " ".join(done.stdout.split())
     assert harness("doctor", "-o", "SEED=1", env=cache).returncode == 2
 
 
