@@ -25,7 +25,7 @@ from harness import family
 from harness.errors import HarnessError
 from harness.record import load_record
 
-LONGEST = 3.0  # seconds between the start and the kill
+LONGEST = 2.5  # seconds between the beginning of the run and the kill
 SCRIPT = """
 import os, time
 steps = int(os.environ.get("ITERATIONS", 100))
@@ -61,6 +61,8 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
     }
     process = subprocess.Popen([*words, "--script", "short.py", "--repeat"], **quiet)  # type: ignore[call-overload]
     attempt = (folder / "runs" / f"round_{hole:03d}" / "attempt_01").resolve()
+    if rng.random() < 0.9:  # the others fall into its start
+        wait_for((attempt / "train.log").exists, 30)
     time.sleep(rng.uniform(0, LONGEST))
     killed_at = time.time()
     victim = rng.choice(("harness", "child"))

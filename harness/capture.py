@@ -47,6 +47,7 @@ class Outcome:
     wall_seconds: float
     interrupted: bool = False
     stop: Stop | None = None  # a rule that ended it
+    unseen: bool = False  # the harness was gone before the process was
 
     @property
     def timed_out(self) -> bool:

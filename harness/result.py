@@ -27,7 +27,7 @@ from harness.record import (
     Score,
     hash_config,
 )
-from harness.salvage import record_script, status_of
+from harness.salvage import Endings, record_script, status_of
 from harness.store import Attempt
 
 _PLACES = frozenset({"DATA_PATH", "TOKENIZER_PATH"})
@@ -89,6 +89,10 @@ def hint_for(record: RunRecord) -> str:
     return hint.replace("ROUND", record.hole)
 
 
+_TORCHRUN_REPORT = re.compile(
+    r"torch/distributed/elastic/.* failed \(exitcode: (?!-)|Sending process \d+ closing signal"
+)
+
 # Terminal control: colours, cursor moves, titles, and the bare bytes that would ring or blank.
 _CONTROL = re.compile(
     r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|[\x00-\x08\x0b-\x1f\x7f]"
@@ -99,7 +103,7 @@ def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Cou
     """Put together the record of an attempt that has ended, however it ended."""
     tail = last_lines(attempt.log_path)
     if launch.script is not None:
-        return record_script(launch, attempt, outcome, course, _script_ending(outcome, tail), tail)
+        return record_script(launch, attempt, outcome, course, _script_endings(outcome, tail))
     # Where a course keeps its data is this machine's business; what it holds is fingerprinted.
     config = {k: v for k, v in launch.config.items() if k not in _PLACES or k in launch.overrides}
     known: dict[str, Any] = {
@@ -162,11 +166,17 @@ def _measured(
     return fields
 
 
-def _script_ending(outcome: Outcome, tail: tuple[str, ...]) -> Failure | None:
-    """Say why a script's attempt is no success; None when it ended by itself and well."""
-    if outcome.stop is None and outcome.exit_code == 0 and not outcome.interrupted:
-        return None
-    return _failure(outcome, tail, None)
+def _script_endings(outcome: Outcome, tail: tuple[str, ...]) -> Endings:
+    """Say why a script's attempt is no success, and why it may have printed no score."""
+    if outcome.stop or outcome.interrupted or outcome.exit_code != 0:
+        failure = _failure(outcome, tail, None)
+        return Endings(failure, failure)
+    guess = _by_signs(tail, _SIGNS)
+    if guess is None and outcome.unseen:
+        what = "the harness was killed, and the run ended with it"
+        guess = Failure(kind="killed", message=what, last_lines=tail)
+    nothing = "it ended without a score of its artifact"
+    return Endings(None, guess or Failure(kind="no_result", message=nothing, last_lines=tail))
 
 
 def choose_official(scores: tuple[Score, ...]) -> Official | None:
@@ -182,21 +192,32 @@ def _failure(outcome: Outcome, tail: tuple[str, ...], said: dict[str, Any] | Non
     """Name a failure by the trainer's own word, else by how the process ended, else by signs in its last lines."""
     if outcome.stop is not None:
         return Failure(kind=outcome.stop.kind, message=outcome.stop.message, last_lines=tail)
+    if said and said["kind"] == "error" and (failure := _by_signs(tail, _SIGNS[:1])):
+        return failure  # another of several processes ran out of memory, and this one lost its connection
     if said:
         return Failure(kind=said["kind"], message=said["message"], step=said.get("step"), last_lines=tail)
     if outcome.interrupted:
         return Failure(kind="interrupted", message="the run was asked to stop", last_lines=tail)
-    text = "\n".join(tail)
-    signs = _SIGNS if outcome.exit_code >= 0 else _SIGNS[:1]  # a signal tells more than any line but this
-    for sign, pattern in signs:
-        if match := pattern.search(text):
-            line = next((line for line in reversed(tail) if pattern.search(line)), match[0])
-            return Failure(kind=sign, message=line.strip(), last_lines=tail)
+    # A signal tells more than any line but that memory has run out.
+    if failure := _by_signs(tail, _SIGNS if outcome.exit_code >= 0 else _SIGNS[:1]):
+        return failure
     if outcome.exit_code < 0:
         name = signal.Signals(-outcome.exit_code).name
         return Failure(kind="killed", message=f"the trainer was killed by {name}", last_lines=tail)
     message = f"the trainer ended with exit code {outcome.exit_code} and left no result"
     return Failure(kind="no_result", message=message, last_lines=tail)
+
+
+def _by_signs(
+    tail: tuple[str, ...], signs: tuple[tuple[FailureKind, re.Pattern[str]], ...]
+) -> Failure | None:
+    """Name a failure by its last lines."""
+    text = "\n".join(tail)
+    for kind, pattern in signs:
+        if match := pattern.search(text):
+            line = next((line for line in reversed(tail) if pattern.search(line)), match[0])
+            return Failure(kind=kind, message=line.strip(), last_lines=tail)
+    return None
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:
@@ -208,7 +229,10 @@ def _read_result(path: Path) -> dict[str, Any] | None:
 
 
 def last_lines(log: Path) -> tuple[str, ...]:
-    """Return the last lines of a log that may be huge, each cut at 500 characters."""
+    """Return the last lines of a log that may be huge, each cut at 500 characters.
+
+    torchrun reports a failed worker at length: then the lines before its report count, where the worker says why.
+    """
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
@@ -216,5 +240,7 @@ def last_lines(log: Path) -> tuple[str, ...]:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ()
-    lines = (_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n"))
-    return tuple([line[:500] for line in lines if line.strip()][-LAST_LINES:])
+    cleaned = (_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n"))
+    lines = [line[:500] for line in cleaned if line.strip()]
+    report = next((i for i, line in enumerate(lines) if _TORCHRUN_REPORT.search(line)), None)
+    return tuple(lines[:report][-LAST_LINES:])

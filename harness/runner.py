@@ -64,8 +64,17 @@ def _keep_source(plan: Plan, attempt: Attempt) -> None:
         files["uncommitted.diff"] = plan.trainer.code_diff.encode()
     for name, content in files.items():
         path = attempt.source_dir / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         write_whole(path, content)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {path}: {error.strerror}", "check the disk's space and the folder's permissions"
+        ) from error
 
 
 def _run(attempt: Attempt, launch: Launch, runs: Path, listeners: Listeners, *words: str) -> RunRecord:
@@ -89,10 +98,7 @@ def _run(attempt: Attempt, launch: Launch, runs: Path, listeners: Listeners, *wo
 
 
 def _script_command(attempt: Attempt, launch: Launch) -> Command:
-    try:
-        attempt.work_dir.mkdir(exist_ok=True)
-    except OSError as error:
-        raise HarnessError(f"cannot write {attempt.work_dir}: {error.strerror}", "check the disk") from error
+    _make_folder(attempt.work_dir)
     assert launch.script is not None
     return script_command(
         attempt.source_dir / launch.script, attempt.work_dir, launch, attempt.path, os.environ
@@ -141,7 +147,8 @@ def _salvage(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: P
             f"{launch.hole} attempt {attempt.number} has its record; {launch.script} is not ours to go on with",
             f"play it again: `harness run {launch.hole} --repeat`",
         )
-    built = build_record(launch, attempt, Outcome(0, 0.0), load_course(launch.course, runs))
+    outcome = Outcome(0, 0.0, unseen=True)
+    built = build_record(launch, attempt, outcome, load_course(launch.course, runs))
     note = "nobody saw the end of this attempt; its record is what the log tells"
     built = built.model_copy(update={"warnings": (*built.warnings, note)})
     attempt.write_record(built)

@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +31,23 @@ _ARTIFACT = re.compile(
 )
 
 
-def record_script(
-    launch: Launch,
-    attempt: Attempt,
-    outcome: Outcome,
-    course: Course,
-    ending: Failure | None,
-    tail: tuple[str, ...],
-) -> RunRecord:
-    """Put together the record of a script's attempt, and write its curve.
+@dataclass(frozen=True)
+class Endings:
+    """failure: why the attempt is no success, whatever it printed. scoreless: why there may be no score."""
 
-    ending: why it is no success, or None; what it says wins over the log. tail: its last lines.
-    """
+    failure: Failure | None
+    scoreless: Failure
+
+
+def record_script(
+    launch: Launch, attempt: Attempt, outcome: Outcome, course: Course, endings: Endings
+) -> RunRecord:
+    """Put together the record of a script's attempt, and write its curve."""
     produced = list_files(attempt.work_dir)
     log = _find_log(attempt, produced)
     known = _known(launch, outcome, produced)
     if log.result is None:
-        nothing = Failure(
-            kind="no_result", message="the script printed no step and no score", last_lines=tail
-        )
-        failed = ending or nothing
-        return RunRecord(**known, status=status_of(failed), failure=failed)
+        return RunRecord(**known, status=status_of(endings.scoreless), failure=endings.scoreless)
     lines = list(curve_lines(log.result))
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
@@ -70,12 +67,7 @@ def record_script(
     warnings += _contradictions(launch, log.result)
     fields |= weigh(attempt, launch, log.result, produced, warnings)
     over = (fields.get("artifact_bytes") or 0) >= launch.cap_bytes
-    failure: Failure | None = ending
-    if failure is None and facts["official"] is None:
-        step = log.result.steps
-        failure = Failure(
-            kind="no_result", message="it ended without a score of its artifact", step=step, last_lines=tail
-        )
+    failure = endings.failure or (endings.scoreless if facts["official"] is None else None)
     if failure is not None:
         fields["failure"] = (
             failure if failure.step is not None else failure.model_copy(update={"step": log.result.steps})

@@ -468,6 +468,8 @@ def _command(played: Played, overrides: dict[str, str]) -> str:
     parts = [f"harness run {played.name.folder}"]
     if played.record and played.record.preset:
         parts.append(f"--preset {played.record.preset}")
+    elif played.intent.script:
+        parts.append(f"--script {shlex.quote(played.intent.script)}")
     parts += [f"-o {shlex.quote(f'{name}={value}')}" for name, value in sorted(overrides.items())]
     return tidy(" ".join(parts), 2000)
 

@@ -1,6 +1,8 @@
 """`harness run --script` from the outside: a script of one's own gets what the built-in trainer gets."""
 
+import base64
 import json
+import lzma
 import os
 import shlex
 import shutil
@@ -323,13 +325,23 @@ def test_attempt_whose_harness_was_killed_is_salvaged_from_its_log(script, harne
     salvaged = harness("run", "round_007", "--resume")
     assert salvaged.returncode == 10, salvaged.stderr
     record = record_of(tmp_path)
-    assert (record["status"], record["failure"]["kind"]) == ("failed", "no_result")
+    assert (record["status"], record["failure"]["kind"]) == ("failed", "killed")
     assert record["steps"] == printed
     assert "attempt 1" not in harness("ls").stderr
 
 
 def test_child_goes_on_without_the_harness_when_it_may(script, harness, tmp_path):
-    process = start(tmp_path, "round_007", "--script", "train_gpt.py", "-o", "STEP_SECONDS=0.05", "--outlive")
+    process = start(
+        tmp_path,
+        "round_007",
+        "--script",
+        "train_gpt.py",
+        "-o",
+        "STEP_SECONDS=0.05",
+        "-o",
+        "ITERATIONS=200",
+        "--outlive",
+    )
     wait_for(lambda: steps_logged(tmp_path) > 3)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -429,3 +441,44 @@ def test_random_kills_lose_nothing(tmp_path):
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_several_processes_are_started_by_torchrun(play, tmp_path):
+    done = play("round_007", "--nproc", "2")
+
+    assert done.returncode == 0, done.stderr
+    record = record_of(tmp_path)
+    assert record["environment"]["world_size"] == 2
+    assert record["steps"] == 40
+    assert "--nproc 2" in " ".join(record["command"])
+
+
+def test_failure_of_a_torchrun_worker_is_named(play, tmp_path):
+    done = play("round_007", "--nproc", "2", "-o", "MISHAP=memory")
+
+    assert done.returncode == 10
+    assert record_of(tmp_path)["failure"]["kind"] == "out_of_memory"
+
+
+def test_packed_script_is_checked_and_played(script, play, tmp_path):
+    blob = base64.b85encode(lzma.compress(script.read_bytes())).decode()
+    script.write_text(f"import lzma,base64\nexec(lzma.decompress(base64.b85decode({blob!r})))\n")
+
+    refused = play("round_007", "-o", "MATRIX_RL=1")
+    done = play("round_007", "-o", "MATRIX_LR=0.03")
+
+    assert refused.returncode == 15
+    assert "MATRIX_LR" in refused.stderr
+    assert done.returncode == 0, done.stderr
+    record = record_of(tmp_path)
+    assert record["code_bytes"] == script.stat().st_size + (tmp_path / "pace.py").stat().st_size
+
+
+def test_page_shows_a_script_like_any_other_run(play, harness, tmp_path):
+    assert play("round_007", "-o", "MATRIX_LR=0.03", "--title", "My Own").returncode == 0
+
+    done = harness("publish", "--out", "site")
+
+    assert done.returncode == 0, done.stderr
+    page = tmp_path / "site" / "holes" / "round_007_my_own.html"
+    assert "--script train_gpt.py" in page.read_text()

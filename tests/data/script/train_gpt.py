@@ -35,12 +35,17 @@ def main():
     with open(__file__, encoding="utf-8") as file:
         code = file.read()
 
+    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
     def log0(text):
+        if rank:
+            return
         print(text)
         with open(logfile, "a", encoding="utf-8") as out:
             print(text, file=out)
 
     log0(f"seed:{args.seed}")
+    log0(f"world_size:{world_size} grad_accum_steps:{8 // world_size}")
     log0(f"matrix_lr:{args.matrix_lr} tie_embeddings:{args.tie_embeddings} use_ema:{args.use_ema}")
     log0("val_loader:shards pattern=none tokens:62021632")
     log0("model_params:17059912")
@@ -66,6 +71,8 @@ def main():
             f"step:{step + 1}/{args.iterations} train_loss:{loss:.4f} train_time:{ms:.0f}ms step_avg:{ms / (step + 1):.2f}ms"
         )
 
+    if rank:
+        return
     blob = zlib.compress(rng.randbytes(5000))
     with open("final_model.pt", "wb") as out:
         out.write(b"\0" * 20000)
