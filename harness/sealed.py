@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from harness.resources import PACKAGE, cache_dir
 
@@ -49,7 +50,7 @@ def read_sealed(path: Path | None) -> Any:
         return None
     try:
         head, _, body = path.read_bytes().partition(b"\n")
-        return json.loads(body) if head == _seal(body) else None
+        return orjson.loads(body) if head == _seal(body) else None
     except (OSError, ValueError):
         return None
 
@@ -58,7 +59,10 @@ def write_sealed(path: Path | None, content: Any) -> None:
     """Put a file into its place as a whole, or leave the old one: it only saves time."""
     if path is None:
         return
-    body = json.dumps(content, separators=(",", ":")).encode()
+    try:
+        body = orjson.dumps(content, default=list)  # named tuples as lists
+    except TypeError:  # such as half a character in a title: then it is read again
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

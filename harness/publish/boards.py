@@ -78,15 +78,18 @@ def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) 
 
 
 def pack_line(line: Line) -> dict[str, Any]:
-    """Return a row as plain values, to be kept until its hole changes."""
+    """Return a row as plain values, to be kept until its hole changes; its curve as text, which takes least room."""
     deltas = {"to_par": vars(line.to_par), "to_previous": vars(line.to_previous)}
-    return vars(line) | deltas | {"updated": line.updated.isoformat()}
+    curve = " ".join(f"{x:.12g} {y:.8g}" for x, y in line.curve)
+    return vars(line) | deltas | {"updated": line.updated.isoformat(), "curve": curve}
 
 
-def unpack_line(kept: dict[str, Any]) -> Line:
+def unpack_line(kept: dict[str, Any], curve: bool = False) -> Line:
+    """Return the row. curve: with its curve, which only a round's page shows."""
     deltas = {name: DeltaCard(**kept[name]) for name in ("to_par", "to_previous")}
-    updated, curve = dt.datetime.fromisoformat(kept["updated"]), tuple((x, y) for x, y in kept["curve"])
-    return Line(**kept | deltas | {"updated": updated, "curve": curve})
+    numbers = [float(word) for word in kept["curve"].split()] if curve else []
+    points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    return Line(**kept | deltas | {"updated": dt.datetime.fromisoformat(kept["updated"]), "curve": points})
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def _fill(
     rounds = rounds_of(lines)
     round_keys = {one.href: digest([world, [holes[line.name].line for line in one.lines]]) for one in rounds}
     stale = [
-        one
+        (one, [holes[line.name].line for line in one.lines])
         for one in rounds
         if known.rounds.get(one.href) != round_keys[one.href] or not _carry((one.href,), folder, known)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -192,8 +192,9 @@ def _picture(site: Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
     return path
 
 
-def write_round(site: Site, one: Round) -> None:
-    """A round's page follows from its rows alone."""
+def write_round(site: Site, task: tuple[Round, Sequence[dict[str, Any]]]) -> None:
+    """A round's page follows from its rows alone; it is the only one that shows their curves."""
+    one = replace(task[0], lines=tuple(boards.unpack_line(line, curve=True) for line in task[1]))
     site.render(
         "round.html", one.href, "round", f"Round {one.number}", f"Round {one.number}: {one.tally}",
         round=one, walk=draw_round(one, site.season, site.wording), sparks=sparks_of(one),
