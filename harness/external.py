@@ -52,6 +52,9 @@ def ask_script(question: Question, path: Path) -> Trainer:
         )
     snapshot = take_snapshot(path)
     script = read_script(snapshot.texts())
+    silent = (
+        [] if script.knobs or script.dynamic else [f"{path.name} reads no environment variable: no knobs"]
+    )
     typed = _assignments(intent.overrides, request.overrides)
     settings = _check_overrides(script, typed, request.allow_unread, path)
     seeds = _seeds(question, script, settings)
@@ -73,7 +76,7 @@ def ask_script(question: Question, path: Path) -> Trainer:
         hidden=frozenset(script.knobs),
         seeds=seeds, data=Data.model_validate(data | extra), code=_describe(path, snapshot), split=split,
         snapshot=snapshot,
-        warnings=(*settings.notes, *_unset(script, settings.canonical | found), *notes),
+        warnings=(*silent, *settings.notes, *_unset(script, settings.canonical | found), *notes),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.fold import FieldOf, Func, Scope, Unknown, fold
-from harness.uses import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, last_part
+from harness.uses import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, dotted, last_part
 
 _MAX_ROWS = 2_000  # of a table that is looped over
 _DEFAULT_NAMES = ("default", "fallback", "dflt", "d", "val", "value", "v")
@@ -107,7 +107,7 @@ class _Finder:
     def _learn(self, target: ast.expr, value: ast.expr) -> None:
         if not isinstance(target, ast.Name | ast.Attribute):
             return
-        written = ast.unparse(value) if isinstance(value, ast.Name | ast.Attribute) else ""
+        written = dotted(value)
         if written in self.environs or self._copies(value):
             self.environs.add(ast.unparse(target))
         elif written in self.getters:
@@ -128,12 +128,12 @@ class _Finder:
         )
 
     def _is_environ(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in self.environs
+        return dotted(node) in self.environs
 
     def _access(self, node: ast.AST) -> _Access | None:
         if isinstance(node, ast.Call) and node.args:
             func = node.func
-            asked = isinstance(func, ast.Name | ast.Attribute) and ast.unparse(func) in self.getters
+            asked = dotted(func) in self.getters
             if not asked and isinstance(func, ast.Attribute) and func.attr in ("setdefault", "pop"):
                 asked = self._is_environ(func.value)
             if asked:

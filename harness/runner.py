@@ -119,6 +119,7 @@ def resume(reference: str, runs: Path, listeners: Listeners) -> RunRecord:
             f"{hole.name.folder} has no attempt to resume", f"play it: `harness run {hole.name.folder}`"
         )
     attempt = attempts[-1]
+    attempt.refuse_links()
     with _hold(attempt):
         launch = load_launch(attempt.launch_path)
         _wait_for_end(attempt, launch)

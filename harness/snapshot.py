@@ -50,6 +50,8 @@ def take_snapshot(script: Path) -> Snapshot:
     if not script.is_file():
         what = "is a folder" if script.is_dir() else "does not exist"
         raise UsageError(f"--script {script} {what}", "name a training script, such as train_gpt.py")
+    if script.suffix != ".py":
+        raise UsageError(f"--script {script} is no .py file", "name a training script, such as train_gpt.py")
     root = script.parent
     files: dict[str, bytes] = {}
     waiting = [PurePosixPath(script.name)]

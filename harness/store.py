@@ -57,6 +57,15 @@ class Attempt:
         """What was started, written before it is: a killed run is recognised and resumed by it."""
         return self.path / "launch.json"
 
+    def refuse_links(self) -> None:
+        """Raise HarnessError when a file that is about to be written is a link: it may lead out of `runs/`."""
+        for path in (self.path, *self.path.iterdir()):
+            if path.is_symlink():
+                raise HarnessError(
+                    f"{path} is a link to {path.readlink()}; nothing is written through it",
+                    "put the file itself there, or play a new attempt",
+                )
+
     def load_record(self) -> RunRecord | None:
         """Return the record, or None while there is none. Raises HarnessError when it cannot be trusted."""
         try:
@@ -174,6 +183,11 @@ class Store:
         """Make a hole's folder with its `round.toml`. Raises UsageError for a name that is none."""
         name = require_hole_name(reference)
         hole = Hole(self.root / name.folder, name)
+        if hole.path.is_symlink():
+            raise HarnessError(
+                f"{hole.path} is a link to {hole.path.readlink()}; nothing is written through it",
+                "name another hole, or put the folder itself there",
+            )
         try:
             hole.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

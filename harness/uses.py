@@ -62,6 +62,15 @@ class Program:
         return next((parent for _, parent in self.above(node) if isinstance(parent, kinds)), None)
 
 
+def dotted(node: ast.expr) -> str:
+    """Return `os.environ` of a chain of names; "" of anything else."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+
+
 def last_part(node: ast.expr) -> str | None:
     if isinstance(node, ast.Name):
         return node.id

@@ -482,3 +482,23 @@ def test_page_shows_a_script_like_any_other_run(play, harness, tmp_path):
     assert done.returncode == 0, done.stderr
     page = tmp_path / "site" / "holes" / "round_007_my_own.html"
     assert "--script train_gpt.py" in page.read_text()
+
+
+def test_link_out_of_the_season_is_not_written_through(script, play, harness, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "round_007").symlink_to(outside)
+    refused = play("round_007")
+
+    assert play("round_001", "-o", "MISHAP=quiet").returncode == 10
+    log = attempt_of(tmp_path, "round_001") / "train.log"
+    log.unlink()
+    log.symlink_to(outside / "log")
+    (log.parent / "record.json").unlink()
+    resumed = harness("run", "round_001", "--resume")
+
+    assert (refused.returncode, resumed.returncode) == (1, 1)
+    assert "is a link to" in refused.stderr
+    assert "train.log is a link to" in resumed.stderr
+    assert list(outside.iterdir()) == []

@@ -48,7 +48,10 @@ def test_edit_of_an_imported_file_changes_the_hash(folder):
     assert load_snapshot(folder, "train_gpt.py").files.keys() >= after.files.keys()
 
 
-@pytest.mark.parametrize(("name", "said"), [("gone.py", "does not exist"), ("layers", "is a folder")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("gone.py", "does not exist"), ("layers", "is a folder"), ("json/notes.txt", "no .py file")],
+)
 def test_script_that_is_none_is_named(folder, name, said):
     with pytest.raises(UsageError, match=said):
         take_snapshot(folder / name)
