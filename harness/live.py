@@ -5,6 +5,7 @@ Listens to the lines of a log; keeps what it heard bounded, so a long run costs 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import deque
@@ -44,17 +45,19 @@ class LiveView:
         self._began = self._drawn = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        else:
-            print(f"playing {self._title}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # the terminal may be gone; the run is not
+            if self._console.is_terminal:
+                self._live.start()
+            else:
+                print(f"playing {self._title}", file=sys.stderr, flush=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._console.is_terminal:
-            self._live.stop()
+            with contextlib.suppress(OSError):  # the terminal is gone
+                self._live.stop()
 
     def line(self, text: str) -> None:
         """Hear one line of the log, of whatever trainer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,6 +145,7 @@ def run(
         _emit(drawn, emit, runs, as_json)
         return
 
+    _outlast_terminal()
     records = []
     for one in drawn.seeds:
         records.append(_play(drawn, one, runs, limits, outlive))
@@ -151,7 +153,8 @@ def run(
         if records[-1].status in ("stopped", "failed"):
             break
         if one != drawn.seeds[-1] and not as_json:
-            _print_card(drawn.hole.folder, runs)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                _print_card(drawn.hole.folder, runs)
     _finish_run(records, drawn.hole.folder, runs, as_json)
 
 
@@ -244,6 +247,14 @@ def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool
         codes = {"timeout": Exit.TIMED_OUT, "budget": Exit.BUDGET}
         raise typer.Exit(codes.get(last.failure.kind, Exit.CRASHED))
     raise typer.Exit({"ok": Exit.DONE, "over_cap": Exit.OVER_CAP, "stopped": Exit.FAILED}[last.status])
+
+
+def _outlast_terminal() -> None:
+    """Let a closed terminal or a lost connection end neither this attempt nor those that follow."""
+    import signal
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _print_card(folder: str, runs: Path) -> None:

@@ -1,14 +1,17 @@
 """`harness run --script` from the outside: a script of one's own gets what the built-in trainer gets."""
 
 import base64
+import fcntl
 import json
 import lzma
 import os
+import pty
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -502,3 +505,22 @@ def test_link_out_of_the_season_is_not_written_through(script, play, harness, tm
     assert "is a link to" in refused.stderr
     assert "train.log is a link to" in resumed.stderr
     assert list(outside.iterdir()) == []
+
+
+def test_closed_terminal_ends_neither_the_run_nor_the_next_seed(script, tmp_path):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", "round_007", "--script", "train_gpt.py", "--seeds", "1,2",
+         "-o", "STEP_SECONDS=0.05"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**os.environ, "TERM": "xterm"}, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+    while b"loss" not in seen:  # the live view draws
+        seen += os.read(ours, 4096)
+
+    os.close(ours)
+    process.wait(timeout=60)
+
+    assert [record_of(tmp_path, number=number)["status"] for number in (1, 2)] == ["ok", "ok"]
