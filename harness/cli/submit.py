@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app, print_json
+from harness.cli.app import Json, Reference, Runs, app, open_season, print_json
 from harness.errors import Exit
 
 
@@ -23,11 +23,15 @@ def submit(
     github_id: Annotated[
         str, typer.Option("--github-id", help="Your GitHub handle; else git's github.user.")
     ] = "",
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="What the referee goes by; else the policy of its day.")
+    ] = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one train_gpt.py."""
     from harness import submit as submitting
+    from harness.policy import load_policy
     from harness.registry import load_hole
     from harness.store import Store
 
@@ -35,7 +39,9 @@ def submit(
     if out is not None:
         submitting.refuse_used(out)
     played = load_hole(Store(runs).get(reference))
-    made = submitting.prepare(played, track, submitting.find_author(author, github_id), runs)
+    rules = load_policy(policy, runs) if policy else None
+    who = submitting.find_author(author, github_id)
+    made = submitting.prepare(played, track, who, open_season(runs), rules)
     written = submitting.write(made, out) if out is not None and not made.failed else []
     if as_json:
         print_json("submit", **submitting.as_data(made, out if written else None))

@@ -1,6 +1,7 @@
 """A hole as the record folder that the challenge asks for: README, submission.json, a log per seed, one script.
 
-    prepare()   every rule is held against the hole; the files are made in memory    -> rules.py, code.py, files.py
+    prepare()   every rule is held against the hole; the files are made in memory, the referee asked
+              -> rules.py, code.py, files.py, referee.py
     write()     the folder appears whole, or not at all
 
 The script is our trainer flattened (`harness.train_script`), or the snapshot of the script that ran. Its bytes are
@@ -19,20 +20,14 @@ from typing import Any
 from harness import figures
 from harness.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
+from harness.policy import Policy
 from harness.record import RunRecord
-from harness.registry import Played
+from harness.registry import Played, Season
 from harness.submit.code import make_code
 from harness.submit.files import make_files, submission_data
 from harness.submit.made import Author, Prepared, Rule, Run
-from harness.submit.rules import (
-    author_rule,
-    course_rule,
-    hardware_rule,
-    log_rule,
-    seeds_rule,
-    size_rule,
-    time_rules,
-)
+from harness.submit.referee import judge
+from harness.submit.rules import author_rule, course_rule, log_rule, size_rule
 
 # What people type -> the track's name in submission files.
 TRACKS = {
@@ -43,10 +38,12 @@ TRACKS = {
 _SPELLINGS = TRACKS | {name: name for name in TRACKS.values()} | {"non_record_16mb": "non-record-16mb"}
 
 
-def prepare(played: Played, track: str, author: Author, season: Path) -> Prepared:
+def prepare(
+    played: Played, track: str, author: Author, season: Season, policy: Policy | None = None
+) -> Prepared:
     """Make a hole's submission in memory and hold the rules against it. Writes nothing.
 
-    season: the folder of the season, for its own courses.
+    policy: what the referee goes by; else the one in force on the hole's day.
     Raises UsageError for an unknown track, HarnessError when the hole has nothing to submit.
     """
     name = _track_name(track)
@@ -54,9 +51,9 @@ def prepare(played: Played, track: str, author: Author, season: Path) -> Prepare
         raise HarnessError(*_nothing_to_submit(played))
     by_record = {id(entry.record): entry.attempt for entry in played.entries}
     runs = tuple(Run(r, by_record[id(r)], _log_name(r, played)) for r in played.group)
-    course = load_course(played.course or "", season)
+    course = load_course(played.course or "", season.runs)
     made = Prepared(played, name, author, course, runs, played.hole.load_notes())
-    made.rules += [author_rule(author), seeds_rule(made), course_rule(made), hardware_rule(made)]
+    made.rules += [author_rule(author), course_rule(made)]
     made.rules += [log_rule(run) for run in runs]
     try:
         made.code = make_code(runs[0])
@@ -65,9 +62,10 @@ def prepare(played: Played, track: str, author: Author, season: Path) -> Prepare
         made.rules.append(Rule("code", "fail", error.message, error.hint))
         return made
     made.rules += [size_rule(made, run) for run in runs]
-    made.rules += [rule for run in runs for rule in time_rules(made, run)]
     if not [rule for rule in made.failed if rule.name == "log"]:
         made.files = make_files(made)
+        made.rules += judge(made, season, policy)
+        made.files = make_files(made)  # the README and the submission file tell what the referee found
     return made
 
 
@@ -76,10 +74,7 @@ def write(made: Prepared, out: Path) -> list[Path]:
     refuse_used(out)
     beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        beside.mkdir(parents=True)
-        for name, content in made.files.items():
-            (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            (beside / name).write_bytes(content)
+        made.write_into(beside)
         if out.is_dir():
             out.rmdir()  # empty, as was checked
         beside.rename(out)
@@ -159,7 +154,7 @@ def as_data(made: Prepared, written: Path | None) -> Mapping[str, Any]:
 
 def describe(made: Prepared) -> str:
     """Return the report that a person reads."""
-    marks = {"pass": "pass", "fail": "FAIL", "cannot tell": "????", "attest": "note"}
+    marks = {"pass": "pass", "fail": "FAIL", "cannot tell": "  ? ", "please attest": "note"}
     lines = [f"{made.played.name.folder} for {made.track}: val_bpb {figures.bpb(made.val_bpb)}"]
     for rule in made.rules:
         lines.append(f"  {marks[rule.outcome]}  {rule.name}: {rule.what}")

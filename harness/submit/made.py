@@ -5,17 +5,16 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
 
 from harness.course import Course
 from harness.notes import Notes
 from harness.record import RunRecord
 from harness.registry import Played
+from harness.rules.finding import Outcome
 from harness.store import Attempt
 
 SCRIPT = "train_gpt.py"
-
-Outcome = Literal["pass", "fail", "cannot tell", "attest"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,13 @@ class Prepared:
     def total_bytes(self, run: Run) -> int | None:
         """Model and counted code of one run."""
         return None if run.record.model_bytes is None else run.record.model_bytes + self.code_bytes
+
+    def write_into(self, folder: Path) -> None:
+        """Write the files into a new folder."""
+        folder.mkdir(parents=True)
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
 
     @property
     def builtin(self) -> bool:

@@ -1,9 +1,9 @@
-"""The rules that a hole is held against before it is submitted, each with what was measured and what to type."""
+"""What must be there before a folder can be made: author, logs, bytes under the cap. The rest is the referee's."""
 
 from __future__ import annotations
 
-from harness.course import RECORD_TRACK
-from harness.submit.made import Author, Outcome, Prepared, Rule, Run
+from harness.rules.finding import Outcome
+from harness.submit.made import Author, Prepared, Rule, Run
 
 
 def author_rule(author: Author) -> Rule:
@@ -12,19 +12,10 @@ def author_rule(author: Author) -> Rule:
         if not value
     ]  # fmt: skip
     if missing:
-        return Rule("author", "attest", "who submits is not known; the field stays empty", " ".join(missing))
+        return Rule(
+            "author", "please attest", "who submits is not known; the field stays empty", " ".join(missing)
+        )
     return Rule("author", "pass", f"{author.name} ({author.github_id})")
-
-
-def seeds_rule(made: Prepared) -> Rule:
-    seeds = [run.record.seed for run in made.runs]
-    listed = ", ".join(map(str, seeds))
-    if len(set(seeds)) < len(seeds):
-        return Rule("seeds", "attest", f"a seed was played more than once ({listed}); all logs are included")
-    if len(seeds) == 1:
-        hint = f"`harness run {made.played.name.folder} --seeds 42,1337,314` plays more"
-        return Rule("seeds", "attest", f"one seed only ({listed}): no spread, no significance", hint)
-    return Rule("seeds", "pass", f"{len(seeds)} distinct seeds: {listed}")
 
 
 def course_rule(made: Prepared) -> Rule:
@@ -32,9 +23,11 @@ def course_rule(made: Prepared) -> Rule:
         what = (
             f"played on the course {made.course.name}, not on the challenge's text: good for a rehearsal only"
         )
-        return Rule("course", "attest", what, f"`harness run {made.played.name.folder} --course fineweb`")
+        return Rule(
+            "course", "please attest", what, f"`harness run {made.played.name.folder} --course fineweb`"
+        )
     first = made.course.splits[0].name if made.course.splits else None
-    outcome: Outcome = "pass" if made.played.split == first else "attest"
+    outcome: Outcome = "pass" if made.played.split == first else "please attest"
     return Rule("course", outcome, f"validation split: {made.played.split}")
 
 
@@ -76,36 +69,3 @@ def size_rule(made: Prepared, run: Run) -> Rule:
 def _weigh_model(run: Run) -> int | None:
     path = run.attempt.path / (run.record.model_file or "model.zlib")
     return path.stat().st_size if path.is_file() else None
-
-
-def time_rules(made: Prepared, run: Run) -> list[Rule]:
-    """Training and evaluation time; the clock is read between steps, so a run may pass the cap by one step."""
-    caps, record = made.course.caps, run.record
-    slack = 2 * (record.step_ms or 0.0) / 1000
-    evaluation = run.eval_seconds
-    measured = (
-        ("training time", record.train_seconds, caps.train_seconds, slack),
-        ("evaluation time", evaluation, caps.eval_seconds, 0.0),
-    )
-    rules = []
-    for what, seconds, cap, more in measured:
-        name = f"{what}, seed {record.seed}"
-        if made.track != RECORD_TRACK:
-            continue
-        if seconds is None:
-            rules.append(Rule(name, "cannot tell", "not measured"))
-        elif seconds > cap + more:
-            hint = "submit it to another track: --track non-record"
-            rules.append(Rule(name, "fail", f"{seconds:,.1f} s; the track allows {cap:,.0f} s", hint))
-        else:
-            rules.append(Rule(name, "pass", f"{seconds:,.1f} s of {cap:,.0f} s"))
-    return rules
-
-
-def hardware_rule(made: Prepared) -> Rule:
-    """The record track runs on eight H100; elsewhere a run may be too slow or too fast to count there."""
-    found = {run.hardware or "unknown hardware" for run in made.runs}
-    listed = ", ".join(sorted(found))
-    if made.track != RECORD_TRACK or all(name.startswith("8x ") and "H100" in name for name in found):
-        return Rule("hardware", "pass", listed)
-    return Rule("hardware", "attest", f"{listed}; the track runs on 8x H100", "or choose --track non-record")
