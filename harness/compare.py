@@ -15,6 +15,7 @@ from harness.course import SPLIT_TOLERANCE, Course
 from harness.curve import Curve
 from harness.record import UNHASHED_KNOBS, RunRecord
 from harness.stats import Difference, Sample, subtract
+from trainer.config import is_neutral
 
 # Knobs that change what is watched, not what is trained: alone they cannot be a whiff.
 WATCHING_KNOBS = frozenset({"VAL_LOSS_EVERY", "VAL_BATCH_SIZE", "MAX_WALLCLOCK_SECONDS"})
@@ -290,11 +291,19 @@ def _bytes_a_token(side: Side) -> float | None:
 
 
 def counted_config(record: RunRecord) -> dict[str, str]:
-    """What was set, as far as the record knows; seed, names and places are left out."""
+    """What was set, as far as the record knows; seed, names and places are left out.
+
+    So are our trainer's own knobs where they change nothing: an older record does not know them yet.
+    """
     known = record.config | {
         name: value for name, value in record.overrides.items() if name not in record.config
     }
-    return {name: value for name, value in known.items() if not _is_place(name)}
+    builtin = record.code.trainer == "builtin" and record.provenance is None
+    return {
+        name: value
+        for name, value in known.items()
+        if not _is_place(name) and not (builtin and is_neutral(name, value))
+    }
 
 
 def _is_place(name: str) -> bool:

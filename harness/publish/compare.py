@@ -9,12 +9,13 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import Facts, tidy
+from harness.compare import counted_config
 from harness.publish.cards import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
 from harness.publish.charts import Series, curve
 from harness.publish.curves import Shelf
 from harness.publish.evidence import Table, compare_rows, hole_name
 from harness.publish.wording import Wording
-from harness.record import UNHASHED_KNOBS, RunRecord
+from harness.record import RunRecord
 from harness.registry import Kind, Played, Standing
 
 MOST_SETTINGS = 40
@@ -60,17 +61,11 @@ def build_compare(
         delta_card(kind, comparison, wording),
         card.comparison_verdict if kind == "previous" else "",
         metrics,
-        _differences("settings_caption", wording, names, _settings(played.record), _settings(other.record)),
+        _differences("settings_caption", wording, names, counted_config(played.record), counted_config(other.record)),
         _differences("environment_caption", wording, names, _environment(played.record), _environment(other.record)),
         _overlay(played, other, card, wording, shelf),
         _losses(names, played, other, wording, shelf),
     )  # fmt: skip
-
-
-def _settings(record: RunRecord) -> dict[str, str]:
-    """What was set, as far as the record knows; knobs that cannot change a result are left out."""
-    known = record.config | record.overrides
-    return {name: value for name, value in known.items() if name not in UNHASHED_KNOBS}
 
 
 def _environment(record: RunRecord) -> dict[str, str]:

@@ -208,6 +208,15 @@ def test_settings_and_caveats_stand_beside_the_number(harness, put_group):
     ]
 
 
+def test_knob_that_an_older_record_did_not_know_is_no_change_where_it_does_nothing(harness, put_record):
+    put_record("round_001", val_bpb=1.2, config=BASE)
+    put_record("round_002", val_bpb=1.2, config=BASE | {"EMA_DECAY": "0.0", "MUON_WD": "0.1"})
+
+    (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
+
+    assert pair["config"] == {"MUON_WD": {"a": "0.1", "b": None}}
+
+
 def test_short_run_is_judged_at_the_same_step_and_time(harness, put_record):
     put_curve(put_record("round_001", val_bpb=1.2), [(0, 6.0), (1000, 4.0), (2000, 3.0)], ms=50)
     put_curve(put_record("round_002", val_bpb=1.4), [(0, 6.0), (1300, 3.5)], ms=100)
