@@ -232,6 +232,8 @@ def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool
     from harness.store import Store
 
     last = records[-1]
+    for warning in dict.fromkeys(warning for record in records for warning in record.warnings):
+        warn(warning)
     season = open_season(runs)
     standing = standing_of(season, Store(runs).get(folder).name.folder)
     whiff = opponents.parent_whiff(season, standing.played)

@@ -524,3 +524,37 @@ def test_closed_terminal_ends_neither_the_run_nor_the_next_seed(script, tmp_path
     process.wait(timeout=60)
 
     assert [record_of(tmp_path, number=number)["status"] for number in (1, 2)] == ["ok", "ok"]
+
+
+def test_script_over_the_cap_is_recorded_with_its_own_exit_code(script, play, tmp_path):
+    courses = tmp_path / "runs" / "courses"
+    courses.mkdir(parents=True)
+    shipped = Path(__file__).parents[2] / "harness" / "data" / "courses" / "fineweb.toml"
+    (courses / "fineweb.toml").write_text(shipped.read_text().replace("16_000_000", "9_000"))
+
+    done = play("round_007")
+
+    assert done.returncode == 12, done.stderr
+    assert record_of(tmp_path)["status"] == "over_cap"
+    assert "OVER THE CAP" in done.stdout
+
+
+def test_size_is_weighed_where_the_log_prints_none(script, play, tmp_path):
+    text = script.read_text()
+    script.write_text(
+        "\n".join(line for line in text.splitlines() if "int8+zlib: {len(blob)" not in line) + "\n"
+    )
+
+    assert play("round_007").returncode == 0
+
+    record = record_of(tmp_path)
+    assert record["model_bytes"] == (attempt_of(tmp_path) / "work" / "final_model.int8.ptz").stat().st_size
+    assert record["model_file"] == "work/final_model.int8.ptz"
+
+
+def test_override_that_the_script_shows_otherwise_is_told(script, play, tmp_path):
+    script.write_text(script.read_text().replace('"MATRIX_LR", 0.04))', '"MATRIX_LR", 0.04)) * 2'))
+
+    done = play("round_007", "-o", "MATRIX_LR=0.03")
+
+    assert "override MATRIX_LR=0.03, but the script says it has 0.06" in done.stderr
