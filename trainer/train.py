@@ -253,7 +253,7 @@ class Run:
     def _switch_on_loops(self, elapsed_ms: float) -> None:
         """Let looped layers be passed more than once from ENABLE_LOOPING_AT of the training on."""
         model, c, step = self.model, self.c, self.progress.step
-        if isinstance(model, ExtendedGPT) and c.num_loops > 0 and not model.looping:
+        if c.num_loops > 0 and isinstance(model, ExtendedGPT) and not model.looping:
             done = share_done(c, step, elapsed_ms)
             if done >= c.enable_looping_at:  # the clock is that of all ranks
                 model.looping = True
