@@ -185,16 +185,11 @@ def _absolute_places(script: Script, given: Mapping[str, str], folders: list[Pat
 
     A path is a text knob whose value names something that exists below one of the folders.
     """
-    values = {name: knob.default for name, knob in script.knobs.items() if knob.kind == "text"}
+    values = {name: knob.default for name, knob in script.knobs.items() if knob.takes_text}
     found = {}
     for name, value in {**values, **given}.items():
         knob = script.knobs.get(name)
-        if (
-            value
-            and (knob is None or knob.kind == "text")
-            and _PATH_LIKE.search(value)
-            and not is_system(name)
-        ):
+        if value and (knob is None or knob.takes_text) and _PATH_LIKE.search(value) and not is_system(name):
             place = _look_up(value, folders)
             if place is not None:
                 found[name] = str(place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.packed import unpack_source
@@ -45,6 +45,11 @@ class ScriptKnob:
     file: str = ""
     how: str = ""
     required: bool = False
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether it may hold any text: also one that is only asked whether it is empty."""
+        return self.kind in ("text", "word") or (self.spelling is not None and self.spelling[1] == "")
 
     @property
     def place(self) -> str:
@@ -130,11 +135,19 @@ def _knob(read: Read) -> ScriptKnob:
     )  # fmt: skip
 
 
+# What a name must be when it is read in several ways: a count is no yes/no, and a word among several is neither.
+_STRICTEST: dict[Kind, int] = {"text": 0, "flag": 1, "word": 2, "float": 3, "int": 4}
+
+
 def _better(known: ScriptKnob | None, found: ScriptKnob) -> ScriptKnob:
-    """Of two reads of one name keep the one that says more: a type rather than text, then one with a default."""
+    """Of two reads of one name keep the stricter, then the one with a default."""
     if known is None:
         return found
-    return max(known, found, key=lambda knob: (knob.kind != "text", knob.default is not None, knob is known))
+    best = max(
+        known, found, key=lambda knob: (_STRICTEST[knob.kind], knob.default is not None, knob is known)
+    )
+    default = best.default if best.default is not None else known.default or found.default
+    return replace(best, default=default)
 
 
 # Values -------------------------------------------------------------------------------------------
@@ -163,7 +176,7 @@ def canonical_value(knob: ScriptKnob, text: str) -> str:
 
     Raises UsageError, with the line that reads it, for a value of the wrong type.
     """
-    text = text.strip() if knob.kind != "text" else text
+    text = text if knob.kind in ("text", "word") else text.strip()
     return _READERS[knob.kind](knob, text)
 
 
@@ -175,7 +188,7 @@ def render_value(knob: ScriptKnob, text: str) -> str:
     value = canonical_value(knob, text)
     if knob.kind == "flag":
         yes, no = knob.spelling or ("1", "0")
-        return yes if value == "true" else no
+        return {"true": yes, "false": no}.get(value, value)
     return value
 
 
@@ -183,10 +196,13 @@ def _flag(knob: ScriptKnob, text: str) -> str:
     word = text.lower()
     if knob.spelling and text in knob.spelling:
         return "true" if text == knob.spelling[0] else "false"
-    if word in TRUE_WORDS or (_is_number(word) and float(word) != 0):
+    number = float(word) if _is_number(word) else None
+    if word in TRUE_WORDS or number == 1:
         return "true"
-    if word in FALSE_WORDS or word in ("", "none") or _is_number(word):
+    if word in FALSE_WORDS or word in ("", "none") or number == 0:
         return "false"
+    if knob.takes_text:
+        return text
     raise _refusal(knob, text, "a yes/no value", "use true or false")
 
 
@@ -210,7 +226,8 @@ def _float(knob: ScriptKnob, text: str) -> str:
 
 
 _READERS: dict[Kind, Callable[[ScriptKnob, str], str]] = {
-    "flag": _flag, "int": _int, "float": _float, "text": lambda knob, text: text,
+    "flag": _flag, "int": _int, "float": _float,
+    "text": lambda knob, text: text, "word": lambda knob, text: text,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.fold import Func, Names, Scope, Unknown, fold
 
-Kind = Literal["text", "int", "float", "flag"]
+Kind = Literal["text", "word", "int", "float", "flag"]  # word: text that is compared with names of choices
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -102,7 +102,7 @@ class Tracer:
             if after is None:
                 break
             use = after
-            if use.kind == "flag":
+            if use.kind in ("flag", "word"):
                 break
         return use
 
@@ -139,7 +139,7 @@ class Tracer:
         if isinstance(parent, ast.IfExp | ast.If | ast.Expr | ast.Starred):
             return use if isinstance(parent, ast.IfExp) else None
         if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
-            return Use("flag", ("1", "" if use.kind == "text" else "0"))
+            return Use("flag", ("1", "")) if use.kind == "text" else None
         if isinstance(parent, ast.Assign | ast.AnnAssign):
             return self._through_name(parent, use, scope, depth)
         returned = isinstance(parent, ast.Return | ast.Lambda) and use.kind == "text"
@@ -184,15 +184,15 @@ class Tracer:
             other = fold(parent.comparators[0], self.names, scope)
         except Unknown:
             return None
-        if use.kind in ("int", "float"):  # int(..) == 1, != 0, > 0
-            return Use("flag", ("1", "0")) if other in (0, 1) else None
+        if use.kind in ("int", "float"):  # int(..) > 0 may well be a count
+            return None
         if isinstance(other, dict):
             other = list(other)
         words = [other] if isinstance(other, str) else other
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             return None
         if not words or not {word.lower() for word in words} <= _WORDS:
-            return None
+            return Use("word")
         upper = all(word == word.upper() for word in words if word.isalpha())
         said_no = all(word.lower() in (*FALSE_WORDS, "") for word in words)
         inverse = isinstance(parent.ops[0], ast.NotEq | ast.NotIn)

@@ -48,8 +48,8 @@ if os.environ.get("DEBUG"):
             "USE_A": ("flag", "1", ("1", "0")), "USE_B": ("flag", "false", ("true", "false")),
             "USE_C": ("flag", "False", ("1", "0")), "USE_D": ("flag", "1", ("1", "0")),
             "USE_E": ("flag", "no", ("yes", "no")), "USE_F": ("flag", "True", ("True", "False")),
-            "USE_G": ("flag", "", ("1", "")), "USE_H": ("flag", "0", ("1", "0")),
-            "USE_I": ("flag", "0", ("1", "0")), "OPT": ("text", "muon", None), "DEBUG": ("flag", None, ("1", "")),
+            "USE_G": ("flag", "", ("1", "")), "USE_H": ("int", "0", None),
+            "USE_I": ("int", "0", None), "OPT": ("word", "muon", None), "DEBUG": ("flag", None, ("1", "")),
         },
     ),
     "other names of the environment": (
@@ -332,3 +332,41 @@ def test_packed_script_that_cannot_be_read_is_said_to_be_unchecked():
 
     assert script.dynamic
     assert "line 2" in script.unclear[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "typed", "handed"),
+    [
+        ("on = int(os.environ.get('K', '50')) > 0\nevery = int(os.environ.get('K', '50'))", "3", "3"),
+        ("a = bool(int(os.environ.get('K', '0')))\nn = int(os.environ.get('K', '0'))", "2", "2"),
+        ("a = os.environ.get('K', '0') == '1'\nb = os.environ.get('K', '0') == '2'", "2", "2"),
+        ("a = os.environ.get('K', 'x') == 'muon' or os.environ.get('K') == '1'", "adam", "adam"),
+        ("n = int(os.environ.get('K', '1'))\nx = float(os.environ.get('K', '1'))", "2.0", "2"),
+    ],
+)
+def test_name_that_is_read_in_two_ways_keeps_its_value(source, typed, handed):
+    knob = read_script(f"import os\n{source}").knobs["K"]
+
+    assert render_value(knob, typed) == handed
+
+
+@pytest.mark.parametrize(
+    ("source", "typed", "handed"),
+    [
+        ("p = os.environ.get('K')\nif p:\n    load(p)", "a/b.pt", "a/b.pt"),
+        ("p = os.environ.get('K', '') != ''", "a/b.pt", "a/b.pt"),
+        ("p = bool(os.environ.get('K', ''))", "off", ""),
+        ("p = bool(os.environ.get('K', ''))", "yes", "1"),
+    ],
+)
+def test_text_that_is_only_asked_whether_it_is_empty_is_handed_over(source, typed, handed):
+    knob = read_script(f"import os\n{source}").knobs["K"]
+
+    assert render_value(knob, typed) == handed
+
+
+def test_number_is_no_yes():
+    knob = read_script("import os\na = os.environ.get('K', '0') == '1'").knobs["K"]
+
+    with pytest.raises(UsageError, match="yes/no"):
+        render_value(knob, "2")
