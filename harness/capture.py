@@ -22,6 +22,7 @@ from typing import Any
 from harness import family
 from harness.errors import HarnessError
 from harness.launch import Command
+from harness.plain import open_plain
 from harness.record import FailureKind
 
 POLL_SECONDS = 0.05
@@ -83,7 +84,7 @@ def run_captured(
     mark = f"{command.env.get(family.MARK, 'run')}#{uuid.uuid4().hex[:12]}"
     watched = sys.platform == "linux" and not outlives
     try:
-        with log.open("ab") as sink:
+        with open_plain(log, "ab") as sink:
             start = sink.tell()
             child = subprocess.Popen(
                 command.argv, env=command.env | {family.MARK: mark}, cwd=command.cwd, stdin=subprocess.DEVNULL,
@@ -97,7 +98,7 @@ def run_captured(
     interrupts = 0
     stop: Stop | None = None
     kill_at: float | None = None
-    with log.open("rb") as source, _guarded(child.pid, mark, outlives), _ctrl_c() as pressed:
+    with open_plain(log) as source, _guarded(child.pid, mark, outlives), _ctrl_c() as pressed:
         source.seek(start)
         lines = _Lines(listeners.on_line)
         while True:

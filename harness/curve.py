@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
+from harness.plain import read_plain
+
 _Point = TypeVar("_Point")
 
 
@@ -69,7 +71,7 @@ def load_curve(path: Path) -> Curve:
     A step that was logged twice (a resumed run went over it again) counts once, as logged last.
     """
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except FileNotFoundError:
         return Curve()
     except OSError as error:

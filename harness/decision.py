@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from harness.errors import HarnessError, UsageError, first_problem
+from harness.plain import read_plain
 from harness.store import Hole, write_whole
 
 Choice = Literal["keep", "drop", "invalid"]
@@ -41,7 +42,7 @@ class Decisions(_Data):
 def load_decisions(path: Path) -> Decisions:
     """Read a `decision.json`; a missing file holds no decision. Raises HarnessError with the place of a mistake."""
     try:
-        return Decisions.model_validate(json.loads(path.read_bytes()))
+        return Decisions.model_validate(json.loads(read_plain(path)))
     except FileNotFoundError:
         return Decisions()
     except OSError as error:

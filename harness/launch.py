@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
 
 from harness import family
 from harness.errors import HarnessError, first_problem
+from harness.plain import read_plain
 from harness.record import Code, Data, Frozen
 
 # Set by torchrun for its own workers; inherited by accident they make one process wait for others.
@@ -66,7 +67,7 @@ class Launch(Frozen):
 def load_launch(path: Path) -> Launch:
     """Read a `launch.json`. Raises HarnessError naming the file and the first thing wrong with it."""
     try:
-        return Launch.model_validate_json(path.read_bytes())
+        return Launch.model_validate_json(read_plain(path))
     except OSError as error:
         raise HarnessError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:

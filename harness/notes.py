@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.plain import read_plain
+
 # The sections a page knows, with the headings that may open them (folded to lower case).
 SECTIONS: dict[str, tuple[str, ...]] = {
     "pick": ("the caddie's pick", "caddie's pick", "pick", "caddie"),
@@ -56,10 +58,14 @@ class Notes:
 
 
 def load_notes(path: Path) -> Notes:
-    """Read a `notes.md`; a missing file is empty notes. Bytes that are not UTF-8 are shown as U+FFFD, never lost."""
-    if not path.is_file():
+    """Read a `notes.md`; a missing file is empty notes. Bytes that are not UTF-8 are shown as U+FFFD, never lost.
+
+    Raises OSError when it cannot be read, as when it is a link.
+    """
+    try:
+        return parse_notes(read_plain(path).decode("utf-8", errors="replace"))
+    except (FileNotFoundError, IsADirectoryError):
         return Notes()
-    return parse_notes(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def parse_notes(text: str) -> Notes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harness.curve import Curve, TrainPoint, ValPoint, load_curve
 from harness.launch import Launch
 from harness.logs import LogParser
+from harness.plain import open_plain
 from harness.store import Attempt
 from harness.unfinished import is_locked
 
@@ -111,7 +112,7 @@ class Follower:
 
     def _follow_log(self) -> Curve:
         try:
-            with self._attempt.log_path.open("rb") as log:
+            with open_plain(self._attempt.log_path) as log:
                 log.seek(self._offset)
                 while chunk := log.read(_CHUNK_BYTES):
                     self._offset += len(chunk)

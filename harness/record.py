@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from harness.errors import HarnessError
+from harness.plain import read_plain
 from trainer.config import is_neutral
 
 SCHEMA = 2
@@ -325,7 +326,7 @@ def parse_record(raw: object, place: str) -> RunRecord:
 def load_record(path: Path) -> RunRecord:
     """Read and validate a `record.json`. Raises HarnessError naming the file and what is wrong with it."""
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except OSError as error:
         raise HarnessError(f"cannot read {path}: {error.strerror}") from error
     try:  # nearly every record: decoded and checked in one go, which takes half the time

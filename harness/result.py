@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from harness.capture import Outcome
 from harness.course import Course
 from harness.launch import Launch
+from harness.plain import open_plain, read_plain
 from harness.record import (
     Data,
     Environment,
@@ -222,7 +223,7 @@ def _by_signs(
 
 def _read_result(path: Path) -> dict[str, Any] | None:
     try:
-        result = json.loads(path.read_bytes())
+        result = json.loads(read_plain(path))
     except (OSError, ValueError):
         return None
     return result if isinstance(result, dict) and "status" in result else None
@@ -234,7 +235,7 @@ def last_lines(log: Path) -> tuple[str, ...]:
     torchrun reports a failed worker at length: then the lines before its report count, where the worker says why.
     """
     try:
-        with log.open("rb") as file:
+        with open_plain(log) as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
             text = file.read().decode("utf-8", errors="replace")

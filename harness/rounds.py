@@ -65,6 +65,10 @@ def slugify(title: str) -> str:
 
 def load_intent(path: Path) -> Intent:
     """Read a `round.toml`; a missing file is an empty intent. Raises HarnessError with the place of a mistake."""
+    if path.is_symlink():
+        raise HarnessError(
+            f"cannot read {path}: it is a link, and links are not followed", "put a file there"
+        )
     if not path.is_file():
         return Intent()
     try:

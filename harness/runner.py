@@ -8,11 +8,14 @@ Trains nothing itself: the trainer is a child process (`harness.launch`, `harnes
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
+import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -37,11 +40,28 @@ def play(plan: Plan, seed: int | None, runs: Path, listeners: Listeners, outlive
     """
     hole = make_hole(plan, runs)
     attempt = hole.new_attempt()
-    with _hold(attempt):
+    with _nothing_half(attempt):
+        lock = _hold(attempt)
         launch = _launch(plan, attempt, seed, outlives)
         _keep_source(plan, attempt)
         write_whole(attempt.launch_path, dump_launch(launch).encode())
+    with lock:
         return _run(attempt, launch, runs, listeners)
+
+
+@contextlib.contextmanager
+def _nothing_half(attempt: Attempt) -> Iterator[None]:
+    """Take a new attempt's folder away again when it cannot be made ready: nothing was played in it."""
+    try:
+        yield
+    except BaseException as error:
+        shutil.rmtree(attempt.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise HarnessError(
+                f"cannot write {attempt.path}: {error.strerror or error}",
+                "check the disk's space and the folder's permissions, or name another folder with --runs DIR",
+            ) from error
+        raise
 
 
 def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> Launch:
@@ -203,15 +223,15 @@ def _hold(attempt: Attempt) -> FileLock:
     lock = FileLock(attempt.path / ".lock", timeout=0)
     try:
         lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        raise HarnessError(
-            f"cannot lock {attempt.path}: {error}", "put the season on a disk that knows locks: --runs DIR"
-        ) from error
-    except Timeout:
+    except Timeout:  # before OSError, which it is a kind of
         raise HarnessError(
             f"{attempt.path.parent.name} attempt {attempt.number} is being played by another process",
             "wait for it, or stop it first",
         ) from None
+    except (OSError, NotImplementedError) as error:
+        raise HarnessError(
+            f"cannot lock {attempt.path}: {error}", "put the season on a disk that knows locks: --runs DIR"
+        ) from error
     return lock
 
 

@@ -22,6 +22,7 @@ LAYERS = [
         "braille",
         "findings",
         "packed",
+        "plain",
         "bundle_start",
         "sealed",
         "names",

@@ -139,3 +139,7 @@ def main() -> None:
     except BrokenPipeError:  # `harness ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
+    except OSError as error:  # of a file that nobody expected to fail: still no traceback
+        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        typer.echo("hint: check the disk's space and the folder's permissions", err=True)
+        sys.exit(Exit.FAILED)
