@@ -57,6 +57,14 @@ KNOBS: dict[str, Knob] = {
         # the evaluation
         _a("EVAL_SEQ_LEN", 0, "context at evaluation; 0 = TRAIN_SEQ_LEN", unit="tokens", low=0, high=10**9),
         _a("EVAL_STRIDE", 0, "step of a sliding-window evaluation after the round trip; 0 = none", unit="tokens", low=0, high=10**9),
+        _a("TTT_ENABLED", False, "a last evaluation that learns from tokens it has already scored"),
+        _a("TTT_LR", 0.002, "learning rate of that (SGD)", needs="TTT_ENABLED", **_RATE),
+        _a("TTT_MOMENTUM", 0.9, "its momentum", low=0.0, high=0.999999, needs="TTT_ENABLED"),
+        _a("TTT_EPOCHS", 3, "passes over each scored chunk", low=1, high=1000, needs="TTT_ENABLED"),
+        _a("TTT_CHUNK_TOKENS", 32768, "tokens scored before each adaptation", unit="tokens", needs="TTT_ENABLED", **_COUNT),
+        _a("TTT_BATCH_SEQS", 32, "training sequences of a step", low=1, high=10**6, needs="TTT_ENABLED"),
+        _a("TTT_FREEZE_BLOCKS", 0, "first blocks that do not adapt", low=0, high=1000, needs="TTT_ENABLED"),
+        _a("TTT_GRAD_CLIP", 1.0, "clip of the gradient's norm; 0 = off", low=0.0, high=1e9, needs="TTT_ENABLED"),
         # the run
         _k("RUN_ID", "run", "name of the run, printed in its log"),
         _k("SEED", 1337, "seed of the Python, NumPy and torch generators", low=0, high=2**32 - 1),
@@ -170,6 +178,14 @@ class Config:
     grad_accum_steps: int
     eval_seq_len: int
     eval_stride: int
+    ttt_enabled: bool
+    ttt_lr: float
+    ttt_momentum: float
+    ttt_epochs: int
+    ttt_chunk_tokens: int
+    ttt_batch_seqs: int
+    ttt_freeze_blocks: int
+    ttt_grad_clip: float
     run_id: str
     seed: int
     iterations: int
@@ -355,6 +371,10 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
          "BIGRAM_VOCAB_SIZE=1 leaves no bucket for a pair", "choose 2 or more, or 0 for none"),
         (not c.value_residual or c.num_layers > 1,
          "VALUE_RESIDUAL=true does nothing in a model of NUM_LAYERS=1", "leave it out"),
+        (not c.ttt_enabled or c.ttt_chunk_tokens >= c.eval_length,
+         f"TTT_CHUNK_TOKENS={c.ttt_chunk_tokens} is less than a window of {c.eval_length} tokens", "choose larger chunks"),
+        (c.ttt_freeze_blocks <= c.num_layers,
+         f"TTT_FREEZE_BLOCKS={c.ttt_freeze_blocks} is more than NUM_LAYERS={c.num_layers}", "choose at most the number of layers"),
         (c.ema_decay == 0 or not c.swa_enabled,
          f"EMA_DECAY={c.ema_decay} and SWA_ENABLED=true are two averages of the weights", "keep one of them"),
         (c.eval_stride <= c.eval_length,

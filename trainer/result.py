@@ -11,7 +11,7 @@ from typing import Any, Literal
 from trainer.artifact import write_whole
 
 RESULT_FILE = "result.json"
-Stage = Literal["pre_quantization", "round_trip", "sliding_window"]
+Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training"]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainer import events
+from trainer.adapt import adapt_and_score
 from trainer.artifact import (
     decode,
     encode,
@@ -376,6 +377,13 @@ class Run:
         if c.eval_stride > 0:
             how = f"stride:{c.eval_stride} eval_seq_len:{c.eval_length} "
             self._score("sliding_window", "final_sliding_window", self._evaluate(c.eval_stride), how)
+        if c.ttt_enabled:
+            scored = adapt_and_score(
+                self.model, self.setup.validation, c, self.setup.device, self.setup.autocast
+            )
+            self.progress.eval_seconds += scored.seconds
+            how = f"chunk_tokens:{c.ttt_chunk_tokens} epochs:{c.ttt_epochs} "
+            self._score("test_time_training", "legal_ttt", scored, how)
 
     def _score(self, stage: Stage, label: str, scored: Evaluation, how: str = "") -> Evaluation:
         """Keep and print one evaluation of the artifact. how: words about it for its log line."""
