@@ -89,20 +89,24 @@ def read_script(files: Mapping[str, str] | str) -> Script:
     """
     if isinstance(files, str):
         files = {"": files}
-    trees, unclear, packed = {}, [], []
+    trees: dict[str, ast.Module] = {}
+    sealed: dict[str, str] = {}
     for name, text in files.items():
         source, problem = unpacked(text)
         trees[name] = parse_source(source, name or "the script")
         if problem:
-            packed.append(f"{name or 'the script'}: {problem}")
+            sealed[name] = problem
     reads = find_reads(trees)
     knobs: dict[str, ScriptKnob] = {}
     for read in reads.found:
         if not is_system(read.name):
             knob = _knob(read)
             knobs[read.name] = _better(knobs.get(read.name), knob)
-    unclear += [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
-    return Script(knobs, tuple(dict.fromkeys(unclear + packed)))
+    unclear = [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
+    # A file that reads settings is no wrapper around packed code, whatever it evaluates.
+    wrappers = sealed.keys() - {read.file for read in reads.found}
+    unclear += [f"{name or 'the script'}: {sealed[name]}" for name in sorted(wrappers)]
+    return Script(knobs, tuple(dict.fromkeys(unclear)))
 
 
 def parse_source(text: str, name: str) -> ast.Module:

@@ -327,6 +327,13 @@ def test_packed_script_shows_its_knobs_without_being_run():
     assert not script.dynamic
 
 
+def test_setting_that_is_evaluated_makes_no_packed_script():
+    script = read_script("import os\nbatch = eval(os.environ.get('BATCH', '1 << 19'))\n")
+
+    assert script.knobs["BATCH"].default == "1 << 19"
+    assert not script.dynamic
+
+
 def test_packed_script_that_cannot_be_read_is_said_to_be_unchecked():
     script = read_script("import lzma\nexec(lzma.decompress(open('blob', 'rb').read()))")
 
