@@ -19,6 +19,7 @@ from harness.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.course import Course, course_names, load_course
 from harness.errors import Exit, HarnessError
 from harness.findings import Finding, Group
+from harness.forked import aside
 from harness.planning import Plan, Request, drop_duplicates, plan
 from harness.registry import Season, load_season
 from harness.source import describe_code
@@ -54,7 +55,8 @@ def examine(request: Request | None, runs: Path, progress: Progress) -> list[Gro
 def before_run(drawn: Plan, runs: Path) -> list[Group]:
     """Check what takes no time; what is slow is taken from earlier answers or left to `harness doctor`."""
     season = load_season(runs)
-    return [_shell(), _data(drawn, shards.quick_overlap), *_run(drawn, season, thorough=False), _code(drawn)]
+    data = aside(lambda plan: _data(plan, shards.quick_overlap), drawn)  # numpy stays in there
+    return [_shell(), data, *_run(drawn, season, thorough=False), _code(drawn)]
 
 
 def _refusal(error: HarnessError) -> Finding:

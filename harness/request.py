@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.course import Course, course_names
 from harness.errors import HarnessError, UsageError
+from harness.forked import aside
 from harness.record import Code, Data
 from harness.rounds import Intent
 from harness.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from trainer.practice import PracticeCourse
 
 Progress = Callable[[str, float], None]
 
@@ -94,14 +98,19 @@ def practice_data(
 ) -> tuple[dict[str, str], dict[str, Any], str]:
     """Prepare the practice course's data; return where it lies, what is known of it, and its split."""
     _refuse_other_data(course, overrides)
+    prepared = aside(_prepare_practice, progress)
+    places = {"DATA_PATH": str(prepared.data_path), "TOKENIZER_PATH": str(prepared.tokenizer_path)}
+    return places, {"yardsticks": prepared.yardsticks}, f"py{prepared.python}-{prepared.val_text_sha256[:12]}"
+
+
+def _prepare_practice(progress: Progress) -> PracticeCourse:
+    """Reads the whole corpus and imports numpy: 20 MB that a process of its own takes away with it."""
     from trainer.practice import CourseError, prepare_course
 
     try:
-        prepared = prepare_course(progress)
+        return prepare_course(progress)
     except CourseError as error:
         raise HarnessError(error.message, error.hint) from error
-    places = {"DATA_PATH": str(prepared.data_path), "TOKENIZER_PATH": str(prepared.tokenizer_path)}
-    return places, {"yardsticks": prepared.yardsticks}, f"py{prepared.python}-{prepared.val_text_sha256[:12]}"
 
 
 def own_data(course: Course, overrides: Mapping[str, str]) -> dict[str, str]:

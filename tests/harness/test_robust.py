@@ -223,3 +223,14 @@ def test_a_pickle_in_a_run_folder_is_never_loaded(tmp_path: Path, harness: Run) 
     assert resumed.returncode == 10
     assert "checkpoint" in resumed.stdout + resumed.stderr
     assert not mark.exists()
+
+
+@pytest.mark.slow
+def test_the_harness_stays_small_beside_the_run(tmp_path: Path) -> None:
+    """What the checks before a run import is gone when it starts: 20 MB that a long run would hold for nothing."""
+    code = "import atexit\natexit.register(lambda: print('numpy' in sys.modules))"
+
+    done = broken_system(tmp_path, code, "run", "1", "--preset", "tiny", "--dry-run")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "False"
