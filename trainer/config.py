@@ -48,7 +48,7 @@ KNOBS: dict[str, Knob] = {
     for knob in (
         # data
         _k("DATA_PATH", "./data/datasets/fineweb10B_sp1024", "folder of the token shards"),
-        _k("TOKENIZER_PATH", "./data/tokenizers/fineweb_1024_bpe.model", "SentencePiece model of those tokens"),
+        _k("TOKENIZER_PATH", "./data/tokenizers/fineweb_1024_bpe.model", "SentencePiece model of those tokens, or byte260: bytes without one"),
         _k("VOCAB_SIZE", 1024, "rows of the embedding table; must match the tokenizer", low=2, high=65536),
         _k("TRAIN_SEQ_LEN", 1024, "tokens of a training sequence", unit="tokens", **_COUNT),
         _k("TRAIN_BATCH_TOKENS", 524288, "tokens of an optimizer step over all devices", unit="tokens", **_COUNT),
@@ -156,6 +156,7 @@ KNOBS: dict[str, Knob] = {
             choices=("sdpa", "blocked"),
         ),
         _a("FUSED_CE_ENABLED", False, "the loss in pieces that stay in the cache, in fp32 after the product: faster on a CPU"),
+        _a("DETERMINISTIC", False, "refuse operations whose bits differ from run to run: same seed, same bits, on CUDA too"),
         _k("THREADS", 0, "CPU threads; 0 = all cores", low=0, high=4096),
     )
 }  # fmt: skip
@@ -259,6 +260,7 @@ class Config:
     compile: str
     attention: str
     fused_ce_enabled: bool
+    deterministic: bool
     threads: int
 
     @property

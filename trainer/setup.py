@@ -20,6 +20,10 @@ import torch.distributed as dist
 
 from trainer.artifact import encode, forecast_bytes, pack
 from trainer.build import count_params
+from trainer.bytevocab import FINGERPRINT as BYTE_FINGERPRINT
+from trainer.bytevocab import NAME as BYTE_VOCABULARY
+from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
+from trainer.bytevocab import ByteTokenizer
 from trainer.codec import require_codec
 from trainer.config import Config
 from trainer.data import (
@@ -97,7 +101,8 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
     check_ids(tokens, config.vocab_size, "the validation shards")
     check_ids(load_shard(train_paths[0]), config.vocab_size, train_paths[0].name)
     table = byte_table(sp)
-    check_byte_table(sp, table, tokens)
+    if not isinstance(sp, ByteTokenizer):  # bytes need be no text, and cannot be counted wrongly
+        check_byte_table(sp, table, tokens)
     validation = Validation.of(tokens, table)
     torch.set_num_threads(config.threads)
     return Setup(
@@ -127,6 +132,10 @@ def fingerprints(train: list[Path], val: list[Path], tokenizer: Path) -> dict[st
 
 def start_torch(config: Config, workers: Workers) -> None:
     """Join the other processes of the launch, and let CUDA multiply in TF32 as the challenge does."""
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA first multiplies
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
     if workers.world_size > 1:
         backend = "nccl" if torch.cuda.is_available() and config.device != "cpu" else "gloo"
         dist.init_process_group(backend)
@@ -147,6 +156,13 @@ def check_ids(tokens: Any, vocab_size: int, where: str) -> None:
 
 def load_tokenizer(path: Path, vocab_size: int) -> Any:
     """Load a SentencePiece model. Raises DataError when it is missing, broken, or of another vocabulary."""
+    if path.name == BYTE_VOCABULARY:
+        if vocab_size != BYTE_VOCABULARY_SIZE:
+            raise ConfigError(
+                f"VOCAB_SIZE={vocab_size} does not match TOKENIZER_PATH={BYTE_VOCABULARY}",
+                f"set VOCAB_SIZE={BYTE_VOCABULARY_SIZE}",
+            )
+        return ByteTokenizer()
     if not path.is_file():
         raise DataError(
             f"TOKENIZER_PATH={path} does not exist", "set TOKENIZER_PATH to the .model file of the shards"
@@ -163,6 +179,10 @@ def load_tokenizer(path: Path, vocab_size: int) -> Any:
             f"set VOCAB_SIZE={sp.vocab_size()}, or name the tokenizer of these shards",
         )
     return sp
+
+
+def tokenizer_sha256(path: Path) -> str:
+    return BYTE_FINGERPRINT if path.name == BYTE_VOCABULARY else sha256_of([path])
 
 
 def choose_device(wanted: str, workers: Workers) -> torch.device:
