@@ -126,7 +126,7 @@ def fingerprints(train: list[Path], val: list[Path], tokenizer: Path) -> dict[st
     return {
         "val_sha256": sha256_of(val),
         "train_fingerprint": train_fingerprint(train),
-        "tokenizer_sha256": sha256_of([tokenizer]),
+        "tokenizer_sha256": tokenizer_sha256(tokenizer),
     }
 
 
