@@ -29,7 +29,8 @@ class Sample:
 
     @cached_property
     def mean(self) -> float:
-        return statistics.fmean(self.values) if len(self.values) > 1 else self.values[0]
+        # The mean of equal values may round to a neighbour, and that would look like a spread.
+        return self.values[0] if len(set(self.values)) == 1 else statistics.fmean(self.values)
 
     @cached_property
     def std(self) -> float | None:

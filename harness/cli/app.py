@@ -136,6 +136,12 @@ def main() -> None:
         if "--json" in sys.argv:
             print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
         sys.exit(int(error.exit_code))
+    except SystemExit as leaving:
+        # Raised while typer handled what it could not parse: it has told people, programs are listening still.
+        unparsed = getattr(leaving.__context__, "format_message", None)
+        if unparsed is not None and "--json" in sys.argv:
+            print_json("error", error=unparsed(), hint="", exit_code=leaving.code)
+        raise
     except BrokenPipeError:  # `harness ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)

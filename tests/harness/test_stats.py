@@ -39,6 +39,14 @@ def test_without_a_noise_figure_one_seed_cannot_tell():
     assert subtract(Sample((1.0,)), Sample((2.0,)), noise_std=None).outcome == "cannot tell"
 
 
+@given(scores, st.integers(min_value=2, max_value=9))
+def test_identical_scores_have_no_spread(score, count):
+    """A mean that rounds to a neighbour would show one, and make any difference certain."""
+    group = Sample((score,) * count)
+
+    assert (group.mean, group.std) == (score, 0)
+
+
 def test_identical_scores_of_several_seeds_are_no_certainty():
     """Zero variance is luck or a bug, not infinite confidence."""
     difference = subtract(Sample((1.2, 1.2)), Sample((1.2001, 1.2001)), noise_std=0.0006)

@@ -1,0 +1,16 @@
+"""What every command keeps to, whatever was typed."""
+
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "words", [["nosuch"], ["compare"], ["ls", "--bogus"], ["decide", "1", "keep"], ["show", "99"]]
+)
+def test_usage_errors_are_one_json_object_when_a_program_listens(harness, words):
+    done = harness(*words, "--json")
+
+    told = json.loads(done.stdout)
+    assert (told["command"], told["exit_code"], done.returncode) == ("error", 2, 2)
+    assert told["error"] in done.stderr.replace("\n", " ")
