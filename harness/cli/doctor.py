@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, app, course_progress, print_json, warn
+from harness.cli.app import Json, Runs, app, check_runs, course_progress, print_json, warn
 from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def doctor(
             "--override, --preset, --course and --script belong to a run, and no hole is named",
             "name one, played or new: `harness doctor round_001 -o ...`",
         )
+    if reference is None:  # a hole may be the first of a season that is not there yet, as in `harness run`
+        check_runs(runs)
     request = None
     if reference:
         request = Request(
