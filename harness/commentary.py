@@ -17,7 +17,7 @@ from harness import figures
 from harness.compare import Whiff
 from harness.errors import HarnessError
 from harness.record import RunRecord
-from harness.registry import Comparison, Played, Standing
+from harness.registry import Comparison, Standing
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
@@ -162,18 +162,13 @@ def tidy(text: str, limit: int | None = None) -> str:
     return (head if len(head) > limit // 2 else cut).rstrip(" ,;:.") + "…"
 
 
-def state_of(played: Played) -> str:
-    """The hole's status, or `unreadable` when an attempt left a record that cannot be trusted."""
-    return "unreadable" if played.record is None and played.problems else played.status
-
-
 # Facts -------------------------------------------------------------------------------------------------
 
 
 def read_facts(standing: Standing, whiff: Whiff | None = None) -> Facts:
     """Read off a standing all that may be said of a hole. whiff: of the hole beside its parent or previous hole."""
     played = standing.played
-    tags: set[str] = {state_of(played)}
+    tags: set[str] = {played.status}
     values: dict[str, str] = {"title": tidy(played.title, 80), "position": played.name.position}
     tags |= {strategy.replace(" ", "_")} if (strategy := played.intent.strategy) else set()
     if played.intent.hypothesis:

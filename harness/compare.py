@@ -36,6 +36,7 @@ EXPORT_KNOBS = (
     "ZSTD",
 )
 OTHER_STAGES = "different stages count"
+LONGER = 1.1  # times as long a training is worth a word
 FEWEST_WHIFF_POINTS = 2  # one equal point can be chance: the first step of two runs with one seed
 
 Axis = Literal["step", "training time"]
@@ -330,6 +331,10 @@ def config_changes(a: RunRecord | None, b: RunRecord | None) -> tuple[Change, ..
 _CAVEATS = {"TRAIN_BATCH_TOKENS": "batch tokens", "MAX_WALLCLOCK_SECONDS": "wall-clock cap in seconds"}
 
 
+def _setting(record: RunRecord, knob: str) -> str | None:
+    return record.config.get(knob) or record.config.get(knob.lower()) or record.overrides.get(knob)
+
+
 def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
     """Differences that do not forbid a comparison but belong beside its number."""
     if a is None or b is None:
@@ -339,10 +344,12 @@ def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
         ("machine", a.environment.device_name, b.environment.device_name),
         ("world size", a.environment.world_size, b.environment.world_size),
     ]
-    facts += [(what, a.config.get(knob), b.config.get(knob)) for knob, what in _CAVEATS.items()]
+    facts += [(what, _setting(a, knob), _setting(b, knob)) for knob, what in _CAVEATS.items()]
     found = [f"different {what}: {x} against {y}" for what, x, y in facts if None not in (x, y) and x != y]
     if a.split is None or b.split is None:
         found.append("the validation split is not known on both sides")
+    if a.train_seconds and b.train_seconds and not 1 / LONGER < a.train_seconds / b.train_seconds < LONGER:
+        found.append(f"different training time: {a.train_seconds:,.0f} s against {b.train_seconds:,.0f} s")
     for record in (a, b):
         if record.status == "over_cap":
             found.append(f"{record.hole} is over the cap")

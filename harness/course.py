@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
-from harness.errors import HarnessError, first_problem, nearest
+from harness.errors import HarnessError, UsageError, first_problem, nearest
 from harness.record import Frozen
 from harness.resources import data_path
 
@@ -166,7 +166,7 @@ def load_course(name: str, runs: Path | None = None) -> Course:
     if not path.is_file():
         known = course_names(runs)
         close = nearest(name, known)
-        raise HarnessError(
+        raise UsageError(
             f'no course is called "{name}"',
             (f"did you mean {close}? " if close else "") + f"known courses: {', '.join(known)}",
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.forked import share
 from harness.listed import Marks
-from harness.names import mark_hole
+from harness.names import mark_hole, misnamed
 from harness.played import Glance, Played, load_hole, read_files
 from harness.registry import Season
 from harness.sealed import SETTLED_NS, read_sealed, sealed_path, write_sealed
@@ -57,7 +57,7 @@ def glance_season(runs: Path, looked: Marks | None = None) -> Season:
         if kept != known:
             write_sealed(place, [(folder, *line) for folder, line in kept.items()])
     read_lately = lru_cache(HELD)(read_files)
-    problems = tuple(problem for glance in glances for problem in glance.problems)
+    problems = (*misnamed(runs), *(problem for glance in glances for problem in glance.problems))
     return Season(
         runs,
         tuple(Played(hole, glance, read=read_lately) for hole, glance in zip(holes, glances, strict=True)),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.names import HoleName, hole_names, mark_hole
+from harness.names import HoleName, hole_names, mark_hole, misnamed
 from harness.sealed import SETTLED_NS, hash_tree, read_sealed, sealed_path, write_sealed
 
 SMALL = 100  # holes: fewer are read at once
@@ -56,7 +56,7 @@ def _fingerprint(runs: Path, names: list[HoleName], marks: Marks) -> str:
     if any(not mark or touched > settled for mark, touched in marks.values()):
         return ""
     told = [f"{name.folder} {marks[name.folder][0]}" for name in names]
-    told += [hash_tree(runs / "courses"), *(_content(runs / name) for name in _SHARED)]
+    told += [*misnamed(runs), hash_tree(runs / "courses"), *(_content(runs / name) for name in _SHARED)]
     return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
 
 

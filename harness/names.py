@@ -61,6 +61,21 @@ def hole_names(root: Path) -> list[HoleName]:
     return sorted(found, key=lambda name: (name.number, name.folder))
 
 
+def misnamed(root: Path) -> list[str]:
+    """Return a sentence on every folder that was surely meant as a hole and is none, in name order."""
+    found = []
+    with contextlib.suppress(OSError), os.scandir(root) as entries:
+        for entry in entries:
+            if (
+                entry.name.casefold().startswith("round")
+                and parse_hole_name(entry.name) is None
+                and entry.is_dir()
+            ):
+                wanted = "a hole is called round_006 or round_006_fp16embed, in small letters and digits"
+                found.append(f"{root}/{entry.name} is passed over: {wanted}")
+    return sorted(found)
+
+
 def attempt_names(folder: str) -> tuple[set[str], list[str]]:
     """Return the names of everything in a hole's folder, and those of its attempts in order."""
     names, found = set(), []

@@ -19,7 +19,7 @@ from harness.rounds import HoleName, Intent
 from harness.stats import Sample
 from harness.store import Attempt, Hole
 
-HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed"]
+HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Files:
-    """What lies in a hole's folder. problems: files that could not be read, with the reason."""
+    """What lies in a hole's folder. problems: files that could not be read, with the reason.
+
+    unread: attempts whose record could not be read; they have no entry.
+    """
 
     intent: Intent
     entries: tuple[Entry, ...]
     decision: Decision | None
     problems: tuple[str, ...]
+    unread: int = 0
 
     @cached_property
     def records(self) -> list[RunRecord]:
@@ -200,12 +204,13 @@ def read_files(hole: Hole) -> Files:
     except HarnessError as error:
         intent = Intent()
         problems.append(error.message)
-    entries = []
+    entries, unread = [], 0
     for attempt in hole.attempts:
         try:
             record = attempt.load_record()
         except HarnessError as error:
             problems.append(error.message)
+            unread += 1
             continue
         entries.append(Entry(attempt, record))
     try:
@@ -213,7 +218,14 @@ def read_files(hole: Hole) -> Files:
     except HarnessError as error:
         decision = None
         problems.append(error.message)
-    return Files(intent, tuple(entries), decision, tuple(problems))
+    return Files(intent, tuple(entries), decision, tuple(problems), unread)
+
+
+def _status(files: Files) -> HoleStatus:
+    """The record's own; without one, whether an attempt left one that cannot be trusted, is under way, or is missing."""
+    if files.record is not None:
+        return files.record.status
+    return "unreadable" if files.unread else "unfinished" if files.entries else "unplayed"
 
 
 def glance_at(name: HoleName, files: Files) -> Glance:
@@ -228,7 +240,7 @@ def glance_at(name: HoleName, files: Files) -> Glance:
         title=intent.title or name.slug.replace("_", " ").title() or name.position,
         parent=intent.parent,
         strategy=intent.strategy,
-        status=record.status if record else "unfinished" if files.entries else "unplayed",
+        status=_status(files),
         course=kind.course,
         split=kind.split,
         stage=kind.stage,

@@ -18,6 +18,7 @@ from harness.compare import ScoreKind, alike, mismatch
 from harness.course import Course, Reference, load_course
 from harness.errors import HarnessError
 from harness.field import FieldStore, StoredEntry
+from harness.names import misnamed
 from harness.played import Played, load_hole
 from harness.stats import Difference, Sample, subtract
 from harness.store import Store
@@ -297,7 +298,9 @@ _REFERENCES = {
 def load_season(runs: Path) -> Season:
     """Read every hole under `runs/`. Files that cannot be read are named in `problems`, never fatal."""
     holes = [load_hole(hole) for hole in Store(runs).holes()]
-    return Season(runs, tuple(holes), tuple(problem for hole in holes for problem in hole.problems))
+    return Season(
+        runs, tuple(holes), (*misnamed(runs), *(problem for hole in holes for problem in hole.problems))
+    )
 
 
 def _why_not(a: Played, b: Played) -> str:
@@ -330,6 +333,8 @@ def _judge(played: Played, course: Course | None, par: Comparison, sets_par: boo
     """Give a hole its golf name, or say why it has none."""
     if played.status == "over_cap":
         return Verdict(verdict.OVER_CAP, 2, "the artifact is not under the cap")
+    if played.status == "unreadable":
+        return Verdict(verdict.UNREADABLE, 0, played.problems[0])
     if played.status == "unplayed":
         return Verdict(verdict.NOT_PLAYED, 0, "no attempt has been made")
     if played.status == "unfinished":

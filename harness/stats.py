@@ -100,7 +100,8 @@ def subtract(a: Sample, b: Sample, noise_std: float | None) -> Difference:
         return Difference(delta, "cannot tell", counts, None, "one seed, and no noise figure is known")
     spread = max(noise_std, a.std or 0.0, b.std or 0.0)
     error = spread * math.sqrt(1 / a.n + 1 / b.n)
-    basis = f"{_seeds(a.n)} against {_seeds(b.n)}, seed noise {spread:.2g} bpb"
+    equal = "equal scores show no spread; " if a.n > 1 and b.n > 1 else ""
+    basis = f"{equal}{_seeds(a.n)} against {_seeds(b.n)}, seed noise {spread:.2g} bpb"
     return Difference(delta, _outcome(delta, abs(delta) <= Z_95 * error), counts, None, basis, error)
 
 

@@ -10,6 +10,7 @@ from harness.stats import Difference
 NOT_FINISHED = "Did Not Finish"
 NOT_PLAYED = "Not Played"
 STILL_OUT = "Still Out"
+UNREADABLE = "Unreadable"
 OVER_CAP = "Over the Cap"
 SETS_PAR = "Sets Par"
 NO_PAR = "No Par"

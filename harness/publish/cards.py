@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness import figures
-from harness.commentary import Facts, Result, name_result, read_facts, speak, state_of, tidy
+from harness.commentary import Facts, Result, name_result, read_facts, speak, tidy
 from harness.notes import Notes
 from harness.opponents import parent_whiff
 from harness.publish import curves, prose
@@ -195,8 +195,8 @@ def build_card(
         position=played.name.position,
         title=title,
         course=standing.course.title if standing.course else tidy(played.course or "", 60),
-        status=state_of(played),
-        status_word=wording.say("status", state_of(played)),
+        status=played.status,
+        status_word=wording.say("status", played.status),
         verdict=verdict_name(standing, wording),
         verdict_why=standing.verdict.why if played.sample else "",
         strokes=standing.verdict.strokes if played.sample and played.status == "ok" else 0,
@@ -292,7 +292,7 @@ def _compared(standing: Standing) -> tuple[Neighbour, ...]:
 
 def verdict_name(standing: Standing, wording: Wording) -> str:
     """The golf name; a hole without a score has the name of its state instead."""
-    status = state_of(standing.played)
+    status = standing.played.status
     return standing.verdict.name if status in ("ok", "over_cap") else wording.say("verdict", status)
 
 

@@ -217,6 +217,16 @@ def test_knob_that_an_older_record_did_not_know_is_no_change_where_it_does_nothi
     assert pair["config"] == {"MUON_WD": {"a": "0.1", "b": None}}
 
 
+def test_other_training_time_and_batch_are_caveats_wherever_they_were_noted(harness, put_record):
+    put_record("round_001", val_bpb=1.2, train_seconds=599.6, config={"TRAIN_BATCH_TOKENS": "524288"})
+    put_record("round_002", val_bpb=1.4, train_seconds=300, overrides={"TRAIN_BATCH_TOKENS": "131072"})
+
+    said = harness("compare", "2", "1").stdout
+
+    assert "caveat: different training time: 300 s against 600 s" in said
+    assert "caveat: different batch tokens: 131072 against 524288" in said
+
+
 def test_short_run_is_judged_at_the_same_step_and_time(harness, put_record):
     put_curve(put_record("round_001", val_bpb=1.2), [(0, 6.0), (1000, 4.0), (2000, 3.0)], ms=50)
     put_curve(put_record("round_002", val_bpb=1.4), [(0, 6.0), (1300, 3.5)], ms=100)

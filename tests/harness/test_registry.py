@@ -150,9 +150,21 @@ def test_broken_files_are_named_and_passed_over(runs, put_record):
 
     season = load_season(runs)
 
-    assert [hole.status for hole in season.holes] == ["ok", "unplayed", "unplayed"]
+    assert [hole.status for hole in season.holes] == ["ok", "unreadable", "unplayed"]
+    assert season.standing(season.holes[1]).verdict.name == "Unreadable"
     assert any("round_002" in problem for problem in season.problems)
     assert any("round_003" in problem for problem in season.problems)
+
+
+def test_folder_that_was_meant_as_a_hole_is_named(runs, put_record):
+    put_record("round_001", val_bpb=1.3)
+    (runs / "round_3_short").mkdir()
+    (runs / "Round_004").mkdir()
+    (runs / "notes").mkdir()
+
+    assert [problem.partition(" is passed over")[0].rpartition("/")[2] for problem in load_season(runs).problems] == [
+        "Round_004", "round_3_short",
+    ]  # fmt: skip
 
 
 def test_holes_are_found_by_number_name_and_prefix(runs, put_record):
