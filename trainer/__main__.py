@@ -63,6 +63,7 @@ def _run(words: argparse.Namespace, config: Config) -> int:
     words.out.mkdir(parents=True, exist_ok=True)
     result = train(setup, words.out, words.resume)
     if workers.world_size > 1:
+        torch.distributed.barrier()  # gloo aborts a process whose peers have left before it takes its threads down
         torch.distributed.destroy_process_group()
     if result.failure is not None and result.failure.kind == "nan":
         return EXIT["nan"]
