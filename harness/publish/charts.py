@@ -21,6 +21,7 @@ Role = Literal["this", "par", "previous"]
 MarkRole = Literal["pin", "par", "best", "ball"]
 
 WIDTH, HEIGHT = 1200, 560
+_LABEL_WIDTH = 150  # of the last value, in the largest letters that it is ever set in
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 1192, 40, 500
 _GUTTER = 100  # left of the trend's points, where the values of its rules stand
 _OFF = -9999  # as high above the drawing as a point is put; a reader of values takes it for "not drawn"
@@ -118,12 +119,14 @@ def curve(
 
     last_point = next((point for point in reversed(series[0].points) if isfinite(point[1])), None)
     end = place(last_point) if last_point else None
+    lines = [place_all(thin(one.points, _BUCKETS[one.role])) for one in series]
+    label_y = _clear_height(lines, end) if end else None
     parts = [
-        _grid(floor, high, last_step, place, axis, end[1] - 26 if end else None),
+        _grid(floor, high, last_step, place, axis, label_y),
         f'<clipPath id="curve-clip"><path d="M0 {_TOP}H{WIDTH}V{_BOTTOM}H0z"/></clipPath><g clip-path="url(#curve-clip)">',
     ]
-    for one in sorted(series, key=lambda one: one.role == "this"):  # this hole on top
-        placed = place_all(thin(one.points, _BUCKETS[one.role]))
+    drawn = zip(series, lines, strict=True)
+    for one, placed in sorted(drawn, key=lambda pair: pair[0].role == "this"):  # this hole on top
         if len(placed) == 1:
             parts.append(f'<circle class="dot {one.role}" cx="{placed[0][0]}" cy="{placed[0][1]}" r="8"/>')
         elif placed:
@@ -142,7 +145,7 @@ def curve(
         side, at = ("end", min(x, _RIGHT - 4)) if x > WIDTH / 2 else ("start", x)
         parts.append(f'<circle class="dot this" cx="{x}" cy="{y}" r="9"/>')
         parts.append(
-            f'<text class="end" data-el="curve-end-label" x="{at}" y="{y - 26}" text-anchor="{side}">'
+            f'<text class="end" data-el="curve-end-label" x="{at}" y="{label_y}" text-anchor="{side}">'
             f"{escape(end_label)}</text>"
         )
     # What a script needs to read values off the drawing: where the axes meet, what a unit of each stands for,
@@ -163,6 +166,14 @@ def small_curve(points: Sequence[Point], low: float, high: float) -> Markup:
         f'<svg class="spark" viewBox="0 0 200 80" aria-hidden="true"><path class="line this" fill="none" '
         f'stroke="currentColor" d="{_path(placed)}"/></svg>'
     )
+
+
+def _clear_height(lines: Sequence[Sequence[tuple[int, int]]], end: tuple[int, int]) -> int:
+    """Where the last value stands clear of every line beside it: above them all or below them all, whichever is nearer."""
+    near = [y for line in lines for x, y in line if abs(x - end[0]) < _LABEL_WIDTH] + [end[1]]
+    above, below = min(near) - 26, max(near) + 60
+    fitting = [y for y, fits in ((above, above > _TOP + 30), (below, below < _BOTTOM - 10)) if fits]
+    return min(fitting, key=lambda y: abs(y - end[1]), default=end[1] - 26)
 
 
 def _grid(
