@@ -47,7 +47,7 @@ def examine(request: Request | None, runs: Path, progress: Progress) -> list[Gro
     elif refused:
         groups.append(Group("run", "refused", tuple(refused)))
     else:
-        groups += [_course_data(name, runs) for name in course_names(runs)]
+        groups += [examine_data(name, runs) for name in course_names(runs)]
     hole = drawn.hole.folder if drawn else None
     return [*groups, _season(season, hole), _code(drawn)]
 
@@ -107,7 +107,7 @@ def _with_overlap(
     return Group("data", summary, tuple(found))
 
 
-def _course_data(name: str, runs: Path) -> Group:
+def examine_data(name: str, runs: Path) -> Group:
     """The data of a course that no run asks for yet."""
     try:
         course = load_course(name, runs)

@@ -1,4 +1,4 @@
-"""Data on disk: fetch what the challenge published, make a course of one's own text."""
+"""Data on disk: fetch what the challenge published, make a course of one's own text, check both."""
 
 from __future__ import annotations
 
@@ -88,3 +88,22 @@ def prepare(
     )
     typer.echo(f"yardsticks: {yardsticks} bits per byte")
     typer.echo(f"play it: harness run round_NNN --course {name} --preset practice")
+
+
+@data.command()
+def check(
+    course: Annotated[
+        list[str] | None, typer.Option("--course", help="Only this course's data; repeatable.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Check the data of every course: headers, sizes, hashes, tokenizer, and validation text in the training."""
+    from harness.cli.doctor import tell
+    from harness.course import course_names, load_course
+    from harness.doctor import examine_data
+
+    names = course or course_names(runs)
+    for name in names:
+        load_course(name, runs)  # an unknown one is refused
+    tell([examine_data(name, runs) for name in names], "data check", as_json)

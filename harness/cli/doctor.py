@@ -33,7 +33,6 @@ def doctor(
 ) -> None:
     """Check machine, data and season; with ROUND also what it would run. Exit 1 when there is an error."""
     from harness.doctor import examine
-    from harness.findings import of_level, report
     from harness.planning import Request
 
     if reference is None and (override or preset or course or script):
@@ -48,10 +47,16 @@ def doctor(
         request = Request(
             reference, overrides=tuple(override or ()), preset=preset, course=course, script=script
         )
-    groups = examine(request, runs, course_progress())
+    tell(examine(request, runs, course_progress()), "doctor", as_json)
+
+
+def tell(groups: list[Group], command: str, as_json: bool) -> None:
+    """Print all that was found and end, with code 1 where there is an error."""
+    from harness.findings import of_level, report
+
     errors = of_level(groups, "error")
     if as_json:
-        print_json("doctor", ok=not errors, groups=[group.as_data() for group in groups])
+        print_json(command, ok=not errors, groups=[group.as_data() for group in groups])
     else:
         typer.echo(report(groups, min(shutil.get_terminal_size().columns, 100)))
     raise typer.Exit(Exit.FAILED if errors else Exit.DONE)

@@ -124,5 +124,12 @@ def test_own_text_is_prepared_played_and_judged_without_a_noise_figure(harness, 
     assert card["comparisons"]["par"]["outcome"] == "cannot tell"
     assert card["record"]["config"]["VOCAB_SIZE"] == "400"
     assert harness("publish", "--no-pictures").returncode == 0
+    sound = harness("data", "check", "--course", "mine")
+    shard = tmp_path / "data" / "mine" / "fineweb_train_000000.bin"
+    shard.write_bytes(shard.read_bytes()[:-2])
+    torn = harness("data", "check", "--course", "mine", "--json")
+    assert (sound.returncode, "1 training shards" in sound.stdout) == (0, True)
+    assert (torn.returncode, "its header promises" in torn.stdout) == (1, True)
+    assert harness("data", "check", "--course", "mien").returncode == 2
     taken = harness("data", "prepare", "mine", "--text", str(text))
     assert (taken.returncode, 'called "mine" already' in taken.stderr) == (2, True)
