@@ -56,6 +56,8 @@ def list_holes(
     ordered = [
         standings[row.folder] for row in listing.sort_rows(map(listing.row_of, standings.values()), sort)
     ]
+    if not shown and as_json:
+        _no_holes(runs, course)
     if not tree:
         print_json("ls", holes=[scorecard.as_data(s) for s in ordered], problems=list(season.problems))
     else:
@@ -64,12 +66,19 @@ def list_holes(
             rows = [lineage.as_data(branch) for branch in grown]
             print_json("tree", holes=rows, problems=list(season.problems))
         else:
-            typer.echo("\n".join(map(lineage.describe, grown)) or _EMPTY.format(runs))
+            typer.echo("\n".join(map(lineage.describe, grown)) or _no_holes(runs, course))
     report_unfinished(hole for hole in shown if hole.status == "unfinished")
     report_problems(season.problems, strict)
 
 
-_EMPTY = "no holes in {}/ yet; `harness run round_001` plays the first"
+def _no_holes(runs: Path, course: str | None) -> str:
+    """Say that there is nothing to list. Raises UsageError when `course` is no course at all."""
+    if course is None:
+        return f"no holes in {runs}/ yet; `harness run round_001` plays the first"
+    from harness.course import load_course
+
+    load_course(course, runs)  # an unknown name is refused, not taken for an empty season
+    return f"no holes on {course} in {runs}/ yet; `harness run round_NNN --course {course}` plays one"
 
 
 def _print_holes(runs: Path, course: str | None, sort: str, strict: bool) -> None:
@@ -85,7 +94,7 @@ def _print_holes(runs: Path, course: str | None, sort: str, strict: bool) -> Non
     found = listed.list_season(runs, make)
     rows = listing.sort_rows((row for row in found.rows if course in (None, row.course)), sort)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    typer.echo(listing.holes_table(rows, width) if rows else _EMPTY.format(runs))
+    typer.echo(listing.holes_table(rows, width) if rows else _no_holes(runs, course))
     if out := [row.folder for row in rows if row.status == "unfinished"]:
         from harness.played import load_hole
         from harness.store import Store

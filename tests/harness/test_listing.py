@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from harness import listing
 from harness.registry import load_season
 
@@ -50,3 +52,15 @@ def test_long_title_is_folded_to_the_terminal_and_whole_elsewhere(runs, put_reco
     assert max(map(len, folded)) <= 150
     assert " ".join(" ".join(folded[2:]).split()).count("word") == 40
     assert title in table(runs)[2]
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--tree",)])
+def test_mistyped_course_is_not_an_empty_season(harness, put_record, flags):
+    put_record("round_001", val_bpb=1.2)
+
+    mistyped = harness("ls", "--course", "finweb", *flags)
+    other = harness("ls", "--course", "practice", *flags)
+
+    assert (mistyped.returncode, "did you mean fineweb?" in mistyped.stderr) == (2, True)
+    assert other.returncode == 0
+    assert "round_001" not in other.stdout
