@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from harness import figures
+from harness.errors import UsageError
 from harness.listed import Row
 
 if TYPE_CHECKING:  # rows that were kept are set without any of it
@@ -55,6 +56,12 @@ def row_of(standing: Standing) -> Row:
         tuple(cell(standing) for _, _, cell in _COLUMNS),
         tuple(key(standing) for key in SORT_KEYS.values()),
     )
+
+
+def check_sort(by: str) -> None:
+    """Raise UsageError unless the table can be sorted by this."""
+    if by not in SORT_KEYS:
+        raise UsageError(f'cannot sort by "{by}"', f"sort by one of {', '.join(SORT_KEYS)}")
 
 
 def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:

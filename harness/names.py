@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.sealed import mark_files
 
@@ -19,8 +19,7 @@ _HOLE = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?")
 _ATTEMPT = re.compile(r"attempt_\d{2,6}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class HoleName:
+class HoleName(NamedTuple):
     """`round_006_fp16embed`: number 6 in the season, slug `fp16embed`."""
 
     folder: str
@@ -85,6 +84,18 @@ def attempt_names(folder: str) -> tuple[set[str], list[str]]:
             if _ATTEMPT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 found.append((int(entry.name[8:]), entry.name))
     return names, [name for _, name in sorted(found)]
+
+
+def half_attempts(folder: str) -> list[str]:
+    """Return the names of a hole's attempts that were launched and left no record. An attempt's folder alone is none."""
+    with contextlib.suppress(FileNotFoundError):
+        _, attempts = attempt_names(folder)
+        return [name for name in attempts if _is_half(f"{folder}/{name}")]
+    return []
+
+
+def _is_half(attempt: str) -> bool:
+    return os.path.isfile(f"{attempt}/launch.json") and not os.path.lexists(f"{attempt}/record.json")  # noqa: PTH113
 
 
 def mark_hole(folder: str) -> tuple[str, int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from harness.errors import HarnessError
 from harness.grammar import StepLine, TrainPoint, ValPoint
 from harness.launch import Launch, load_launch
 from harness.logs import LogParser
-from harness.played import Played
 from harness.store import Attempt
 
 _TAIL_BYTES = 64 * 1024
@@ -50,16 +48,6 @@ class Unfinished:
         else:
             after = "starts it anew: there is no checkpoint"
         return f"{self.hole} attempt {number} ended {where} without a record; `harness run {self.hole} --resume` {after}"
-
-
-def find_unfinished(holes: Iterable[Played]) -> list[Unfinished]:
-    """Return the attempts of some holes that were launched and left no record. An attempt's folder alone is none."""
-    return [
-        look_at(hole.name.folder, entry.attempt)
-        for hole in holes
-        for entry in hole.entries
-        if entry.record is None and entry.attempt.launch_path.is_file()
-    ]
 
 
 def look_at(hole: str, attempt: Attempt) -> Unfinished:

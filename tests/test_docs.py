@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from harness.cli import app
+from harness.cli.commands import app
 from harness.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
 from trainer.config import ALIASES, KNOBS
 

@@ -124,7 +124,7 @@ def test_site_and_templates_hold_no_python():
 def test_light_commands_import_nothing_heavy(words, tmp_path):
     """Torch takes seconds, matplotlib half of one: neither may be loaded to answer these."""
     script = (
-        "import sys; from harness.cli import app\n"
+        "import sys; from harness.cli.commands import app\n"
         f"try: app({words!r})\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'matplotlib', 'scipy', 'numpy', 'sentencepiece'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"

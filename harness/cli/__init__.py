@@ -1,9 +1,54 @@
 """The command line: each command parses, calls one function and prints.
 
-A module here holds the commands of one kind; importing it adds them to `app`, in the order of `harness --help`.
+`harness.cli.commands` has them all. The plain table of `ls` is asked for most often and needs least: it is printed
+without loading the others.
 """
 
-from harness.cli import play, doctor, watch, read, referee, exchange, submit, site, data  # noqa: F401, I001
-from harness.cli.app import app, main
+import os
+import sys
 
-__all__ = ["app", "main"]
+from harness.cli import table
+from harness.cli.output import print_json
+from harness.errors import Exit, HarnessError
+
+
+def main() -> None:
+    """Run the command line. The only place where a HarnessError is caught."""
+    try:
+        if asked := table.read_words(sys.argv[1:], os.environ.get("HARNESS_RUNS")):
+            table.print_holes(*asked)
+        else:
+            from harness.cli.commands import app
+
+            app()
+    except HarnessError as error:
+        _tell(error.message, error.hint)
+        if "--json" in sys.argv:
+            print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
+        sys.exit(int(error.exit_code))
+    except SystemExit as leaving:
+        # Raised while typer handled what it could not parse: it has told people, programs are listening still.
+        unparsed = getattr(leaving.__context__, "format_message", None)
+        if unparsed is not None and "--json" in sys.argv:
+            print_json("error", error=unparsed(), hint="", exit_code=leaving.code)
+        raise
+    except KeyboardInterrupt:
+        sys.exit(130)  # as typer ends, and shells do
+    except BrokenPipeError:  # `harness ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
+    except OSError as error:  # of a file that nobody expected to fail: still no traceback
+        _tell(
+            f"{error.filename or 'a file'}: {error.strerror or error}",
+            "check the disk's space and the folder's permissions",
+        )
+        sys.exit(Exit.FAILED)
+
+
+def _tell(error: str, hint: str) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+
+
+__all__ = ["main"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, app, check_runs, course_progress, print_json, warn
+from harness.cli.app import Json, Runs, app
+from harness.cli.output import check_runs, course_progress, print_json, warn
 from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import Annotated, cast
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app, print_json, warn
+from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.output import print_json, warn
 from harness.errors import Exit, UsageError
 
 

@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import (
-    Json,
-    Reference,
-    Runs,
-    app,
-    course_progress,
-    open_season,
-    print_json,
-    report_unfinished,
-    standing_of,
-    warn,
-)
+from harness.cli.app import Json, Reference, Runs, app
 from harness.cli.doctor import heed
+from harness.cli.output import course_progress, open_season, print_json, report_unfinished, standing_of, warn
 from harness.errors import Exit, UsageError
+from harness.names import hole_names
 
 if TYPE_CHECKING:
     from harness.capture import Listeners
@@ -131,8 +122,7 @@ def run(
         allow_unread=allow_unread,
     )
     drawn = planning.plan(request, runs, course_progress())
-    if runs.is_dir():
-        report_unfinished(open_season(runs).holes)
+    report_unfinished(runs, (name.folder for name in hole_names(runs)))
     for note in (*drawn.warnings, *drawn.skipped):
         warn(note)
     limits.check_budget(_planned_seconds(drawn), len(drawn.seeds))

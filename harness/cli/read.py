@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import (
-    Json,
-    Reference,
-    Runs,
-    Strict,
-    app,
-    check_runs,
+from harness.cli import table
+from harness.cli.app import Json, Reference, Runs, Strict, app
+from harness.cli.output import (
     open_season,
     print_json,
     report_problems,
@@ -41,15 +36,12 @@ def list_holes(
     as_json: Json = False,
 ) -> None:
     """List all holes: score, distance to par, artifact, tempo, status."""
-    from harness import listing
-
-    if sort not in listing.SORT_KEYS:
-        raise UsageError(f'cannot sort by "{sort}"', f"sort by one of {', '.join(listing.SORT_KEYS)}")
     if not tree and not as_json:
-        _print_holes(runs, course, sort, strict)
+        table.print_holes(runs, course, sort, strict)
         return
-    from harness import lineage, scorecard
+    from harness import lineage, listing, scorecard
 
+    listing.check_sort(sort)
     season = open_season(runs, glance=not as_json)
     shown = [hole for hole in season.holes if course in (None, hole.course)]
     standings = {hole.name.folder: season.standing(hole) for hole in shown}
@@ -57,7 +49,7 @@ def list_holes(
         standings[row.folder] for row in listing.sort_rows(map(listing.row_of, standings.values()), sort)
     ]
     if not shown and as_json:
-        _no_holes(runs, course)
+        table.no_holes(runs, course)
     if not tree:
         print_json("ls", holes=[scorecard.as_data(s) for s in ordered], problems=list(season.problems))
     else:
@@ -66,41 +58,9 @@ def list_holes(
             rows = [lineage.as_data(branch) for branch in grown]
             print_json("tree", holes=rows, problems=list(season.problems))
         else:
-            typer.echo("\n".join(map(lineage.describe, grown)) or _no_holes(runs, course))
-    report_unfinished(hole for hole in shown if hole.status == "unfinished")
+            typer.echo("\n".join(map(lineage.describe, grown)) or table.no_holes(runs, course))
+    report_unfinished(runs, (hole.name.folder for hole in shown if hole.status == "unfinished"))
     report_problems(season.problems, strict)
-
-
-def _no_holes(runs: Path, course: str | None) -> str:
-    """Say that there is nothing to list. Raises UsageError when `course` is no course at all."""
-    if course is None:
-        return f"no holes in {runs}/ yet; `harness run round_001` plays the first"
-    from harness.course import load_course
-
-    load_course(course, runs)  # an unknown name is refused, not taken for an empty season
-    return f"no holes on {course} in {runs}/ yet; `harness run round_NNN --course {course}` plays one"
-
-
-def _print_holes(runs: Path, course: str | None, sort: str, strict: bool) -> None:
-    """Print the table; from the rows that were kept, when nothing changed."""
-    from harness import listed, listing
-
-    def make(marks: listed.Marks) -> listed.Listing:
-        season = open_season(runs, glance=True, marks=marks)
-        rows = tuple(listing.row_of(season.standing(hole, listing.KINDS)) for hole in season.holes)
-        return listed.Listing(rows, season.problems)
-
-    check_runs(runs)
-    found = listed.list_season(runs, make)
-    rows = listing.sort_rows((row for row in found.rows if course in (None, row.course)), sort)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    typer.echo(listing.holes_table(rows, width) if rows else _no_holes(runs, course))
-    if out := [row.folder for row in rows if row.status == "unfinished"]:
-        from harness.played import load_hole
-        from harness.store import Store
-
-        report_unfinished(load_hole(hole) for hole in Store(runs).holes() if hole.name.folder in out)
-    report_problems(found.problems, strict)
 
 
 @app.command()
@@ -141,7 +101,7 @@ def show(
             typer.echo("\n".join(record.failure.last_lines))
         if changed is not None:
             typer.echo(changed)
-    report_unfinished([standing.played])
+    report_unfinished(runs, [folder])
     report_problems(season.problems, strict)
 
 

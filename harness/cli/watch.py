@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app, print_json
+from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.output import print_json
 
 
 @app.command()

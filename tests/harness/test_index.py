@@ -4,6 +4,9 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +19,7 @@ from harness.played import load_hole
 from harness.registry import load_season
 from harness.resources import PACKAGE
 
-HOLE = "round_002_extra"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -250,3 +253,27 @@ def test_ls_is_the_same_with_and_without_an_index(harness, tmp_path):
     assert plain.returncode == 0, plain.stderr
     assert plain.stdout == cold.stdout == warm.stdout
     assert len(plain.stdout.splitlines()) == index.SMALL + 2
+
+
+KEPT = """
+import sys
+from harness import cli, listed
+listed.SMALL, listed.SETTLED_NS = 1, 0
+sys.argv[1:] = ["ls", "--sort", "val_bpb"]
+cli.main()
+print(*sys.modules)
+"""
+
+
+def test_kept_rows_are_printed_without_loading_what_made_them(season, tmp_path):
+    def loaded():
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", KEPT], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)  # fmt: skip
+        return set(done.stdout.splitlines()[-1].split())
+
+    slow = {"typer", "pydantic", "rich", "shutil", "harness.record"}
+    first, second = loaded(), loaded()
+
+    assert "harness.record" in first
+    assert "typer" not in first
+    assert not slow & second

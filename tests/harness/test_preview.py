@@ -19,7 +19,7 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from harness.cli import app
+from harness.cli.commands import app
 from harness.errors import HarnessError, UsageError
 from harness.publish.serve import make_server
 
