@@ -56,8 +56,8 @@ def foresee(config: Mapping[str, str], tempo_ms: float | None) -> Outlook:
     """Work out how many steps a configuration takes at a tempo. Raises ConfigError for a bad value."""
     c = load_config(config)
     steps = c.iterations
-    if c.max_wallclock_seconds > 0 and tempo_ms:
-        steps = max(1, min(steps, int(1000 * c.max_wallclock_seconds / tempo_ms) + 1))
+    if c.step_seconds > 0 and tempo_ms:
+        steps = max(1, min(steps, int(1000 * c.step_seconds / tempo_ms) + 1))
     return Outlook(c, steps, tempo_ms)
 
 
@@ -194,7 +194,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "ITERATIONS", "note", lambda run: run.capped,
         lambda run: f"the clock stops this run at about step {run.steps:,} of ITERATIONS={run.config.iterations:,} "
-        f"({run.config.max_wallclock_seconds:g} s at {run.tempo_ms:,.1f} ms per step)",
+        f"({run.config.step_seconds:g} s at {run.tempo_ms:,.1f} ms per step)",
         "what is planned for later steps does not happen; the decay follows the clock",
         lambda run: "nothing, if the clock is meant to decide",
     ),
@@ -203,4 +203,4 @@ RULES: tuple[Rule, ...] = (
 
 def _reach(run: Outlook) -> int:
     """Steps that the clock allows."""
-    return int(1000 * run.config.max_wallclock_seconds / (run.tempo_ms or 1.0))
+    return int(1000 * run.config.step_seconds / (run.tempo_ms or 1.0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from torch import Tensor
 from trainer.codec import compress, decompress
 from trainer.config import Config
 from trainer.errors import ArtifactError, CheckpointError
+from trainer.gptq import compensate
 from trainer.model import matches
 from trainer.quantize import dequantize_tensor, quantize_tensor
 
@@ -51,8 +53,11 @@ def format_name(c: Config) -> str:
     return f"int{c.matrix_bits}+{c.compressor}"
 
 
-def pack(state: dict[str, Tensor], c: Config) -> Packed:
-    """Turn weights into what is stored: large floats int8, small ones fp16, control tensors fp32."""
+def pack(state: dict[str, Tensor], c: Config, grams: Mapping[str, Tensor] | None = None) -> Packed:
+    """Turn weights into what is stored: large floats int8, small ones fp16, control tensors fp32.
+
+    grams: of the matrices that GPTQ rounds, by name.
+    """
     tensors: dict[str, Tensor] = {}
     dtypes: dict[str, str] = {}
     for name, value in state.items():
@@ -62,7 +67,11 @@ def pack(state: dict[str, Tensor], c: Config) -> Packed:
             tensors[name] = t
         elif is_quantized(name, t, c):
             search = c.quant_clip == "search"
-            tensors[f"{name}.int8"], tensors[f"{name}.scale"] = quantize_tensor(t, bits_of(name, c), search)
+            if c.gptq_enabled and grams and name in grams:
+                q, scale = compensate(t, grams[name], bits_of(name, c), search, c.gptq_block_size)
+            else:
+                q, scale = quantize_tensor(t, bits_of(name, c), search)
+            tensors[f"{name}.int8"], tensors[f"{name}.scale"] = q, scale
             dtypes[name] = dtype
         elif matches(name, c.fp32_names):
             tensors[name] = t.float()

@@ -143,6 +143,10 @@ KNOBS: dict[str, Knob] = {
         _a("EMBED_BITS", 8, "bits of embeddings and of a separate head", unit="bits", low=4, high=8),
         _a("MATRIX_BITS", 8, "bits of all other quantized tensors", unit="bits", low=4, high=8),
         _a("QUANT_CLIP", "quantile", "where rows are clipped: the challenge's quantile, or a search for the least error", choices=("quantile", "search")),
+        _a("GPTQ_ENABLED", False, "round the blocks' matrices so that their outputs change least on training tokens"),
+        _a("GPTQ_CALIBRATION_BATCHES", 16, "training micro-batches that show what those inputs are", low=1, high=10**6, needs="GPTQ_ENABLED"),
+        _a("GPTQ_RESERVE_SECONDS", 12.0, "taken off MAX_WALLCLOCK_SECONDS for them", unit="s", low=0.0, high=1e9, needs="GPTQ_ENABLED"),
+        _a("GPTQ_BLOCK_SIZE", 128, "columns rounded before the rest is told", unit="columns", low=1, high=65536, needs="GPTQ_ENABLED"),
         _a("COMPRESSOR", "zlib", "codec of the artifact; zstd and brotli are an extra", choices=("zlib", "zstd", "lzma", "brotli")),
         # the machine
         _k("DEVICE", "auto", "where to train", choices=("auto", "cuda", "mps", "cpu")),
@@ -253,6 +257,10 @@ class Config:
     embed_bits: int
     matrix_bits: int
     quant_clip: str
+    gptq_enabled: bool
+    gptq_calibration_batches: int
+    gptq_reserve_seconds: float
+    gptq_block_size: int
     compressor: str
     device: str
     dtype: str
@@ -281,6 +289,12 @@ class Config:
     def eval_length(self) -> int:
         """Tokens of an evaluation window."""
         return self.eval_seq_len or self.train_seq_len
+
+    @property
+    def step_seconds(self) -> float:
+        """Wall clock of the optimizer steps: the cap less what is kept for GPTQ's calibration; 0 = no cap."""
+        reserve = self.gptq_reserve_seconds if self.gptq_enabled else 0.0
+        return self.max_wallclock_seconds - reserve if self.max_wallclock_seconds > 0 else 0.0
 
     @property
     def token_lr(self) -> float:
@@ -379,6 +393,12 @@ def _rules(c: Config, world_size: int) -> list[tuple[bool, str, str]]:
          f"TTT_FREEZE_BLOCKS={c.ttt_freeze_blocks} is more than NUM_LAYERS={c.num_layers}", "choose at most the number of layers"),
         (c.ema_decay == 0 or not c.swa_enabled,
          f"EMA_DECAY={c.ema_decay} and SWA_ENABLED=true are two averages of the weights", "keep one of them"),
+        (not c.gptq_enabled or c.largest_matrix > c.int8_keep_float_max_numel,
+         f"GPTQ_ENABLED=true changes nothing: the largest matrix has {c.largest_matrix} elements and stays a float",
+         f"set INT8_KEEP_FLOAT_MAX_NUMEL below {c.largest_matrix}, or widen the model"),
+        (not c.gptq_enabled or not c.max_wallclock_seconds or 0 < c.gptq_reserve_seconds < c.max_wallclock_seconds,
+         f"GPTQ_RESERVE_SECONDS={c.gptq_reserve_seconds} does not fit MAX_WALLCLOCK_SECONDS={c.max_wallclock_seconds}: "
+         "calibration reads training data, so it is training time", "keep some seconds of the cap for it, not all"),
         (c.eval_stride <= c.eval_length,
          f"EVAL_STRIDE={c.eval_stride} steps over tokens: a window has {c.eval_length} (EVAL_SEQ_LEN or TRAIN_SEQ_LEN)",
          "choose a stride of at most the window"),
@@ -431,6 +451,7 @@ ALIASES: dict[str, tuple[str, tuple[str, str] | None]] = {
     "LATE_QAT": ("QAT_ENABLED", None),
     "QAT_THRESHOLD": ("LATE_QAT_THRESHOLD", None),
     "QUANT_BITS": ("MATRIX_BITS", None),
+    "GPTQ_CALIB_BATCHES": ("GPTQ_CALIBRATION_BATCHES", None),
     "SLIDING_WINDOW_ENABLED": ("EVAL_STRIDE", ("64", "0")),
 }
 

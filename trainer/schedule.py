@@ -21,23 +21,19 @@ def lr_scale(c: Config, step: int, elapsed_ms: float) -> float:
 def share_done(c: Config, step: int, elapsed_ms: float) -> float:
     """Return how much of the training is done, of its steps or of its time, whichever is further on."""
     by_steps = step / c.iterations
-    return (
-        max(by_steps, elapsed_ms / (1000.0 * c.max_wallclock_seconds))
-        if c.max_wallclock_seconds > 0
-        else by_steps
-    )
+    return max(by_steps, elapsed_ms / (1000.0 * c.step_seconds)) if c.step_seconds > 0 else by_steps
 
 
 def _warmdown(c: Config, step: int, elapsed_ms: float) -> float:
     """The challenge's own decay."""
     if c.warmdown_iters <= 0:
         return 1.0
-    if c.max_wallclock_seconds <= 0:
+    if c.step_seconds <= 0:
         left = c.iterations - step
         return max(left / c.warmdown_iters, 0.0) if left <= c.warmdown_iters else 1.0
     step_ms = elapsed_ms / max(step, 1)
     warmdown_ms = c.warmdown_iters * step_ms
-    left_ms = max(1000.0 * c.max_wallclock_seconds - elapsed_ms, 0.0)
+    left_ms = max(1000.0 * c.step_seconds - elapsed_ms, 0.0)
     return left_ms / max(warmdown_ms, 1e-9) if left_ms <= warmdown_ms else 1.0
 
 

@@ -38,6 +38,7 @@ from trainer.artifact import (
 )
 from trainer.average import make_average
 from trainer.build import build_model, count_params
+from trainer.calibrate import calibrate
 from trainer.clock import Clock, Stop, stop_signals
 from trainer.config import KNOBS
 from trainer.data import TokenStream, load_shard, next_batch
@@ -91,7 +92,8 @@ class Progress:
     """Where a run stands; all of it goes into a checkpoint."""
 
     step: int = 0
-    train_ms: float = 0.0
+    train_ms: float = 0.0  # of the steps
+    calibration_ms: float = 0.0  # training time too: it reads training data
     eval_seconds: float = 0.0
     tokens_taken: int = 0
     points_logged: int = 0
@@ -208,7 +210,7 @@ class Run:
         if p.step == 0 and c.warmup_steps > 0:
             self._warm_up()
         last_saved = time.perf_counter()
-        cap_ms = c.max_wallclock_seconds * 1000
+        cap_ms = c.step_seconds * 1000
         stop_at: int | None = None
         if 0 < cap_ms <= p.train_ms and p.step < c.iterations:  # resumed with its time used up
             stop_at, self.result.stop_reason = p.step, "wallclock_cap"
@@ -351,7 +353,8 @@ class Run:
     def _finish(self) -> None:
         """Pack, write, read back, load, score: what the artifact scores is what counts."""
         c = self.c
-        packed = pack(self.model.state_dict(), c)
+        grams = self._calibrate() if c.gptq_enabled else None
+        packed = pack(self.model.state_dict(), c, grams)
         blob, name, form = encode(packed, c.compressor), model_file(c), format_name(c)
         path = self.out / name
         if self.setup.workers.leads:
@@ -384,6 +387,21 @@ class Run:
             self.progress.eval_seconds += scored.seconds
             how = f"chunk_tokens:{c.ttt_chunk_tokens} epochs:{c.ttt_epochs} "
             self._score("test_time_training", "legal_ttt", scored, how)
+
+    def _calibrate(self) -> dict[str, Tensor]:
+        """Gather what GPTQ rounds for, from the training tokens that come next; the time is training's."""
+        c, p = self.c, self.progress
+        budget = c.max_wallclock_seconds - p.train_ms / 1000 if c.max_wallclock_seconds > 0 else math.inf
+        clock = Clock(self.setup.device, 0.0)
+        grams, batches = calibrate(
+            self.model, lambda: self._next_batch(self.stream)[0], c, self.setup.autocast, budget
+        )
+        p.calibration_ms = clock.pause()
+        self._say(
+            f"gptq:calibrated matrices:{len(grams)} batches:{batches}/{c.gptq_calibration_batches} "
+            f"time:{p.calibration_ms:.0f}ms"
+        )
+        return grams
 
     def _score(self, stage: Stage, label: str, scored: Evaluation, how: str = "") -> Evaluation:
         """Keep and print one evaluation of the artifact. how: words about it for its log line."""
@@ -547,7 +565,8 @@ class Run:
         """Put what was measured into the result."""
         p, c = self.progress, self.c
         result.steps, result.resumed, result.scores = p.step, p.resumed, p.scores
-        result.train_seconds, result.eval_seconds = p.train_ms / 1000, p.eval_seconds
+        result.train_seconds = (p.train_ms + p.calibration_ms) / 1000
+        result.eval_seconds = p.eval_seconds
         result.wall_seconds = p.wall_seconds + wall_seconds
         result.tokens_seen = p.step * c.train_batch_tokens
         result.last_train_loss = p.last_train_loss

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.errors import HarnessError
 from harness.record import RunRecord, Score, dump_record, hash_config, load_record, parse_record
 from tests.conftest import SEED_PAGE
+from trainer.config import KNOBS, load_config
 
 MINIMAL = {"schema": 2, "hole": "round_001", "course": "fineweb", "status": "ok", "val_bpb": 1.2}
 
@@ -102,3 +103,13 @@ def test_hash_tells_ideas_apart_and_seeds_and_places_not():
 
     assert hash_config(config) == hash_config(config | {"SEED": "2", "DATA_PATH": "/b"})
     assert hash_config(config) != hash_config(config | {"MATRIX_LR": "0.05"})
+
+
+@pytest.mark.parametrize("name", [name for name, knob in KNOBS.items() if knob.added])
+def test_a_trick_the_trainer_learnt_later_leaves_old_fingerprints_alone(name):
+    """Records made before a knob existed must still match a run of the same configuration today."""
+    now = load_config({}).to_env()
+    then = {known: value for known, value in now.items() if known != name}
+
+    assert hash_config(now) == hash_config(then)
+    assert hash_config(now | {name: "used"}) != hash_config(then)

@@ -14,7 +14,7 @@ TINY = ("--preset", "tiny", "-o", "THREADS=1")
 WHO = ("--author", "Ann Club", "--github-id", "ann")
 TRAIN_LINE = re.compile(r"step:(\d+)/\d+ train_loss:(\S+) ")
 CHANGED = ("TIE_EMBEDDINGS=0", "ATTENTION=sdpa", "GRAD_CLIP_NORM=1.0", "WARMUP_STEPS=2", "EVAL_STRIDE=64", "COMPRESSOR=lzma",
-           "ITERATIONS=8", "VAL_LOSS_EVERY=0")  # fmt: skip
+           "ITERATIONS=8", "VAL_LOSS_EVERY=0", "GPTQ_ENABLED=1", "INT8_KEEP_FLOAT_MAX_NUMEL=1000")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_written_script_alone_gives_the_very_same_record(hole, seeds, season, tm
     submission = json.loads((out / "submission.json").read_text())
     script = out / "train_gpt.py"
     assert "trainer" not in re.findall(r"^(?:from|import) (\w+)", script.read_text(), re.M)
+    assert ("cholesky" in script.read_text()) == (hole == "round_002")  # only the second one uses GPTQ
     lint = [
         sys.executable,
         "-m",

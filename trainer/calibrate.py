@@ -1,0 +1,75 @@
+"""Calibration: what the inputs of each matrix look like on training tokens, for `trainer.gptq`.
+
+It reads training data, so its time is training time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from trainer.artifact import is_quantized
+from trainer.config import Config
+from trainer.model import GPT, Linear
+
+
+class _Watch:
+    """Adds up grams as linear maps are used. Maps with one input (queries, keys and values) share one."""
+
+    def __init__(self) -> None:
+        self.grams: dict[str, Tensor] = {}
+        self.kept_as: dict[str, str] = {}  # of each map, whose gram is its own
+        self._last: tuple[Tensor, str] | None = None
+
+    def see(self, name: str, module: nn.Module, args: tuple[Any, ...]) -> None:
+        x: Tensor = args[0]
+        if self._last is not None and self._last[0] is x:
+            self.kept_as[name] = self._last[1]
+            return
+        self._last, self.kept_as[name] = (x, name), name
+        rows = x.flatten(0, -2).float()
+        gram = rows.mT @ rows
+        self.grams[name] = self.grams[name].add_(gram) if name in self.grams else gram
+
+
+@torch.no_grad()
+def calibrate(
+    model: GPT, next_inputs: Callable[[], Tensor], c: Config, autocast: bool, budget_seconds: float
+) -> tuple[dict[str, Tensor], int]:
+    """Pass GPTQ_CALIBRATION_BATCHES of training tokens, fewer when the budget runs out, but one in any case.
+
+    Returns the gram of each matrix by the name of its weight, fp32 on the CPU, and how many batches this rank passed.
+    next_inputs: gives token ids (rows, TRAIN_SEQ_LEN) on the model's device. The grams of all ranks are added up, so
+    that all of them round alike.
+    """
+    began, watch, batches = time.perf_counter(), _Watch(), 0
+    hooks = [
+        module.register_forward_pre_hook(partial(watch.see, f"{name}.weight"))
+        for name, module in model.named_modules()
+        if isinstance(module, Linear) and is_quantized(f"{name}.weight", module.weight, c)
+    ]
+    was_training = model.training
+    model.eval()
+    try:
+        while batches < c.gptq_calibration_batches:
+            ids = next_inputs()
+            with torch.autocast(ids.device.type, torch.bfloat16, enabled=autocast):
+                model.transform(model.embed(ids))
+            batches += 1
+            if time.perf_counter() - began >= budget_seconds:
+                break
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    if dist.is_initialized():
+        for gram in watch.grams.values():
+            dist.all_reduce(gram)
+    kept = {name: gram.cpu() for name, gram in watch.grams.items()}
+    return {name: kept[source] for name, source in watch.kept_as.items()}, batches
