@@ -244,9 +244,16 @@ def _read_additions(path: Path) -> dict[str, list[Reference]]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a file that people write. Raises HarnessError with the place of a mistake."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise HarnessError(f"cannot read {path}: {error.strerror}") from error
+    return parse_toml(content, path)
+
+
+def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
+    """Read what people wrote in a file. Raises HarnessError with the place of a mistake."""
+    try:
+        return tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         raise HarnessError(f"{path} is not UTF-8 text: {error.reason}", "save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:

@@ -16,7 +16,7 @@ from harness.listed import Row
 if TYPE_CHECKING:  # rows that were kept are set without any of it
     from harness.registry import Comparison, Kind, Standing
 
-KINDS: tuple[Kind, ...] = ("par", "sota", "previous")  # the comparisons that a row shows or follows from
+KINDS: tuple[Kind, ...] = ("par", "previous")  # the comparisons that a row shows
 GAP = "   "
 NARROWEST_TITLE = 16
 
@@ -78,12 +78,12 @@ def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
     columns = _COLUMNS if decided else _COLUMNS[:-1]
     cells_by_column = zip(*(row.cells for row in rows), strict=True)
     filled = [[head, *cells] for (head, _, _), cells in zip(columns, cells_by_column, strict=False)]
-    widths = [max(map(_cells, cells)) for cells in filled]
+    widths = [max(map(_cells_of(cells), cells)) for cells in filled]
     if width is not None:
         others = sum(widths) - widths[1] + len(GAP) * (len(widths) - 1)
         widths[1] = min(widths[1], max(NARROWEST_TITLE, width - others))
     set_cells = [
-        cells if at == 1 else [_set(cell, wide, right) for cell in cells]
+        cells if at == 1 else _set_column(cells, wide, right)
         for at, (cells, wide, (_, right, _)) in enumerate(zip(filled, widths, columns, strict=True))
     ]
     lines = []
@@ -106,6 +106,17 @@ def short(comparison: Comparison) -> str:
 def printable(text: str) -> str:
     """Return text without the characters that could move a terminal's cursor or colour it."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def _set_column(cells: list[str], width: int, right: bool) -> list[str]:
+    if _cells_of(cells) is len:
+        return [cell.rjust(width) for cell in cells] if right else [cell.ljust(width) for cell in cells]
+    return [_set(cell, width, right) for cell in cells]
+
+
+def _cells_of(texts: Iterable[str]) -> Callable[[str], int]:
+    """What counts the places of these texts: mostly they are plain, and a season has tens of thousands."""
+    return len if "".join(texts).isascii() else _cells
 
 
 def _set(text: str, width: int, right: bool) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -282,11 +283,15 @@ def hash_config(config: Mapping[str, str]) -> str:
     leaves the fingerprints of old records what they were. Two attempts with the same hash, code and data played
     the same idea.
     """
-    counted = {
-        name: value
-        for name, value in config.items()
-        if name not in UNHASHED_KNOBS and not is_neutral(name, value)
-    }
+    hashed = dict(config)
+    for name in UNHASHED_KNOBS:
+        hashed.pop(name, None)
+    return _hash_items(tuple(hashed.items()))
+
+
+@lru_cache(maxsize=64)  # the attempts of a hole mostly share a configuration
+def _hash_items(items: tuple[tuple[str, str], ...]) -> str:
+    counted = {name: value for name, value in items if not is_neutral(name, value)}
     return hashlib.sha256(_SORTED.encode(counted).encode()).hexdigest()[:16]
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from harness import verdict
 from harness.compare import ScoreKind, alike, mismatch
@@ -27,8 +27,7 @@ from harness.verdict import Verdict
 Kind = Literal["par", "sota", "best", "previous", "parent"]
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A hole against one reference. difference is None when `reason` says why there is none.
 
     caveat: what to know beside the number.
@@ -54,7 +53,10 @@ class Standing:
     verdict: Verdict
     comparisons: dict[Kind, Comparison]
     sets_par: bool = False
-    course_record: bool = False
+
+    @property
+    def course_record(self) -> bool:
+        return _is_better(self.comparisons["sota"]) and self.played.status == "ok"
 
     @property
     def headroom_bytes(self) -> int | None:
@@ -97,7 +99,7 @@ class Season:
     def standing(self, played: Played, kinds: Sequence[Kind] | None = None) -> Standing:
         """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent.
 
-        kinds: fewer than all of these; par and sota must be among them, since the verdict follows from them.
+        kinds: fewer than all of these; par must be among them, since the verdict follows from it.
         """
         course = self.course(played.course)
         compared = {kind: self._compare(played, course, kind) for kind in kinds or KINDS}
@@ -109,7 +111,6 @@ class Season:
             verdict=_judge(played, course, compared["par"], sets_par),
             comparisons=compared,
             sets_par=sets_par,
-            course_record=_is_better(compared["sota"]) and played.status == "ok",
         )
 
     @cached_property
@@ -203,10 +204,10 @@ class Season:
         if reference.val_bpb is None:
             return reference
         if reference.hole is None and (reason := _not_final(played)):
-            return replace(reference, val_bpb=None, reason=reason)
+            return reference._replace(val_bpb=None, reason=reason)
         sample = reference.hole.sample if reference.hole else None
         difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise_std)
-        return replace(reference, difference=difference)
+        return reference._replace(difference=difference)
 
     def _par_hole(self, played: Played, course: Course | None) -> Played | None:
         """The hole that sets par: on a course without one, the first complete hole on the same split.
@@ -237,7 +238,7 @@ class Season:
         stages = (holder.kind.stage, played.kind.stage)
         other = None not in stages and stages[0] != stages[1]
         caveat = f"par was scored at the {str(stages[0]).replace('_', ' ')} stage" if other else ""
-        return replace(_against("par", holder), caveat=caveat)
+        return _against("par", holder)._replace(caveat=caveat)
 
     def _sota(self, played: Played, course: Course) -> Comparison:
         if played.glance.sota:

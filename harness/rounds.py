@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.course import read_toml
+from harness.course import parse_toml
 from harness.errors import HarnessError, UsageError, first_problem
 from harness.names import HOLES_PER_ROUND, HoleName, parse_hole_name
+from harness.plain import read_plain
 
 # The closed list of kinds of play, as the caddie names them.
 Strategy = Literal[
@@ -65,14 +66,14 @@ def slugify(title: str) -> str:
 
 def load_intent(path: Path) -> Intent:
     """Read a `round.toml`; a missing file is an empty intent. Raises HarnessError with the place of a mistake."""
-    if path.is_symlink():
-        raise HarnessError(
-            f"cannot read {path}: it is a link, and links are not followed", "put a file there"
-        )
-    if not path.is_file():
-        return Intent()
     try:
-        return Intent.model_validate(read_toml(path))
+        content = read_plain(path)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return Intent()
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}", "put a file there") from error
+    try:
+        return Intent.model_validate(parse_toml(content, path))
     except ValidationError as error:
         first = error.errors()[0]
         known = ", ".join(Intent.model_fields)
