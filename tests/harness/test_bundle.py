@@ -195,7 +195,7 @@ def test_a_run_that_is_cut_short_ends_with_run_sh_and_is_no_result_yet(
 
 
 def _wait_for_steps(log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not log.exists() or "train_loss" not in log.read_text():
         assert time.monotonic() < deadline, "nothing happened"
         time.sleep(0.02)

@@ -713,7 +713,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=timedelta(seconds=2), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=timedelta(seconds=20), suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(
         st.lists(PIECES, max_size=40).map(lambda parts: "".join(parts).encode()), st.binary(max_size=400)
@@ -731,7 +731,7 @@ def test_anything_can_be_read(raw: bytes) -> None:
         assert run.sizes_add_up in (True, False, None)
 
 
-@settings(max_examples=150, deadline=timedelta(seconds=2), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=timedelta(seconds=20), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(PIECES, max_size=30).map("".join), st.lists(st.integers(1, 60), min_size=1, max_size=20))
 def test_how_a_log_is_cut_into_pieces_does_not_matter(text: str, sizes: list[int]) -> None:
     raw = text.encode()

@@ -109,7 +109,7 @@ def test_pages_follow_their_sources(
     assert not list(tmp_path.glob("_site*"))
     assert not [path for path in (tmp_path / "tmp").rglob("*.html") if b".preview" in path.read_bytes()]
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert list((tmp_path / "tmp").iterdir()) == []
     told = process.stderr.read()
     assert "error: template hole.html failed" in told
@@ -134,7 +134,7 @@ def test_a_running_attempts_page_moves(served: Any, runs: Path, browser: Any) ->
         assert "is being played at this moment" in card.inner_text()
         assert "3.9000" in page.locator(".curve-section").inner_text()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
 
 
 def test_a_published_folder_is_served_as_it_is(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def start(cache, tmp_path, *words):
     )  # fmt: skip
 
 
-def wait_for(what, seconds=60):
+def wait_for(what, seconds=180):
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "nothing happened"
@@ -222,7 +222,7 @@ def test_interrupt_stops_with_a_record_that_can_be_resumed(play, cache, tmp_path
     wait_for(lambda: (attempt / "curve.jsonl").exists() and (attempt / "curve.jsonl").stat().st_size)
 
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=180)
 
     assert process.returncode == 1
     assert record_of(tmp_path / "runs" / "round_001")["status"] == "stopped"
@@ -255,7 +255,7 @@ def test_killed_trainer_is_a_failed_record(cache, tmp_path):
     wait_for(lambda: (attempt / "curve.jsonl").exists() and (attempt / "curve.jsonl").stat().st_size)
 
     subprocess.run(["pkill", "-KILL", "-f", f"trainer --out {attempt}"], check=True)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
 
     assert process.returncode == 10
     failure = record_of(tmp_path / "runs" / "round_001")["failure"]

@@ -189,7 +189,7 @@ KEYS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=timedelta(seconds=2))
+@settings(max_examples=200, deadline=timedelta(seconds=20))
 @given(st.dictionaries(KEYS, JSON, max_size=8))
 def test_any_values_can_be_read(raw: dict[str, Any]) -> None:
     submission = read(raw)
@@ -198,7 +198,7 @@ def test_any_values_can_be_read(raw: dict[str, Any]) -> None:
     assert submission.per_seed_val_bpb is None or submission.per_seed_val_bpb
 
 
-@settings(max_examples=200, deadline=timedelta(seconds=2))
+@settings(max_examples=200, deadline=timedelta(seconds=20))
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_submission_or_an_error(raw: bytes) -> None:
     try:

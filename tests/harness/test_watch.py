@@ -104,7 +104,7 @@ def test_a_pipe_gets_plain_lines_and_the_watching_ends_with_the_run(
         )
     )
     lock.release()
-    rest = watching.communicate(timeout=60)[0]
+    rest = watching.communicate(timeout=180)[0]
 
     assert first[0] == "round_002_next attempt 1, seed 7: playing\n"
     assert "step 50/100" in first[1]

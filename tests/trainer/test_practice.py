@@ -403,8 +403,8 @@ def test_two_processes_at_once_build_one_course(
     second = start_child(sources)
     wait_for(second, "waiting for another process that prepares the course")
     go.touch()
-    _, said_first = first.communicate(timeout=30)
-    rest, said_second = second.communicate(timeout=30)
+    _, said_first = first.communicate(timeout=180)
+    rest, said_second = second.communicate(timeout=180)
 
     assert (first.returncode, said_first) == (0, "")
     assert (second.returncode, said_second) == (0, "")
@@ -421,7 +421,7 @@ def test_killed_preparation_is_begun_again(
     child = start_child(sources, stay_in=stage)
     wait_for(child, stage)
     child.kill()
-    child.communicate(timeout=30)
+    child.communicate(timeout=180)
     assert any(path.name.startswith(".") for path in cache.iterdir())  # the leftover
 
     started = time.monotonic()

@@ -306,7 +306,7 @@ def test_a_signal_ends_with_a_checkpoint_and_a_result(tiny, tmp_path, wished):
     )
     process.send_signal(wished)
 
-    assert process.wait(timeout=60) == 3
+    assert process.wait(timeout=180) == 3
     result = read_result(out)
     assert (result["status"], result["stop_reason"]) == ("stopped", "signal")
     assert result["steps"] > 0
