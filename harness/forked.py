@@ -12,7 +12,6 @@ import pickle
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -96,6 +95,8 @@ def _packed(error: BaseException) -> bytes:
         pickle.loads(sent)  # an error that needs more than its message cannot be put together again
         return sent
     except Exception:
+        import traceback
+
         told = "".join(traceback.format_exception(error))
         return pickle.dumps((False, RuntimeError(f"in a worker process: {told}")))
 

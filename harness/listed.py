@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.forked import share
 from harness.names import HoleName, hole_names, mark_hole, misnamed
 from harness.sealed import SETTLED_NS, hash_tree, read_sealed, sealed_path, write_sealed
 
-SMALL = 100  # holes: fewer are read at once
+FORK_WORTHY = 500  # holes for a process of their own
 Marks = Mapping[str, tuple[str, int]]  # of each hole's folder: what the file system says of it
 
 
@@ -36,9 +38,10 @@ class Listing(NamedTuple):
 def list_season(runs: Path, make: Callable[[Marks], Listing]) -> Listing:
     """Return the rows of a season: those kept, when all its files are as they were, else what `make` makes."""
     names = hole_names(runs)
-    if len(names) < SMALL:
-        return make({})
-    marks = {name.folder: mark_hole(f"{runs}/{name.folder}") for name in names}
+    if not names:
+        return Listing((), tuple(misnamed(runs)))
+    marked = share(_mark_holes, [f"{runs}/{name.folder}" for name in names], fewest=FORK_WORTHY)
+    marks = dict(zip((name.folder for name in names), chain.from_iterable(marked), strict=True))
     seen, place = _fingerprint(runs, names, marks), sealed_path("listings", f"{runs.resolve()}\n{runs}")
     kept = read_sealed(place) if seen else None
     if kept and kept[0] == seen:
@@ -48,6 +51,10 @@ def list_season(runs: Path, make: Callable[[Marks], Listing]) -> Listing:
     if seen and not listing.problems:
         write_sealed(place, (seen, listing.rows))
     return listing
+
+
+def _mark_holes(folders: Sequence[str]) -> list[tuple[str, int]]:
+    return [mark_hole(folder) for folder in folders]
 
 
 def _fingerprint(runs: Path, names: list[HoleName], marks: Marks) -> str:

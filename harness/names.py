@@ -81,7 +81,11 @@ def attempt_names(folder: str) -> tuple[set[str], list[str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             names.add(entry.name)
-            if _ATTEMPT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            if (
+                entry.name[:8] == "attempt_"
+                and _ATTEMPT.fullmatch(entry.name)
+                and entry.is_dir(follow_symlinks=False)
+            ):
                 found.append((int(entry.name[8:]), entry.name))
     return names, [name for _, name in sorted(found)]
 

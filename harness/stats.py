@@ -6,7 +6,6 @@ Student's t is computed here: importing scipy takes as long as reading a thousan
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -30,7 +29,7 @@ class Sample:
     @cached_property
     def mean(self) -> float:
         # The mean of equal values may round to a neighbour, and that would look like a spread.
-        return self.values[0] if len(set(self.values)) == 1 else statistics.fmean(self.values)
+        return self.values[0] if len(set(self.values)) == 1 else math.fsum(self.values) / self.n
 
     @cached_property
     def std(self) -> float | None:

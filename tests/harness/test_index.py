@@ -214,7 +214,6 @@ def listing_of(runs, made=None):
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_kept_rows_are_those_of_the_files(edit, season, monkeypatch):
-    monkeypatch.setattr(listed, "SMALL", 1)
     monkeypatch.setattr(listed, "SETTLED_NS", 0)
     first, made = listing_of(season), []
     assert listing_of(season, made) == first
@@ -228,7 +227,6 @@ def test_kept_rows_are_those_of_the_files(edit, season, monkeypatch):
 
 
 def test_another_field_makes_other_rows(season, monkeypatch):
-    monkeypatch.setattr(listed, "SMALL", 1)
     monkeypatch.setattr(listed, "SETTLED_NS", 0)
     listing_of(season)
     (season / "courses").mkdir()
@@ -258,7 +256,7 @@ def test_ls_is_the_same_with_and_without_an_index(harness, tmp_path):
 KEPT = """
 import sys
 from harness import cli, listed
-listed.SMALL, listed.SETTLED_NS = 1, 0
+listed.SETTLED_NS = 0
 sys.argv[1:] = ["ls", "--sort", "val_bpb"]
 cli.main()
 print(*sys.modules)
