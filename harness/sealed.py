@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json  # a tenth of a kept listing's time goes into importing a faster one
 import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from harness.resources import PACKAGE, cache_dir
 
@@ -50,7 +49,7 @@ def read_sealed(path: Path | None) -> Any:
         return None
     try:
         head, _, body = path.read_bytes().partition(b"\n")
-        return orjson.loads(body) if head == _seal(body) else None
+        return json.loads(body) if head == _seal(body) else None
     except (OSError, ValueError):
         return None
 
@@ -59,10 +58,7 @@ def write_sealed(path: Path | None, content: Any) -> None:
     """Put a file into its place as a whole, or leave the old one: it only saves time."""
     if path is None:
         return
-    try:
-        body = orjson.dumps(content, default=list)  # named tuples as lists
-    except TypeError:  # such as half a character in a title: then it is read again
-        return
+    body = json.dumps(content, separators=(",", ":")).encode()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -435,8 +435,10 @@ def is_neutral(name: str, text: str) -> bool:
 
     Fingerprints of configurations leave such settings out, so that a new knob leaves old results what they were.
     """
-    knob = KNOBS.get(name)
-    return knob is not None and knob.added and text == knob.format(knob.default)
+    return (name, text) in _NEUTRAL
+
+
+_NEUTRAL = frozenset((name, knob.format(knob.default)) for name, knob in KNOBS.items() if knob.added)
 
 
 # Other people's names for our knobs. A pair of texts: what yes and no come to, where ours is a number.
