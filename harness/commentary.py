@@ -77,9 +77,10 @@ class Facts:
 
     def fill(self, line: str) -> str | None:
         """Put values into a line, or return None when it names one that is not known."""
-        if any(name not in self.values for name in _NAME.findall(line)):
+        try:
+            return _NAME.sub(lambda match: self.values[match[1]], line) if "{" in line else line
+        except KeyError:
             return None
-        return _NAME.sub(lambda match: self.values[match[1]], line)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _draw(key: str, count: int) -> int:
 
 def tidy(text: str, limit: int | None = None) -> str:
     """Make one line of anything: no control or direction-changing characters, cut at a word when too long."""
-    line = " ".join(_UNPRINTABLE.sub(" ", text).split())
+    line = " ".join((text if text.isprintable() else _UNPRINTABLE.sub(" ", text)).split())
     if limit is None or len(line) <= limit:
         return line
     cut = line[: limit - 1]

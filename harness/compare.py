@@ -424,13 +424,13 @@ def _whiff(a: Swing, b: Swing) -> Whiff | None:
         return None
     if not knobs or a.record.seed != b.record.seed or a.record.course != b.record.course:
         return None
-    ours = [(point.step, point.loss) for point in a.curve.train]
-    theirs = [(point.step, point.loss) for point in b.curve.train]
-    if len(ours) < FEWEST_WHIFF_POINTS or ours != theirs:  # NaN equals nothing
+    ours, theirs = a.curve, b.curve
+    same = (ours.steps, ours.losses) == (theirs.steps, theirs.losses)  # NaN equals nothing
+    if len(ours.steps) < FEWEST_WHIFF_POINTS or not same:
         return None
     if not _export_is_known(a.record, b.record) and all(name.startswith(EXPORT_KNOBS) for name in knobs):
         return None
-    seed, points, attempts = a.record.seed, len(ours), (a.record.attempt, b.record.attempt)
+    seed, points, attempts = a.record.seed, len(ours.steps), (a.record.attempt, b.record.attempt)
     acted = _acted_after_training(a.record, b.record)
     if acted:
         return Whiff("export only", knobs, seed, points, attempts, f"training is the same; {acted} differs")

@@ -126,7 +126,7 @@ class Follower:
             step: ValPoint(step, _known(loss), _known(bpb), _known(time))
             for step, (loss, bpb, time) in run.val
         }
-        return Curve(tuple(train[step] for step in sorted(train)), tuple(val[step] for step in sorted(val)))
+        return Curve.of((train[step] for step in sorted(train)), (val[step] for step in sorted(val)))
 
 
 def _known(value: float) -> float | None:

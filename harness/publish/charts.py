@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import isfinite
 from operator import itemgetter
@@ -36,6 +37,11 @@ class Series:
     role: Role
     points: Sequence[Point]
 
+    @cached_property
+    def drawn(self) -> list[Point]:
+        """As many of them as a picture can show."""
+        return thin(self.points, _BUCKETS[self.role])
+
 
 def thin(points: Sequence[Point], buckets: int) -> list[Point]:
     """Keep the lowest and the highest point of each of `buckets` equal stretches, and the first and last.
@@ -45,14 +51,16 @@ def thin(points: Sequence[Point], buckets: int) -> list[Point]:
     finite = _finite(points)
     if len(finite) <= 2 * buckets:
         return list(finite)
-    kept = [finite[0]]
+    losses = [loss for _, loss in finite]
     size = len(finite) / buckets
-    for number in range(buckets):
-        stretch = finite[int(number * size) : int((number + 1) * size)]
-        low, high = min(stretch, key=_LOSS), max(stretch, key=_LOSS)
-        kept += [low, high] if low[0] < high[0] else [high, low]
-    kept.append(finite[-1])
-    return [kept[0], *(point for before, point in pairwise(kept) if point[0] > before[0])]
+    edges = [int(number * size) for number in range(buckets + 1)]
+    kept = [0]
+    for start, end in pairwise(edges):
+        stretch = losses[start:end]
+        low, high = stretch.index(min(stretch)), stretch.index(max(stretch))
+        kept += (start + low, start + high) if low < high else (start + high, start + low)
+    kept.append(len(finite) - 1)
+    return [finite[at] for at in dict.fromkeys(kept)]
 
 
 def _finite(points: Sequence[Point]) -> Sequence[Point]:
@@ -119,7 +127,7 @@ def curve(
 
     last_point = next((point for point in reversed(series[0].points) if isfinite(point[1])), None)
     end = place(last_point) if last_point else None
-    lines = [place_all(thin(one.points, _BUCKETS[one.role])) for one in series]
+    lines = [place_all(one.drawn) for one in series]
     label_y = _clear_height(lines, end) if end else None
     parts = [
         _grid(floor, high, last_step, place, axis, label_y),

@@ -11,7 +11,7 @@ from harness import figures
 from harness.commentary import Facts, tidy
 from harness.compare import counted_config
 from harness.publish.cards import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
-from harness.publish.charts import Series, curve
+from harness.publish.charts import curve
 from harness.publish.curves import Shelf
 from harness.publish.evidence import Table, compare_rows, hole_name
 from harness.publish.wording import Wording
@@ -47,7 +47,7 @@ def build_compare(
     """Set a hole beside its previous one or its parent; None when they cannot be compared."""
     comparison, played = standing.comparisons[kind], standing.played
     other = comparison.hole
-    metrics = compare_rows(played, comparison, wording)
+    metrics = card.comparison if kind == "previous" else compare_rows(played, comparison, wording)
     if other is None or metrics is None or played.record is None or other.record is None:
         return None
     names = (hole_name(played, wording), hole_name(other, wording))
@@ -102,7 +102,6 @@ def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, sh
     ours, theirs = shelf.line(played), shelf.line(other)
     if not ours or not theirs:
         return Markup("")
-    cut = [point for point in theirs if point[0] <= ours[-1][0]]
     values = {
         "title": card.title, "start": f"{ours[0][1]:.4f}", "end": f"{ours[-1][1]:.4f}",
         "steps": figures.count(int(ours[-1][0])), "previous": tidy(other.title, 60), "previous_end": f"{theirs[-1][1]:.4f}",
@@ -110,7 +109,7 @@ def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, sh
     facts = Facts("", frozenset(), values)
     said = [facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")]
     name = (facts.fill(wording.say("charts", "curve_title")) or card.title, "".join(said))
-    series = [Series("this", ours), Series("previous", cut)]
+    series = [shelf.series(played, "this"), shelf.series(other, "previous", last=ours[-1][0])]
     return curve(
         series,
         [],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 
 import orjson
 from markupsafe import Markup
@@ -17,7 +16,7 @@ from harness.commentary import Facts, tidy
 from harness.course import Course
 from harness.curve import Curve, load_curve
 from harness.progress import load_progress
-from harness.publish.charts import Point, Series, curve, loss_range, thin
+from harness.publish.charts import Role, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
 from harness.publish.wording import Wording
 from harness.registry import Played, Season, Standing
@@ -28,39 +27,23 @@ _KEPT = 8
 
 
 class Shelf:
-    """Curves read lately: a hole's own is its neighbour's previous one, and the baseline's is everybody's."""
+    """Curves read lately: a hole's own is its neighbour's previous one, and the baseline's is everybody's.
+
+    get: the curve that a hole shows. line: its losses thinned once for every picture they appear in.
+    """
 
     def __init__(self) -> None:
-        self._curves: OrderedDict[Path, Curve] = OrderedDict()
-        self._lines: OrderedDict[Path, list[Point]] = OrderedDict()
+        self.get = lru_cache(_KEPT)(_shown_curve)
+        self.line = lru_cache(_KEPT)(lambda played: thin(self.get(played).finite, THINNED))
+        self._series = lru_cache(3 * _KEPT)(lambda played, role: Series(role, self.line(played)))
         self._reference: dict[str, Played | None] = {}
 
-    def get(self, played: Played | None) -> Curve:
-        """Return the curve of the attempt that a hole shows; empty when there is none."""
-        attempt = shown_attempt(played)
-        if played is None or attempt is None:
-            return Curve()
-        if attempt not in self._curves:
-            recorded = played.record is not None
-            self._curves[attempt] = (
-                load_curve(attempt) if recorded else load_progress(played.entries[-1].attempt)
-            )
-            if len(self._curves) > _KEPT:
-                self._curves.popitem(last=False)
-        self._curves.move_to_end(attempt)
-        return self._curves[attempt]
-
-    def line(self, played: Played | None) -> list[Point]:
-        """Return a hole's losses thinned once for every picture they appear in: extremes and ends are kept."""
-        attempt = shown_attempt(played)
-        if attempt is None:
-            return []
-        if attempt not in self._lines:
-            self._lines[attempt] = thin(self.get(played).finite, THINNED)
-            if len(self._lines) > _KEPT:
-                self._lines.popitem(last=False)
-        self._lines.move_to_end(attempt)
-        return self._lines[attempt]
+    def series(self, played: Played, role: Role, last: float = math.inf) -> Series:
+        """Return a hole's line for a picture whose axis ends with the step `last`."""
+        line = self.line(played)
+        if not line or line[-1][0] <= last:
+            return self._series(played, role)
+        return Series(role, [point for point in line if point[0] <= last])
 
     def reference(self, season: Season, course: Course) -> Played | None:
         """Our own hole that plays a course's published par: the first `reference` whose score is in par's band."""
@@ -82,12 +65,13 @@ class Shelf:
         return self._reference[course.name]
 
 
-def shown_attempt(played: Played | None) -> Path | None:
-    """The curve file of a hole: of its record's attempt, else of the newest attempt."""
+def _shown_curve(played: Played | None) -> Curve:
+    """Read the curve of the attempt that a hole's record is of, else of its newest attempt; empty when there is none."""
     if played is None or not played.entries:
-        return None
-    attempt = played.attempt if played.record is not None else played.entries[-1].attempt
-    return attempt.curve_path if attempt else None
+        return Curve()
+    if played.record is None:
+        return load_progress(played.entries[-1].attempt)
+    return load_curve(played.attempt.curve_path) if played.attempt else Curve()
 
 
 @dataclass(frozen=True)
@@ -114,25 +98,28 @@ def draw_curve(
     """Draw this hole's losses over the baseline's and the previous hole's; None when no curve was kept at all."""
     played = standing.played
     own = shelf.get(played)
-    if not own.train and not own.val:
+    if not own.steps and not own.val:
         return None
     baseline, previous = baseline_hole(season, standing, shelf), standing.comparisons["previous"].hole
     if previous is baseline:
         previous = None
-    series = [Series("this", shelf.line(played))]
+    series = [shelf.series(played, "this")]
     legend = [Legend("this", wording.say("label", "this_hole"))]
     last = (
         own.finite[-1][0] if own.finite else math.inf
     )  # the axis is this hole's: longer curves are cut there
     values = {"title": title}
-    for role, key, hole in (("par", "baseline", baseline), ("previous", "previous", previous)):
+    others: list[tuple[Role, str, Played | None]] = [
+        ("par", "baseline", baseline),
+        ("previous", "previous", previous),
+    ]
+    for role, key, hole in others:
         points = shelf.line(hole) if hole else []
         if hole is None or not points:
             continue
         name = tidy(hole.title, 60)
         values |= {f"{key}_last": figures.count(int(points[-1][0]))} if points[-1][0] > last else {}
-        cut = points if points[-1][0] <= last else [point for point in points if point[0] <= last]
-        series.append(Series(role, cut))  # type: ignore[arg-type]
+        series.append(shelf.series(hole, role, last))
         legend.append(
             Legend(role, f"{wording.say('charts', f'key_{role}_hole')}: {name}, {hole.name.position}")
         )
@@ -158,7 +145,7 @@ def draw_curve(
         tuple(legend),
         _notes(series, own, facts, wording),
         _table(own, wording),
-        bool(own.train),
+        bool(own.steps),
         own.problems,
     )
 
@@ -211,7 +198,7 @@ def _notes(series: list[Series], own: Curve, facts: Facts, wording: Wording) -> 
 
 def _table(own: Curve, wording: Wording) -> Table | None:
     """A dozen rows from first to last, validations among them."""
-    steps = [point.step for point in own.train]
+    steps = own.steps
     val = {point.step: point for point in own.val[-6:]}
     chosen = set(val)
     if steps:
@@ -221,11 +208,11 @@ def _table(own: Curve, wording: Wording) -> Table | None:
     rows = []
     for step in sorted(chosen):
         place = bisect_left(steps, step)
-        at = own.train[place] if place < len(steps) and steps[place] == step else None
+        trained = place < len(steps) and steps[place] == step
         checked = val.get(step)
-        time_ms = at.time_ms if at else checked.time_ms if checked else None
+        time_ms = own.times_ms[place] if trained else checked.time_ms if checked else None
         rows.append((
-            figures.count(step), f"{at.loss:.4f}" if at else "",
+            figures.count(step), f"{own.losses[place]:.4f}" if trained else "",
             f"{checked.loss:.4f}" if checked and checked.loss is not None else "",
             figures.bpb(checked.bpb) if checked and checked.bpb is not None else "",
             figures.seconds(time_ms / 1000) if time_ms is not None else "",
@@ -241,27 +228,25 @@ def _table(own: Curve, wording: Wording) -> Table | None:
 
 def curve_csv(curve: Curve) -> bytes:
     """Return every point as CSV, one row a step; what was not measured is empty."""
-    head = b"step,train_loss,val_loss,val_bpb,train_time_ms\n"
-    steps, losses, times = zip(*curve.train, strict=True) if curve.train else ((), (), ())
-    columns = steps, _cells(losses), _cells(times)
-    rows = [b"%d,%s,,,%s\n" % row for row in zip(*columns, strict=True)]
+    steps, losses, times = curve.steps, _cells(curve.losses), _cells(curve.times_ms)
+    rows = [f"{step},{loss},,,{time}" for step, loss, time in zip(_cells(steps), losses, times, strict=True)]
     checks = zip(
         curve.val, _cells([p.loss for p in curve.val]), _cells([p.bpb for p in curve.val]), strict=True
     )
     for point, loss, bpb in checks:
         place = bisect_left(steps, point.step)
         if place < len(steps) and steps[place] == point.step:
-            rows[place] = b"%d,%s,%s,%s,%s\n" % (point.step, columns[1][place], loss, bpb, columns[2][place])
+            rows[place] = f"{point.step},{losses[place]},{loss},{bpb},{times[place]}"
         else:
-            rows.append(b"%d,,%s,%s,%s\n" % (point.step, loss, bpb, _cells([point.time_ms])[0]))
-    return head + b"".join(rows)
+            rows.append(f"{point.step},,{loss},{bpb},{_cells([point.time_ms])[0]}")
+    return "\n".join(["step,train_loss,val_loss,val_bpb,train_time_ms", *rows, ""]).encode()
 
 
-def _cells(values: Sequence[float | None]) -> list[bytes]:
+def _cells(values: Sequence[float | None]) -> list[str]:
     """Write numbers with all their digits, whole ones without a point."""
     if not values:
         return []
     if None not in values and all(map(math.isfinite, values)):  # type: ignore[arg-type]
-        text: bytes = orjson.dumps(values)
-        return text[1:-1].replace(b".0,", b",").removesuffix(b".0").split(b",")
-    return [b"" if value is None else f"{value:.17g}".encode() if not math.isfinite(value) else _cells((value,))[0] for value in values]  # fmt: skip
+        text = orjson.dumps(values).decode()
+        return text[1:-1].replace(".0,", ",").removesuffix(".0").split(",")
+    return ["" if value is None else f"{value:.17g}" if not math.isfinite(value) else _cells((value,))[0] for value in values]  # fmt: skip

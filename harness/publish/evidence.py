@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness import figures
 from harness.commentary import tidy
@@ -16,8 +17,7 @@ BYTES_AGREE = 5e-4  # relative; scores are printed with four places
 _LONG = 200
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One fact. key: which; tone: good, bad or empty, for the stylesheet; the words say the same."""
 
     key: str

@@ -239,8 +239,8 @@ def test_short_run_is_judged_at_the_same_step_and_time(harness, put_record):
 
 
 def test_nothing_is_extrapolated():
-    early = Curve(train=(TrainPoint(1, 6.0), TrainPoint(10, 5.0)))
-    late = Curve(train=(TrainPoint(100, 4.0), TrainPoint(200, 3.0)))
+    early = Curve.of([TrainPoint(1, 6.0), TrainPoint(10, 5.0)])
+    late = Curve.of([TrainPoint(100, 4.0), TrainPoint(200, 3.0)])
 
     assert common_moments(early, late) == []
     assert value_at([(1, 2.0), (2, 3.0)], 2.5) is None

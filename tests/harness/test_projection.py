@@ -9,9 +9,9 @@ from harness.projection import Projection, Reference, project
 
 
 def curve(*, val: dict[int, float] | None = None, train: dict[int, float] | None = None) -> Curve:
-    return Curve(
-        tuple(TrainPoint(step, loss) for step, loss in (train or {}).items()),
-        tuple(ValPoint(step, None, bpb) for step, bpb in (val or {}).items()),
+    return Curve.of(
+        (TrainPoint(step, loss) for step, loss in (train or {}).items()),
+        (ValPoint(step, None, bpb) for step, bpb in (val or {}).items()),
     )
 
 

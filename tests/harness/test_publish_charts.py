@@ -128,7 +128,7 @@ def test_the_csv_holds_every_point_as_it_was_logged() -> None:
     train = (TrainPoint(1, 6.9, 200.0), TrainPoint(2, math.nan, None), TrainPoint(4, 1e-7, 3e20))
     val = (ValPoint(0, 6.95, 4.1, 1.0), ValPoint(2, 6.5, None, 400.5), ValPoint(9, None, 3.25))
 
-    rows = curve_csv(Curve(train, val)).decode().splitlines()
+    rows = curve_csv(Curve.of(train, val)).decode().splitlines()
 
     assert rows == [
         "step,train_loss,val_loss,val_bpb,train_time_ms",
