@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError, UsageError
 from harness.forked import share
-from harness.index import glance_season
+from harness.names import hole_names
 from harness.publish.folder import SiteFolder
 from harness.publish.manifest import (
     NOTHING,
@@ -30,9 +30,8 @@ from harness.publish.manifest import (
     mark_holes,
     save_manifest,
 )
-from harness.store import Store
 
-if TYPE_CHECKING:  # templates, Markdown and all: not needed to see that nothing changed
+if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing changed
     from harness.publish.pages import Site
     from harness.registry import Standing
 
@@ -81,7 +80,7 @@ def publish(runs: Path, out: Path, options: PublishOptions = PublishOptions()) -
     with SiteFolder(out) as folder:
         known = NOTHING if options.fresh else load_manifest(folder.out)
         world = hash_world(runs, replace(options, fresh=False))
-        marks = mark_holes(Store(runs).holes(), options.live)
+        marks = mark_holes(runs, hole_names(runs), options.live)
         inputs = hash_inputs(world, mark_field(runs), marks)
         if inputs and (inputs, folder.before) == (known.inputs, known.files):
             folder.leave()
@@ -115,6 +114,7 @@ def _fill(
     runs: Path, folder: SiteFolder, options: PublishOptions, known: Manifest, marks: Marks, world: str, inputs: str
 ) -> Manifest:  # fmt: skip
     """Fill the new site: carry over what stands, make the rest."""
+    from harness.index import glance_season
     from harness.publish import boards, pages
     from harness.publish.curves import Shelf
     from harness.publish.rounds import rounds_of

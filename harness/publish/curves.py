@@ -15,7 +15,6 @@ from harness import figures
 from harness.commentary import Facts, tidy
 from harness.course import Course
 from harness.curve import Curve, load_curve
-from harness.progress import load_progress
 from harness.publish.charts import Role, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
 from harness.publish.wording import Wording
@@ -70,6 +69,8 @@ def _shown_curve(played: Played | None) -> Curve:
     if played is None or not played.entries:
         return Curve()
     if played.record is None:
+        from harness.progress import load_progress  # reads logs, which few holes need
+
         return load_progress(played.entries[-1].attempt)
     return load_curve(played.attempt.curve_path) if played.attempt else Curve()
 

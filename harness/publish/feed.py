@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
 import uuid
 from collections.abc import Sequence
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from harness.publish.boards import Line
 from harness.publish.wording import Wording
@@ -15,6 +15,10 @@ from harness.publish.wording import Wording
 NEWEST = 50
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 SEASON_SCHEMA = 1
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=False)
 
 
 def _identity(name: str) -> str:
@@ -43,22 +47,22 @@ def atom_feed(lines: Sequence[Line], wording: Wording, base: str) -> str:
     parts = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<feed xmlns="http://www.w3.org/2005/Atom">',
-        f"<title>{escape(club['name'])}</title>",
-        f"<subtitle>{escape(club['tagline'])}</subtitle>",
-        f"<id>{escape(base or _identity('season'))}</id>",
+        f"<title>{_escape(club['name'])}</title>",
+        f"<subtitle>{_escape(club['tagline'])}</subtitle>",
+        f"<id>{_escape(base or _identity('season'))}</id>",
         f"<updated>{updated.isoformat()}</updated>",
-        f"<author><name>{escape(club['name'])}</name></author>",
-        f"<link href={quoteattr(base + 'index.html')}/>",
-        f'<link rel="self" href={quoteattr(base + "feed.xml")}/>',
+        f"<author><name>{_escape(club['name'])}</name></author>",
+        f'<link href="{html.escape(base)}index.html"/>',
+        f'<link rel="self" href="{html.escape(base)}feed.xml"/>',
     ]
     for line in newest:
         parts += [
             "<entry>",
-            f"<title>{escape(_headline(line))}</title>",
+            f"<title>{_escape(_headline(line))}</title>",
             f"<id>{_identity(line.name)}</id>",
-            f"<link href={quoteattr(base + line.href)}/>",
+            f'<link href="{html.escape(base + line.href)}"/>',
             f"<updated>{line.updated.isoformat()}</updated>",
-            f"<summary>{escape(line.result + '. ' + line.summary)}</summary>",
+            f"<summary>{_escape(line.result + '. ' + line.summary)}</summary>",
             "</entry>",
         ]
     return "\n".join([*parts, "</feed>", ""])
@@ -103,7 +107,7 @@ def season_json(lines: Sequence[Line]) -> str:
 
 
 def sitemap(pages: Sequence[str], base: str) -> str:
-    rows = "".join(f"<url><loc>{escape(base + page)}</loc></url>\n" for page in pages)
+    rows = "".join(f"<url><loc>{_escape(base + page)}</loc></url>\n" for page in pages)
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
         f"{rows}</urlset>\n"

@@ -7,16 +7,19 @@ published page says that it may be either.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness import figures
 from harness.commentary import Facts
 from harness.curve import Curve
 from harness.errors import HarnessError
 from harness.launch import Launch, load_launch
-from harness.progress import is_playing, load_progress, measure
 from harness.publish.evidence import Row
 from harness.publish.wording import Wording
 from harness.registry import Played
+
+if TYPE_CHECKING:
+    from harness.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,15 @@ def read_play(played: Played, wording: Wording, ask_system: bool = False) -> InP
     newest = played.entries[-1] if played.entries else None
     if newest is None or newest.record is not None:
         return None
+    from harness.progress import is_playing, load_progress, measure  # reads logs, which few holes need
+
     attempt, curve = newest.attempt, load_progress(newest.attempt)
     try:
         launch = load_launch(attempt.launch_path)
     except HarnessError:
         launch = None  # from another trainer or another harness: what it logged is all there is
     values = {"attempt": str(attempt.number), "hole": played.name.folder}
-    share = _read_progress(curve, launch, values)
+    share = _read_progress(curve, measure(curve, launch), launch, values)
     facts = Facts("", frozenset(), values)
 
     def said(*keys: str) -> str:
@@ -66,9 +71,8 @@ _ROWS = (
 )  # fmt: skip
 
 
-def _read_progress(curve: Curve, launch: Launch | None, values: dict[str, str]) -> int | None:
+def _read_progress(curve: Curve, now: Progress, launch: Launch | None, values: dict[str, str]) -> int | None:
     """Fill in what is known; return the share done in thousandths."""
-    now = measure(curve, launch)
     if launch:
         values |= {"seed": str(launch.seed), "started": f"{launch.started_at:%Y-%m-%d %H:%M} UTC"}
     if now.planned:

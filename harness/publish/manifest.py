@@ -13,15 +13,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.names import attempt_names
+from harness.names import HoleName, attempt_names
 from harness.publish.folder import Seen, list_files
-from harness.registry import Played, Season, Standing
 from harness.resources import shared_dir
 from harness.sealed import SETTLED_NS, hash_tree, mark_files, read_sealed, sealed_path, write_sealed
-from harness.stats import Difference
-from harness.store import Hole
+
+if TYPE_CHECKING:  # whoever has them at hand has loaded them
+    from harness.registry import Played, Season, Standing
+    from harness.stats import Difference
 
 _LIBRARIES = ("jinja2", "markupsafe", "markdown-it-py", "nh3", "pydantic")
 
@@ -94,7 +95,7 @@ class Marks:
     loose: frozenset[str]
 
 
-def mark_holes(holes: Iterable[Hole], live: bool) -> Marks:
+def mark_holes(runs: Path, holes: Iterable[HoleName], live: bool) -> Marks:
     """Look at all files that pages are made from, without reading them.
 
     live: attempts without a record are shown as they are at this moment, so nothing of them can be kept.
@@ -104,7 +105,7 @@ def mark_holes(holes: Iterable[Hole], live: bool) -> Marks:
     play: dict[str, str] = {}
     loose = set()
     for hole in holes:
-        name, folder = hole.name.folder, str(hole.path)
+        name, folder = hole.folder, f"{runs}/{hole.folder}"
         try:
             names, attempts = attempt_names(folder)
             own = [one for one in ("round.toml", "notes.md", "decision.json") if one in names]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 import nh3
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from harness.commentary import tidy
+
+if TYPE_CHECKING:  # most holes have no notes
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 _TAGS = {
     "p", "br", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "hr", "h3",
@@ -25,6 +28,8 @@ EXCERPT = 180
 @cache
 def _markdown() -> MarkdownIt:
     """CommonMark with tables and strikethrough. Pictures are off: a page asks nothing of other hosts."""
+    from markdown_it import MarkdownIt
+
     markdown = (
         MarkdownIt("commonmark", {"html": False})
         .enable(["table", "strikethrough"])
