@@ -35,9 +35,12 @@ def list_files(folder: str, under: str = "") -> dict[str, Seen]:
             if entry.is_dir(follow_symlinks=False):
                 found |= list_files(folder, f"{under}{entry.name}/")
             else:
-                seen = entry.stat(follow_symlinks=False)
-                found[under + entry.name] = Seen(seen.st_size, seen.st_mtime_ns, seen.st_ino)
+                found[under + entry.name] = _seen(entry.stat(follow_symlinks=False))
     return found
+
+
+def _seen(found: os.stat_result) -> Seen:
+    return Seen(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 class SiteFolder:
@@ -111,7 +114,10 @@ class SiteFolder:
 
     def contents(self) -> dict[str, Seen]:
         """The new site's files; the same once they are in place."""
-        return list_files(str(self._fresh))
+        return {
+            name: _seen(os.stat(f"{self._fresh}/{name}")) if new else self.before[name]  # noqa: PTH116 (as in write)
+            for name, new in self.log
+        }
 
     def _same(self, name: str, content: bytes) -> bool:
         try:
