@@ -48,19 +48,20 @@ def thin(points: Sequence[Point], buckets: int) -> list[Point]:
 
     Points that are not finite are left out.
     """
-    finite = _finite(points)
-    if len(finite) <= 2 * buckets:
-        return list(finite)
-    losses = [loss for _, loss in finite]
-    size = len(finite) / buckets
+    losses = [loss for _, loss in points]
+    if not all(map(isfinite, losses)):
+        return thin(_finite(points), buckets)
+    if len(points) <= 2 * buckets:
+        return list(points)
+    size = len(points) / buckets
     edges = [int(number * size) for number in range(buckets + 1)]
     kept = [0]
     for start, end in pairwise(edges):
         stretch = losses[start:end]
         low, high = stretch.index(min(stretch)), stretch.index(max(stretch))
         kept += (start + low, start + high) if low < high else (start + high, start + low)
-    kept.append(len(finite) - 1)
-    return [finite[at] for at in dict.fromkeys(kept)]
+    kept.append(len(points) - 1)
+    return [points[at] for at in dict.fromkeys(kept)]
 
 
 def _finite(points: Sequence[Point]) -> Sequence[Point]:

@@ -230,7 +230,7 @@ def _table(own: Curve, wording: Wording) -> Table | None:
 def curve_csv(curve: Curve) -> bytes:
     """Return every point as CSV, one row a step; what was not measured is empty."""
     steps, losses, times = curve.steps, _cells(curve.losses), _cells(curve.times_ms)
-    rows = [f"{step},{loss},,,{time}" for step, loss, time in zip(_cells(steps), losses, times, strict=True)]
+    rows = [f"{step},{loss},,,{time}" for step, loss, time in zip(steps, losses, times, strict=True)]
     checks = zip(
         curve.val, _cells([p.loss for p in curve.val]), _cells([p.bpb for p in curve.val]), strict=True
     )
@@ -247,7 +247,7 @@ def _cells(values: Sequence[float | None]) -> list[str]:
     """Write numbers with all their digits, whole ones without a point."""
     if not values:
         return []
-    if None not in values and all(map(math.isfinite, values)):  # type: ignore[arg-type]
-        text = orjson.dumps(values).decode()
+    text = orjson.dumps(values).decode()
+    if "null" not in text:  # what is not measured, or no number
         return text[1:-1].replace(".0,", ",").removesuffix(".0").split(",")
     return ["" if value is None else f"{value:.17g}" if not math.isfinite(value) else _cells((value,))[0] for value in values]  # fmt: skip
