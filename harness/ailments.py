@@ -16,6 +16,7 @@ from harness.planning import Plan
 from harness.record import Code, RunRecord
 from harness.registry import Season
 from harness.schedules import Outlook
+from harness.unfinished import look_at
 
 # Settings that make a step as long as it is, and those that make an artifact as large as it is.
 _TEMPO = ("TRAIN_BATCH_TOKENS", "TRAIN_SEQ_LEN", "NUM_LAYERS", "MODEL_DIM", "MLP_MULT", "VOCAB_SIZE", "DEVICE")  # fmt: skip
@@ -244,10 +245,11 @@ def season_findings(season: Season, hole: str | None) -> list[Finding]:
         name = played.name.folder
         if hole not in (None, name):
             continue
-        if played.status == "unfinished":
-            found.append(
-                Finding("warning", f"{name} has an attempt without a record", "it was killed, or is running", f"`harness run {name} --resume`")
-            )  # fmt: skip
+        for attempt in (entry.attempt for entry in played.entries if entry.record is None):
+            if not look_at(name, attempt).running:
+                found.append(
+                    Finding("warning", f"{name} has no record of {attempt.path.name}, and nobody is playing it", "it was killed before it could write one", f"`harness run {name} --resume`")
+                )  # fmt: skip
         if hole is None and played.glance.parent:
             found += _parent_findings(name, played.glance.parent, season)
     silent = [h.name.folder for h in season.holes if not h.files.intent.hypothesis]

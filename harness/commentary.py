@@ -16,7 +16,7 @@ from typing import Any
 from harness import figures
 from harness.compare import Whiff
 from harness.errors import HarnessError
-from harness.record import RunRecord
+from harness.record import RunRecord, mean_gap, mean_stage_bpb
 from harness.registry import Comparison, Standing
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
@@ -233,7 +233,8 @@ def _read_bag(standing: Standing, record: RunRecord, tags: set[str], values: dic
             values[name] = figures.count(value)
     if record.step_ms is not None:
         values["step_ms"] = figures.tempo(record.step_ms)
-    gap, before = record.quantization_gap, record.stage_bpb("pre_quantization")
+    played = standing.played
+    gap, before = mean_gap(played.measured), mean_stage_bpb(played.measured, "pre_quantization")
     if gap is not None and before is not None:
         values["gap"], values["pre_bpb"] = figures.bpb(abs(gap)), figures.bpb(before)
         noise = standing.course.noise_std if standing.course else None

@@ -9,13 +9,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from harness.course import SPLIT_TOLERANCE, Course
 from harness.curve import Curve
-from harness.record import UNHASHED_KNOBS, RunRecord
+from harness.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
 from harness.stats import Difference, Sample, subtract
-from trainer.config import is_neutral
+from trainer.config import KNOBS, is_neutral
 
 # Knobs that change what is watched, not what is trained: alone they cannot be a whiff.
 WATCHING_KNOBS = frozenset({"VAL_LOSS_EVERY", "VAL_BATCH_SIZE", "MAX_WALLCLOCK_SECONDS"})
@@ -158,9 +159,7 @@ def compare(
     across_stages: subtract official scores of different stages all the same, with a caveat.
     """
     changes = config_changes(a.circumstances, b.circumstances)
-    stages = (
-        "" if a.record is None or b.record is None else other_stages(a.record, b.record, (a.name, b.name))
-    )
+    stages = other_stages(a.records, b.records, (a.name, b.name))
     reason = incomparable(a, b) or ("" if across_stages else stages)
     if not reason and course is None:
         reason = f'the course "{a.record.course if a.record else "?"}" is not known, so neither is its noise'
@@ -228,9 +227,14 @@ def _other_text(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "score
     return None
 
 
-def mismatch(a: RunRecord, b: RunRecord, names: tuple[str, str] = ("one", "the other")) -> str:
-    """Say why the scores of two records are not of one kind; empty when they are. What is not known is no mismatch."""
-    return other_text(a, b, names) or other_stages(a, b, names)
+def mismatch(
+    a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[str, str] = ("one", "the other")
+) -> str:
+    """Say why two scores are not of one kind, each the mean of its records; empty when they are.
+
+    What is not known is no mismatch.
+    """
+    return other_text(a[-1], b[-1], names) or other_stages(a, b, names)
 
 
 def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
@@ -249,14 +253,15 @@ def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
     return ""
 
 
-def other_stages(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
+def other_stages(a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[str, str]) -> str:
     """Name the stages that count where they differ, and the scores of the last stage that both measured, if any."""
-    if a.official is None or b.official is None or a.official.stage == b.official.stage:
+    counting = [records[-1].official.stage for records in (a, b) if records and records[-1].official]
+    if len(counting) < 2 or counting[0] == counting[1]:
         return ""
-    ours, theirs = (record.official.stage.replace("_", " ") for record in (a, b) if record.official)
+    ours, theirs = (stage.replace("_", " ") for stage in counting)
     said = f"{OTHER_STAGES}: {names[0]} {ours}, {names[1]} {theirs}"
     for stage in ("round_trip", "pre_quantization"):
-        x, y = a.stage_bpb(stage), b.stage_bpb(stage)
+        x, y = mean_stage_bpb(a, stage), mean_stage_bpb(b, stage)
         if x is not None and y is not None:
             return f"{said}; at the {stage.replace('_', ' ')} stage they stand at {x:.4f} and {y:.4f}"
     return said
@@ -300,11 +305,19 @@ def counted_config(record: RunRecord) -> dict[str, str]:
         name: value for name, value in record.overrides.items() if name not in record.config
     }
     builtin = record.code.trainer == "builtin" and record.provenance is None
+    if builtin and record.config:
+        known = _baseline() | known
     return {
         name: value
         for name, value in known.items()
         if not _is_place(name) and not (builtin and is_neutral(name, value))
     }
+
+
+@lru_cache(maxsize=1)
+def _baseline() -> dict[str, str]:
+    """The challenge's own knobs at their defaults: a record from before one was a knob ran with that."""
+    return {name: knob.format(knob.default) for name, knob in KNOBS.items() if not knob.added}
 
 
 def _is_place(name: str) -> bool:

@@ -89,9 +89,16 @@ def _moment(pair: Pair, moment: Moment) -> str:
         else f"after {figures.seconds(moment.at)} of training"
     )
     return (
-        f"{where} {pair.a.name} stood at {moment.a:.4f} {moment.measure}, "
-        f"{pair.b.name} at {moment.b:.4f} ({figures.delta(moment.delta)})"
+        f"{where} {_of_seed(pair.a)} stood at {moment.a:.4f} {moment.measure}, "
+        f"{_of_seed(pair.b)} at {moment.b:.4f} ({figures.delta(moment.delta)})"
     )
+
+
+def _of_seed(side: Side) -> str:
+    """A curve is one attempt's: say whose, where the score is a mean."""
+    if len(side.records) < 2 or side.record is None or side.record.seed is None:
+        return side.name
+    return f"{side.name} (seed {side.record.seed})"
 
 
 def as_data(pair: Pair) -> dict[str, Any]:

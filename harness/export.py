@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.curve import load_curve
 from harness.errors import HarnessError
-from harness.record import RunRecord
+from harness.record import RunRecord, mean_stage_bpb
 from harness.registry import Played
 from harness.store import write_whole
 
@@ -80,7 +80,7 @@ def submission(played: Played, author: str, github_id: str) -> dict[str, Any]:
         val_bpb=played.sample.mean,
         val_bpb_std=played.sample.std,
         val_loss=sum(losses) / len(losses) if len(losses) == len(group) else None,
-        pre_quant_val_bpb=last.stage_bpb("pre_quantization"),
+        pre_quant_val_bpb=mean_stage_bpb(group, "pre_quantization"),
         bytes_total=last.artifact_bytes,
         bytes_code=last.code_bytes,
         seeds=[record.seed for record in group if record.seed is not None] or None,

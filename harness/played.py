@@ -177,6 +177,11 @@ class Played:
         return self.files.record
 
     @property
+    def measured(self) -> tuple[RunRecord, ...]:
+        """The records that a mean of this hole is taken over: those behind its score, else the one shown."""
+        return self.group or ((self.record,) if self.record else ())
+
+    @property
     def attempt(self) -> Attempt | None:
         """The folder of `record`."""
         files = self.files

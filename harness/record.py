@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -225,6 +225,18 @@ class RunRecord(Frozen):
         """Bits per byte lost between the trained weights and the artifact read back."""
         before, after = self.stage_bpb("pre_quantization"), self.stage_bpb("round_trip")
         return None if before is None or after is None else after - before
+
+
+def mean_stage_bpb(records: Sequence[RunRecord], stage: Stage) -> float | None:
+    """Return the mean score of a stage in bits per byte, or None unless all the records measured it."""
+    found = [score for record in records if (score := record.stage_bpb(stage)) is not None]
+    return sum(found) / len(found) if found and len(found) == len(records) else None
+
+
+def mean_gap(records: Sequence[RunRecord]) -> float | None:
+    """Return the mean of what packing cost in bits per byte, or None unless all the records know it."""
+    before, after = (mean_stage_bpb(records, stage) for stage in ("pre_quantization", "round_trip"))
+    return None if before is None or after is None else after - before
 
 
 def _contradictions(record: RunRecord) -> list[str]:

@@ -307,7 +307,7 @@ def load_season(runs: Path) -> Season:
 def _why_not(a: Played, b: Played) -> str:
     if a.record is None or b.record is None:
         return "another course"
-    return mismatch(a.record, b.record, (a.name.folder, b.name.folder))
+    return mismatch(a.measured, b.measured, (a.name.folder, b.name.folder))
 
 
 def _not_final(played: Played) -> str:

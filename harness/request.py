@@ -125,9 +125,10 @@ def own_data(course: Course, overrides: Mapping[str, str]) -> dict[str, str]:
 
 
 def _refuse_other_data(course: Course, overrides: Mapping[str, str]) -> None:
+    others = [name for name in course_names() if name != course.name]
     for name in ("DATA_PATH", "TOKENIZER_PATH"):
         if name in overrides:
             raise UsageError(
                 f"override {name}={overrides[name]} does not fit the {course.name} course, which brings its own data",
-                f"leave it out, or name the course of that data: --course {' | '.join(course_names())}",
+                f"leave it out, or name the course of that data: --course {' | '.join(others)}",
             )

@@ -13,6 +13,7 @@ from rich.text import Text
 from harness import figures
 from harness.decision import as_data as decision_data
 from harness.played import Entry
+from harness.record import mean_gap
 from harness.registry import Comparison, Played, Standing
 from harness.result import hint_for
 
@@ -38,7 +39,7 @@ def scorecard(standing: Standing) -> RenderableType:
         return _panel(played, grid, standing.verdict.name)
 
     grid.add_row("val_bpb", Text(_score(played), style="bold"))
-    if gap := record.quantization_gap:
+    if gap := mean_gap(played.measured):
         grid.add_row("quantization gap", figures.delta(gap))
     for kind, label in _LABELS.items():
         comparison = standing.comparisons[kind]  # type: ignore[index]
@@ -52,6 +53,8 @@ def scorecard(standing: Standing) -> RenderableType:
     grid.add_row(
         "trained", f"{figures.seconds(record.train_seconds)}, {figures.count(record.params)} parameters"
     )
+    if len(played.group) > 1:
+        grid.add_row("", Text(f"artifact, tempo and time: {shown_attempt(played)}", style="dim"))
     grid.add_row("verdict", Text(verdict_line(standing), style="bold"))
     _add_decision(grid, played)
     rows: list[RenderableType] = [grid]
@@ -68,6 +71,14 @@ def _add_decision(grid: Table, played: Played) -> None:
         taken = played.decision
         text = f"{taken.decision}: {taken.reason} ({taken.who}, {taken.when.date().isoformat()})"
         grid.add_row("decision", Text(text))
+
+
+def shown_attempt(played: Played) -> str:
+    """Name the attempt whose figures stand for the hole where they are no mean."""
+    attempt, record = played.attempt, played.record
+    assert attempt is not None
+    assert record is not None
+    return f"{attempt.path.name}, seed {record.seed}"
 
 
 def verdict_line(standing: Standing) -> str:

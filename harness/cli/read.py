@@ -95,6 +95,8 @@ def show(
         if len(standing.played.entries) > 1:
             Console(highlight=False).print(scorecard.attempts_table(standing.played))
         if record and record.scores:
+            if len(standing.played.group) > 1:
+                typer.echo(f"  {scorecard.shown_attempt(standing.played)}:")
             for score in record.scores:
                 typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")
         if why and record and record.failure:

@@ -26,6 +26,7 @@ from harness.publish.evidence import (
     model_rows,
     result_rows,
     seeds_note,
+    shown_note,
 )
 from harness.publish.inplay import InPlay, read_play
 from harness.publish.voices import Turn, Voice, announcer_voice, booth_dialogue, caddie_voice
@@ -134,6 +135,7 @@ class HoleCard:
     shot: Markup
     more: tuple[tuple[str, Markup], ...]
     results: tuple[Row, ...]
+    results_note: str
     cap_check: str
     cap_ok: bool | None
     comparison: Table | None
@@ -230,6 +232,7 @@ def build_card(
         shot=prose.render(essay),
         more=tuple((tidy(head, TITLE_LENGTH), prose.render(body)) for head, body in notes.other if body),
         results=result_rows(played, record, cap, wording),
+        results_note=shown_note(played, wording),
         cap_check=_cap_check(record, cap, wording),
         cap_ok=None if record is None or record.artifact_bytes is None or cap is None else record.artifact_bytes < cap,
         comparison=compare_rows(played, compared["previous"], wording),

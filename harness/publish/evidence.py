@@ -9,7 +9,7 @@ from typing import NamedTuple
 from harness import figures
 from harness.commentary import tidy
 from harness.publish.wording import Wording
-from harness.record import RunRecord, Score
+from harness.record import RunRecord, Score, mean_gap, mean_stage_bpb
 from harness.registry import Comparison, Played, Standing
 from harness.stats import Sample
 
@@ -61,8 +61,8 @@ def result_rows(
     if record.val_loss and record.val_bpb is not None:
         ratio = record.val_bpb * math.log(2) / record.val_loss
         rows.append(row("tokens_a_byte", f"{ratio:.5f}", note("tokens_a_byte")))
-    if (gap := record.quantization_gap) is not None:
-        before = figures.bpb(record.stage_bpb("pre_quantization"))
+    if (gap := mean_gap(played.measured)) is not None:
+        before = figures.bpb(mean_stage_bpb(played.measured, "pre_quantization"))
         rows.append(row("quant_gap", figures.delta(gap), note("before_packing", before=before)))
     rows.append(row("params", figures.count(record.params)))
     rows.append(row("artifact", _bytes(record.artifact_bytes), _parts(record, wording), _room(record, cap)))
@@ -138,7 +138,7 @@ def compare_rows(played: Played, comparison: Comparison, wording: Wording) -> Ta
     rows = [
         ("val_bpb", figures.bpb(other.sample.mean), figures.bpb(played.sample.mean), figures.delta(played.sample.mean - other.sample.mean)),
         ("val_loss", _loss(other.val_loss), _loss(played.val_loss), _change(played.val_loss, other.val_loss, ".4f")),
-        ("quant_gap", figures.delta(before.quantization_gap), figures.delta(record.quantization_gap), _change(record.quantization_gap, before.quantization_gap, ".4f")),
+        ("quant_gap", *_gaps(played, other)),
         ("artifact", figures.megabytes(before.artifact_bytes), figures.megabytes(record.artifact_bytes), _change(record.artifact_bytes, before.artifact_bytes, ",d", " bytes")),
         ("params", figures.count(before.params), figures.count(record.params), _change(record.params, before.params, ",d")),
         ("steps", figures.count(before.steps), figures.count(record.steps), _change(record.steps, before.steps, ",d")),
@@ -146,6 +146,19 @@ def compare_rows(played: Played, comparison: Comparison, wording: Wording) -> Ta
     ]  # fmt: skip
     caption = wording.fill("note", "pair", a=tidy(other.title, 80), b=tidy(played.title, 80))
     return Table(caption, heads, tuple((wording.say("label", key), *cells) for key, *cells in rows))
+
+
+def _gaps(played: Played, other: Played) -> tuple[str, str, str]:
+    theirs, ours = mean_gap(other.measured), mean_gap(played.measured)
+    return figures.delta(theirs), figures.delta(ours), _change(ours, theirs, ".4f")
+
+
+def shown_note(played: Played, wording: Wording) -> str:
+    """Which attempt the figures are of that are no mean; empty where there is only one."""
+    if len(played.group) < 2 or played.attempt is None or played.record is None:
+        return ""
+    seed = figures.MISSING if played.record.seed is None else str(played.record.seed)
+    return wording.fill("note", "shown_attempt", attempt=str(played.attempt.number), seed=seed)
 
 
 def hole_name(played: Played, wording: Wording) -> str:

@@ -400,7 +400,7 @@ def test_kinds_of_scores_are_alike_exactly_where_no_mismatch_is_told(other):
         fields["official"] = None
     a, b = RunRecord(**plain), RunRecord(**fields)
 
-    assert alike(kind_of(a), kind_of(b)) == (mismatch(a, b) == "")
+    assert alike(kind_of(a), kind_of(b)) == (mismatch((a,), (b,)) == "")
 
 
 def test_published_t_statistic_is_found_again_from_the_logs(harness, tmp_path):

@@ -136,3 +136,18 @@ def test_run_warns_before_it_plays_and_refuses_a_text_that_was_trained_on(harnes
     assert "validation text stands in the training data" in refused.stderr
     assert not (runs / "round_001").exists()
     assert harness("doctor", "round_001", *tiny, env=cache).returncode == 1
+
+
+def test_a_hole_being_played_is_no_ailment(harness, runs):
+    import fcntl
+
+    attempt = runs / "round_001" / "attempt_01"
+    attempt.mkdir(parents=True)
+    (attempt / "launch.json").write_text("{}")
+    with (attempt / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        played = harness("doctor", "--runs", str(runs)).stdout
+    left = harness("doctor", "--runs", str(runs)).stdout
+
+    assert "attempt_01" not in played
+    assert "round_001 has no record of attempt_01, and nobody is playing it" in re.sub(r"\s+", " ", left)

@@ -220,3 +220,45 @@ def test_hole_without_a_record_is_not_called_a_failure(runs, put_record):
         "Did Not Finish",
     ]
     assert "--resume" in standing(runs, 2).verdict.why
+
+
+def scores(before, after):
+    return [
+        {"stage": stage, "label": stage, "val_loss": 2.0, "val_bpb": bpb}
+        for stage, bpb in (("pre_quantization", before), ("round_trip", after))
+    ]
+
+
+def test_what_stands_beside_a_mean_is_a_mean_or_says_whose_it_is(harness, put_record):
+    """Three seeds that lose 0.01, 0.02 and 0.06 by packing: the last one's 0.06 is not the hole's."""
+    for number, (seed, before, after) in enumerate(
+        [(7, 1.20, 1.21), (42, 1.21, 1.23), (1337, 1.22, 1.28)], 1
+    ):
+        put_record("round_001", number, seed=seed, val_bpb=after, scores=scores(before, after), step_ms=50.0 + number,
+                   official={"stage": "round_trip", "label": "round_trip", "why": "w"})  # fmt: skip
+    put_record("round_002", val_bpb=1.25, scores=[*scores(1.27, 1.26), {"stage": "sliding_window", "label": "s", "val_loss": 2.0, "val_bpb": 1.25}],
+               official={"stage": "sliding_window", "label": "s", "why": "w"})  # fmt: skip
+
+    shown = harness("show", "1").stdout
+    pair = harness("compare", "1", "2").stderr + harness("compare", "1", "2").stdout
+
+    assert "quantization gap  +0.0300" in shown
+    assert "artifact, tempo and time: attempt_03, seed 1337" in shown
+    assert "attempt_03, seed 1337:\n  pre_quantization     1.22" in shown
+    assert "at the round trip stage they stand at 1.2400 and 1.2600" in pair
+
+
+def test_a_record_from_before_a_knob_ran_with_its_default(harness, put_record):
+    """An older record of ours does not hold the name patterns; that is no difference of settings."""
+    from trainer.config import load_config
+
+    now = load_config({"MATRIX_LR": "0.03"}).to_env()
+    then = {
+        name: value for name, value in load_config({}).to_env().items() if not name.endswith("NAME_PATTERNS")
+    }
+    for hole, config in (("round_001", then), ("round_002", now)):
+        put_record(hole, val_bpb=1.2, config=config, code={"trainer": "builtin"})
+
+    changed = json.loads(harness("compare", "2", "1", "--json").stdout)["pairs"][0]["config"]
+
+    assert changed == {"MATRIX_LR": {"a": "0.03", "b": "0.04"}}
