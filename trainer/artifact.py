@@ -1,4 +1,4 @@
-"""Weights to bytes and back: small integers with scales, safetensors inside a codec. Also the container of checkpoints.
+"""Weights to bytes and back: small integers with scales, safetensors inside a codec.
 
 Nothing here executes what it reads. The artifact states its format and version; the same weights give the
 same bytes. Quantizer source: the challenge's train_gpt.py.
@@ -6,30 +6,28 @@ same bytes. Quantizer source: the challenge's train_gpt.py.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from trainer.codec import compress, decompress
 from trainer.config import Config
-from trainer.errors import ArtifactError, CheckpointError
+from trainer.errors import ArtifactError
 from trainer.gptq import compensate
 from trainer.model import matches
 from trainer.quantize import dequantize_tensor, quantize_tensor
 
 FORMAT = "pg-artifact"
 VERSION = 1
-_META = "pg"  # one metadata key only: several come out in random order, and bytes must repeat
+META = "pg"  # one metadata key only: several come out in random order, and bytes must repeat
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def unpack(packed: Packed) -> dict[str, Tensor]:
 def encode(packed: Packed, codec: str = "zlib") -> bytes:
     """Return the artifact's bytes: safetensors, compressed."""
     meta = {"format": FORMAT, "version": VERSION, "dtypes": packed.dtypes}
-    return compress(save_tensors(packed.tensors, {_META: json.dumps(meta, sort_keys=True)}), codec)
+    return compress(save_tensors(packed.tensors, {META: json.dumps(meta, sort_keys=True)}), codec)
 
 
 def decode(blob: bytes, name: str = "artifact", codec: str = "zlib") -> Packed:
@@ -120,7 +118,7 @@ def decode(blob: bytes, name: str = "artifact", codec: str = "zlib") -> Packed:
     try:
         tensors = load_tensors(raw)
         length = int.from_bytes(raw[:8], "little")
-        meta = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"][_META])
+        meta = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"][META])
         dtypes = {str(key): str(value) for key, value in meta["dtypes"].items()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{name} is not a packed model: {error}", again) from error
@@ -165,44 +163,6 @@ def forecast_bytes(state: dict[str, Tensor], c: Config) -> int:
         else:
             payload += t.numel() * (4 if matches(name, c.fp32_names) else 2)
     return round(0.92 * payload)
-
-
-# Checkpoints --------------------------------------------------------------------------------------
-
-
-def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Write tensors and JSON data as one file that appears whole or not at all."""
-    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    stamped = json.dumps({"sha256": _hash_tensors(contiguous), "meta": meta})
-    write_whole(path, save_tensors(contiguous, {_META: stamped}))
-
-
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint. Raises CheckpointError when it is missing or broken."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            stamped = json.loads(file.metadata()[_META])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint {path}", "start again without --resume") from error
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is broken: {error}", "start again without --resume"
-        ) from error
-    if _hash_tensors(tensors) != stamped["sha256"]:
-        raise CheckpointError(
-            f"checkpoint {path} is damaged: its checksum differs", "start again without --resume"
-        )
-    return tensors, stamped["meta"]
-
-
-def _hash_tensors(tensors: dict[str, Tensor]) -> str:
-    """Return a sha256 over names and bytes; safetensors itself would not notice a flipped bit."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -64,3 +64,12 @@ def result_lines(label: str, loss: float, bpb: float, seconds: float, how: str =
 
 def hyperparameter_lines(settings: dict[str, Any]) -> list[str]:
     return ["Hyperparameters:", *(f"  {name.lower()}: {value}" for name, value in sorted(settings.items()))]
+
+
+def ends_with_val(curve: Path, step: int) -> bool:
+    """Whether the last point of a curve is the validation at a step."""
+    try:
+        last = curve.read_text().splitlines()[-1]
+    except (OSError, IndexError):
+        return False
+    return f'"step": {step}, "val_loss"' in last

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from trainer.clock import Stop
 from trainer.config import load_config
+from trainer.progress import Observer
 from trainer.setup import Workers, prepare, start_torch
-from trainer.train import Observer, Run
+from trainer.train import Run
 
 # What the script uses in place of the package's definitions.
 STAND_INS = {"events.say": "say", "setup.code_bytes": "code_bytes", "setup.fingerprints": "no_fingerprints"}

@@ -13,8 +13,6 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,86 +27,39 @@ from trainer.artifact import (
     decode,
     encode,
     format_name,
-    load_checkpoint,
     load_into,
     model_file,
     pack,
-    save_checkpoint,
     write_whole,
 )
 from trainer.average import make_average
 from trainer.build import build_model, count_params
 from trainer.calibrate import calibrate
+from trainer.checkpoint import (
+    CHECKPOINT_FILE,
+    check_same_run,
+    load_checkpoint,
+    restore_state,
+    save_checkpoint,
+    state_tensors,
+)
 from trainer.clock import Clock, Stop, stop_signals
-from trainer.config import KNOBS
-from trainer.data import TokenStream, load_shard, next_batch
+from trainer.data import TokenStream, load_shard
 from trainer.errors import CheckpointError, TrainerError
 from trainer.evaluate import Evaluation, evaluate
 from trainer.features.gpt import ExtendedGPT
-from trainer.model import GPT
 from trainer.optim import make_optimizers, set_schedule
+from trainer.prefetch import Batches
+from trainer.progress import NotANumber, Observer, Progress, StepReport
 from trainer.qat import switch_on
 from trainer.result import RESULT_FILE, Failure, Result, Score, Stage
 from trainer.schedule import lr_scale, muon_momentum, share_done
-from trainer.setup import Setup, check_ids, code_bytes
+from trainer.setup import Setup, code_bytes
 
-CHECKPOINT_FILE = "checkpoint.safetensors"
 CURVE_FILE = "curve.jsonl"
 FIRST_STEPS_LOGGED = 10
 ARTIFACT_CAP_BYTES = 16_000_000  # the challenge's; what counts for a record is its course's
 EXIT = {"ok": 0, "failed": 1, "stopped": 3, "nan": 4}
-
-# Knobs that may differ between a checkpoint and the run that goes on from it.
-_FREE_ON_RESUME = frozenset(
-    {"RUN_ID", "THREADS", "CHECKPOINT_EVERY", "CHECKPOINT_SECONDS", "DATA_PATH", "TOKENIZER_PATH"}
-)
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What an observer sees after each step; for tests against reference trajectories."""
-
-    step: int
-    train_loss: float
-    grad_norm: float | None
-    lr_scale: float
-    momentum: float
-
-
-@dataclass
-class Observer:
-    """Called along the way; does nothing by default."""
-
-    on_init: Callable[[GPT], None] = lambda model: None
-    on_batch: Callable[[Tensor, Tensor], None] = lambda x, y: None
-    on_step: Callable[[StepReport], None] = lambda report: None
-    on_val: Callable[[int, Evaluation], None] = lambda step, evaluation: None
-    on_end: Callable[[GPT], None] = lambda model: None
-    wants_grad_norm: bool = False
-
-
-@dataclass
-class Progress:
-    """Where a run stands; all of it goes into a checkpoint."""
-
-    step: int = 0
-    train_ms: float = 0.0  # of the steps
-    calibration_ms: float = 0.0  # training time too: it reads training data
-    eval_seconds: float = 0.0
-    tokens_taken: int = 0
-    points_logged: int = 0
-    last_train_loss: float | None = None
-    resumed: int = 0
-    wall_seconds: float = 0.0
-    scores: list[Score] = field(default_factory=list)
-
-
-class NotANumber(Exception):
-    """A loss stopped being a number."""
-
-    def __init__(self, what: str, step: int, loss: float) -> None:
-        super().__init__(f"{what} became {loss} at step {step}")
-        self.step = step
 
 
 # Training -----------------------------------------------------------------------------------------
@@ -146,8 +97,7 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
             f"{type(error).__name__}: {error}",
             run.progress.step,
         )
-    if run.curve:
-        run.curve.close()
+    run.close()
     run.account(result, time.perf_counter() - began)
     if setup.workers.leads:
         result.write(out)
@@ -182,7 +132,7 @@ class Run:
         observer.on_init(self.model)
         self.optimizers = make_optimizers(self.model, c, setup.device)
         self.average = make_average(self.model, c)
-        self.stream = self._new_stream()
+        self.batches = self._new_batches()
         self.forward: nn.Module = self.model
         if c.compile == "on":
             self.forward = torch.compile(self.model, dynamic=False, fullgraph=True)  # type: ignore[assignment]
@@ -192,14 +142,15 @@ class Run:
                 self.forward, device_ids=ids, broadcast_buffers=False
             )
         self.accumulation = c.accumulation(setup.workers.world_size)
-        self.micro_tokens = c.micro_batch_tokens(setup.workers.world_size)
         self.result = Result(
             status="ok", stop_reason="iterations", config=c.to_env(), seed=c.seed, environment=setup.environment,
             data=setup.data, params=count_params(self.model), planned_steps=c.iterations, code_bytes=code_bytes(),
         )  # fmt: skip
 
-    def _new_stream(self) -> TokenStream:
-        return TokenStream([load_shard(path) for path in self.setup.train_paths])
+    def _new_batches(self, position: int = 0) -> Batches:
+        stream = TokenStream([load_shard(path) for path in self.setup.train_paths])
+        stream.position = position
+        return Batches(stream, self.c, self.setup.workers, self.setup.device)
 
     # The story ------------------------------------------------------------------------------------
 
@@ -273,7 +224,7 @@ class Run:
         for micro in range(self.accumulation):
             if isinstance(self.forward, nn.parallel.DistributedDataParallel):
                 self.forward.require_backward_grad_sync = micro == self.accumulation - 1
-            x, y = self._next_batch(self.stream)
+            x, y = self.batches.next()
             self.observer.on_batch(x, y)
             with torch.autocast(self.setup.device.type, torch.bfloat16, enabled=self.setup.autocast):
                 loss = self.forward(x, y)
@@ -299,25 +250,18 @@ class Run:
             )
             total = total if self.setup.device.type == "cuda" else total / self.setup.workers.world_size
         mean = float(total)
-        self.progress.tokens_taken = self.stream.position
         self.observer.on_step(StepReport(step + 1, mean, norm, scale, momentum))
         if not math.isfinite(mean):
             raise NotANumber("train_loss", step + 1, mean)
         return mean
 
-    def _next_batch(self, stream: TokenStream) -> tuple[Tensor, Tensor]:
-        workers = self.setup.workers
-        x, y = next_batch(stream, self.micro_tokens, self.c.train_seq_len, workers.rank, workers.world_size)
-        check_ids(x, self.c.vocab_size, "a training shard")
-        return torch.from_numpy(x).to(self.setup.device), torch.from_numpy(y).to(self.setup.device)
-
     def _warm_up(self) -> None:
         """Throw-away steps that prime compilation; weights, optimizers and data start over afterwards."""
         weights = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
-        stream = self._new_stream()
+        batches = self._new_batches()
         for number in range(1, self.c.warmup_steps + 1):
             for _ in range(self.accumulation):
-                x, y = self._next_batch(stream)
+                x, y = batches.next()
                 with torch.autocast(self.setup.device.type, torch.bfloat16, enabled=self.setup.autocast):
                     loss = self.forward(x, y)
                 (loss / self.accumulation).backward()
@@ -326,6 +270,7 @@ class Run:
                 optimizer.zero_grad(set_to_none=True)
             if number <= 20 or number == self.c.warmup_steps:
                 self._say(f"warmup_step:{number}/{self.c.warmup_steps}")
+        batches.close()
         self.model.load_state_dict(weights)
         self.optimizers = make_optimizers(self.model, self.c, self.setup.device)
 
@@ -393,9 +338,7 @@ class Run:
         c, p = self.c, self.progress
         budget = c.max_wallclock_seconds - p.train_ms / 1000 if c.max_wallclock_seconds > 0 else math.inf
         clock = Clock(self.setup.device, 0.0)
-        grams, batches = calibrate(
-            self.model, lambda: self._next_batch(self.stream)[0], c, self.setup.autocast, budget
-        )
+        grams, batches = calibrate(self.model, lambda: self.batches.next()[0], c, self.setup.autocast, budget)
         p.calibration_ms = clock.pause()
         self._say(
             f"gptq:calibrated matrices:{len(grams)} batches:{batches}/{c.gptq_calibration_batches} "
@@ -502,22 +445,15 @@ class Run:
     def _save(self) -> None:
         if not self.setup.workers.leads:
             return
-        tensors = {f"model/{name}": t for name, t in self.model.state_dict().items()}
-        for index, optimizer in enumerate(self.optimizers):
-            for number, state in optimizer.state_dict()["state"].items():
-                for key, value in state.items():
-                    tensors[f"optimizer/{index}/{number}/{key}"] = torch.as_tensor(value)
-        if self.average is not None:
-            tensors |= {f"average/{name}": t for name, t in self.average.tensors.items()}
-        tensors["rng"] = torch.get_rng_state()
         meta = {
             "config": self.c.to_env(), "step": self.progress.step, "train_ms": self.progress.train_ms,
-            "eval_seconds": self.progress.eval_seconds, "position": self.stream.position,
+            "eval_seconds": self.progress.eval_seconds, "position": self.batches.position,
             "points_logged": self.progress.points_logged, "last_train_loss": self.progress.last_train_loss,
             "averaged": self.average.samples if self.average else 0,
             "resumed": self.progress.resumed, "data": self.setup.data,
             "wall_seconds": self.progress.wall_seconds + time.perf_counter() - self.began,
         }  # fmt: skip
+        tensors = state_tensors(self.model, self.optimizers, self.average)
         save_checkpoint(self.out / CHECKPOINT_FILE, tensors, meta)
 
     def resume(self) -> None:
@@ -527,32 +463,16 @@ class Run:
             self._cut_curve(0)
             return
         tensors, meta = load_checkpoint(path)
-        _check_same_run(meta, self.setup)
-        self.model.load_state_dict(
-            {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
-        )
-        for index, optimizer in enumerate(self.optimizers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, t in tensors.items():
-                if name.startswith(f"optimizer/{index}/"):
-                    _, _, number, key = name.split("/")
-                    state.setdefault(int(number), {})[key] = t
-            optimizer.load_state_dict(
-                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-            )
-        if self.average is not None:
-            averages = {n.removeprefix("average/"): t for n, t in tensors.items() if n.startswith("average/")}
-            self.average.restore(averages, meta["averaged"])
-        torch.set_rng_state(tensors["rng"])
-        self.stream.position = meta["position"]
+        check_same_run(meta, self.setup)
+        restore_state(tensors, self.model, self.optimizers, self.average, meta["averaged"])
+        self.batches = self._new_batches(meta["position"])
         p = self.progress
         p.step, p.train_ms, p.eval_seconds = meta["step"], meta["train_ms"], meta["eval_seconds"]
         p.points_logged, p.last_train_loss = meta["points_logged"], meta["last_train_loss"]
         p.resumed, p.wall_seconds = meta["resumed"] + 1, meta["wall_seconds"]
-        p.tokens_taken = self.stream.position
         self._cut_curve(p.points_logged)
         self._resumed_at = p.step
-        self._resumed_after_val = _ends_with_val(self.out / CURVE_FILE, p.step)
+        self._resumed_after_val = events.ends_with_val(self.out / CURVE_FILE, p.step)
 
     def _cut_curve(self, points: int) -> None:
         """Drop the points that come again. One rank does it, and the others wait before they look."""
@@ -560,6 +480,11 @@ class Run:
             events.cut_curve(self.out / CURVE_FILE, points)
         if self.setup.workers.world_size > 1:
             dist.barrier()
+
+    def close(self) -> None:
+        self.batches.close()
+        if self.curve:
+            self.curve.close()
 
     def account(self, result: Result, wall_seconds: float) -> None:
         """Put what was measured into the result."""
@@ -580,31 +505,6 @@ class Run:
             return int(torch.cuda.max_memory_allocated(self.setup.device))
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _check_same_run(meta: dict[str, Any], setup: Setup) -> None:
-    """Refuse a checkpoint of another configuration or other data, naming the first difference."""
-    now = setup.config.to_env()
-    for name, knob in KNOBS.items():
-        then = meta["config"].get(name, knob.format(knob.default))
-        if name not in _FREE_ON_RESUME and then != now[name]:
-            raise CheckpointError(
-                f"the checkpoint was made with {name}={then}, now it is {now[name]}",
-                "resume with the settings it was started with, or start a new run",
-            )
-    for what in ("val_sha256", "train_fingerprint", "tokenizer_sha256"):
-        if meta["data"].get(what) != setup.data[what]:
-            raise CheckpointError(
-                f"the checkpoint was made with other data: {what} differs", "start a new run"
-            )
-
-
-def _ends_with_val(curve: Path, step: int) -> bool:
-    try:
-        last = curve.read_text().splitlines()[-1]
-    except (OSError, IndexError):
-        return False
-    return f'"step": {step}, "val_loss"' in last
 
 
 def _fail(result: Result, kind: Any, message: str, step: int) -> None:

@@ -1,0 +1,122 @@
+"""What a run needs to go on as if nothing had happened: weights, optimizers, averages, random numbers, and where it stood."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from trainer.artifact import META, write_whole
+from trainer.average import Average
+from trainer.config import KNOBS
+from trainer.errors import CheckpointError
+from trainer.setup import Setup
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+
+# Knobs that may differ between a checkpoint and the run that goes on from it.
+_FREE_ON_RESUME = frozenset(
+    {"RUN_ID", "THREADS", "CHECKPOINT_EVERY", "CHECKPOINT_SECONDS", "DATA_PATH", "TOKENIZER_PATH"}
+)
+
+Optimizers = list[torch.optim.Optimizer]
+
+
+def state_tensors(model: nn.Module, optimizers: Optimizers, average: Average | None) -> dict[str, Tensor]:
+    """Return everything that training has changed, by name."""
+    tensors = {f"model/{name}": t for name, t in model.state_dict().items()}
+    for index, optimizer in enumerate(optimizers):
+        for number, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"optimizer/{index}/{number}/{key}"] = torch.as_tensor(value)
+    if average is not None:
+        tensors |= {f"average/{name}": t for name, t in average.tensors.items()}
+    tensors["rng"] = torch.get_rng_state()
+    return tensors
+
+
+def restore_state(
+    tensors: dict[str, Tensor],
+    model: nn.Module,
+    optimizers: Optimizers,
+    average: Average | None,
+    samples: int,
+) -> None:
+    """Put it all back. samples: how many weights are in the average."""
+    model.load_state_dict(_below("model", tensors))
+    for index, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, t in _below(f"optimizer/{index}", tensors).items():
+            number, key = name.split("/")
+            state.setdefault(int(number), {})[key] = t
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    if average is not None:
+        average.restore(_below("average", tensors), samples)
+    torch.set_rng_state(tensors["rng"])
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")
+    }
+
+
+def check_same_run(meta: dict[str, Any], setup: Setup) -> None:
+    """Refuse a checkpoint of another configuration or other data, naming the first difference."""
+    now = setup.config.to_env()
+    for name, knob in KNOBS.items():
+        then = meta["config"].get(name, knob.format(knob.default))
+        if name not in _FREE_ON_RESUME and then != now[name]:
+            raise CheckpointError(
+                f"the checkpoint was made with {name}={then}, now it is {now[name]}",
+                "resume with the settings it was started with, or start a new run",
+            )
+    for what in ("val_sha256", "train_fingerprint", "tokenizer_sha256"):
+        if meta["data"].get(what) != setup.data[what]:
+            raise CheckpointError(
+                f"the checkpoint was made with other data: {what} differs", "start a new run"
+            )
+
+
+# The file -------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write tensors and JSON data as one file that appears whole or not at all."""
+    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    stamped = json.dumps({"sha256": _hash_tensors(contiguous), "meta": meta})
+    write_whole(path, save_tensors(contiguous, {META: stamped}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint. Raises CheckpointError when it is missing or broken."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            stamped = json.loads(file.metadata()[META])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint {path}", "start again without --resume") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} is broken: {error}", "start again without --resume"
+        ) from error
+    if _hash_tensors(tensors) != stamped["sha256"]:
+        raise CheckpointError(
+            f"checkpoint {path} is damaged: its checksum differs", "start again without --resume"
+        )
+    return tensors, stamped["meta"]
+
+
+def _hash_tensors(tensors: dict[str, Tensor]) -> str:
+    """Return a sha256 over names and bytes; safetensors itself would not notice a flipped bit."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
