@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import trainer
 from harness.errors import HarnessError
-from harness.flatten import Recipe, Settled, flatten, knobs_that_choose_code
+from harness.flatten import Recipe, Settled, flatten
 from trainer import script
 from trainer.config import KNOBS, Knob, Value
 
 TRAINER = Path(trainer.__file__).resolve().parent
 ENTRY = "script:main"
 CONFIG = "config:Config"
+
+_OF_THE_MACHINE = frozenset({"DEVICE", "DTYPE", "MUON_DTYPE", "COMPILE", "THREADS"})  # anybody's own
 
 _FLAG = """
 def flag(text: str) -> bool:
@@ -51,23 +52,25 @@ def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRA
     values = {
         knob: knob.parse(config[name]) if name in config else knob.default for name, knob in KNOBS.items()
     }
-    switches = {
-        k.field: v
-        for k, v in values.items()
-        if isinstance(v, bool) or k.choices or v in (0, "") or (k.added and v == k.default)
-    }
-    kept_off = {name.lower(): value for name, value in script.SETTLED.items()}
+    kept_off: dict[str, Value] = {name.lower(): value for name, value in script.SETTLED.items()}
+    fixed = {knob.field: value for knob, value in values.items() if _is_switch(knob, value)}
     recipe = Recipe(
         folder=folder,
         entry=ENTRY,
-        settled=Settled(CONFIG, kept_off, frozenset(map(_qualified, script.SILENT))),
+        settled=Settled(CONFIG, kept_off | fixed, frozenset(map(_qualified, script.SILENT))),
         stand_ins={_qualified(name): f"script:{own}" for name, own in script.STAND_INS.items()},
-        additions={"config": _config_source(values, {})},
+        additions={"config": _config_source(values, fixed)},
         header=header,
     )
-    fixed = knobs_that_choose_code(recipe, {k: v for k, v in switches.items() if k not in kept_off})
-    settled = replace(recipe.settled, knobs=kept_off | fixed)
-    return flatten(replace(recipe, settled=settled, additions={"config": _config_source(values, fixed)}))
+    return flatten(recipe)
+
+
+def _is_switch(knob: Knob, value: Value) -> bool:
+    """Whether a knob chooses code: yes or no, one of a list, or something of ours that is off."""
+    if knob.name in _OF_THE_MACHINE:
+        return False
+    off = knob.added and value == knob.default and value in (0, -1, "")
+    return off or isinstance(value, bool) or bool(knob.choices)
 
 
 def _qualified(name: str) -> str:

@@ -20,7 +20,7 @@ STAND_INS = {"events.say": "say", "setup.code_bytes": "code_bytes", "setup.finge
 
 # Functions, methods, and classes with all their methods, whose calls change no number of a run.
 SILENT = frozenset(
-    {"train.Observer", "train.Run._log", "train.Run._save", "setup.check_ids", "data.check_byte_table",
+    {"progress.Observer", "train.Run._log", "train.Run._save", "setup.check_ids", "data.check_byte_table",
      "config.Config.check"}
 )  # fmt: skip
 

@@ -11,20 +11,16 @@ Knows nothing of training; works on source text alone and executes nothing.
 from __future__ import annotations
 
 import ast
-import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.flatten.fold import Settled, fold
-from harness.flatten.link import FunctionNode, Program, bound_by, link, nodes, walk
+from harness.flatten.link import FunctionNode, Program, link, walk
 from harness.flatten.names import import_lines, shorten
 from harness.flatten.prune import loosen_annotations, prune
 
-__all__ = ["Recipe", "Settled", "flatten", "knobs_that_choose_code"]
-
-
-_FEW = 4  # statements that may stay, so that a knob stays free
+__all__ = ["Recipe", "Settled", "flatten"]
 
 
 @dataclass(frozen=True)
@@ -59,36 +55,6 @@ def flatten(recipe: Recipe) -> str:
     return header + "\n\n".join(parts) + "\n"
 
 
-def knobs_that_choose_code(recipe: Recipe, candidates: Mapping[str, object]) -> dict[str, object]:
-    """Return those candidates without which more code would have to stay; the rest may remain variables.
-
-    More code: a definition, or more than a few statements.
-    The recipe's own settled knobs stay settled.
-    """
-    plain = _linked(recipe)
-    _specialise(plain, recipe)  # what goes in any case need not go again each time
-    whole = pickle.dumps(plain)
-    added = _definitions(plain) & {f"{m}:{n}" for m, text in recipe.additions.items() for n in _defined(text)}
-
-    def left(knobs: Mapping[str, object]) -> tuple[frozenset[str], int]:
-        program: Program = pickle.loads(whole)
-        settled = replace(recipe.settled, knobs={**recipe.settled.knobs, **knobs})
-        _specialise(program, replace(recipe, settled=settled))
-        return _definitions(program) - added, _count_statements(program)
-
-    inside = [node for statement in plain.statements for node in walk(statement)]
-    read = {node.attr for node in inside if isinstance(node, ast.Attribute)}
-    given = {node.arg for node in inside if isinstance(node, ast.keyword)}  # `replace(config, knob=...)`
-    chosen = {name: value for name, value in candidates.items() if name in read - given}
-    smallest, statements = left(chosen)
-    for name in list(chosen):
-        without = {k: v for k, v in chosen.items() if k != name}
-        definitions, more = left(without)
-        if definitions == smallest and more - statements < _FEW:
-            chosen, statements = without, more
-    return chosen
-
-
 def _linked(recipe: Recipe) -> Program:
     return link(recipe.folder, recipe.entry.split(":")[0], recipe.stand_ins, recipe.additions)
 
@@ -98,25 +64,6 @@ def _specialise(program: Program, recipe: Recipe) -> None:
     prune(program, recipe.entry, recipe.settled.config_class)
     while fold(program, recipe.settled):
         prune(program, recipe.entry, recipe.settled.config_class)
-
-
-def _definitions(program: Program) -> frozenset[str]:
-    """Functions, classes and methods of a program, by name."""
-    found = set()
-    for statement in program.statements:
-        if isinstance(statement, FunctionNode | ast.ClassDef):
-            found.add(statement.name)
-        if isinstance(statement, ast.ClassDef):
-            found |= {f"{statement.name}.{m.name}" for m in statement.body if isinstance(m, FunctionNode)}
-    return frozenset(found)
-
-
-def _count_statements(program: Program) -> int:
-    return sum(isinstance(node, ast.stmt) for unit in program.units() for node in nodes(unit))
-
-
-def _defined(source: str) -> set[str]:
-    return {name for statement in ast.parse(source).body for name in bound_by(statement)}
 
 
 def _shorten_docstrings(program: Program) -> None:

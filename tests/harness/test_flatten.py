@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from harness.errors import HarnessError
-from harness.flatten import Recipe, Settled, flatten, knobs_that_choose_code
+from harness.flatten import Recipe, Settled, flatten
 from trainer import script
 from trainer.config import KNOBS
 
@@ -134,39 +134,6 @@ def test_only_what_the_configuration_needs_is_there(package, tmp_path):
     assert "from a test" in script
 
 
-def test_only_knobs_that_choose_code_are_fixed(package):
-    folder = package(
-        main="""
-            from pkg.config import Config, load
-            def big(c: Config): return c.size ** c.size
-            def main():
-                c = load()
-                print(1 if c.extra else 2)
-                if c.kind == "big":
-                    print(big(c))
-        """
-    )
-    candidates = {"kind": "plain", "extra": False, "unread": 0}
-
-    assert knobs_that_choose_code(make(folder), candidates) == {"kind": "plain"}
-
-
-def test_knob_that_the_program_replaces_stays_a_variable(package, tmp_path):
-    folder = package(
-        main="""
-            from dataclasses import replace
-            from pkg.config import Config, load
-            def big(c: Config): return "big"
-            def main():
-                c = replace(load(), kind="big", unread=1)
-                print(big(c) if c.kind == "big" else c.kind)
-        """
-    )
-
-    assert knobs_that_choose_code(make(folder), {"kind": "plain", "unread": 0}) == {}
-    assert run(flatten(make(folder)), tmp_path) == ["big"]
-
-
 def test_value_that_changes_is_not_taken_for_a_constant(package, tmp_path):
     folder = package(
         main="""
@@ -268,6 +235,7 @@ def test_everything_the_trainers_script_replaces_is_there():
         for part in name.split(".")[1:]:
             found = getattr(found, part)
         assert callable(found)
+        assert found.__module__ == f"trainer.{name.split('.')[0]}"  # not merely imported there
     assert set(script.SETTLED) <= set(KNOBS)
     assert all(callable(getattr(script, name)) for name in script.STAND_INS.values())
 
