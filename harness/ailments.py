@@ -42,7 +42,7 @@ def forecast(plan: Plan, season: Season, untrained: int | None) -> tuple[str, li
     untrained: bytes of the model as it is initialised, packed; a lower bound, since training spreads the weights.
     """
     cap, ours = plan.course.caps.artifact_bytes, plan.trainer
-    code = code_bytes()
+    code = ours.code_bytes or code_bytes()
     model = (ours.forecast_bytes or code) - code
     low, high = code + model * FORECAST_LOW, code + model * FORECAST_HIGH
     basis = "estimate after training; it was off by -6 to +1 % of the model on the holes it was fitted to"

@@ -13,9 +13,10 @@ from harness.course import Course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.launch import trainer_command
 from harness.overrides import alias_notices, canonical_all, parse_overrides
-from harness.record import Data
+from harness.record import Code, Data, recorded_config
 from harness.request import Progress, Question, Trainer, choose_seeds, own_data, practice_data
 from harness.source import describe_code
+from harness.train_script import submission_script
 from trainer.config import ALIASES, KNOBS, PRESETS
 
 KNOB_NAMES = (*KNOBS, *ALIASES)
@@ -45,12 +46,26 @@ def ask_builtin(question: Question) -> Trainer:
     checked = _ask(knobs, seeds[0], request.nproc)
     data = Data.model_validate(checked["data"] | course_data)
     code, diff = describe_code(TRAINER_FOLDER)
+    counted, warnings = _count_code(checked["config"], overrides, code)
     return Trainer(
         overrides=overrides, config=checked["config"], environ=checked["config"], hidden=frozenset(KNOB_NAMES),
         seeds=seeds, data=data, code=code, code_diff=diff, preset=preset, split=split or _name_split(course, data),
-        params=checked["params"], forecast_bytes=checked["forecast_bytes"],
-        warnings=tuple(alias_notices(request.overrides)),
+        params=checked["params"], code_bytes=counted,
+        forecast_bytes=checked["model_bytes"] + counted if counted else checked["forecast_bytes"],
+        warnings=(*alias_notices(request.overrides), *warnings),
     )  # fmt: skip
+
+
+def _count_code(
+    config: dict[str, str], overrides: dict[str, str], code: Code
+) -> tuple[int | None, tuple[str, ...]]:
+    """Weigh the script that this configuration would be handed in as. A trainer that makes none counts whole."""
+    try:
+        return len(submission_script(recorded_config(config, overrides), code)), ()
+    except HarnessError as error:
+        return None, (
+            f"the trainer cannot be written as one script, so all of it counts as code: {error.message}",
+        )
 
 
 def _course_data(

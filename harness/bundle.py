@@ -71,6 +71,7 @@ class Bundle(Frozen):
     files: dict[str, str]
     created_at: str
     harness: str
+    code_bytes: PositiveInt | None = None
 
 
 def emit(plan: Plan, folder: Path) -> Bundle:
@@ -145,7 +146,7 @@ def _fill(plan: Plan, made: Path) -> Bundle:
         "nproc": plan.nproc, "launcher": plan.launcher, "modules": ["torch"] if script else list(_MODULES),
         "command": ["bash", "run.sh"], "code": ours.code.model_dump(mode="json"),
         "fingerprints": ours.data.model_dump(mode="json"), "data": data.model_dump(mode="json"), "files": files,
-        "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "harness": __version__,
+        "code_bytes": ours.code_bytes, "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "harness": __version__,
     }  # fmt: skip
     raw["id"] = bundle_start.bundle_id(raw)
     bundle = Bundle.model_validate(raw)

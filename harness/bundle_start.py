@@ -227,6 +227,8 @@ def prepare(
     if bundle["kind"] == "builtin":
         env["PYTHONPATH"] = str(HERE / "code")
         words = ["-m", "trainer", "--out", str(out), *(["--resume"] if resumes else [])]
+        if bundle.get("code_bytes"):
+            words += ["--code-bytes", str(bundle["code_bytes"])]
     else:
         (out / "work").mkdir(exist_ok=True)
         words = [str(HERE / "code" / bundle["main"])]

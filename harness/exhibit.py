@@ -181,13 +181,22 @@ def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:
         return CodeOnDisk(script, script.code_bytes)
     folder = Path(trainer.__file__).parent
     if record.code.source_sha256 == fingerprint_folder(folder):
-        script = load_snapshot(folder, "__main__.py")
-        return CodeOnDisk(script, script.code_bytes)
+        from harness.train_script import submission_script  # reads all of the trainer
+
+        try:
+            source = submission_script(record.config, record.code)
+        except HarnessError as error:
+            return CodeOnDisk(why=error.message)
+        return CodeOnDisk(Snapshot(SCRIPT, {SCRIPT: source}), len(source))
     if record.code.git_sha and record.code.dirty is False:
         files = read_commit(folder, record.code.git_sha)
-        if files and fingerprint(files) == record.code.source_sha256:
-            script = Snapshot("__main__.py", files)
-            return CodeOnDisk(script, script.code_bytes)
+        script = Snapshot("__main__.py", files or {})
+        if (
+            files
+            and fingerprint(files) == record.code.source_sha256
+            and script.code_bytes == record.code_bytes
+        ):
+            return CodeOnDisk(script, script.code_bytes)  # as records counted it once: all of the package
     return CodeOnDisk(why="the trainer has changed since, and git does not have the code that ran")
 
 

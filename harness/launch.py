@@ -62,6 +62,7 @@ class Launch(Frozen):
     code: Code
     data: Data
     harness: str
+    code_bytes: PositiveInt | None = None  # of the script that a submission would have; of our trainer only
 
 
 def load_launch(path: Path) -> Launch:

@@ -220,7 +220,7 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
         environ=bundle.environ if bundle.kind == "script" else {}, hidden=(), seed=finish.seed, nproc=finish.nproc,
         launcher=bundle.launcher, started_at=finish.started_at, command=bundle.command,
         code=bundle.code.model_copy(update={"source_sha256": finish.source_sha256}), data=bundle.fingerprints,
-        harness=bundle.harness,
+        harness=bundle.harness, code_bytes=bundle.code_bytes,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -286,6 +286,17 @@ def _contradictions(record: RunRecord) -> list[str]:
 
 
 _SORTED = json.JSONEncoder(sort_keys=True)  # made once: records are checked by the thousand
+
+
+_PLACES = frozenset({"DATA_PATH", "TOKENIZER_PATH"})
+
+
+def recorded_config(config: Mapping[str, str], overrides: Collection[str]) -> dict[str, str]:
+    """What a record keeps of a configuration: where a course keeps its data is one machine's business.
+
+    What lies there is fingerprinted; a place that was asked for stays.
+    """
+    return {name: value for name, value in config.items() if name not in _PLACES or name in overrides}
 
 
 def hash_config(config: Mapping[str, str]) -> str:

@@ -49,6 +49,7 @@ class Trainer:
 
     config: all settings, as resolved. environ: what is handed over, in the trainer's own spelling.
     hidden: variables of the shell that must not reach it. params, forecast_bytes: None when nobody can tell.
+    code_bytes: of the script that our trainer would be handed in as; None for a script of one's own.
     """
 
     overrides: dict[str, str]
@@ -62,6 +63,7 @@ class Trainer:
     split: str | None = None
     params: int | None = None
     forecast_bytes: int | None = None
+    code_bytes: int | None = None
     code_diff: str = ""
     snapshot: Snapshot | None = None
     warnings: tuple[str, ...] = ()

@@ -27,11 +27,11 @@ from harness.record import (
     RunRecord,
     Score,
     hash_config,
+    recorded_config,
 )
 from harness.salvage import Endings, record_script, status_of
 from harness.store import Attempt
 
-_PLACES = frozenset({"DATA_PATH", "TOKENIZER_PATH"})
 LAST_LINES = 20
 _TAIL_BYTES = 64 * 1024
 
@@ -105,8 +105,7 @@ def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Cou
     tail = last_lines(attempt.log_path)
     if launch.script is not None:
         return record_script(launch, attempt, outcome, course, _script_endings(outcome, tail))
-    # Where a course keeps its data is this machine's business; what it holds is fingerprinted.
-    config = {k: v for k, v in launch.config.items() if k not in _PLACES or k in launch.overrides}
+    config = recorded_config(launch.config, launch.overrides)
     known: dict[str, Any] = {
         "hole": launch.hole, "attempt": launch.attempt, "course": launch.course, "split": launch.split,
         "started_at": launch.started_at, "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),

@@ -73,7 +73,7 @@ def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> L
         overrides=ours.overrides, config=config, environ=ours.environ if script else {},
         hidden=tuple(sorted(ours.hidden)) if script else (), seed=seed, nproc=plan.nproc, launcher=plan.launcher,
         outlives=outlives, started_at=dt.datetime.now(dt.UTC), command=_repeat_command(plan, seed), code=ours.code, data=ours.data,
-        harness=__version__,
+        harness=__version__, code_bytes=ours.code_bytes,
     )  # fmt: skip
 
 
@@ -101,6 +101,8 @@ def _run(attempt: Attempt, launch: Launch, runs: Path, listeners: Listeners, *wo
     """Start the child and see it through to its record."""
     if launch.script is None:
         polite = signal.SIGTERM
+        if launch.code_bytes is not None:
+            words = (*words, "--code-bytes", str(launch.code_bytes))
         command = trainer_command(
             attempt.path,
             launch.config,

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import trainer
+from harness import __version__
 from harness.errors import HarnessError
 from harness.flatten import Recipe, Settled, flatten
+from harness.record import Code, hash_config
 from trainer import script
 from trainer.config import KNOBS, Knob, Value
 
@@ -34,6 +36,22 @@ _LOAD_ANY = """
 def load_config(env):
     return Config()
 """
+
+
+def submission_script(config: Mapping[str, str], code: Code) -> bytes:
+    """Return the script that a configuration, as a record keeps it, is handed in as. code: the trainer it is made of.
+
+    Its bytes are the code that counts. Raises HarnessError as `write_script` does.
+    """
+    dirty = " with uncommitted changes" if code.dirty else ""
+    header = (
+        f"Made by `harness submit` (parameter-golf-harness {__version__}) of the trainer at commit "
+        f"{(code.git_sha or 'none')[:12]}{dirty},\nsource {(code.source_sha256 or '')[:12]}, for configuration "
+        f"{hash_config(config)}: only the code that it runs.\n"
+        "The defaults are the record's; an environment variable of the same name in capitals (SEED, DATA_PATH,\n"
+        "TOKENIZER_PATH, ...) sets another value."
+    )
+    return write_script(config, header).encode()
 
 
 def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRAINER) -> str:

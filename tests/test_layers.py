@@ -33,7 +33,7 @@ LAYERS = [
     {"schedules", "machine"},
     {"uses", "reads", "script", "snapshot"},
     {"record", "overrides", "stray", "grammar", "logged_run", "logs", "submission", "source", "flatten"},
-    {"rounds", "notes", "store", "course", "curve", "field", "decision", "policy"},
+    {"rounds", "notes", "store", "course", "curve", "field", "decision", "policy", "train_script"},
     {
         "guard",
         "launch",
@@ -57,7 +57,7 @@ LAYERS = [
         "brief",
     },
     {"salvage", "commentary", "progress", "projection", "request", "check", "rules"},
-    {"result", "builtin", "external", "train_script", "submit"},
+    {"result", "builtin", "external", "submit"},
     {"planning"},
     {
         "runner",

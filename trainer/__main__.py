@@ -28,6 +28,11 @@ def main() -> int:
         "--weigh", action="store_true", help="print the size of the untrained artifact as JSON"
     )
     parser.add_argument("--workers", type=int, help="with --check: for this many processes")
+    parser.add_argument(
+        "--code-bytes",
+        type=int,
+        help="bytes of code to count with the model; all of the trainer if not given",
+    )
     words = parser.parse_args()
     try:
         env, notices = resolve_aliases(os.environ)
@@ -59,7 +64,7 @@ def _run(words: argparse.Namespace, config: Config) -> int:
         print(json.dumps(describe(prepare(config, planned)), indent=2))
         return 0
     start_torch(config, workers)
-    setup = prepare(config, workers)
+    setup = prepare(config, workers, words.code_bytes)
     words.out.mkdir(parents=True, exist_ok=True)
     result = train(setup, words.out, words.resume)
     if workers.world_size > 1:

@@ -34,7 +34,8 @@ class _Watch:
             return
         self._last, self.kept_as[name] = (x, name), name
         rows = x.flatten(0, -2).float()
-        gram = rows.mT @ rows
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 sums are not even positive definite
+            gram = rows.mT @ rows
         self.grams[name] = self.grams[name].add_(gram) if name in self.grams else gram
 
 

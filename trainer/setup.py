@@ -70,14 +70,18 @@ class Setup:
     validation: Validation
     data: dict[str, Any]
     environment: dict[str, Any]
+    code_bytes: int  # counted with the model
 
     @property
     def autocast(self) -> bool:
         return self.config.dtype == "bfloat16"
 
 
-def prepare(config: Config, workers: Workers | None = None) -> Setup:
-    """Check the configuration and the data, resolve `auto`, set up torch. Raises TrainerError."""
+def prepare(config: Config, workers: Workers | None = None, counted: int | None = None) -> Setup:
+    """Check the configuration and the data, resolve `auto`, set up torch. Raises TrainerError.
+
+    counted: bytes of the code that will be handed in, where that is not this package.
+    """
     workers = workers or Workers()
     config.check(workers.world_size)
     device = choose_device(config.device, workers)
@@ -107,7 +111,7 @@ def prepare(config: Config, workers: Workers | None = None) -> Setup:
     torch.set_num_threads(config.threads)
     return Setup(
         config=config, workers=workers, device=device, train_paths=train_paths, train_tokens=train_tokens,
-        validation=validation,
+        validation=validation, code_bytes=code_bytes() if counted is None else counted,
         data={
             "val_tokens": validation.targets, "val_bytes": validation.bytes, "train_tokens": train_tokens,
             **fingerprints(train_paths, val_paths, Path(config.tokenizer_path)),
@@ -248,5 +252,6 @@ def describe(setup: Setup) -> dict[str, Any]:
         "params": params,
         "config": setup.config.to_env(),
         "data": setup.data,
-        "forecast_bytes": model_bytes + code_bytes(),
+        "model_bytes": model_bytes,
+        "forecast_bytes": model_bytes + setup.code_bytes,
     }

@@ -54,7 +54,7 @@ from trainer.progress import NotANumber, Observer, Progress, StepReport
 from trainer.qat import switch_on
 from trainer.result import RESULT_FILE, Failure, Result, Score, Stage
 from trainer.schedule import lr_scale, muon_momentum, share_done
-from trainer.setup import Setup, code_bytes
+from trainer.setup import Setup
 
 CURVE_FILE = "curve.jsonl"
 FIRST_STEPS_LOGGED = 10
@@ -144,7 +144,7 @@ class Run:
         self.accumulation = c.accumulation(setup.workers.world_size)
         self.result = Result(
             status="ok", stop_reason="iterations", config=c.to_env(), seed=c.seed, environment=setup.environment,
-            data=setup.data, params=count_params(self.model), planned_steps=c.iterations, code_bytes=code_bytes(),
+            data=setup.data, params=count_params(self.model), planned_steps=c.iterations, code_bytes=setup.code_bytes,
         )  # fmt: skip
 
     def _new_batches(self, position: int = 0) -> Batches:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from harness import __version__
 from harness.errors import HarnessError
-from harness.record import RunRecord
 from harness.snapshot import load_snapshot
 from harness.source import fingerprint_folder
 from harness.submit.made import SCRIPT, Run
@@ -18,7 +16,7 @@ def make_code(run: Run) -> dict[str, bytes]:
     record = run.record
     if not run.builtin:
         return _kept_code(run)
-    from harness.train_script import TRAINER, write_script  # reads all of the trainer: only when it is needed
+    from harness.train_script import TRAINER, submission_script  # reads all of the trainer: only when needed
 
     here = fingerprint_folder(TRAINER)
     if record.code.source_sha256 != here:
@@ -27,7 +25,7 @@ def make_code(run: Run) -> dict[str, bytes]:
             f"({(record.code.source_sha256 or 'unknown')[:12]}), so a script of it might score something else",
             _how_to_get_back(run),
         )
-    source = write_script(record.config, _header(record)).encode()
+    source = submission_script(record.config, record.code)
     compile(source, SCRIPT, "exec")
     return {SCRIPT: source}
 
@@ -63,15 +61,3 @@ def _kept_code(run: Run) -> dict[str, bytes]:
         )
     main = name if name in files else SCRIPT if SCRIPT in files else next(iter(files))
     return {SCRIPT if file == main else file: content for file, content in files.items()}
-
-
-def _header(record: RunRecord) -> str:
-    sha = (record.code.git_sha or "no git commit")[:12]
-    dirty = " with uncommitted changes" if record.code.dirty else ""
-    return (
-        f"{SCRIPT} of {record.hole}, made by `harness submit` (parameter-golf-harness {__version__}).\n"
-        f"Trainer: commit {sha}{dirty}, source {(record.code.source_sha256 or '')[:12]}; "
-        f"configuration {record.config_hash}.\n"
-        "Only the code that this configuration runs. The defaults are the record's; an environment variable of the\n"
-        "same name in capitals (SEED, DATA_PATH, TOKENIZER_PATH, ...) sets another value."
-    )

@@ -37,7 +37,7 @@ def _log(made: Prepared, run: Run) -> bytes:
     if not raw.endswith(b"\n"):
         raw += b"\n"
     note = (
-        f"harness submit: the {record.code_bytes} bytes above are the trainer as a package; "
+        f"harness submit: {record.code_bytes} bytes of code were counted when it was played; "
         f"{SCRIPT} of this folder is counted below\n"
         f"Code size: {made.code_bytes} bytes\n"
         f"Total submission size{codec and ' ' + codec}: {made.total_bytes(run)} bytes\n"

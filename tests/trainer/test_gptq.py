@@ -103,8 +103,9 @@ def test_inputs_that_have_nothing_in_common_leave_plain_rounding():
         assert scales.equal(plain_scales)
 
 
+@pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("extra", [{}, {"NUM_LOOPS": "1", "LOOP_START": "0", "LOOP_END": "1"}])
-def test_grams_are_of_what_each_matrix_was_given(tiny, extra):
+def test_grams_are_of_what_each_matrix_was_given(tiny, extra, autocast):
     import torch
 
     from trainer.calibrate import calibrate
@@ -131,14 +132,14 @@ def test_grams_are_of_what_each_matrix_was_given(tiny, extra):
         for n, m in model.named_modules()
         if isinstance(m, Linear)
     ]
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         for ids in batches:
             model(ids, ids)
     for hook in hooks:
         hook.remove()
 
     left = iter(batches)
-    grams, passed = calibrate(model, lambda: next(left), c, False, float("inf"))
+    grams, passed = calibrate(model, lambda: next(left), c, autocast, float("inf"))
     assert passed == 3
     assert grams.keys() == expected.keys()
     assert len(grams) == 12

@@ -1,0 +1,119 @@
+"""What each added knob costs on the practice preset: parameters, bytes of the model, time of a step, of packing, of scoring.
+
+    python benchmarks/knobs.py [WORD ...] [--rounds N]
+
+A run with the knob and one without take steps in turn, on one thread; times are CPU time, ratios are of medians. Both are
+packed after those steps, so bytes are of weights that have hardly been trained. WORD: only knobs whose name holds it.
+The practice model is small (361,608 parameters): what a knob adds per layer or per head weighs less in a large one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # benchmarks/trainer.py would hide the package
+
+from trainer.adapt import adapt_and_score  # noqa: E402
+from trainer.artifact import encode, pack  # noqa: E402
+from trainer.build import count_params  # noqa: E402
+from trainer.config import PRESETS, load_config  # noqa: E402
+from trainer.evaluate import evaluate  # noqa: E402
+from trainer.progress import Observer  # noqa: E402
+from trainer.setup import prepare  # noqa: E402
+from trainer.train import Run  # noqa: E402
+
+PARITY = Path(__file__).resolve().parent.parent / "tests" / "data" / "parity"
+PLAIN = PRESETS["practice"] | {
+    "DATA_PATH": str(PARITY), "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"), "DEVICE": "cpu", "THREADS": "1",
+}  # fmt: skip
+ALL_QUANTIZED = {"INT8_KEEP_FLOAT_MAX_NUMEL": "8192"}
+TRAINING = (
+    {"ACTIVATION": "leaky_relu2"}, {"ACTIVATION": "gelu"}, {"ACTIVATION": "silu"}, {"MLP_MULT": "2.5"}, {"ROPE_DIMS": "8"},
+    {"LN_SCALE": "1"}, {"XSA_LAST_N": "2"}, {"GATED_ATTENTION": "1"}, {"VALUE_RESIDUAL": "1"}, {"PARALLEL_START_LAYER": "0"},
+    {"SMEAR_GATE_ENABLED": "1"}, {"BIGRAM_VOCAB_SIZE": "4096", "BIGRAM_DIM": "64"},
+    {"NUM_LOOPS": "1", "LOOP_START": "0", "LOOP_END": "1"}, {"MUON_WD": "0.1"}, {"ADAM_WD": "0.1"},
+    {"MUON_POLYNOMIAL": "polar_express"}, {"MUON_ROW_NORMALIZE": "1"}, {"EMA_DECAY": "0.99"},
+    {"SWA_ENABLED": "1", "SWA_EVERY": "1", "SWA_START_FRAC": "1"}, {"QAT_ENABLED": "1", "LATE_QAT_THRESHOLD": "1"} | ALL_QUANTIZED,
+    {"WARMDOWN_FRAC": "0.5"}, {"DETERMINISTIC": "1"}, {"FUSED_CE_ENABLED": "0"},
+)  # fmt: skip
+PACKING = (
+    {"MATRIX_BITS": "6"} | ALL_QUANTIZED, {"MATRIX_BITS": "4"} | ALL_QUANTIZED, {"EMBED_BITS": "6"}, {"QUANT_CLIP": "search"},
+    {"GPTQ_ENABLED": "1"} | ALL_QUANTIZED, ALL_QUANTIZED, {"COMPRESSOR": "lzma"}, {"COMPRESSOR": "zstd"}, {"COMPRESSOR": "brotli"},
+)  # fmt: skip
+SCORING = (
+    {"EVAL_STRIDE": "64"},
+    {"EVAL_STRIDE": "32"},
+    {"EVAL_SEQ_LEN": "256"},
+    {"TTT_ENABLED": "1", "TTT_EPOCHS": "1"},
+)
+
+
+def start(knobs: dict[str, str]) -> Run:
+    return Run(prepare(load_config(PLAIN | knobs)), Path(), Observer())
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def in_turn(ours: Callable[[], object], plain: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Return the median CPU seconds of each, after one round that does not count."""
+    times = [(seconds(ours), seconds(plain)) for _ in range(rounds + 1)][1:]
+    return statistics.median(a for a, _ in times), statistics.median(b for _, b in times)
+
+
+def packed(run: Run) -> int:
+    with contextlib.redirect_stdout(io.StringIO()):
+        grams = run._calibrate() if run.c.gptq_enabled else None
+    return len(encode(pack(run.model.state_dict(), run.c, grams), run.c.compressor))
+
+
+def scored(run: Run) -> None:
+    c, setup = run.c, run.setup
+    if c.ttt_enabled:
+        adapt_and_score(run.model, setup.validation, c, setup.device, setup.autocast)
+    else:
+        evaluate(run.model, setup.validation, c, setup.device, setup.autocast, stride=c.eval_stride)
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("only", nargs="*", metavar="WORD", help="only knobs whose name holds it")
+    words.add_argument("--rounds", type=int, default=15)
+    asked = words.parse_args()
+
+    def wanted(cases: tuple[dict[str, str], ...]) -> list[dict[str, str]]:
+        return [
+            case for case in cases if not asked.only or any(word.upper() in str(case) for word in asked.only)
+        ]
+
+    print(f"{'knob':58} {'parameters':>10} {'bytes':>9}  {'time beside plain'}")
+    for cases, what, work, rounds in (
+        (TRAINING, "step", lambda run: run._step(0.0), asked.rounds),
+        (PACKING, "packing", packed, max(asked.rounds // 5, 1)),
+        (SCORING, "scoring", scored, 1),
+    ):
+        for knobs in wanted(cases):
+            beside = {} if knobs == ALL_QUANTIZED else {k: v for k, v in knobs.items() if k in ALL_QUANTIZED}
+            ours, plain = start(knobs), start(beside)
+            a, b = in_turn(lambda: work(ours), lambda: work(plain), rounds)  # noqa: B023
+            params = count_params(ours.model) - count_params(plain.model)
+            size = packed(ours) - packed(plain)
+            name = " ".join(f"{k}={v}" for k, v in knobs.items())
+            print(
+                f"{name:58} {params:>+10,} {size:>+9,}  {what} {a / b:.2f}  ({a * 1000:.0f} to {b * 1000:.0f} ms)",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
