@@ -133,6 +133,7 @@ class HoleCard:
     shot_title: str
     shot_question: str
     shot: Markup
+    shot_initial: bool  # begins with a letter that may stand large; half a number may not
     more: tuple[tuple[str, Markup], ...]
     results: tuple[Row, ...]
     results_note: str
@@ -230,6 +231,7 @@ def build_card(
         shot_title=tidy(notes.shot_title, TITLE_LENGTH),
         shot_question=tidy(question) or wording.say("question", strategy),
         shot=prose.render(essay),
+        shot_initial=essay.lstrip()[:1].isalpha(),
         more=tuple((tidy(head, TITLE_LENGTH), prose.render(body)) for head, body in notes.other if body),
         results=result_rows(played, record, cap, wording),
         results_note=shown_note(played, wording),

@@ -156,3 +156,15 @@ def test_whiff_and_decision_stand_on_the_card(runs: Path, put_record: Callable[.
     assert "MATRIX_LR did nothing" in swing.whiff
     assert swing.result.label == "Air Shot"
     assert swing.decision == ("Ruled invalid", "<b>no effect</b> (ann, April 1, 2026)")
+
+
+@pytest.mark.parametrize(
+    ("essay", "stands"), [("A swing.", True), ("1.9254 over three seeds.", False), ("", False)]
+)
+def test_a_number_is_not_torn_apart_by_a_large_initial(
+    runs: Path, put_record: Callable[..., Path], essay: str, stands: bool
+) -> None:
+    put_record("round_001", val_bpb=1.2)
+    (runs / "round_001" / "notes.md").write_text(f"## The Shot: a test\n\nDoes it?\n\n{essay}\n")
+
+    assert built(runs)[0].shot_initial is stands
