@@ -267,7 +267,8 @@ def _hardware(record: RunRecord) -> str:
     environment = record.environment
     count = environment.world_size or 1
     name = environment.device_name or ""
-    threads = f"{environment.threads} threads" if environment.device == "cpu" and environment.threads else ""
+    used = environment.threads if environment.device == "cpu" else None
+    threads = "1 thread" if used == 1 else f"{used} threads" if used else ""
     return ", ".join(filter(None, (f"{count} × {name}" if count > 1 and name else name, threads)))
 
 
