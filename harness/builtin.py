@@ -17,6 +17,7 @@ from harness.record import Code, Data, recorded_config
 from harness.request import Progress, Question, Trainer, choose_seeds, own_data, practice_data
 from harness.source import describe_code
 from harness.train_script import submission_script
+from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.config import ALIASES, KNOBS, PRESETS
 
 KNOB_NAMES = (*KNOBS, *ALIASES)
@@ -81,7 +82,7 @@ def _course_data(
         }
         overrides |= {name: places[name] for name in places if name in overrides}
         return places, {}, None
-    return practice_data(course, overrides, progress)
+    return practice_data(course, overrides, progress, (BYTE_VOCABULARY,))
 
 
 def _ask(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any]:

@@ -6,8 +6,9 @@ with a `Trainer`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from harness.forked import aside
 from harness.record import Code, Data
 from harness.rounds import Intent
 from harness.snapshot import Snapshot
+from trainer.bytevocab import NAME as BYTE_VOCABULARY
+from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
 
 if TYPE_CHECKING:
     from trainer.practice import PracticeCourse
@@ -96,23 +99,33 @@ def choose_seeds(request: Request, intent: Intent, overridden: str | None, defau
 
 
 def practice_data(
-    course: Course, overrides: Mapping[str, str], progress: Progress
+    course: Course, overrides: Mapping[str, str], progress: Progress, vocabularies: Collection[str] = ()
 ) -> tuple[dict[str, str], dict[str, Any], str]:
-    """Prepare the practice course's data; return where it lies, what is known of it, and its split."""
-    _refuse_other_data(course, overrides)
-    prepared = aside(_prepare_practice, progress)
-    places = {"DATA_PATH": str(prepared.data_path), "TOKENIZER_PATH": str(prepared.tokenizer_path)}
+    """Prepare the practice course's data; return where it lies, what is known of it, and its split.
+
+    vocabularies: values of TOKENIZER_PATH under which the same text may be read.
+    """
+    as_bytes = overrides.get("TOKENIZER_PATH") in vocabularies
+    _refuse_other_data(course, {k: v for k, v in overrides.items() if k != "TOKENIZER_PATH" or not as_bytes})
+    prepared, folder = aside(_prepare_bytes if as_bytes else _prepare_practice, progress)
+    places = {"DATA_PATH": str(folder), "TOKENIZER_PATH": str(prepared.tokenizer_path)}
+    if as_bytes:
+        places |= {"TOKENIZER_PATH": BYTE_VOCABULARY, "VOCAB_SIZE": str(BYTE_VOCABULARY_SIZE)}
     return places, {"yardsticks": prepared.yardsticks}, f"py{prepared.python}-{prepared.val_text_sha256[:12]}"
 
 
-def _prepare_practice(progress: Progress) -> PracticeCourse:
+def _prepare_practice(progress: Progress, as_bytes: bool = False) -> tuple[PracticeCourse, Path]:
     """Reads the whole corpus and imports numpy: 20 MB that a process of its own takes away with it."""
-    from trainer.practice import CourseError, prepare_course
+    from trainer.practice import CourseError, byte_shards, prepare_course
 
     try:
-        return prepare_course(progress)
+        course = prepare_course(progress)
+        return course, byte_shards(course) if as_bytes else course.data_path
     except CourseError as error:
         raise HarnessError(error.message, error.hint) from error
+
+
+_prepare_bytes = partial(_prepare_practice, as_bytes=True)
 
 
 def own_data(course: Course, overrides: Mapping[str, str]) -> dict[str, str]:

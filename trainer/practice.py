@@ -45,6 +45,7 @@ __all__ = [
     "PracticeCourse",
     "Recipe",
     "build_course",
+    "byte_shards",
     "cache_root",
     "course_dir",
     "load_course",
@@ -56,6 +57,7 @@ MANIFEST = "course.json"
 TRAIN_SHARD = "fineweb_train_000000.bin"  # the challenge's names, so that its globs find them
 VAL_SHARD = "fineweb_val_000000.bin"
 TOKENIZER = "practice_bpe.model"
+BYTES = "byte260"
 REBUILD = "`python -m trainer.practice --rebuild` prepares it again"
 LOCK_SECONDS = 600  # another process needs about 5 s; ten minutes means that it hangs
 
@@ -237,6 +239,40 @@ def build_course(
     (target / MANIFEST).write_text(manifest, encoding="utf-8", newline="\n")
     report("ready", 1.0)
     return course
+
+
+def byte_shards(
+    course: PracticeCourse, documents: Sequence[Document] | None = None, recipe: Recipe = RECIPE
+) -> Path:
+    """Return a folder with the text of a prepared course as bytes (byte260), written into it on first use.
+
+    The validation text ends at the same byte, so that scores are of one text; what a last sequence cannot hold of it
+    is not scored. documents: those the course was made of, when it was not the standard library.
+    """
+    from trainer.bytevocab import encode_bytes
+    from trainer.data import write_shard
+
+    folder = course.path / BYTES
+    fresh = folder.with_name(f".{BYTES}.building")
+    with _explain_os_errors(folder), _only_one(folder, lambda what, share: None):
+        if not folder.exists():
+            held_out, training = split_files(
+                read_corpus() if documents is None else documents, recipe.val_file_bytes, recipe.least_bytes
+            )
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            write_shard(fresh / TRAIN_SHARD, encode_bytes(document.data for document in training))
+            write_shard(fresh / VAL_SHARD, encode_bytes(_cut(held_out, course.val_bytes)))
+            fresh.rename(folder)
+    return folder
+
+
+def _cut(documents: Sequence[Document], count: int) -> Iterator[bytes]:
+    """Yield the documents up to their first `count` bytes."""
+    for document in documents:
+        if count > 0:
+            yield document.data[:count]
+        count -= len(document.data)
 
 
 # -- the folder -------------------------------------------------------------------------------------------------

@@ -275,3 +275,16 @@ def test_artifact_over_the_cap_is_refused_before_and_recorded_when_insisted(play
     assert "--allow-over-cap" in refused.stderr
     assert record_of(tmp_path / "runs" / "round_001")["status"] == "over_cap"
     assert "OVER THE CAP" in insisted.stdout
+
+
+def test_the_practice_text_can_be_played_as_bytes(play):
+    """The same text in another vocabulary is the same course and split, so the scores compare."""
+    tokens = play("run", "round_001", *TINY)
+    as_bytes = play("run", "round_002", *TINY, "-o", "TOKENIZER_PATH=byte260")
+    refused = play("run", "round_003", *TINY, "-o", "TOKENIZER_PATH=other.model")
+
+    assert (tokens.returncode, as_bytes.returncode) == (0, 0), as_bytes.stderr
+    pair = json.loads(play("compare", "2", "1", "--json").stdout)["pairs"][0]
+    assert pair["comparable"] is True
+    assert pair["config"]["VOCAB_SIZE"] == {"a": "260", "b": "1024"}
+    assert (refused.returncode, "brings its own data" in refused.stderr) == (2, True)

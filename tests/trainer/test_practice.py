@@ -32,6 +32,7 @@ from trainer.practice import (
     PracticeCourse,
     Recipe,
     build_course,
+    byte_shards,
     cache_root,
     load_course,
     prepare_course,
@@ -490,3 +491,21 @@ def test_command_explains_a_mistake_without_a_traceback(cache: Path) -> None:
     assert done.stderr.startswith("error: cannot keep the practice course in")
     assert "\nhint: " in done.stderr
     assert done.stdout == ""
+
+
+def test_bytes_are_of_the_very_same_text(course: PracticeCourse, documents: list[Document]) -> None:
+    """The byte shards hold what the tokens stand for, byte for byte, with BOS between documents; made once."""
+    from trainer.bytevocab import BOS, SPECIAL
+    from trainer.data import load_shard
+
+    folder = byte_shards(course, documents, SMALL)
+    scored = load_shard(folder / "fineweb_val_000000.bin")
+    text = bytes(int(token) - SPECIAL for token in scored if token != BOS)
+    made = (folder / "fineweb_train_000000.bin").stat().st_mtime_ns
+
+    assert hashlib.sha256(text).hexdigest() == course.val_text_sha256
+    training = load_shard(folder / "fineweb_train_000000.bin")
+    assert len(training) - int((training == BOS).sum()) == course.train_bytes
+    assert byte_shards(course, documents, SMALL) == folder
+    assert (folder / "fineweb_train_000000.bin").stat().st_mtime_ns == made
+    assert load_course(course.path) == course  # the course beside it is what it was
