@@ -10,7 +10,6 @@ from harness import __version__
 from harness.errors import HarnessError
 from harness.flatten import Recipe, Settled, flatten
 from harness.record import Code, hash_config
-from trainer import script
 from trainer.config import KNOBS, Knob, Value
 
 TRAINER = Path(trainer.__file__).resolve().parent
@@ -18,6 +17,18 @@ ENTRY = "script:main"
 CONFIG = "config:Config"
 
 _OF_THE_MACHINE = frozenset({"DEVICE", "DTYPE", "MUON_DTYPE", "COMPILE", "THREADS"})  # anybody's own
+
+# What `trainer.script` has in place of the package's definitions.
+STAND_INS = {"events.say": "say", "setup.code_bytes": "code_bytes", "setup.fingerprints": "no_fingerprints"}
+
+# Functions, methods, and classes with all their methods, whose calls change no number of a run.
+SILENT = frozenset(
+    {"progress.Observer", "train.Run._log", "train.Run._save", "setup.check_ids", "data.check_byte_table",
+     "config.Config.check"}
+)  # fmt: skip
+
+# Knobs whose other values only keep more or fewer files.
+SETTLED = {"CHECKPOINT_EVERY": 0, "CHECKPOINT_SECONDS": 0.0}
 
 _FLAG = """
 def flag(text: str) -> bool:
@@ -70,13 +81,13 @@ def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRA
     values = {
         knob: knob.parse(config[name]) if name in config else knob.default for name, knob in KNOBS.items()
     }
-    kept_off: dict[str, Value] = {name.lower(): value for name, value in script.SETTLED.items()}
+    kept_off: dict[str, Value] = {name.lower(): value for name, value in SETTLED.items()}
     fixed = {knob.field: value for knob, value in values.items() if _is_switch(knob, value)}
     recipe = Recipe(
         folder=folder,
         entry=ENTRY,
-        settled=Settled(CONFIG, kept_off | fixed, frozenset(map(_qualified, script.SILENT))),
-        stand_ins={_qualified(name): f"script:{own}" for name, own in script.STAND_INS.items()},
+        settled=Settled(CONFIG, kept_off | fixed, frozenset(map(_qualified, SILENT))),
+        stand_ins={_qualified(name): f"script:{own}" for name, own in STAND_INS.items()},
         additions={"config": _config_source(values, fixed)},
         header=header,
     )

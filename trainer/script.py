@@ -1,7 +1,7 @@
 """The trainer as one script: what runs when `harness submit` has written the package into a single train_gpt.py.
 
-`main` is the script's story. The other functions stand in for the package's own (`STAND_INS`), and calls that only
-watch, keep or check (`SILENT`) are left out: a submission trains once, from a configuration that was played before.
+`main` is the script's story. The other functions stand in for the package's own; which for which, and what is left out,
+says `harness.train_script`: a submission trains once, from a configuration that was played before.
 """
 
 from __future__ import annotations
@@ -14,18 +14,6 @@ from trainer.config import load_config
 from trainer.progress import Observer
 from trainer.setup import Workers, prepare, start_torch
 from trainer.train import Run
-
-# What the script uses in place of the package's definitions.
-STAND_INS = {"events.say": "say", "setup.code_bytes": "code_bytes", "setup.fingerprints": "no_fingerprints"}
-
-# Functions, methods, and classes with all their methods, whose calls change no number of a run.
-SILENT = frozenset(
-    {"progress.Observer", "train.Run._log", "train.Run._save", "setup.check_ids", "data.check_byte_table",
-     "config.Config.check"}
-)  # fmt: skip
-
-# Knobs whose other values only keep more or fewer files.
-SETTLED = {"CHECKPOINT_EVERY": 0, "CHECKPOINT_SECONDS": 0.0}
 
 
 def main() -> None:

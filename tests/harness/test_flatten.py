@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+from harness import train_script
 from harness.errors import HarnessError
 from harness.flatten import Recipe, Settled, flatten
 from trainer import script
@@ -228,7 +229,7 @@ def test_what_cannot_be_flattened_is_named_with_its_place(source, said, package)
 
 def test_everything_the_trainers_script_replaces_is_there():
     """A stand-in or a silent call that is misspelt would quietly do nothing."""
-    names = [*script.STAND_INS, *script.SILENT]
+    names = [*train_script.STAND_INS, *train_script.SILENT]
 
     for name in names:
         found = importlib.import_module(f"trainer.{name.split('.')[0]}")
@@ -236,8 +237,8 @@ def test_everything_the_trainers_script_replaces_is_there():
             found = getattr(found, part)
         assert callable(found)
         assert found.__module__ == f"trainer.{name.split('.')[0]}"  # not merely imported there
-    assert set(script.SETTLED) <= set(KNOBS)
-    assert all(callable(getattr(script, name)) for name in script.STAND_INS.values())
+    assert set(train_script.SETTLED) <= set(KNOBS)
+    assert all(callable(getattr(script, name)) for name in train_script.STAND_INS.values())
 
 
 def test_derived_class_of_a_subpackage_comes_and_goes_with_its_knob(package, tmp_path):
