@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -181,23 +182,31 @@ def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:
         return CodeOnDisk(script, script.code_bytes)
     folder = Path(trainer.__file__).parent
     if record.code.source_sha256 == fingerprint_folder(folder):
-        from harness.train_script import submission_script  # reads all of the trainer
-
-        try:
-            source = submission_script(record.config, record.code)
-        except HarnessError as error:
-            return CodeOnDisk(why=error.message)
-        return CodeOnDisk(Snapshot(SCRIPT, {SCRIPT: source}), len(source))
+        return _as_handed_in(record, folder)
     if record.code.git_sha and record.code.dirty is False:
         files = read_commit(folder, record.code.git_sha)
-        script = Snapshot("__main__.py", files or {})
-        if (
-            files
-            and fingerprint(files) == record.code.source_sha256
-            and script.code_bytes == record.code_bytes
-        ):
-            return CodeOnDisk(script, script.code_bytes)  # as records counted it once: all of the package
+        if files and fingerprint(files) == record.code.source_sha256:
+            package = Snapshot("__main__.py", files)
+            if package.code_bytes == record.code_bytes:  # as records once counted it
+                return CodeOnDisk(package, package.code_bytes)
+            with tempfile.TemporaryDirectory() as made:
+                then = Path(made, folder.name)
+                for name, content in files.items():
+                    (then / name).parent.mkdir(parents=True, exist_ok=True)
+                    (then / name).write_bytes(content)
+                return _as_handed_in(record, then)
     return CodeOnDisk(why="the trainer has changed since, and git does not have the code that ran")
+
+
+def _as_handed_in(record: RunRecord, trainer_folder: Path) -> CodeOnDisk:
+    """Return the one script that a submission of this record would have."""
+    from harness.train_script import submission_script  # reads all of the trainer
+
+    try:
+        source = submission_script(record.config, record.code, trainer_folder)
+    except HarnessError as error:
+        return CodeOnDisk(why=error.message)
+    return CodeOnDisk(Snapshot(SCRIPT, {SCRIPT: source}), len(source))
 
 
 def _script_in(folder: Path) -> CodeOnDisk:

@@ -49,7 +49,7 @@ def load_config(env):
 """
 
 
-def submission_script(config: Mapping[str, str], code: Code) -> bytes:
+def submission_script(config: Mapping[str, str], code: Code, folder: Path = TRAINER) -> bytes:
     """Return the script that a configuration, as a record keeps it, is handed in as. code: the trainer it is made of.
 
     Its bytes are the code that counts. Raises HarnessError as `write_script` does.
@@ -62,7 +62,7 @@ def submission_script(config: Mapping[str, str], code: Code) -> bytes:
         "The defaults are the record's; an environment variable of the same name in capitals (SEED, DATA_PATH,\n"
         "TOKENIZER_PATH, ...) sets another value."
     )
-    return write_script(config, header).encode()
+    return write_script(config, header, folder).encode()
 
 
 def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRAINER) -> str:

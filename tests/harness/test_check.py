@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -258,3 +259,19 @@ def test_policy_shown_in_the_docs_is_one(tmp_path):
     (tmp_path / "shown.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
 
     assert load_policy(str(tmp_path / "shown.toml"), tmp_path).limits.gpus == 1
+
+
+def test_our_trainers_code_is_weighed_as_its_commit_would_hand_it_in(harness) -> None:
+    """Hole 33 was played at a commit whose trainer is not today's; git has it, so its one script can be made again."""
+    root = Path(__file__).parents[2]
+    played_at = "da42181b4a401a093d9903440615a9a3a8cae835"
+    if subprocess.run(
+        ["git", "cat-file", "-e", played_at], cwd=root, capture_output=True, check=False
+    ).returncode:
+        pytest.skip("the history of this checkout does not go back to that commit")
+
+    done = harness("check", "33", "--policy", "practice", "--runs", str(root / "runs"), "--json")
+
+    found = {finding["rule"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert found["local code"]["measured"] == "74,924 bytes in 1 file, 74,924 counted"
+    assert found["network"]["outcome"] == "pass"
