@@ -19,7 +19,15 @@ from harness.schedules import Outlook
 from harness.unfinished import look_at
 
 # Settings that make a step as long as it is, and those that make an artifact as large as it is.
-_TEMPO = ("TRAIN_BATCH_TOKENS", "TRAIN_SEQ_LEN", "NUM_LAYERS", "MODEL_DIM", "MLP_MULT", "VOCAB_SIZE", "DEVICE")  # fmt: skip
+_TEMPO = (
+    "TRAIN_BATCH_TOKENS",
+    "TRAIN_SEQ_LEN",
+    "NUM_LAYERS",
+    "MODEL_DIM",
+    "MLP_MULT",
+    "VOCAB_SIZE",
+    "DEVICE",
+)
 _ARTIFACT = (
     "FP16_EMBED",
     "EMBED_BITS",
@@ -47,9 +55,12 @@ def forecast(plan: Plan, season: Season, untrained: int | None) -> tuple[str, li
     low, high = code + model * FORECAST_LOW, code + model * FORECAST_HIGH
     basis = "estimate after training; it was off by -6 to +1 % of the model on the holes it was fitted to"
     alike = [
-        record.model_bytes for record in _records(season)
-        if record.model_bytes and record.params == ours.params and _same(record, plan.trainer.config, _ARTIFACT)
-    ]  # fmt: skip
+        record.model_bytes
+        for record in _records(season)
+        if record.model_bytes
+        and record.params == ours.params
+        and _same(record, plan.trainer.config, _ARTIFACT)
+    ]
     if alike:
         low, high = code + min(alike), code + max(alike)
         basis = f"as {len(alike)} earlier attempt{'s' if len(alike) > 1 else ''} of this form"
@@ -62,8 +73,13 @@ def forecast(plan: Plan, season: Season, untrained: int | None) -> tuple[str, li
         return summary, []
     what = f"the artifact may come to {high:,.0f} bytes; the cap is {cap:,}"
     return summary, [
-        Finding("warning", what, "over the cap a score does not count", "make the model smaller, or store it in fewer bits")
-    ]  # fmt: skip
+        Finding(
+            "warning",
+            what,
+            "over the cap a score does not count",
+            "make the model smaller, or store it in fewer bits",
+        )
+    ]
 
 
 def code_bytes() -> int:
@@ -86,10 +102,12 @@ def time_findings(plan: Plan, outlook: Outlook) -> list[Finding]:
         return []
     return [
         Finding(
-            "warning", f"training will take about {took:,.0f} s; {plan.course.name} allows {cap:g}",
-            "such a score is no entry", f"-o MAX_WALLCLOCK_SECONDS={cap:g}",
+            "warning",
+            f"training will take about {took:,.0f} s; {plan.course.name} allows {cap:g}",
+            "such a score is no entry",
+            f"-o MAX_WALLCLOCK_SECONDS={cap:g}",
         )
-    ]  # fmt: skip
+    ]
 
 
 def memory_findings(plan: Plan, season: Season, free_bytes: int) -> list[Finding]:
@@ -108,11 +126,12 @@ def memory_findings(plan: Plan, season: Season, free_bytes: int) -> list[Finding
         return []
     return [
         Finding(
-            "warning", f"about {need / 1e9:,.1f} GB of memory are needed ({basis}), {free_bytes / 1e9:,.1f} GB are free",
+            "warning",
+            f"about {need / 1e9:,.1f} GB of memory are needed ({basis}), {free_bytes / 1e9:,.1f} GB are free",
             "a run that swaps does not end, and one that is killed has no score",
             "-o GRAD_ACCUM_STEPS=N for smaller micro-batches, or close other programs",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _rough_bytes(plan: Plan) -> int:
@@ -136,10 +155,12 @@ def split_findings(course: Course, split: str) -> list[Finding]:
     known = ", ".join(f"{one.name} ({one.val_bytes / 1e6:,.2f} M bytes)" for one in course.splits)
     return [
         Finding(
-            "warning", f"the validation text is no known split of {course.name}; known: {known}",
-            "its score can be compared with nobody's", "`harness data pull`, or another --course",
+            "warning",
+            f"the validation text is no known split of {course.name}; known: {known}",
+            "its score can be compared with nobody's",
+            "`harness data pull`, or another --course",
         )
-    ]  # fmt: skip
+    ]
 
 
 def canonical_findings(course: Course, val_tokens: int, vocab_size: int) -> list[Finding]:
@@ -150,10 +171,12 @@ def canonical_findings(course: Course, val_tokens: int, vocab_size: int) -> list
     listed = ", ".join(f"{count:,} ({name})" for name, count in known.items())
     return [
         Finding(
-            "error", f"the validation shards hold {val_tokens:,} tokens; {course.name} has {listed}",
-            "a score on part of the text is not a score on it", "`harness data pull` fetches what is missing",
+            "error",
+            f"the validation shards hold {val_tokens:,} tokens; {course.name} has {listed}",
+            "a score on part of the text is not a score on it",
+            "`harness data pull` fetches what is missing",
         )
-    ]  # fmt: skip
+    ]
 
 
 def tokenizer_findings(path: Path, vocab_size: int) -> list[Finding]:
@@ -188,17 +211,21 @@ def intent_findings(plan: Plan, season: Season) -> list[Finding]:
     if plan.course.leaderboard and len(seeds) < SEEDS_OF_A_CLAIM:
         found.append(
             Finding(
-                "note", f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} of the {SEEDS_OF_A_CLAIM} that a claim on {plan.course.name} needs",
-                "one run cannot be told from luck", "--seeds 42,1337,314",
+                "note",
+                f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} of the {SEEDS_OF_A_CLAIM} that a claim on {plan.course.name} needs",
+                "one run cannot be told from luck",
+                "--seeds 42,1337,314",
             )
-        )  # fmt: skip
+        )
     elif plan.course.noise is None and len(seeds) == 1:
         found.append(
             Finding(
-                "note", f"one seed, and nobody has measured the noise of {plan.course.name}",
-                "the score can be compared with nothing", "--seeds 42,1337,314",
+                "note",
+                f"one seed, and nobody has measured the noise of {plan.course.name}",
+                "the score can be compared with nothing",
+                "--seeds 42,1337,314",
             )
-        )  # fmt: skip
+        )
     if plan.intent.parent:
         found += _parent_findings(name, plan.intent.parent, season)
     if not plan.intent.hypothesis and not plan.is_new:
@@ -208,9 +235,11 @@ def intent_findings(plan: Plan, season: Season) -> list[Finding]:
 
 def _no_hypothesis(name: str) -> Finding:
     return Finding(
-        "note", f"{name} has no hypothesis", "an expectation written afterwards is none",
+        "note",
+        f"{name} has no hypothesis",
+        "an expectation written afterwards is none",
         f'write hypothesis = "..." into {name}/round.toml',
-    )  # fmt: skip
+    )
 
 
 def _parent_findings(name: str, parent: str, season: Season) -> list[Finding]:
@@ -218,10 +247,12 @@ def _parent_findings(name: str, parent: str, season: Season) -> list[Finding]:
         return []
     return [
         Finding(
-            "warning", f'{name}: its parent "{parent}" is not here', "it cannot be compared with what it varies",
+            "warning",
+            f'{name}: its parent "{parent}" is not here',
+            "it cannot be compared with what it varies",
             f"mend parent in {name}/round.toml; `harness ls` shows all holes",
         )
-    ]  # fmt: skip
+    ]
 
 
 def season_findings(season: Season, hole: str | None) -> list[Finding]:
@@ -248,17 +279,28 @@ def season_findings(season: Season, hole: str | None) -> list[Finding]:
         for attempt in (entry.attempt for entry in played.entries if entry.record is None):
             if not look_at(name, attempt).running:
                 found.append(
-                    Finding("warning", f"{name} has no record of {attempt.path.name}, and nobody is playing it", "it was killed before it could write one", f"`harness run {name} --resume`")
-                )  # fmt: skip
+                    Finding(
+                        "warning",
+                        f"{name} has no record of {attempt.path.name}, and nobody is playing it",
+                        "it was killed before it could write one",
+                        f"`harness run {name} --resume`",
+                    )
+                )
         if hole is None and played.glance.parent:
             found += _parent_findings(name, played.glance.parent, season)
     silent = [h.name.folder for h in season.holes if not h.files.intent.hypothesis]
     if hole is None and silent:
         more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
-        found.append(_no_hypothesis(silent[0] + more) if not more else Finding(
-            "note", f"{silent[0]}{more} have no hypothesis", "an expectation written afterwards is none",
-            'write hypothesis = "..." into their round.toml',
-        ))  # fmt: skip
+        found.append(
+            _no_hypothesis(silent[0] + more)
+            if not more
+            else Finding(
+                "note",
+                f"{silent[0]}{more} have no hypothesis",
+                "an expectation written afterwards is none",
+                'write hypothesis = "..." into their round.toml',
+            )
+        )
     return found
 
 
@@ -266,15 +308,25 @@ def code_findings(code: Code, diff: str) -> list[Finding]:
     """Say how well a record will tell which code ran."""
     if code.git_sha is None:
         return [
-            Finding("note", "the trainer's code is in no git commit", "a record keeps only its hash", "`git init`, or play from a checkout")
-        ]  # fmt: skip
+            Finding(
+                "note",
+                "the trainer's code is in no git commit",
+                "a record keeps only its hash",
+                "`git init`, or play from a checkout",
+            )
+        ]
     if not code.dirty:
         return []
     files = list(dict.fromkeys(re.findall(r"^\+\+\+ (?:b/)?(\S+)", diff, re.MULTILINE)))
     shown = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
     return [
-        Finding("note", f"not committed: {shown or 'a change'}", "the record keeps the diff; a commit is easier to find again", "`git commit`, then play")
-    ]  # fmt: skip
+        Finding(
+            "note",
+            f"not committed: {shown or 'a change'}",
+            "the record keeps the diff; a commit is easier to find again",
+            "`git commit`, then play",
+        )
+    ]
 
 
 def _records(season: Season) -> list[RunRecord]:

@@ -50,12 +50,21 @@ def ask_builtin(question: Question) -> Trainer:
     code, diff = describe_code(TRAINER_FOLDER)
     counted, warnings = _count_code(checked["config"], overrides, code)
     return Trainer(
-        overrides=overrides, config=checked["config"], environ=checked["config"], hidden=frozenset(KNOB_NAMES),
-        seeds=seeds, data=data, code=code, code_diff=diff, preset=preset, split=split or _name_split(course, data),
-        params=checked["params"], code_bytes=counted,
+        overrides=overrides,
+        config=checked["config"],
+        environ=checked["config"],
+        hidden=frozenset(KNOB_NAMES),
+        seeds=seeds,
+        data=data,
+        code=code,
+        code_diff=diff,
+        preset=preset,
+        split=split or _name_split(course, data),
+        params=checked["params"],
+        code_bytes=counted,
         forecast_bytes=checked["model_bytes"] + counted if counted else checked["forecast_bytes"],
         warnings=(*alias_notices(request.overrides), *warnings),
-    )  # fmt: skip
+    )
 
 
 def _count_code(

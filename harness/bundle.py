@@ -136,18 +136,34 @@ def _fill(plan: Plan, made: Path) -> Bundle:
     }
     config = ours.config | {name: environ[name] for name in _OF_THE_MACHINE if script is None}
     raw: dict[str, Any] = {
-        "schema": 1, "id": "", "hole": plan.hole.folder,
+        "schema": 1,
+        "id": "",
+        "hole": plan.hole.folder,
         "intent": _without_places(plan.intent).model_dump(mode="json", exclude_defaults=True),
-        "course": plan.course.name, "split": ours.split, "cap_bytes": plan.course.caps.artifact_bytes,
-        "kind": "script" if script else "builtin", "main": script.main if script else None, "preset": ours.preset,
+        "course": plan.course.name,
+        "split": ours.split,
+        "cap_bytes": plan.course.caps.artifact_bytes,
+        "kind": "script" if script else "builtin",
+        "main": script.main if script else None,
+        "preset": ours.preset,
         "overrides": {name: value for name, value in ours.overrides.items() if name not in places},
         "config": {name: value for name, value in config.items() if name not in places},
-        "environ": environ, "places": places, "hidden": sorted(ours.hidden), "seeds": list(plan.seeds),
-        "nproc": plan.nproc, "launcher": plan.launcher, "modules": ["torch"] if script else list(_MODULES),
-        "command": ["bash", "run.sh"], "code": ours.code.model_dump(mode="json"),
-        "fingerprints": ours.data.model_dump(mode="json"), "data": data.model_dump(mode="json"), "files": files,
-        "code_bytes": ours.code_bytes, "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "harness": __version__,
-    }  # fmt: skip
+        "environ": environ,
+        "places": places,
+        "hidden": sorted(ours.hidden),
+        "seeds": list(plan.seeds),
+        "nproc": plan.nproc,
+        "launcher": plan.launcher,
+        "modules": ["torch"] if script else list(_MODULES),
+        "command": ["bash", "run.sh"],
+        "code": ours.code.model_dump(mode="json"),
+        "fingerprints": ours.data.model_dump(mode="json"),
+        "data": data.model_dump(mode="json"),
+        "files": files,
+        "code_bytes": ours.code_bytes,
+        "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "harness": __version__,
+    }
     raw["id"] = bundle_start.bundle_id(raw)
     bundle = Bundle.model_validate(raw)
     write_whole(made / "bundle.json", (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
@@ -157,10 +173,14 @@ def _fill(plan: Plan, made: Path) -> Bundle:
 def _copy_code(plan: Plan, made: Path) -> None:
     """Copy the script's snapshot, or the built-in trainer, to `code/`."""
     snapshot = plan.trainer.snapshot
-    files = dict(snapshot.files) if snapshot else {
-        f"trainer/{path.relative_to(TRAINER_FOLDER).as_posix()}": path.read_bytes()
-        for path in TRAINER_FOLDER.rglob("*.py")
-    }  # fmt: skip
+    files = (
+        dict(snapshot.files)
+        if snapshot
+        else {
+            f"trainer/{path.relative_to(TRAINER_FOLDER).as_posix()}": path.read_bytes()
+            for path in TRAINER_FOLDER.rglob("*.py")
+        }
+    )
     for name, content in files.items():
         path = made / "code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,11 +262,12 @@ def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
     needs = "torch and what the script imports" if ours.snapshot else ", ".join(_MODULES)
     bundled = places.get("DATA_PATH") == "data"
     where = (
-        "The data rides along in `data/`." if bundled else
-        f"Data: {len(data.train)} train and {len(data.val)} val shards and their tokenizer, looked for where the trainer "
+        "The data rides along in `data/`."
+        if bundled
+        else f"Data: {len(data.train)} train and {len(data.val)} val shards and their tokenizer, looked for where the trainer "
         "expects them (below this folder or where you call run.sh), or named:\n\n"
         "    DATA_PATH=/where/the/shards/are TOKENIZER_PATH=/where/it/is.model bash run.sh"
-    )  # fmt: skip
+    )
     settings = "\n".join(
         f"    {name}={value}" for name, value in sorted(ours.overrides.items()) if name not in PLACES
     )

@@ -181,13 +181,21 @@ def play(bundle: Bundle, seed: int | None, places: dict[str, str], notes: list[s
         command, env, out if bundle["kind"] == "builtin" else out / "work", out / "train.log"
     )
     finish = {
-        "schema": 1, "bundle": bundle["id"], "seed": seed, "exit_code": code, "interrupted": interrupted,
-        "wall_seconds": time.monotonic() - began, "started_at": started.isoformat(),
-        "ended_at": max(started, dt.datetime.now(dt.UTC)).isoformat(), "nproc": world_size(bundle),
-        "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
+        "schema": 1,
+        "bundle": bundle["id"],
+        "seed": seed,
+        "exit_code": code,
+        "interrupted": interrupted,
+        "wall_seconds": time.monotonic() - began,
+        "started_at": started.isoformat(),
+        "ended_at": max(started, dt.datetime.now(dt.UTC)).isoformat(),
+        "nproc": world_size(bundle),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "source_sha256": fingerprint(bundle, HERE),
-        "notes": notes, "files": {name: sha256(out / name) for name in sorted(list_files(out))},
-    }  # fmt: skip
+        "notes": notes,
+        "files": {name: sha256(out / name) for name in sorted(list_files(out))},
+    }
     write_whole(out / FINISH, json.dumps(finish, indent=2) + "\n")
     lock.close()
     print(f"{out.relative_to(HERE)}: {'done' if code == 0 else f'ended with exit code {code}'}", flush=True)
@@ -246,9 +254,15 @@ def run(command: list[str], env: dict[str, str], cwd: Path, log: Path) -> tuple[
     with log.open("ab") as sink:
         start = sink.tell()
         child = subprocess.Popen(
-            command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=end_with_parent if sys.platform == "linux" else None,
-        )  # fmt: skip
+            command,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
+        )
     told = 0
     with log.open("rb") as source:
         source.seek(start)

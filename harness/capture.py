@@ -87,10 +87,15 @@ def run_captured(
         with open_plain(log, "ab") as sink:
             start = sink.tell()
             child = subprocess.Popen(
-                command.argv, env=command.env | {family.MARK: mark}, cwd=command.cwd, stdin=subprocess.DEVNULL,
-                stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
+                command.argv,
+                env=command.env | {family.MARK: mark},
+                cwd=command.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
                 preexec_fn=_end_with_parent if watched else None,
-            )  # fmt: skip
+            )
     except OSError as error:
         raise HarnessError(f"cannot start {command.argv[0]}: {error.strerror or error}") from error
 
@@ -130,8 +135,11 @@ def _guarded(pgid: int, mark: str, outlives: bool) -> Iterator[None]:
         return
     guard = subprocess.Popen(
         (sys.executable, "-I", "-S", str(_GUARD), str(pgid), mark, str(GRACE_SECONDS)),
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         yield
     finally:

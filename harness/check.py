@@ -21,9 +21,20 @@ from harness.rules.seeds import check_seeds, check_significance
 from harness.rules.size import check_local_code, check_size
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    check_size, check_local_code, check_train_time, check_eval_time, check_machine, check_split, check_byte_count,
-    check_log_proves, check_seeds, check_significance, check_network, check_files, check_attest,
-)  # fmt: skip
+    check_size,
+    check_local_code,
+    check_train_time,
+    check_eval_time,
+    check_machine,
+    check_split,
+    check_byte_count,
+    check_log_proves,
+    check_seeds,
+    check_significance,
+    check_network,
+    check_files,
+    check_attest,
+)
 
 
 @dataclass(frozen=True)

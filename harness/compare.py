@@ -173,9 +173,18 @@ def compare(
     if difference.p_value is None and (figure := course.noise):
         noise = f"the course's noise figure: {figure.std_bpb:g} bpb of {figure.date}, {figure.source}"
     return Pair(
-        a, b, label, difference, "", _loss_difference(a, b), noise, changes,
-        tuple(told), tuple(common_moments(a.curve, b.curve)), whiff,
-    )  # fmt: skip
+        a,
+        b,
+        label,
+        difference,
+        "",
+        _loss_difference(a, b),
+        noise,
+        changes,
+        tuple(told),
+        tuple(common_moments(a.curve, b.curve)),
+        whiff,
+    )
 
 
 def repeated_seeds(side: Side) -> str:

@@ -131,10 +131,14 @@ def as_data(pair: Pair) -> dict[str, Any]:
         "whiff": None
         if pair.whiff is None
         else {
-            "kind": pair.whiff.kind, "knobs": list(pair.whiff.knobs), "seed": pair.whiff.seed,
-            "points": pair.whiff.points, "attempts": list(pair.whiff.attempts), "why": pair.whiff.why,
+            "kind": pair.whiff.kind,
+            "knobs": list(pair.whiff.knobs),
+            "seed": pair.whiff.seed,
+            "points": pair.whiff.points,
+            "attempts": list(pair.whiff.attempts),
+            "why": pair.whiff.why,
         },
-    }  # fmt: skip
+    }
 
 
 def _side_data(side: Side) -> dict[str, Any]:

@@ -209,11 +209,15 @@ def read_leaderboard(path: Path) -> tuple[Reference, ...]:
         where = f"{board['source']['repository']} at {board['source']['commit'][:8]}"
         return tuple(
             Reference(
-                name=row["name"], val_bpb=row["score"], date=row["date"], author=row["author"],
-                track=row["track"], source=f"{where}, {row['record'] or 'table row'}",
+                name=row["name"],
+                val_bpb=row["score"],
+                date=row["date"],
+                author=row["author"],
+                track=row["track"],
+                source=f"{where}, {row['record'] or 'table row'}",
             )
             for row in board["rows"]
-        )  # fmt: skip
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HarnessError(
             f"{path} is not a leaderboard: {error!r:.200}",

@@ -167,10 +167,11 @@ def _run(drawn: Plan, season: Season, thorough: bool) -> list[Group]:
     return [
         Group("size", size, tuple(heavy)),
         Group(
-            "run", f"{drawn.hole.folder}: preset {ours.preset}, {long}",
+            "run",
+            f"{drawn.hole.folder}: preset {ours.preset}, {long}",
             (*found, *words),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _with_duplicates(group: Group, drawn: Plan, season: Season) -> Group:

@@ -197,17 +197,24 @@ def record_from_run(
         warnings.append(f"the file's name says seed {named}, the log says {run.seed}; the log counts")
     scored, total, cap = facts["official"] is not None, facts["artifact_bytes"], course.caps.artifact_bytes
     record = RunRecord(
-        hole=hole, attempt=attempt, course=course.name,
+        hole=hole,
+        attempt=attempt,
+        course=course.name,
         status="failed" if not scored else "over_cap" if total is not None and total >= cap else "ok",
         failure=None if scored else _failure(run),
         started_at=dt.datetime.combine(day, dt.time(), dt.UTC) if day else None,
-        cap_bytes=cap, config=dict(sorted(run.hyperparameters.items())), **facts,
+        cap_bytes=cap,
+        config=dict(sorted(run.hyperparameters.items())),
+        **facts,
         provenance=Provenance(
-            source=source, sha256=read.log.sha256, importer=IMPORTER, author=author,
+            source=source,
+            sha256=read.log.sha256,
+            importer=IMPORTER,
+            author=author,
             lines={fact: line for fact, line in sorted(run.lines.items()) if line > 0},
         ),
         warnings=tuple(warnings),
-    )  # fmt: skip
+    )
     return record, badge
 
 
@@ -239,15 +246,22 @@ def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[s
         "val_loss": counted.val_loss if counted else None,
         "official": Official(stage=counted.stage, label=counted.label, why=why) if counted else None,
         "scores": scores,
-        "artifact_bytes": total, "code_bytes": code, "model_bytes": model,
-        "params": run.model_params, "steps": run.steps, "planned_steps": run.planned_steps, "step_ms": _finite(run.step_avg_ms),
-        "train_seconds": _scaled(run.train_time_ms), "eval_seconds": _scaled(run.eval_ms),
+        "artifact_bytes": total,
+        "code_bytes": code,
+        "model_bytes": model,
+        "params": run.model_params,
+        "steps": run.steps,
+        "planned_steps": run.planned_steps,
+        "step_ms": _finite(run.step_avg_ms),
+        "train_seconds": _scaled(run.train_time_ms),
+        "eval_seconds": _scaled(run.eval_ms),
         "peak_memory_bytes": int(run.peak_memory_mib * 2**20) if run.peak_memory_mib else None,
         "last_train_loss": _finite(run.train.last[1][0]) if run.train.last else None,
-        "stop_reason": run.stop_reason, "seed": run.seed,
+        "stop_reason": run.stop_reason,
+        "seed": run.seed,
         "environment": Environment(torch=run.torch, python=run.python, world_size=run.world_size),
         "data": Data(val_tokens=run.val_tokens),
-    }  # fmt: skip
+    }
     return facts, warnings, badge
 
 
@@ -259,12 +273,17 @@ def _scores(run: LoggedRun) -> tuple[Score, ...]:
         lines.insert(0, before)
     return tuple(
         Score(
-            stage=line.stage, label=line.label, val_bpb=line.val_bpb, val_loss=_finite(line.val_loss),
-            seconds=_scaled(line.eval_ms), line=line.line, text=line.val_bpb_text,
+            stage=line.stage,
+            label=line.label,
+            val_bpb=line.val_bpb,
+            val_loss=_finite(line.val_loss),
+            seconds=_scaled(line.eval_ms),
+            line=line.line,
+            text=line.val_bpb_text,
         )
         for line in lines
         if line.val_bpb is not None and math.isfinite(line.val_bpb) and line.val_bpb >= 0
-    )  # fmt: skip
+    )
 
 
 def _failure(run: LoggedRun) -> Failure:
@@ -412,14 +431,22 @@ def _records(
 
 
 def _imported(
-    bundle: Bundle, place: str, state: Literal["new", "extended"], made: list[tuple[ReadLog, RunRecord, Badge]],
-    skipped: list[str], claimed: ClaimedNumbers | None,
-) -> Imported:  # fmt: skip
+    bundle: Bundle,
+    place: str,
+    state: Literal["new", "extended"],
+    made: list[tuple[ReadLog, RunRecord, Badge]],
+    skipped: list[str],
+    claimed: ClaimedNumbers | None,
+) -> Imported:
     return Imported(
-        bundle.name, place, state,
-        tuple(record for _, record, _ in made), tuple(badge for _, _, badge in made), claimed,
+        bundle.name,
+        place,
+        state,
+        tuple(record for _, record, _ in made),
+        tuple(badge for _, _, badge in made),
+        claimed,
         (*bundle.warnings, *skipped),
-    )  # fmt: skip
+    )
 
 
 def _write_attempt(attempt: Attempt, read: ReadLog, record: RunRecord, keep_log: KeepLog) -> None:
@@ -452,9 +479,12 @@ def _claimed(submission: Submission | None) -> ClaimedNumbers | None:
     if submission is None:
         return None
     return ClaimedNumbers(
-        val_bpb=submission.val_bpb, val_loss=submission.val_loss, artifact_bytes=submission.bytes_total,
-        code_bytes=submission.bytes_code, n_seeds=submission.n_seeds,
-    )  # fmt: skip
+        val_bpb=submission.val_bpb,
+        val_loss=submission.val_loss,
+        artifact_bytes=submission.bytes_total,
+        code_bytes=submission.bytes_code,
+        n_seeds=submission.n_seeds,
+    )
 
 
 def field_slug(name: str) -> str:

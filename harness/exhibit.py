@@ -112,9 +112,16 @@ def show_hole(season: Season, played: Played) -> Exhibit:
     code = _code_of(counted[-1].record, played.attempt)
     published = counted[-1].record.provenance is not None
     return Exhibit(
-        played.name.folder, played.title, course, played.day, tuple(counted), others, code,
-        published=published, played=played,
-    )  # fmt: skip
+        played.name.folder,
+        played.title,
+        course,
+        played.day,
+        tuple(counted),
+        others,
+        code,
+        published=published,
+        played=played,
+    )
 
 
 def show_entry(season: Season, entry: StoredEntry) -> Exhibit:
@@ -125,10 +132,15 @@ def show_entry(season: Season, entry: StoredEntry) -> Exhibit:
         _attempt_run(Attempt(entry.path / f"attempt_{r.attempt:02d}", r.attempt), r) for r in entry.records
     ]
     return Exhibit(
-        entry.slug, entry.entry.name, load_course(entry.entry.course, season.runs), entry.entry.date,
-        tuple(run for run in runs if run.record.complete), tuple(run for run in runs if not run.record.complete),
-        CodeOnDisk(why="the code of a public run is not kept here"), published=True,
-    )  # fmt: skip
+        entry.slug,
+        entry.entry.name,
+        load_course(entry.entry.course, season.runs),
+        entry.entry.date,
+        tuple(run for run in runs if run.record.complete),
+        tuple(run for run in runs if not run.record.complete),
+        CodeOnDisk(why="the code of a public run is not kept here"),
+        published=True,
+    )
 
 
 def show_folder(folder: Path, runs_folder: Path, course_name: str = "fineweb") -> Exhibit:
@@ -152,8 +164,16 @@ def show_folder(folder: Path, runs_folder: Path, course_name: str = "fineweb") -
     others = tuple(run for run in runs if not run.record.complete)
     title = (bundle.submission.name if bundle.submission else None) or folder.name
     return Exhibit(
-        folder.name, title, course, day, complete, others, _script_in(folder), folder, bundle.submission,
-    )  # fmt: skip
+        folder.name,
+        title,
+        course,
+        day,
+        complete,
+        others,
+        _script_in(folder),
+        folder,
+        bundle.submission,
+    )
 
 
 def _attempt_run(attempt: Attempt, record: RunRecord) -> Run:

@@ -65,12 +65,15 @@ def submission(played: Played, author: str, github_id: str) -> dict[str, Any]:
     group, last = played.group, played.group[-1]
     results = {
         str(record.seed): _known(
-            val_bpb=record.val_bpb, val_loss=record.val_loss, artifact_bytes=record.artifact_bytes,
-            steps=record.steps, step_avg_ms=record.step_ms,
+            val_bpb=record.val_bpb,
+            val_loss=record.val_loss,
+            artifact_bytes=record.artifact_bytes,
+            steps=record.steps,
+            step_avg_ms=record.step_ms,
         )
         for record in group
         if record.seed is not None
-    }  # fmt: skip
+    }
     losses = [record.val_loss for record in group if record.val_loss is not None]
     return _known(
         author=author or None,

@@ -74,10 +74,13 @@ def ask_script(question: Question, path: Path) -> Trainer:
         config=dict(sorted({**script.defaults(), **settings.canonical, **places}.items())),
         environ=settings.rendered | found,
         hidden=frozenset(script.knobs),
-        seeds=seeds, data=Data.model_validate(data | extra), code=_describe(path, snapshot), split=split,
+        seeds=seeds,
+        data=Data.model_validate(data | extra),
+        code=_describe(path, snapshot),
+        split=split,
         snapshot=snapshot,
         warnings=(*silent, *settings.notes, *_unset(script, settings.canonical | found), *notes),
-    )  # fmt: skip
+    )
 
 
 def _assignments(written: Mapping[str, str], words: tuple[str, ...]) -> dict[str, str]:
@@ -150,15 +153,20 @@ def _describe(path: Path, snapshot: Snapshot) -> Code:
         )
         status = subprocess.run(
             ("git", "-C", folder, "status", "--porcelain", "--", *names),
-            capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return Code(trainer=path.name, source_sha256=snapshot.sha256)
     known = sha.returncode == 0 == status.returncode
     return Code(
-        trainer=path.name, source_sha256=snapshot.sha256, git_sha=sha.stdout.strip() if known else None,
+        trainer=path.name,
+        source_sha256=snapshot.sha256,
+        git_sha=sha.stdout.strip() if known else None,
         dirty=bool(status.stdout.strip()) if known else None,
-    )  # fmt: skip
+    )
 
 
 # Where the data lies ------------------------------------------------------------------------------

@@ -151,7 +151,8 @@ class FieldStore:
     def _slugs(self) -> list[str]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root) as entries:
             return sorted(
-                entry.name for entry in entries
+                entry.name
+                for entry in entries
                 if _SLUG.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
-            )  # fmt: skip
+            )
         return []

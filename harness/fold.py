@@ -90,13 +90,23 @@ def _assigned(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
 
 
 _OPERATIONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv, ast.LShift: operator.lshift, ast.Pow: operator.pow, ast.Mod: operator.mod,
-}  # fmt: skip
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.LShift: operator.lshift,
+    ast.Pow: operator.pow,
+    ast.Mod: operator.mod,
+}
 _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Is: operator.is_, ast.IsNot: operator.is_not, ast.Eq: operator.eq, ast.NotEq: operator.ne,
-    ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
-}  # fmt: skip
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.In: lambda a, b: a in b,
+    ast.NotIn: lambda a, b: a not in b,
+}
 _STRING_METHODS = frozenset(
     {"upper", "lower", "strip", "replace", "casefold", "title", "removeprefix", "removesuffix"}
 )
@@ -137,8 +147,10 @@ def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
     if isinstance(node.value, ast.Name) and node.value.id in names.classes:
         owner = names.classes[node.value.id]
         if node.attr in ("__annotations__", "__dataclass_fields__"):
-            return {item.name: item.type if node.attr == "__annotations__" else item
-                    for item in dataclass_fields(owner, names)}  # fmt: skip
+            return {
+                item.name: item.type if node.attr == "__annotations__" else item
+                for item in dataclass_fields(owner, names)
+            }
         for statement in owner.body:
             target, value = _assigned(statement)
             if target == node.attr and value is not None:
@@ -289,8 +301,11 @@ def _class_of(node: ast.expr, names: Names) -> ast.ClassDef:
     """Return the class that an expression means: by name, or the one around a `self`, `cls` or instance."""
     if isinstance(node, ast.Name) and node.id in names.classes:
         return names.classes[node.id]
-    decorated = [owner for owner in names.classes.values()
-                 if any("dataclass" in ast.unparse(d) for d in owner.decorator_list)]  # fmt: skip
+    decorated = [
+        owner
+        for owner in names.classes.values()
+        if any("dataclass" in ast.unparse(d) for d in owner.decorator_list)
+    ]
     if len(decorated) != 1:  # an instance, and several classes that it could be of
         raise Unknown
     return decorated[0]
@@ -312,8 +327,20 @@ def _fold_or(node: ast.expr, names: Names, scope: Scope, otherwise: Any) -> Any:
 
 
 _FOLDERS: dict[type[ast.AST], Callable[..., Any]] = {
-    ast.Constant: _constant, ast.Name: _name, ast.Attribute: _attribute, ast.BinOp: _binary, ast.UnaryOp: _unary,
-    ast.JoinedStr: _joined, ast.FormattedValue: _formatted, ast.List: _items, ast.Tuple: _items, ast.Set: _items,
-    ast.Dict: _dict, ast.Subscript: _subscript, ast.IfExp: _if, ast.Compare: _compare, ast.BoolOp: _bool,
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.JoinedStr: _joined,
+    ast.FormattedValue: _formatted,
+    ast.List: _items,
+    ast.Tuple: _items,
+    ast.Set: _items,
+    ast.Dict: _dict,
+    ast.Subscript: _subscript,
+    ast.IfExp: _if,
+    ast.Compare: _compare,
+    ast.BoolOp: _bool,
     ast.Call: _call,
-}  # fmt: skip
+}

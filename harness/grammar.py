@@ -247,9 +247,15 @@ def _read_result(line: bytes, number: int) -> ResultLine | None:
     label = to_text(b" ".join(words))
     taken = _EVAL_TIME(line)
     return ResultLine(
-        number, label, stage_of(label), _finite(loss[1]), _finite(bpb[1]), loss[1].decode(), bpb[1].decode(),
+        number,
+        label,
+        stage_of(label),
+        _finite(loss[1]),
+        _finite(bpb[1]),
+        loss[1].decode(),
+        bpb[1].decode(),
         _number(taken[1]) * _TO_MS[taken[2]] if taken else None,
-    )  # fmt: skip
+    )
 
 
 # Everything else, by how the line begins ----------------------------------------------------------
@@ -260,7 +266,7 @@ _SIZE = re.compile(
     rb"(?:(serialized model|compressed model|model size)|(code size|code)|(total submission size|submission size|total artifact size|artifact size|total size|total))"
     rb"\s{0,2}(?:\(?([\w+./ -]{1,40}?)\)?)?\s{0,2}[:=]\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b",
     re.IGNORECASE,
-).match  # fmt: skip
+).match
 _BUDGET = re.compile(rb"budget:\s?" + COUNT + rb"/\d").match
 _ARTIFACT = re.compile(rb"artifact:.{0,400}?\bcode:\s?" + COUNT + rb"(?!\.)", re.DOTALL).match
 _WRAPPER = re.compile(rb"(?:artifact_bytes|bytes_total)\s{0,4}[:=]\s{0,40}" + COUNT).match
@@ -269,9 +275,11 @@ _TORCH = re.compile(
     rb"(?:Running )?(?:Py)?Torch(?: version)?:? v?(\d+\.\d[\w.+-]{0,40})", re.IGNORECASE
 ).match
 _PARAMS = re.compile(
-    rb"(?:(?:model|total|num|n)[ _])?param(?:eter)?s?(?:[ _]count)?\s?[:=]\s{0,8}" + COUNT + rb"(?!\.|\s?[kKmMbB]\b)(.{0,300})",
+    rb"(?:(?:model|total|num|n)[ _])?param(?:eter)?s?(?:[ _]count)?\s?[:=]\s{0,8}"
+    + COUNT
+    + rb"(?!\.|\s?[kKmMbB]\b)(.{0,300})",
     re.IGNORECASE | re.DOTALL,
-).match  # fmt: skip
+).match
 _SHORT_KEYS = re.compile(rb"(?<![\w.])(ws|s|ga):(\d{1,18})(?![\w.])").finditer
 _VAL_LOADER = re.compile(rb"val_loader\b.{0,1000}?\btokens:\s?" + COUNT, re.DOTALL).match
 _PEAK = re.compile(rb"peak memory allocated:\s{0,8}(\d{1,9}(?:\.\d{1,9})?)\s?MiB").match
@@ -350,9 +358,12 @@ def _read_other(line: bytes, number: int) -> Event | None:
         if found := _STOP(line):
             step, time = _STOP_STEP(line), _TIME(line)
             return Stop(
-                number, to_text(found[1]), _number(time[1]) * _TO_MS[time[2]] if time else None,
-                int(step[1]) if step else None, int(step[2]) if step and step[2] else None,
-            )  # fmt: skip
+                number,
+                to_text(found[1]),
+                _number(time[1]) * _TO_MS[time[2]] if time else None,
+                int(step[1]) if step else None,
+                int(step[2]) if step and step[2] else None,
+            )
         if size := _read_size(line, number):
             return size
     elif first in b"ctma":

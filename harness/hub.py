@@ -222,9 +222,12 @@ class _Hub:
     def look(self, path: str) -> Remote:
         """Ask for a file's size and hash; the first answer pins the commit for all that follow."""
         url = self._hub.hf_hub_url(
-            self.repository, path, repo_type="dataset", revision=self.commit or None,
+            self.repository,
+            path,
+            repo_type="dataset",
+            revision=self.commit or None,
             endpoint=os.environ.get("HF_ENDPOINT"),
-        )  # fmt: skip
+        )
         with self._explain(path):
             found = self._hub.get_hf_file_metadata(url)
         if found.etag is None or found.size is None:
@@ -244,10 +247,13 @@ class _Hub:
         with self._explain(remote.path):
             staged = Path(
                 self._hub.hf_hub_download(
-                    self.repository, remote.path, repo_type="dataset", revision=self.commit or None,
+                    self.repository,
+                    remote.path,
+                    repo_type="dataset",
+                    revision=self.commit or None,
                     local_dir=self.target / _STAGING,
                 )
-            )  # fmt: skip
+            )
         found = _fingerprint(staged, remote.fingerprint)
         if found != remote.fingerprint:
             staged.unlink()

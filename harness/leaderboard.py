@@ -61,10 +61,16 @@ def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list
         write_whole(path, (json.dumps(board, indent=1, ensure_ascii=False) + "\n").encode())
         return list(read_leaderboard(path))
     return [
-        Reference(name=row["name"], val_bpb=row["score"], date=row["date"], source=source.name, author=row["author"],
-                  track=row["track"])
+        Reference(
+            name=row["name"],
+            val_bpb=row["score"],
+            date=row["date"],
+            source=source.name,
+            author=row["author"],
+            track=row["track"],
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def _rows(text: str, source: Path) -> Iterator[dict[str, Any]]:
@@ -109,10 +115,16 @@ def _row(
     pull = re.search(r"/pull/(\d+)", cell("info"))
     record = re.search(r"records/[^/\s)]+/([^/\s)]+)", cell("info"))
     return {
-        "rank": rank, "name": _plain(cell("name")), "score": float(score[0]), "score_text": score[0],
-        "author": _plain(cell("author")) or None, "date": day.isoformat(), "track": track,
-        "pr": int(pull[1]) if pull else None, "record": record[1] if record else None,
-    }  # fmt: skip
+        "rank": rank,
+        "name": _plain(cell("name")),
+        "score": float(score[0]),
+        "score_text": score[0],
+        "author": _plain(cell("author")) or None,
+        "date": day.isoformat(),
+        "track": track,
+        "pr": int(pull[1]) if pull else None,
+        "record": record[1] if record else None,
+    }
 
 
 def _parts(text: str) -> Iterator[tuple[str, list[list[str]]]]:

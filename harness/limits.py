@@ -24,8 +24,11 @@ PATIENCE = 3  # intervals in a row that must be slow
 _NANS = 2  # logged points in a row; some scripts skip one bad step
 _RULE = re.compile(r"\s*(\w+)\s*(?:@\s*(\d+))?\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
 _SIGNS: dict[str, Callable[[float, float], bool]] = {
-    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
-}  # fmt: skip
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
 
 
 @dataclass(frozen=True)

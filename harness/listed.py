@@ -45,7 +45,10 @@ def list_season(runs: Path, make: Callable[[Marks], Listing]) -> Listing:
     seen, place = _fingerprint(runs, names, marks), sealed_path("listings", f"{runs.resolve()}\n{runs}")
     kept = read_sealed(place) if seen else None
     if kept and kept[0] == seen:
-        rows = (Row(folder, course, status, tuple(cells), tuple(keys)) for folder, course, status, cells, keys in kept[1])  # fmt: skip
+        rows = (
+            Row(folder, course, status, tuple(cells), tuple(keys))
+            for folder, course, status, cells, keys in kept[1]
+        )
         return Listing(tuple(rows), ())
     listing = make(marks)
     if seen and not listing.problems:

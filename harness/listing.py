@@ -28,14 +28,30 @@ _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
     ("val_bpb", True, lambda s: figures.bpb(s.played.sample.mean) if s.played.sample else "-"),
     ("vs par", True, lambda s: short(s.comparisons["par"])),
     ("vs previous", True, lambda s: short(s.comparisons["previous"])),
-    ("artifact", True, lambda s: figures.megabytes(s.played.glance.artifact_bytes) if s.played.glance.artifact_bytes else "-"),
-    ("steps", True, lambda s: figures.count(s.played.glance.steps) if s.played.glance.steps is not None else "-"),
-    ("ms/step", True, lambda s: figures.tempo(s.played.glance.step_ms).removesuffix(" ms") if s.played.glance.step_ms else "-"),
+    (
+        "artifact",
+        True,
+        lambda s: (
+            figures.megabytes(s.played.glance.artifact_bytes) if s.played.glance.artifact_bytes else "-"
+        ),
+    ),
+    (
+        "steps",
+        True,
+        lambda s: figures.count(s.played.glance.steps) if s.played.glance.steps is not None else "-",
+    ),
+    (
+        "ms/step",
+        True,
+        lambda s: (
+            figures.tempo(s.played.glance.step_ms).removesuffix(" ms") if s.played.glance.step_ms else "-"
+        ),
+    ),
     ("status", False, lambda s: s.played.status),
     ("attempts", True, lambda s: str(s.played.glance.attempts)),
     ("verdict", False, lambda s: s.verdict.name),
     ("decision", False, lambda s: s.played.glance.decision or "-"),
-)  # fmt: skip
+)
 
 # What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
 SORT_KEYS: dict[str, Callable[[Standing], float | str | None]] = {

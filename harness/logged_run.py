@@ -242,10 +242,13 @@ class LoggedRun:
             return self.total_eval_ms
         best = self.official.val_bpb or 0.0
         times = [
-            line.eval_ms for line in self.results
-            if line.eval_ms is not None and line.stage == self.official.stage
-            and line.val_bpb is not None and abs(line.val_bpb - best) <= TWIN_BPB
-        ]  # fmt: skip
+            line.eval_ms
+            for line in self.results
+            if line.eval_ms is not None
+            and line.stage == self.official.stage
+            and line.val_bpb is not None
+            and abs(line.val_bpb - best) <= TWIN_BPB
+        ]
         return times[-1] if times else None
 
     # Time and sizes -----------------------------------------------------------------------------
@@ -389,9 +392,21 @@ class LoggedRun:
     def fill_from(self, copy: LoggedRun) -> None:
         """Take what only an earlier copy of the same run tells."""
         self.copies += copy.copies
-        for name in ("torch", "python", "seed", "world_size", "model_params", "val_tokens", "stop",
-                     "step_avg_ms", "last_step_ms", "bytes_raw_model", "codec", "total_eval_ms",
-                     "peak_memory_mib"):  # fmt: skip
+        for name in (
+            "torch",
+            "python",
+            "seed",
+            "world_size",
+            "model_params",
+            "val_tokens",
+            "stop",
+            "step_avg_ms",
+            "last_step_ms",
+            "bytes_raw_model",
+            "codec",
+            "total_eval_ms",
+            "peak_memory_mib",
+        ):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(copy, name))
         if len(self.results) < len(copy.results):

@@ -119,9 +119,19 @@ _NOTHING = Warn(-1, "nothing")
 
 # A flat line with one of these, after a run has made steps, may belong to the next run.
 _SETUP_KEYS = frozenset(
-    {"seed", "world_size", "model_params", "val_tokens", "train_batch_tokens", "iterations", "train_loader",
-     "tie_embeddings", "val_bpb", "train_shards"}
-)  # fmt: skip
+    {
+        "seed",
+        "world_size",
+        "model_params",
+        "val_tokens",
+        "train_batch_tokens",
+        "iterations",
+        "train_loader",
+        "tie_embeddings",
+        "val_bpb",
+        "train_shards",
+    }
+)
 # What only a running program prints: ends a stretch of source code.
 _PROGRAM_KEYS = frozenset({"model_params", "val_tokens", "train_loader", "world_size", "seed", "val_bpb"})
 
@@ -204,9 +214,14 @@ class LogParser:
         self._close_run(final=True)
         self._report()
         return ParsedLog(
-            tuple(self._runs), tuple(self._warnings), self._number, self._size, self._sha256.hexdigest(),
-            self._encoding, self._runs_left_out,
-        )  # fmt: skip
+            tuple(self._runs),
+            tuple(self._warnings),
+            self._number,
+            self._size,
+            self._sha256.hexdigest(),
+            self._encoding,
+            self._runs_left_out,
+        )
 
     # The stream ---------------------------------------------------------------------------------
 
@@ -226,9 +241,11 @@ class LogParser:
         self._started = True
         head, self._head = self._head, b""
         boms = (
-            (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-            (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-        )  # fmt: skip
+            (codecs.BOM_UTF32_LE, "utf-32"),
+            (codecs.BOM_UTF32_BE, "utf-32"),
+            (codecs.BOM_UTF16_LE, "utf-16"),
+            (codecs.BOM_UTF16_BE, "utf-16"),
+        )
         name = next((name for bom, name in boms if head.startswith(bom)), None)
         if name is None and len(head) >= 4 and head[1] == 0 == head[3] and head[0] and head[2]:
             name = "utf-16-le"

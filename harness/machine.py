@@ -90,9 +90,11 @@ def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
     except (OSError, ValueError):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
     broken = Finding(
-        "error", f"torch does not work: {last:.200}", "nothing can be trained",
+        "error",
+        f"torch does not work: {last:.200}",
+        "nothing can be trained",
         "pip install -c constraints.txt torch (a CPU wheel is enough without a GPU)",
-    )  # fmt: skip
+    )
     return {}, [broken]
 
 
@@ -134,9 +136,10 @@ def check_packages() -> list[Finding]:
                     Finding(
                         "error" if level == "error" else "warning",
                         f"{wanted.name} is {have}, {place} asks for {wanted.specifier or 'it'}",
-                        "other versions may give other numbers, or none", "pip install -c constraints.txt -e .",
+                        "other versions may give other numbers, or none",
+                        "pip install -c constraints.txt -e .",
                     )
-                )  # fmt: skip
+                )
     return found
 
 
@@ -146,10 +149,12 @@ def check_threads(wanted: int, cores: int) -> list[Finding]:
         return []
     return [
         Finding(
-            "warning", f"THREADS={wanted}, but this process may use {cores} core{'s' if cores > 1 else ''}",
-            "threads that share a core wait for each other: several times slower", f"-o THREADS={cores}",
+            "warning",
+            f"THREADS={wanted}, but this process may use {cores} core{'s' if cores > 1 else ''}",
+            "threads that share a core wait for each other: several times slower",
+            f"-o THREADS={cores}",
         )
-    ]  # fmt: skip
+    ]
 
 
 def check_folders(runs: Path) -> list[Finding]:
@@ -173,10 +178,12 @@ def check_folders(runs: Path) -> list[Finding]:
         elif (free := shutil.disk_usage(there).free) < LEAST_FREE_BYTES:
             found.append(
                 Finding(
-                    "warning", f"{name}: {free / 1e6:,.0f} MB are free at {there}",
-                    "checkpoints and artifacts need room, and a full disk ends a run", "free some space",
+                    "warning",
+                    f"{name}: {free / 1e6:,.0f} MB are free at {there}",
+                    "checkpoints and artifacts need room, and a full disk ends a run",
+                    "free some space",
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -192,7 +199,9 @@ def check_clock(days: Iterable[dt.datetime]) -> list[Finding]:
         return []
     return [
         Finding(
-            "warning", f"the clock says {now:%Y-%m-%d %H:%M} UTC; files here are from {latest:%Y-%m-%d %H:%M}",
-            "each hole is compared with the field of its day", "set the clock (`timedatectl`), then play",
+            "warning",
+            f"the clock says {now:%Y-%m-%d %H:%M} UTC; files here are from {latest:%Y-%m-%d %H:%M}",
+            "each hole is compared with the field of its day",
+            "set the clock (`timedatectl`), then play",
         )
-    ]  # fmt: skip
+    ]

@@ -9,10 +9,31 @@ from collections.abc import Mapping
 from harness.packed import unpack_source
 
 MODULES = frozenset(
-    {"aiohttp", "boto3", "datasets", "ftplib", "gdown", "google.cloud", "httpx", "huggingface_hub", "neptune",
-     "openai", "paramiko", "requests", "smtplib", "socket", "telnetlib", "urllib.request", "urllib3", "wandb",
-     "websocket", "websockets", "http.client", "xmlrpc.client"}
-)  # fmt: skip
+    {
+        "aiohttp",
+        "boto3",
+        "datasets",
+        "ftplib",
+        "gdown",
+        "google.cloud",
+        "httpx",
+        "huggingface_hub",
+        "neptune",
+        "openai",
+        "paramiko",
+        "requests",
+        "smtplib",
+        "socket",
+        "telnetlib",
+        "urllib.request",
+        "urllib3",
+        "wandb",
+        "websocket",
+        "websockets",
+        "http.client",
+        "xmlrpc.client",
+    }
+)
 CALLS = frozenset(
     {"from_pretrained", "hf_hub_download", "snapshot_download", "load_dataset", "load_state_dict_from_url"}
 )

@@ -16,9 +16,14 @@ from harness.stats import Sample
 from harness.store import Store
 
 WORDS: dict[str, Kind] = {
-    "par": "par", "baseline": "par", "sota": "sota", "best": "best", "prev": "previous",
-    "previous": "previous", "parent": "parent",
-}  # fmt: skip
+    "par": "par",
+    "baseline": "par",
+    "sota": "sota",
+    "best": "best",
+    "prev": "previous",
+    "previous": "previous",
+    "parent": "parent",
+}
 SAME_SCORE = 5e-5  # a leaderboard shows four places
 
 

@@ -54,10 +54,14 @@ def measure(curve: Curve, launch: Launch | None, planned: int | None = None) -> 
         done.append(seconds / limit)
         left.append(limit - seconds)
     return Progress(
-        step, steps, seconds, limit, step_ms,
+        step,
+        steps,
+        seconds,
+        limit,
+        step_ms,
         share=min(1.0, max(done)) if done else None,
         left_seconds=max(0.0, min(left)) if left else None,
-    )  # fmt: skip
+    )
 
 
 def tempo(curve: Curve) -> float | None:

@@ -214,14 +214,27 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
             said = json.loads(attempt.result_path.read_bytes())["config"]
             config = {name: str(said.get(name, value)) for name, value in config.items()}
     return Launch(
-        hole=bundle.hole, attempt=attempt.number, course=bundle.course, split=bundle.split, cap_bytes=bundle.cap_bytes,
-        preset=bundle.preset, script=bundle.main, overrides=bundle.overrides,
+        hole=bundle.hole,
+        attempt=attempt.number,
+        course=bundle.course,
+        split=bundle.split,
+        cap_bytes=bundle.cap_bytes,
+        preset=bundle.preset,
+        script=bundle.main,
+        overrides=bundle.overrides,
         config={name: value for name, value in config.items() if name not in PLACES},
-        environ=bundle.environ if bundle.kind == "script" else {}, hidden=(), seed=finish.seed, nproc=finish.nproc,
-        launcher=bundle.launcher, started_at=finish.started_at, command=bundle.command,
-        code=bundle.code.model_copy(update={"source_sha256": finish.source_sha256}), data=bundle.fingerprints,
-        harness=bundle.harness, code_bytes=bundle.code_bytes,
-    )  # fmt: skip
+        environ=bundle.environ if bundle.kind == "script" else {},
+        hidden=(),
+        seed=finish.seed,
+        nproc=finish.nproc,
+        launcher=bundle.launcher,
+        started_at=finish.started_at,
+        command=bundle.command,
+        code=bundle.code.model_copy(update={"source_sha256": finish.source_sha256}),
+        data=bundle.fingerprints,
+        harness=bundle.harness,
+        code_bytes=bundle.code_bytes,
+    )
 
 
 def _record(
@@ -235,8 +248,10 @@ def _record(
             "another code ran than was launched; `source/` has what lay in the bundle when it was pulled"
         )
     over_there: dict[str, Any] = {
-        "python": finish.python, "platform": finish.platform, "world_size": finish.nproc if finish.nproc > 1 else None,
-    }  # fmt: skip
+        "python": finish.python,
+        "platform": finish.platform,
+        "world_size": finish.nproc if finish.nproc > 1 else None,
+    }
     return record.model_copy(
         update={
             "ended_at": max(finish.ended_at, finish.started_at),

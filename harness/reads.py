@@ -242,9 +242,14 @@ class _Finder:
             if use.kind == "text":
                 use = _use_by_type(row.type)
         return Read(
-            name, use, _as_text(default), access.required, access.node.lineno, self.file,
+            name,
+            use,
+            _as_text(default),
+            access.required,
+            access.node.lineno,
+            self.file,
             ast.unparse(outer)[:120],
-        )  # fmt: skip
+        )
 
     def _default(self, access: _Access, scope: Scope) -> Any:
         """Find what holds when the variable is not set: beside the name, in an `or`, or the helper's own default."""

@@ -37,17 +37,38 @@ SCHEMA = 2
 Status = Literal["ok", "over_cap", "stopped", "failed"]
 Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training", "other"]
 FailureKind = Literal[
-    "out_of_memory", "nan", "missing_data", "missing_module", "bad_knob", "killed", "timeout",
-    "no_result", "interrupted", "error", "budget", "aborted", "stalled", "slow", "disk_full",
-]  # fmt: skip
+    "out_of_memory",
+    "nan",
+    "missing_data",
+    "missing_module",
+    "bad_knob",
+    "killed",
+    "timeout",
+    "no_result",
+    "interrupted",
+    "error",
+    "budget",
+    "aborted",
+    "stalled",
+    "slow",
+    "disk_full",
+]
 
 # Knobs that cannot change a result: names, places, logging, and what the fingerprints already cover.
 # They are stored like all others but left out of the configuration's hash; so is the seed, which
 # tells the attempts of one configuration apart.
 UNHASHED_KNOBS = frozenset(
-    {"SEED", "RUN_ID", "DATA_PATH", "TOKENIZER_PATH", "TRAIN_LOG_EVERY", "CHECKPOINT_EVERY",
-     "CHECKPOINT_SECONDS", "THREADS"}
-)  # fmt: skip
+    {
+        "SEED",
+        "RUN_ID",
+        "DATA_PATH",
+        "TOKENIZER_PATH",
+        "TRAIN_LOG_EVERY",
+        "CHECKPOINT_EVERY",
+        "CHECKPOINT_SECONDS",
+        "THREADS",
+    }
+)
 
 
 class Frozen(BaseModel):
@@ -270,9 +291,10 @@ def _contradictions(record: RunRecord) -> list[str]:
             )
     if record.official is not None:
         matching = [
-            score for score in record.scores
+            score
+            for score in record.scores
             if (score.stage, score.label) == (record.official.stage, record.official.label)
-        ]  # fmt: skip
+        ]
         if not any(score.val_bpb == record.val_bpb for score in matching):
             problems.append(
                 f"val_bpb {record.val_bpb} is not the score {record.official.stage}/{record.official.label} "
@@ -422,7 +444,22 @@ def _upgrade_seed(raw: dict[str, Any]) -> dict[str, Any]:
 UPGRADERS: dict[object, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upgrade_seed}
 
 __all__ = [
-    "SCHEMA", "AsOf", "Code", "Data", "Environment", "Failure", "FailureKind", "Frozen", "Official",
-    "Provenance", "RunRecord", "Score", "Stage", "Status", "dump_record", "hash_config", "load_record",
+    "SCHEMA",
+    "AsOf",
+    "Code",
+    "Data",
+    "Environment",
+    "Failure",
+    "FailureKind",
+    "Frozen",
+    "Official",
+    "Provenance",
+    "RunRecord",
+    "Score",
+    "Stage",
+    "Status",
+    "dump_record",
+    "hash_config",
+    "load_record",
     "parse_record",
-]  # fmt: skip
+]

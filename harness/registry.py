@@ -175,10 +175,12 @@ class Season:
             kind = hole.kind
             bests = [one for other, one in best.items() if alike(other, kind)]
             newests = [one for other, one in newest.items() if alike(other, kind)]
-            found.append((
-                min(bests, key=lambda one: (_mean(one), self._place(one)), default=None),
-                max(newests, key=self._place, default=None),
-            ))  # fmt: skip
+            found.append(
+                (
+                    min(bests, key=lambda one: (_mean(one), self._place(one)), default=None),
+                    max(newests, key=self._place, default=None),
+                )
+            )
             if hole.sample is None:
                 continue
             newest[kind] = hole

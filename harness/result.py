@@ -44,15 +44,24 @@ _OFFICIAL_STAGES = {
 
 # Signs in the last lines of a log, the first that fits names the failure.
 _SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
-    ("out_of_memory", re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I)),
+    (
+        "out_of_memory",
+        re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I),
+    ),
     ("killed", re.compile(r"exitcode\s*:\s*-9|Signal 9 \(SIGKILL\)")),
     ("disk_full", re.compile(r"No space left on device|Disk quota exceeded")),
     ("missing_module", re.compile(r"ModuleNotFoundError|No module named")),
     ("missing_data", re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found")),
     ("nan", re.compile(r"\b(?:loss|grad\w*) (?:is|became) (?:nan|inf)", re.I)),
-    ("bad_knob", re.compile(r"^error: .*(?:is not|out of range|does not)|invalid literal for int\(\)|could not convert string to float", re.M)),
+    (
+        "bad_knob",
+        re.compile(
+            r"^error: .*(?:is not|out of range|does not)|invalid literal for int\(\)|could not convert string to float",
+            re.M,
+        ),
+    ),
     ("error", re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.M)),
-)  # fmt: skip
+)
 
 # What to do about each kind of failure; shown by `run` and `show`.
 HINTS: dict[FailureKind, str] = {
@@ -107,13 +116,23 @@ def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Cou
         return record_script(launch, attempt, outcome, course, _script_endings(outcome, tail))
     config = recorded_config(launch.config, launch.overrides)
     known: dict[str, Any] = {
-        "hole": launch.hole, "attempt": launch.attempt, "course": launch.course, "split": launch.split,
-        "started_at": launch.started_at, "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
-        "cap_bytes": launch.cap_bytes, "preset": launch.preset, "overrides": launch.overrides,
-        "config": config, "config_hash": hash_config(config), "seed": launch.seed,
-        "command": launch.command, "code": launch.code, "data": launch.data,
+        "hole": launch.hole,
+        "attempt": launch.attempt,
+        "course": launch.course,
+        "split": launch.split,
+        "started_at": launch.started_at,
+        "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
+        "cap_bytes": launch.cap_bytes,
+        "preset": launch.preset,
+        "overrides": launch.overrides,
+        "config": config,
+        "config_hash": hash_config(config),
+        "seed": launch.seed,
+        "command": launch.command,
+        "code": launch.code,
+        "data": launch.data,
         "environment": Environment(harness=launch.harness),
-    }  # fmt: skip
+    }
     result = _read_result(attempt.result_path)
     if result is None:
         failure = _failure(outcome, tail, None)
@@ -132,10 +151,24 @@ def _measured(
 ) -> dict[str, Any]:
     """Turn the trainer's account into the record's fields."""
     copied = (
-        "stop_reason", "params", "steps", "planned_steps", "train_seconds", "eval_seconds", "step_ms",
-        "tokens_seen", "tokens_per_second", "peak_memory_bytes", "last_train_loss", "code_bytes",
-        "model_bytes", "artifact_bytes", "model_file", "model_sha256", "wall_seconds",
-    )  # fmt: skip
+        "stop_reason",
+        "params",
+        "steps",
+        "planned_steps",
+        "train_seconds",
+        "eval_seconds",
+        "step_ms",
+        "tokens_seen",
+        "tokens_per_second",
+        "peak_memory_bytes",
+        "last_train_loss",
+        "code_bytes",
+        "model_bytes",
+        "artifact_bytes",
+        "model_file",
+        "model_sha256",
+        "wall_seconds",
+    )
     fields: dict[str, Any] = {name: result[name] for name in copied if result.get(name) is not None}
     fields["resumes"] = result.get("resumed") or 0
     fields["environment"] = Environment.model_validate(

@@ -90,6 +90,13 @@ def dump_intent(intent: Intent) -> str:
 
 
 __all__ = [
-    "HOLES_PER_ROUND", "HoleName", "Intent", "Strategy", "dump_intent", "load_intent", "parse_hole_name",
-    "require_hole_name", "slugify",
-]  # fmt: skip
+    "HOLES_PER_ROUND",
+    "HoleName",
+    "Intent",
+    "Strategy",
+    "dump_intent",
+    "load_intent",
+    "parse_hole_name",
+    "require_hole_name",
+    "slugify",
+]

@@ -68,13 +68,28 @@ def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> L
     ours, script = plan.trainer, plan.trainer.snapshot
     config = ours.config if seed is None else ours.config | {"SEED": str(seed)}
     return Launch(
-        hole=plan.hole.folder, attempt=attempt.number, course=plan.course.name, split=ours.split,
-        cap_bytes=plan.course.caps.artifact_bytes, preset=ours.preset, script=script.main if script else None,
-        overrides=ours.overrides, config=config, environ=ours.environ if script else {},
-        hidden=tuple(sorted(ours.hidden)) if script else (), seed=seed, nproc=plan.nproc, launcher=plan.launcher,
-        outlives=outlives, started_at=dt.datetime.now(dt.UTC), command=_repeat_command(plan, seed), code=ours.code, data=ours.data,
-        harness=__version__, code_bytes=ours.code_bytes,
-    )  # fmt: skip
+        hole=plan.hole.folder,
+        attempt=attempt.number,
+        course=plan.course.name,
+        split=ours.split,
+        cap_bytes=plan.course.caps.artifact_bytes,
+        preset=ours.preset,
+        script=script.main if script else None,
+        overrides=ours.overrides,
+        config=config,
+        environ=ours.environ if script else {},
+        hidden=tuple(sorted(ours.hidden)) if script else (),
+        seed=seed,
+        nproc=plan.nproc,
+        launcher=plan.launcher,
+        outlives=outlives,
+        started_at=dt.datetime.now(dt.UTC),
+        command=_repeat_command(plan, seed),
+        code=ours.code,
+        data=ours.data,
+        harness=__version__,
+        code_bytes=ours.code_bytes,
+    )
 
 
 def _keep_source(plan: Plan, attempt: Attempt) -> None:
@@ -244,9 +259,17 @@ def _repeat_command(plan: Plan, seed: int | None) -> tuple[str, ...]:
     several = ("--nproc", str(plan.nproc)) if plan.nproc > 1 else ()
     settings = [word for name, value in sorted(ours.overrides.items()) for word in ("-o", f"{name}={value}")]
     return (
-        "harness", "run", plan.hole.folder, "--course", plan.course.name, *who, *several,
-        *(("--seed", str(seed)) if seed is not None else ()), *settings, "--repeat",
-    )  # fmt: skip
+        "harness",
+        "run",
+        plan.hole.folder,
+        "--course",
+        plan.course.name,
+        *who,
+        *several,
+        *(("--seed", str(seed)) if seed is not None else ()),
+        *settings,
+        "--repeat",
+    )
 
 
 __all__ = ["Listeners", "play", "resume"]

@@ -86,18 +86,29 @@ def status_of(failure: Failure) -> Status:
 def _known(launch: Launch, outcome: Outcome, produced: dict[str, int]) -> dict[str, Any]:
     """What the record knows before the log is read."""
     return {
-        "hole": launch.hole, "attempt": launch.attempt, "course": launch.course, "split": launch.split,
-        "started_at": launch.started_at, "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
-        "cap_bytes": launch.cap_bytes, "overrides": launch.overrides, "config": launch.config,
-        "config_hash": hash_config(launch.config), "seed": launch.seed, "command": launch.command,
-        "code": launch.code, "data": launch.data, "produced": produced,
+        "hole": launch.hole,
+        "attempt": launch.attempt,
+        "course": launch.course,
+        "split": launch.split,
+        "started_at": launch.started_at,
+        "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
+        "cap_bytes": launch.cap_bytes,
+        "overrides": launch.overrides,
+        "config": launch.config,
+        "config_hash": hash_config(launch.config),
+        "seed": launch.seed,
+        "command": launch.command,
+        "code": launch.code,
+        "data": launch.data,
+        "produced": produced,
         "wall_seconds": outcome.wall_seconds or None,
         "environment": Environment(
-            harness=launch.harness, python=platform.python_version(),
+            harness=launch.harness,
+            python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
             world_size=launch.nproc if launch.nproc > 1 else None,
         ),
-    }  # fmt: skip
+    }
 
 
 def _find_log(attempt: Attempt, produced: dict[str, int]) -> ParsedLog:

@@ -124,11 +124,15 @@ def _below(switch: str, knob: str, what: str) -> Rule:
         return on and run.foreseen and run.least_scale() > _value(run, knob)
 
     return Rule(
-        knob, "warning", never,
-        lambda run: f"{_says(knob, 'is never reached: the factor of the learning rates ends at')(run)} {run.least_scale():.3g}",
+        knob,
+        "warning",
+        never,
+        lambda run: (
+            f"{_says(knob, 'is never reached: the factor of the learning rates ends at')(run)} {run.least_scale():.3g}"
+        ),
         f"{what} never happens, so {switch} does nothing",
         lambda run: f"raise {knob} above {run.least_scale():.3g}, or let the learning rates decay further",
-    )  # fmt: skip
+    )
 
 
 def _decays(run: Outlook) -> bool:
@@ -143,62 +147,132 @@ def _ramping(run: Outlook) -> bool:
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        "WARMDOWN_ITERS", "warning",
-        lambda run: run.foreseen and _decays(run) and run.steps > 1 and run.scale(1) < NOT_FULL * (1 - 1 / run.steps),
-        lambda run: f"{_says('WARMDOWN_ITERS', 'is longer than the run of {steps} steps')(run)}: it starts at {run.scale(1):.0%} of its learning rates",
+        "WARMDOWN_ITERS",
+        "warning",
+        lambda run: (
+            run.foreseen and _decays(run) and run.steps > 1 and run.scale(1) < NOT_FULL * (1 - 1 / run.steps)
+        ),
+        lambda run: (
+            f"{_says('WARMDOWN_ITERS', 'is longer than the run of {steps} steps')(run)}: it starts at {run.scale(1):.0%} of its learning rates"
+        ),
         "the run never has the learning rates that were asked for",
         _type("-o WARMDOWN_ITERS={half}, or a longer run"),
     ),
     Rule(
-        "WARMDOWN_ITERS", "warning",
-        lambda run: run.foreseen and _decays(run) and run.steps > 1
-        and run.least_scale() > max(STILL_HIGH, getattr(run.config, "min_lr", 0.0)),
-        lambda run: f"the learning rates end at {run.least_scale():.0%}: ITERATIONS={run.config.iterations} are done before "
-        f"the clock's MAX_WALLCLOCK_SECONDS={run.config.max_wallclock_seconds:g}",
+        "WARMDOWN_ITERS",
+        "warning",
+        lambda run: (
+            run.foreseen
+            and _decays(run)
+            and run.steps > 1
+            and run.least_scale() > max(STILL_HIGH, getattr(run.config, "min_lr", 0.0))
+        ),
+        lambda run: (
+            f"the learning rates end at {run.least_scale():.0%}: ITERATIONS={run.config.iterations} are done before "
+            f"the clock's MAX_WALLCLOCK_SECONDS={run.config.max_wallclock_seconds:g}"
+        ),
         "with a wall-clock cap the decay waits for the last seconds, and this run ends before them",
         lambda run: f"-o MAX_WALLCLOCK_SECONDS=0 to decay by steps, or ITERATIONS above {_reach(run):,}",
     ),
     Rule(
-        "WARMDOWN_ITERS", "note",
+        "WARMDOWN_ITERS",
+        "note",
         lambda run: run.by_clock and run.tempo_ms is None and _decays(run),
-        lambda run: f"no attempt of this shape was played: whether {run.config.iterations:,} steps or "
-        f"{run.config.max_wallclock_seconds:g} s come first is not known",
+        lambda run: (
+            f"no attempt of this shape was played: whether {run.config.iterations:,} steps or "
+            f"{run.config.max_wallclock_seconds:g} s come first is not known"
+        ),
         "with a wall-clock cap the learning rates decay in its last seconds; a run that ends before keeps them high",
         lambda run: "play once, then ask again",
     ),
-    Rule("WARMDOWN_ITERS", "note", lambda run: not _decays(run), _says("WARMDOWN_ITERS", "leaves the learning rates as they are to the end"),
-         "a final decay is worth more than most ideas", _type("-o WARMDOWN_ITERS={half}")),
     Rule(
-        "MUON_MOMENTUM_WARMUP_STEPS", "warning", _ramping,
-        lambda run: f"{_says('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps} steps')(run)}: "
-        f"momentum ends at {muon_momentum(run.config, run.steps - 1):.3f}, not {run.config.muon_momentum:g}",
-        "MUON_MOMENTUM is never reached", _type("-o MUON_MOMENTUM_WARMUP_STEPS={tenth}"),
+        "WARMDOWN_ITERS",
+        "note",
+        lambda run: not _decays(run),
+        _says("WARMDOWN_ITERS", "leaves the learning rates as they are to the end"),
+        "a final decay is worth more than most ideas",
+        _type("-o WARMDOWN_ITERS={half}"),
     ),
-    _beyond("WARMUP_STEPS", "is more than the {steps} steps that count",
-            "they prime compilers and are thrown away: time without learning", "-o WARMUP_STEPS={tenth}"),
-    _beyond("VAL_LOSS_EVERY", "is beyond the run of {steps} steps: no score on the way",
-            "a curve of validation losses shows early what a run will come to", "-o VAL_LOSS_EVERY={tenth}", "note"),
-    _off("VAL_LOSS_EVERY", "scores only at the end", "there is no curve to compare at equal steps", "-o VAL_LOSS_EVERY={tenth}"),
-    _beyond("TRAIN_LOG_EVERY", "is beyond the run of {steps} steps: only the first losses are logged",
-            "the training curve stays empty", "-o TRAIN_LOG_EVERY={tenth}", "note"),
-    _off("TRAIN_LOG_EVERY", "logs only the first training losses", "the training curve stays empty", "-o TRAIN_LOG_EVERY={tenth}"),
-    Rule("CHECKPOINT_SECONDS", "note", lambda run: run.config.checkpoint_seconds == 0 and run.config.checkpoint_every == 0,
-         lambda run: "CHECKPOINT_SECONDS=0 and CHECKPOINT_EVERY=0: no checkpoints",
-         "a killed run cannot be resumed", _type("-o CHECKPOINT_SECONDS=60")),
-    _beyond("CHECKPOINT_EVERY", "is beyond the run of {steps} steps", "it saves nothing", "-o CHECKPOINT_EVERY={tenth}", "note"),
+    Rule(
+        "MUON_MOMENTUM_WARMUP_STEPS",
+        "warning",
+        _ramping,
+        lambda run: (
+            f"{_says('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps} steps')(run)}: "
+            f"momentum ends at {muon_momentum(run.config, run.steps - 1):.3f}, not {run.config.muon_momentum:g}"
+        ),
+        "MUON_MOMENTUM is never reached",
+        _type("-o MUON_MOMENTUM_WARMUP_STEPS={tenth}"),
+    ),
+    _beyond(
+        "WARMUP_STEPS",
+        "is more than the {steps} steps that count",
+        "they prime compilers and are thrown away: time without learning",
+        "-o WARMUP_STEPS={tenth}",
+    ),
+    _beyond(
+        "VAL_LOSS_EVERY",
+        "is beyond the run of {steps} steps: no score on the way",
+        "a curve of validation losses shows early what a run will come to",
+        "-o VAL_LOSS_EVERY={tenth}",
+        "note",
+    ),
+    _off(
+        "VAL_LOSS_EVERY",
+        "scores only at the end",
+        "there is no curve to compare at equal steps",
+        "-o VAL_LOSS_EVERY={tenth}",
+    ),
+    _beyond(
+        "TRAIN_LOG_EVERY",
+        "is beyond the run of {steps} steps: only the first losses are logged",
+        "the training curve stays empty",
+        "-o TRAIN_LOG_EVERY={tenth}",
+        "note",
+    ),
+    _off(
+        "TRAIN_LOG_EVERY",
+        "logs only the first training losses",
+        "the training curve stays empty",
+        "-o TRAIN_LOG_EVERY={tenth}",
+    ),
+    Rule(
+        "CHECKPOINT_SECONDS",
+        "note",
+        lambda run: run.config.checkpoint_seconds == 0 and run.config.checkpoint_every == 0,
+        lambda run: "CHECKPOINT_SECONDS=0 and CHECKPOINT_EVERY=0: no checkpoints",
+        "a killed run cannot be resumed",
+        _type("-o CHECKPOINT_SECONDS=60"),
+    ),
+    _beyond(
+        "CHECKPOINT_EVERY",
+        "is beyond the run of {steps} steps",
+        "it saves nothing",
+        "-o CHECKPOINT_EVERY={tenth}",
+        "note",
+    ),
     _below("SWA_ENABLED", "SWA_START_FRAC", "sampling weights"),
     _below("QAT_ENABLED", "LATE_QAT_THRESHOLD", "training with rounded matrices"),
-    Rule("SWA_EVERY", "warning",
-         lambda run: bool(getattr(run.config, "swa_enabled", False)) and _value(run, "SWA_EVERY") > run.steps,
-         _says("SWA_EVERY", "is beyond the run of {steps} steps"), "at most one sample is taken: there is nothing to average", _type("-o SWA_EVERY={tenth}")),
     Rule(
-        "ITERATIONS", "note", lambda run: run.capped,
-        lambda run: f"the clock stops this run at about step {run.steps:,} of ITERATIONS={run.config.iterations:,} "
-        f"({run.config.step_seconds:g} s at {run.tempo_ms:,.1f} ms per step)",
+        "SWA_EVERY",
+        "warning",
+        lambda run: bool(getattr(run.config, "swa_enabled", False)) and _value(run, "SWA_EVERY") > run.steps,
+        _says("SWA_EVERY", "is beyond the run of {steps} steps"),
+        "at most one sample is taken: there is nothing to average",
+        _type("-o SWA_EVERY={tenth}"),
+    ),
+    Rule(
+        "ITERATIONS",
+        "note",
+        lambda run: run.capped,
+        lambda run: (
+            f"the clock stops this run at about step {run.steps:,} of ITERATIONS={run.config.iterations:,} "
+            f"({run.config.step_seconds:g} s at {run.tempo_ms:,.1f} ms per step)"
+        ),
         "what is planned for later steps does not happen; the decay follows the clock",
         lambda run: "nothing, if the clock is meant to decide",
     ),
-)  # fmt: skip
+)
 
 
 def _reach(run: Outlook) -> int:

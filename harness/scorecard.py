@@ -162,9 +162,15 @@ def print_card(standing: Standing) -> None:
 def _panel(played: Played, body: RenderableType, subtitle: str) -> Panel:
     head = f"{played.name.position}: {played.title}"
     return Panel(
-        body, title=Text(head, style="bold"), subtitle=Text(subtitle), title_align="left", subtitle_align="right",
-        box=box.ROUNDED, expand=False, padding=(1, 2),
-    )  # fmt: skip
+        body,
+        title=Text(head, style="bold"),
+        subtitle=Text(subtitle),
+        title_align="left",
+        subtitle_align="right",
+        box=box.ROUNDED,
+        expand=False,
+        padding=(1, 2),
+    )
 
 
 def _score(played: Played) -> str:

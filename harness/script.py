@@ -18,14 +18,54 @@ from harness.uses import FALSE_WORDS, TRUE_WORDS, Kind
 
 # Set by the system or a launcher: a script may read them, but they are no knobs.
 _SYSTEM = frozenset(
-    {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT",
-     "HOME", "PATH", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "PWD", "LANG", "TERM",
-     "COLUMNS", "NO_COLOR", "DISPLAY", "PYTHONPATH", "PYTHONUNBUFFERED", "LD_LIBRARY_PATH", "VIRTUAL_ENV"}
-)  # fmt: skip
+    {
+        "RANK",
+        "LOCAL_RANK",
+        "WORLD_SIZE",
+        "LOCAL_WORLD_SIZE",
+        "GROUP_RANK",
+        "NODE_RANK",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "HOME",
+        "PATH",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "HOSTNAME",
+        "PWD",
+        "LANG",
+        "TERM",
+        "COLUMNS",
+        "NO_COLOR",
+        "DISPLAY",
+        "PYTHONPATH",
+        "PYTHONUNBUFFERED",
+        "LD_LIBRARY_PATH",
+        "VIRTUAL_ENV",
+    }
+)
 _SYSTEM_PREFIXES = (
-    "CUDA_", "NCCL_", "TORCH_", "TORCHINDUCTOR_", "TORCHELASTIC_", "PYTORCH_", "OMP_", "MKL_", "XDG_", "SLURM_",
-    "HF_", "WANDB_", "TRITON_", "AWS_", "MODAL_", "RUNPOD_",
-)  # fmt: skip
+    "CUDA_",
+    "NCCL_",
+    "TORCH_",
+    "TORCHINDUCTOR_",
+    "TORCHELASTIC_",
+    "PYTORCH_",
+    "OMP_",
+    "MKL_",
+    "XDG_",
+    "SLURM_",
+    "HF_",
+    "WANDB_",
+    "TRITON_",
+    "AWS_",
+    "MODAL_",
+    "RUNPOD_",
+)
 
 
 @dataclass(frozen=True)
@@ -134,9 +174,15 @@ def unpacked(text: str) -> tuple[str, str]:
 
 def _knob(read: Read) -> ScriptKnob:
     return ScriptKnob(
-        read.name, read.use.kind, read.default, read.line, read.use.words if read.use.kind == "flag" else None,
-        read.file, read.how, read.required,
-    )  # fmt: skip
+        read.name,
+        read.use.kind,
+        read.default,
+        read.line,
+        read.use.words if read.use.kind == "flag" else None,
+        read.file,
+        read.how,
+        read.required,
+    )
 
 
 # What a name must be when it is read in several ways: a count is no yes/no, and a word among several is neither.
@@ -230,9 +276,12 @@ def _float(knob: ScriptKnob, text: str) -> str:
 
 
 _READERS: dict[Kind, Callable[[ScriptKnob, str], str]] = {
-    "flag": _flag, "int": _int, "float": _float,
-    "text": lambda knob, text: text, "word": lambda knob, text: text,
-}  # fmt: skip
+    "flag": _flag,
+    "int": _int,
+    "float": _float,
+    "text": lambda knob, text: text,
+    "word": lambda knob, text: text,
+}
 
 
 def _is_number(text: str) -> bool:

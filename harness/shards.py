@@ -67,10 +67,12 @@ def read_folder(folder: Path) -> tuple[Shards, list[Finding]]:
         except DataError as error:
             found.append(
                 Finding(
-                    "error", error.message, "nothing can be trained or scored without it",
+                    "error",
+                    error.message,
+                    "nothing can be trained or scored without it",
                     "`harness data pull --train-shards 1` fetches the challenge's; or set DATA_PATH with -o",
                 )
-            )  # fmt: skip
+            )
             continue
         for path in listed:
             try:
@@ -97,8 +99,11 @@ def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
         known = {name: (int(entry["bytes"]), str(entry["fingerprint"])) for name, entry in sealed.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         said = Finding(
-            "warning", f"{path} cannot be read: {error!r:.100}", "hashes cannot be checked", "`harness data pull` again"
-        )  # fmt: skip
+            "warning",
+            f"{path} cannot be read: {error!r:.100}",
+            "hashes cannot be checked",
+            "`harness data pull` again",
+        )
         return "", [said]
     found, hashed, left = [], 0, HASHED_BYTES
     ours = [*shards.val, *shards.train]
@@ -114,10 +119,12 @@ def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
         if not right:
             found.append(
                 Finding(
-                    "error", f"{file} is not what was published", "a damaged text gives a score of nothing",
+                    "error",
+                    f"{file} is not what was published",
+                    "a damaged text gives a score of nothing",
                     "delete it and `harness data pull` again",
                 )
-            )  # fmt: skip
+            )
     return f"{hashed} of {len(ours)} shards hashed against {path.name}", found
 
 

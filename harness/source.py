@@ -56,9 +56,13 @@ def _git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | Non
     """Return what a git command prints, or None when git cannot tell."""
     try:
         done = subprocess.run(
-            ("git", "-C", str(folder), *arguments), capture_output=True, text=True, errors="replace",
-            timeout=30, check=False,
-        )  # fmt: skip
+            ("git", "-C", str(folder), *arguments),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode in ok else None

@@ -24,13 +24,28 @@ _NOT_MEANT = ("HARNESS_", "PYTEST_", "PYTHON", "PIP_", "GIT_", "SSH_", "LC_", "V
 _IDLE: tuple[tuple[str, Callable[[Config], bool], str], ...] = (
     ("EMBED_LR", lambda c: c.tie_embeddings, "TIE_EMBEDDINGS=true: TIED_EMBED_LR is read instead"),
     ("HEAD_LR", lambda c: c.tie_embeddings, "TIE_EMBEDDINGS=true: there is no separate head"),
-    ("TIED_EMBED_LR", lambda c: not c.tie_embeddings, "TIE_EMBEDDINGS=false: EMBED_LR and HEAD_LR are read instead"),
-    ("TIED_EMBED_INIT_STD", lambda c: not c.tie_embeddings, "TIE_EMBEDDINGS=false: the embedding is not tied"),
-    ("MUON_MOMENTUM_WARMUP_START", lambda c: c.muon_momentum_warmup_steps == 0,
-     "MUON_MOMENTUM_WARMUP_STEPS=0: the momentum does not ramp"),
-    ("EMBED_BITS", lambda c: c.fp16_embed and c.tie_embeddings, "FP16_EMBED=true: the embedding is stored in fp16"),
+    (
+        "TIED_EMBED_LR",
+        lambda c: not c.tie_embeddings,
+        "TIE_EMBEDDINGS=false: EMBED_LR and HEAD_LR are read instead",
+    ),
+    (
+        "TIED_EMBED_INIT_STD",
+        lambda c: not c.tie_embeddings,
+        "TIE_EMBEDDINGS=false: the embedding is not tied",
+    ),
+    (
+        "MUON_MOMENTUM_WARMUP_START",
+        lambda c: c.muon_momentum_warmup_steps == 0,
+        "MUON_MOMENTUM_WARMUP_STEPS=0: the momentum does not ramp",
+    ),
+    (
+        "EMBED_BITS",
+        lambda c: c.fp16_embed and c.tie_embeddings,
+        "FP16_EMBED=true: the embedding is stored in fp16",
+    ),
     ("WARMDOWN_ITERS", lambda c: getattr(c, "warmdown_frac", 0) > 0, "WARMDOWN_FRAC is set and goes first"),
-)  # fmt: skip
+)
 
 
 @cache
@@ -51,25 +66,30 @@ def stray_variables(environ: Mapping[str, str]) -> list[Finding]:
         if name in KNOBS or name in ALIASES:
             found.append(
                 Finding(
-                    "warning", f"{shown} stands in the environment and does not reach the trainer",
+                    "warning",
+                    f"{shown} stands in the environment and does not reach the trainer",
                     "a run has the preset, round.toml and the command line, nothing else",
                     f"write `-o {name}={text:.60}` where it is meant, or `unset {name}`",
                 )
-            )  # fmt: skip
+            )
         elif name in field_knobs():
             found.append(
                 Finding(
-                    "note", f"{shown} stands in the environment: a knob of other scripts, not of this trainer",
-                    f"there it means: {field_knobs()[name]}", f"`unset {name}`, or `harness knobs`",
+                    "note",
+                    f"{shown} stands in the environment: a knob of other scripts, not of this trainer",
+                    f"there it means: {field_knobs()[name]}",
+                    f"`unset {name}`, or `harness knobs`",
                 )
-            )  # fmt: skip
+            )
         elif close := _alike(name):
             found.append(
                 Finding(
-                    "warning", f"{shown} stands in the environment and is read by nothing",
-                    f"it looks like {close}, which must be given as an override anyway", f"`-o {close}={text:.60}`",
+                    "warning",
+                    f"{shown} stands in the environment and is read by nothing",
+                    f"it looks like {close}, which must be given as an override anyway",
+                    f"`-o {close}={text:.60}`",
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -87,22 +107,26 @@ def idle_overrides(
     effective = load_config(config)
     found = [
         Finding(
-            "warning", f"override {name}={overrides[name]} is read by nothing here",
-            why, f"leave {name} out, or change what makes it idle",
+            "warning",
+            f"override {name}={overrides[name]} is read by nothing here",
+            why,
+            f"leave {name} out, or change what makes it idle",
         )
         for name, idle, why in _IDLE
         if name in overrides and idle(effective)
-    ]  # fmt: skip
+    ]
     before = load_config(preset)
     for name, text in overrides.items():
         knob = KNOBS.get(name)
         if knob and knob.parse(text) == getattr(before, knob.field):
             found.append(
                 Finding(
-                    "note", f"override {name}={text} is what the preset has already",
-                    "it changes nothing", f"leave {name} out",
+                    "note",
+                    f"override {name}={text} is what the preset has already",
+                    "it changes nothing",
+                    f"leave {name} out",
                 )
-            )  # fmt: skip
+            )
     return found
 
 

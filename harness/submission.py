@@ -500,9 +500,11 @@ def _compare_score(submission: Submission, runs: list[LoggedRun]) -> list[str]:
     also = f" (mean {mean:.6f})" if len(scores) > 1 else ""
     text = f"val_bpb: the submission says {claim:.8g}, the log(s) {shown}{also}"
     other = {
-        line.label for run in runs for line in run.results
+        line.label
+        for run in runs
+        for line in run.results
         if line.val_bpb is not None and abs(line.val_bpb - claim) <= ROUNDING_BPB
-    }  # fmt: skip
+    }
     if other:
         text += f"; it is their {sorted(other)[0]}"
     return [text]

@@ -224,10 +224,14 @@ class Tracer:
         shadowed = replace(scope, values={k: v for k, v in scope.values.items() if k != name})
         end = (getattr(after, "end_lineno", 0), getattr(after, "end_col_offset", 0))
         uses = [
-            node for part in body for node in ast.walk(part)
-            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+            node
+            for part in body
+            for node in ast.walk(part)
+            if isinstance(node, ast.Name)
+            and node.id == name
+            and isinstance(node.ctx, ast.Load)
             and (after is None or (node.lineno, node.col_offset) > end)
-        ]  # fmt: skip
+        ]
         weak: Use | None = None
         for node in sorted(uses, key=lambda node: (node.lineno, node.col_offset))[:_MAX_USES]:
             if not self._is_reached(node, shadowed):

@@ -41,10 +41,15 @@ def pull(
     )
     if as_json:
         print_json(
-            "data pull", repository=pulled.repository, commit=pulled.commit, fetched=pulled.fetched,
-            kept=pulled.kept, tokens=pulled.tokens, data_path=str(pulled.data_path),
+            "data pull",
+            repository=pulled.repository,
+            commit=pulled.commit,
+            fetched=pulled.fetched,
+            kept=pulled.kept,
+            tokens=pulled.tokens,
+            data_path=str(pulled.data_path),
             tokenizer_path=str(pulled.tokenizer_path),
-        )  # fmt: skip
+        )
         return
     typer.echo(
         f"{len(pulled.fetched)} files fetched, {len(pulled.kept)} were there: "
@@ -77,10 +82,17 @@ def prepare(
         warn(f"and {len(made.left_out) - 5} more were left out")
     if as_json:
         print_json(
-            "data prepare", course=name, file=str(path), documents=made.documents, left_out=list(made.left_out),
-            vocab_size=made.vocab_size, train_tokens=made.train_tokens, val_tokens=made.val_tokens,
-            val_bytes=made.val_bytes, yardsticks=made.yardsticks,
-        )  # fmt: skip
+            "data prepare",
+            course=name,
+            file=str(path),
+            documents=made.documents,
+            left_out=list(made.left_out),
+            vocab_size=made.vocab_size,
+            train_tokens=made.train_tokens,
+            val_tokens=made.val_tokens,
+            val_bytes=made.val_bytes,
+            yardsticks=made.yardsticks,
+        )
         return
     yardsticks = ", ".join(f"{what} {bpb:.4f}" for what, bpb in made.yardsticks.items())
     typer.echo(

@@ -103,10 +103,16 @@ def _pull(folder: Path, runs: Path, dry_run: bool, as_json: bool) -> None:
     found = pull(folder, runs, dry_run)
     if as_json:
         seeds = [
-            {"seed": one.seed, "state": one.state, "attempt": one.attempt, "why": one.why,
-             "status": one.record.status if one.record else None, "warnings": list(one.record.warnings) if one.record else []}
+            {
+                "seed": one.seed,
+                "state": one.state,
+                "attempt": one.attempt,
+                "why": one.why,
+                "status": one.record.status if one.record else None,
+                "warnings": list(one.record.warnings) if one.record else [],
+            }
             for one in found
-        ]  # fmt: skip
+        ]
         print_json("import", hole=found[0].hole, pulled=seeds, dry_run=dry_run)
     else:
         for one in found:

@@ -91,11 +91,25 @@ def run(
 
     limits = Limits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
     if resume:
-        given = [name for name, value in {
-            "--override": override, "--seed": seed, "--seeds": seeds, "--preset": preset, "--course": course,
-            "--repeat": repeat, "--dry-run": dry_run, "--parent": parent, "--title": title, "--script": script,
-            "--launcher": launcher, "--nproc": nproc > 1, "--emit": emit,
-        }.items() if value]  # fmt: skip
+        given = [
+            name
+            for name, value in {
+                "--override": override,
+                "--seed": seed,
+                "--seeds": seeds,
+                "--preset": preset,
+                "--course": course,
+                "--repeat": repeat,
+                "--dry-run": dry_run,
+                "--parent": parent,
+                "--title": title,
+                "--script": script,
+                "--launcher": launcher,
+                "--nproc": nproc > 1,
+                "--emit": emit,
+            }.items()
+            if value
+        ]
         if given:
             raise UsageError(
                 f"--resume goes on with the settings it was started with; {given[0]} cannot be given",

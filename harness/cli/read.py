@@ -260,8 +260,18 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
         what = f'no knob with "{pattern}" in its name' if pattern else "no environment variable at all"
         raise UsageError(f"{path} reads {what}", "`harness knobs --script FILE` lists all of them")
     if as_json:
-        rows = [{"name": k.name, "type": k.kind, "default": k.default, "file": k.file, "line": k.line,
-                 "read_with": k.how, "spelling": k.spelling} for k in chosen]  # fmt: skip
+        rows = [
+            {
+                "name": k.name,
+                "type": k.kind,
+                "default": k.default,
+                "file": k.file,
+                "line": k.line,
+                "read_with": k.how,
+                "spelling": k.spelling,
+            }
+            for k in chosen
+        ]
         print_json("knobs", script=str(path), knobs=rows, unchecked=list(script.unclear))
         return
     _print_table(

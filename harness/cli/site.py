@@ -70,9 +70,13 @@ def publish(
     deployed = _deploy(context, out, target, push and not failed, replace, as_json) if target else None
     if as_json:
         print_json(
-            "publish", out=str(out), written=report.written, unchanged=report.unchanged,
-            problems=list(report.problems), deploy=deployed,
-        )  # fmt: skip
+            "publish",
+            out=str(out),
+            written=report.written,
+            unchanged=report.unchanged,
+            problems=list(report.problems),
+            deploy=deployed,
+        )
     if failed:
         raise typer.Exit(Exit.FAILED)
 
@@ -88,10 +92,18 @@ def _deploy(
         warn(f"the site has {plan.size_bytes / 1e9:.2f} GB; GitHub Pages publishes up to 1 GB")
     commit = deploy.deploy(plan, replace) if push and not plan.nothing_to_do else ""
     told = {
-        "branch": target.branch, "remote": target.remote, "address": target.address, "url": target.url,
-        "added": plan.added, "changed": plan.changed, "removed": plan.removed, "files": len(plan.files),
-        "size_bytes": plan.size_bytes, "foreign": plan.foreign, "pushed": commit or None,
-    }  # fmt: skip
+        "branch": target.branch,
+        "remote": target.remote,
+        "address": target.address,
+        "url": target.url,
+        "added": plan.added,
+        "changed": plan.changed,
+        "removed": plan.removed,
+        "files": len(plan.files),
+        "size_bytes": plan.size_bytes,
+        "foreign": plan.foreign,
+        "pushed": commit or None,
+    }
     if not as_json:
         new = "" if plan.base else ", a new branch"
         typer.echo(f"branch {target.branch} of {target.remote} ({target.address}){new}")

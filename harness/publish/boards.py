@@ -65,16 +65,39 @@ def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) 
         day = played.day or dt.date(1970, 1, 1)
         updated = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
     return Line(
-        card.name, f"holes/{card.file}", card.number, card.round, card.hole, card.position, card.title,
-        played.course or "", played.split or "", card.status, card.status_word, card.verdict, card.strokes,
-        card.score if played.sample else "—", card.par_delta, card.previous_delta, card.result.label,
-        card.summary, card.lesson_text, card.own_lesson, card.artifact if record and record.artifact_bytes is not None else "—",
+        card.name,
+        f"holes/{card.file}",
+        card.number,
+        card.round,
+        card.hole,
+        card.position,
+        card.title,
+        played.course or "",
+        played.split or "",
+        card.status,
+        card.status_word,
+        card.verdict,
+        card.strokes,
+        card.score if played.sample else "—",
+        card.par_delta,
+        card.previous_delta,
+        card.result.label,
+        card.summary,
+        card.lesson_text,
+        card.own_lesson,
+        card.artifact if record and record.artifact_bytes is not None else "—",
         card.headroom if standing.headroom_bytes is not None else "—",
         standing.headroom_bytes is not None and standing.headroom_bytes <= 0,
-        card.tempo.removesuffix(" ms") if record and record.step_ms is not None else "—", card.strategy, card.day, card.day_iso, updated.astimezone(dt.UTC),
-        played.sample.mean if played.sample else None, standing.comparisons["par"].val_bpb,
-        card.in_play.line if card.in_play else "", tuple(curve),
-    )  # fmt: skip
+        card.tempo.removesuffix(" ms") if record and record.step_ms is not None else "—",
+        card.strategy,
+        card.day,
+        card.day_iso,
+        updated.astimezone(dt.UTC),
+        played.sample.mean if played.sample else None,
+        standing.comparisons["par"].val_bpb,
+        card.in_play.line if card.in_play else "",
+        tuple(curve),
+    )
 
 
 def pack_line(line: Line) -> dict[str, Any]:
@@ -151,14 +174,23 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
     par_name = course.par.name if course.par else (scored[0].title if scored else "")
     gap = best.val_bpb - sota.val_bpb if best and best.val_bpb is not None and sota else None
     return CourseSummary(
-        name, course.title, course.what, f"field-{name}.html", len(scored),
-        best.score if best else "", best.title if best else "", best.href if best else "", best.day if best else "",
+        name,
+        course.title,
+        course.what,
+        f"field-{name}.html",
+        len(scored),
+        best.score if best else "",
+        best.title if best else "",
+        best.href if best else "",
+        best.day if best else "",
         figures.delta(best.val_bpb - par) if best and best.val_bpb is not None and par is not None else "",
-        figures.bpb(par) if par is not None else "", par_name,
-        figures.bpb(sota.val_bpb) if sota else "", f"{tidy(sota.name, 60)}, {sota.date.isoformat()}" if sota else "",
+        figures.bpb(par) if par is not None else "",
+        par_name,
+        figures.bpb(sota.val_bpb) if sota else "",
+        f"{tidy(sota.name, 60)}, {sota.date.isoformat()}" if sota else "",
         figures.delta(gap) if gap is not None else "",
         draw_trend(course, scored, best, par, wording),
-    )  # fmt: skip
+    )
 
 
 def on_one_split(scored: list[Line]) -> list[Line]:
@@ -248,10 +280,18 @@ def build_handbook(
         tuple(_verdict_table(course, wording) for course in courses),
         tuple((row["label"], row["rule"]) for row in wording.results),
         tuple(FACTS.items()),
-        tuple((course.title, f"{noise.std_bpb:g} bpb", f"{noise.source}, {noise.date.isoformat()}") for course in courses if (noise := course.noise)),
-        tuple((course.title, split.name, figures.count(split.val_bytes)) for course in courses for split in course.splits),
+        tuple(
+            (course.title, f"{noise.std_bpb:g} bpb", f"{noise.source}, {noise.date.isoformat()}")
+            for course in courses
+            if (noise := course.noise)
+        ),
+        tuple(
+            (course.title, split.name, figures.count(split.val_bytes))
+            for course in courses
+            for split in course.splits
+        ),
         example,
-    )  # fmt: skip
+    )
 
 
 def _verdict_table(course: Course, wording: Wording) -> VerdictTable:
@@ -275,6 +315,17 @@ def _verdict_table(course: Course, wording: Wording) -> VerdictTable:
 
 
 __all__ = [
-    "CourseSummary", "Handbook", "Line", "Link", "build_handbook", "course_links", "course_names_in_order",
-    "draw_trend", "index_line", "on_one_split", "pack_line", "summarise_course", "unpack_line",
-]  # fmt: skip
+    "CourseSummary",
+    "Handbook",
+    "Line",
+    "Link",
+    "build_handbook",
+    "course_links",
+    "course_names_in_order",
+    "draw_trend",
+    "index_line",
+    "on_one_split",
+    "pack_line",
+    "summarise_course",
+    "unpack_line",
+]

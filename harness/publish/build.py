@@ -123,8 +123,14 @@ def _check_address(base_url: str) -> None:
 
 
 def _fill(
-    runs: Path, folder: SiteFolder, options: PublishOptions, known: Manifest, marks: Marks, world: str, inputs: str
-) -> Manifest:  # fmt: skip
+    runs: Path,
+    folder: SiteFolder,
+    options: PublishOptions,
+    known: Manifest,
+    marks: Marks,
+    world: str,
+    inputs: str,
+) -> Manifest:
     """Fill the new site: carry over what stands, make the rest."""
     from harness.index import glance_season
     from harness.publish import boards, pages

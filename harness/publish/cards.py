@@ -221,7 +221,9 @@ def build_card(
         headroom=_headroom(standing.headroom_bytes, wording),
         headroom_note=_headroom_note(standing.headroom_bytes, cap, wording),
         tempo=figures.tempo(record.step_ms if record else None),
-        tempo_note=wording.fill("note", "steps", steps=figures.count(record.steps)) if record and record.steps is not None else "",
+        tempo_note=wording.fill("note", "steps", steps=figures.count(record.steps))
+        if record and record.steps is not None
+        else "",
         strategy=wording.say("strategy", strategy),
         hypothesis=tidy(played.intent.hypothesis, 600) or tidy(notes.get("read"), 600),
         caddie=caddie,
@@ -236,7 +238,9 @@ def build_card(
         results=result_rows(played, record, cap, wording),
         results_note=shown_note(played, wording),
         cap_check=_cap_check(record, cap, wording),
-        cap_ok=None if record is None or record.artifact_bytes is None or cap is None else record.artifact_bytes < cap,
+        cap_ok=None
+        if record is None or record.artifact_bytes is None or cap is None
+        else record.artifact_bytes < cap,
         comparison=compare_rows(played, compared["previous"], wording),
         comparison_reason=compared["previous"].reason,
         comparison_verdict=tidy(notes.get("verdict")) or speak(wording.script, "comparison", facts),
@@ -254,14 +258,22 @@ def build_card(
         failure=_failure(record),
         whiff=speak(wording.script, "whiff", facts),
         decision=_decision(played, wording),
-        warnings=tuple(tidy(text, 300) for text in (*(record.warnings if record else ()), *played.problems, *unread, *(drawn.problems if drawn else ()))),
+        warnings=tuple(
+            tidy(text, 300)
+            for text in (
+                *(record.warnings if record else ()),
+                *played.problems,
+                *unread,
+                *(drawn.problems if drawn else ()),
+            )
+        ),
         previous=neighbour(before),
         next=neighbour(after),
         has_record=record is not None,
         has_curve=drawn is not None and drawn.has_points,
         compared=_compared(standing),
         in_play=read_play(played, wording, live),
-    )  # fmt: skip
+    )
 
 
 def _load_notes(played: Played, wording: Wording) -> tuple[Notes, list[str]]:
@@ -313,9 +325,19 @@ def long_day(day: dt.date | None) -> str:
 
 
 _MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
-)  # fmt: skip
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 _TONES = {"better": "better", "worse": "worse"}
@@ -336,11 +358,14 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
         wording.say("outcome", difference.outcome),
         _TONES.get(difference.outcome, "even"),
         figures.bpb(comparison.val_bpb),
-        tidy(f"{comparison.hole.name.position}: {comparison.label}" if comparison.hole else comparison.label, 100),
+        tidy(
+            f"{comparison.hole.name.position}: {comparison.label}" if comparison.hole else comparison.label,
+            100,
+        ),
         long_day(comparison.date) if comparison.date else "",
         tidy(comparison.source, 160),
         f"{noise}; {comparison.caveat}" if comparison.caveat else noise,
-    )  # fmt: skip
+    )
 
 
 def _parent_delta(standing: Standing, wording: Wording) -> DeltaCard | None:
@@ -406,19 +431,40 @@ def _metrics(standing: Standing, record: RunRecord | None, wording: Wording) -> 
         return wording.fill("note", key, **values)
 
     shown = {
-        "bpb": (figures.bpb(played.sample.mean if played.sample else None), note("to_par", delta=figures.delta(par.delta)) if par else ""),
+        "bpb": (
+            figures.bpb(played.sample.mean if played.sample else None),
+            note("to_par", delta=figures.delta(par.delta)) if par else "",
+        ),
         "loss": (f"{played.val_loss:.4f}" if played.val_loss is not None else figures.MISSING, note("nats")),
         "params": (figures.count(record.params if record else None), ""),
-        "artifact": (figures.megabytes(record.artifact_bytes if record else None), note("bytes", bytes=figures.count(record.artifact_bytes)) if record and record.artifact_bytes is not None else ""),
+        "artifact": (
+            figures.megabytes(record.artifact_bytes if record else None),
+            note("bytes", bytes=figures.count(record.artifact_bytes))
+            if record and record.artifact_bytes is not None
+            else "",
+        ),
         "wall": (figures.seconds(record.train_seconds if record else None), note("training")),
-        "steps": (figures.count(record.steps if record else None), note("planned", planned=figures.count(record.planned_steps)) if record and record.planned_steps else ""),
+        "steps": (
+            figures.count(record.steps if record else None),
+            note("planned", planned=figures.count(record.planned_steps))
+            if record and record.planned_steps
+            else "",
+        ),
         "step-avg": (figures.tempo(record.step_ms if record else None), note("a_step")),
-    }  # fmt: skip
+    }
     terms = {term["id"]: term for term in wording.terms}
     return tuple(
-        Metric(f"metric-{key}", terms[key]["name"], value, note if value != figures.MISSING else "", key, terms[key]["text"], here.fill(terms[key]["here"]) or "")
+        Metric(
+            f"metric-{key}",
+            terms[key]["name"],
+            value,
+            note if value != figures.MISSING else "",
+            key,
+            terms[key]["text"],
+            here.fill(terms[key]["here"]) or "",
+        )
         for key, (value, note) in shown.items()
-    )  # fmt: skip
+    )
 
 
 def _bag(record: RunRecord | None, cap: int | None, wording: Wording) -> Bag | None:

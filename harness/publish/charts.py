@@ -186,9 +186,13 @@ def _clear_height(lines: Sequence[Sequence[tuple[int, int]]], end: tuple[int, in
 
 
 def _grid(
-    floor: float, high: float, last_step: float, place: Callable[[Point], tuple[int, int]], axis: tuple[str, str],
+    floor: float,
+    high: float,
+    last_step: float,
+    place: Callable[[Point], tuple[int, int]],
+    axis: tuple[str, str],
     taken: int | None,
-) -> str:  # fmt: skip
+) -> str:
     """Rules across the card with their values standing on them at the right, where a falling curve leaves room;
     ticks along the bottom. taken: the height of another text there, which no value may meet.
     """
@@ -319,9 +323,13 @@ def _better(text: str, pinned: int) -> str:
 
 
 def trend(
-    scored: Sequence[Point], best: Sequence[Point], par: float | None, sota: Sequence[Point],
-    axis: tuple[str, str], name: tuple[str, str],
-) -> Markup:  # fmt: skip
+    scored: Sequence[Point],
+    best: Sequence[Point],
+    par: float | None,
+    sota: Sequence[Point],
+    axis: tuple[str, str],
+    name: tuple[str, str],
+) -> Markup:
     """Draw scores by hole number, our best so far as a step line, par as a rule, the field's best as steps."""
     if not scored:
         return Markup("")

@@ -61,20 +61,30 @@ def build_compare(
         delta_card(kind, comparison, wording),
         card.comparison_verdict if kind == "previous" else "",
         metrics,
-        _differences("settings_caption", wording, names, counted_config(played.record), counted_config(other.record)),
-        _differences("environment_caption", wording, names, _environment(played.record), _environment(other.record)),
+        _differences(
+            "settings_caption", wording, names, counted_config(played.record), counted_config(other.record)
+        ),
+        _differences(
+            "environment_caption", wording, names, _environment(played.record), _environment(other.record)
+        ),
         _overlay(played, other, card, wording, shelf),
         _losses(names, played, other, wording, shelf),
-    )  # fmt: skip
+    )
 
 
 def _environment(record: RunRecord) -> dict[str, str]:
     code, environment = record.code, record.environment
     facts = {
-        "trainer": code.trainer, "commit": code.git_sha, "source": code.source_sha256, "Python": environment.python,
-        "PyTorch": environment.torch, "device": environment.device, "machine": environment.device_name,
-        "world size": environment.world_size, "platform": environment.platform,
-    }  # fmt: skip
+        "trainer": code.trainer,
+        "commit": code.git_sha,
+        "source": code.source_sha256,
+        "Python": environment.python,
+        "PyTorch": environment.torch,
+        "device": environment.device,
+        "machine": environment.device_name,
+        "world size": environment.world_size,
+        "platform": environment.platform,
+    }
     return {name: str(value)[:60] for name, value in facts.items() if value is not None}
 
 
@@ -103,9 +113,13 @@ def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, sh
     if not ours or not theirs:
         return Markup("")
     values = {
-        "title": card.title, "start": f"{ours[0][1]:.4f}", "end": f"{ours[-1][1]:.4f}",
-        "steps": figures.count(int(ours[-1][0])), "previous": tidy(other.title, 60), "previous_end": f"{theirs[-1][1]:.4f}",
-    }  # fmt: skip
+        "title": card.title,
+        "start": f"{ours[0][1]:.4f}",
+        "end": f"{ours[-1][1]:.4f}",
+        "steps": figures.count(int(ours[-1][0])),
+        "previous": tidy(other.title, 60),
+        "previous_end": f"{theirs[-1][1]:.4f}",
+    }
     facts = Facts("", frozenset(), values)
     said = [facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")]
     name = (facts.fill(wording.say("charts", "curve_title")) or card.title, "".join(said))

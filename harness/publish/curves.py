@@ -212,12 +212,15 @@ def _table(own: Curve, wording: Wording) -> Table | None:
         trained = place < len(steps) and steps[place] == step
         checked = val.get(step)
         time_ms = own.times_ms[place] if trained else checked.time_ms if checked else None
-        rows.append((
-            figures.count(step), f"{own.losses[place]:.4f}" if trained else "",
-            f"{checked.loss:.4f}" if checked and checked.loss is not None else "",
-            figures.bpb(checked.bpb) if checked and checked.bpb is not None else "",
-            figures.seconds(time_ms / 1000) if time_ms is not None else "",
-        ))  # fmt: skip
+        rows.append(
+            (
+                figures.count(step),
+                f"{own.losses[place]:.4f}" if trained else "",
+                f"{checked.loss:.4f}" if checked and checked.loss is not None else "",
+                figures.bpb(checked.bpb) if checked and checked.bpb is not None else "",
+                figures.seconds(time_ms / 1000) if time_ms is not None else "",
+            )
+        )
     if not rows:
         return None
     return Table(
@@ -250,4 +253,7 @@ def _cells(values: Sequence[float | None]) -> list[str]:
     text = orjson.dumps(values).decode()
     if "null" not in text:  # what is not measured, or no number
         return text[1:-1].replace(".0,", ",").removesuffix(".0").split(",")
-    return ["" if value is None else f"{value:.17g}" if not math.isfinite(value) else _cells((value,))[0] for value in values]  # fmt: skip
+    return [
+        "" if value is None else f"{value:.17g}" if not math.isfinite(value) else _cells((value,))[0]
+        for value in values
+    ]

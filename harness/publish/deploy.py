@@ -65,8 +65,15 @@ def find_target(place: Path, branch: str, remote: str | None) -> Target:
     Raises HarnessError when there is no git, no repository or no remote, UsageError for names that are none.
     """
     inside = place.resolve()
-    repository = Path(_git(inside, "rev-parse", "--show-toplevel", said="there is no git repository here",
-                           hint="`git init`, then `git remote add origin ADDRESS`").strip())  # fmt: skip
+    repository = Path(
+        _git(
+            inside,
+            "rev-parse",
+            "--show-toplevel",
+            said="there is no git repository here",
+            hint="`git init`, then `git remote add origin ADDRESS`",
+        ).strip()
+    )
     if _run(repository, ("check-ref-format", "--branch", branch)).returncode or branch.startswith("-"):
         raise UsageError(f'"{branch}" is not a name for a branch', "GitHub Pages calls it gh-pages")
     name = _choose_remote(repository, remote)
@@ -141,14 +148,24 @@ def deploy(plan: Plan, replace: bool = False) -> str:
     message = "Publish the club" + (f"\n\nBuilt at {target.head}." if target.head else "")
     parent = ["-p", plan.base] if plan.base else []
     commit = _git(
-        repository, "commit-tree", _write_tree(repository, plan.files), *parent, "-m", message,
-        said="cannot commit the site", hint="tell git who you are: git config user.name NAME, and user.email",
-    ).strip()  # fmt: skip
+        repository,
+        "commit-tree",
+        _write_tree(repository, plan.files),
+        *parent,
+        "-m",
+        message,
+        said="cannot commit the site",
+        hint="tell git who you are: git config user.name NAME, and user.email",
+    ).strip()
     _git(
-        repository, "push", "--quiet", target.remote, f"{commit}:refs/heads/{target.branch}",
+        repository,
+        "push",
+        "--quiet",
+        target.remote,
+        f"{commit}:refs/heads/{target.branch}",
         said=f"cannot push to {target.branch} of {target.remote}",
         hint="if somebody else pushed meanwhile, run it again; if it asks who you are, see `git push` by hand",
-    )  # fmt: skip
+    )
     return commit
 
 
@@ -164,9 +181,17 @@ def _remote_head(target: Target) -> str:
         return ""
     if _run(target.repository, ("cat-file", "-e", f"{found[0]}^{{tree}}")).returncode:
         _git(
-            target.repository, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=",
-            target.remote, reference, said=said, hint=hint,
-        )  # fmt: skip
+            target.repository,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--refmap=",
+            target.remote,
+            reference,
+            said=said,
+            hint=hint,
+        )
     return found[0]
 
 
@@ -193,9 +218,13 @@ def _write_tree(repository: Path, files: Mapping[str, str]) -> str:
 
 
 def _git(
-    place: Path, *words: str, said: str = "git failed", hint: str = "", given: bytes = b"",
+    place: Path,
+    *words: str,
+    said: str = "git failed",
+    hint: str = "",
+    given: bytes = b"",
     environment: Mapping[str, str] | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """Run git and return what it printed. Raises HarnessError with `said` and git's own last words."""
     done = _run(place, words, given, environment)
     if done.returncode:
@@ -211,9 +240,13 @@ def _run(
     quiet = {} if sys.stdin is not None and sys.stdin.isatty() else {"GIT_TERMINAL_PROMPT": "0"}
     try:
         return subprocess.run(
-            ("git", *words), cwd=place, input=given, capture_output=True, check=False,
+            ("git", *words),
+            cwd=place,
+            input=given,
+            capture_output=True,
+            check=False,
             env={**os.environ, "LC_ALL": "C", **quiet, **(environment or {})},
-        )  # fmt: skip
+        )
     except FileNotFoundError as error:
         raise HarnessError(
             "git is not installed", "install git, or publish with --out and copy it"

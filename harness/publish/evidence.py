@@ -136,14 +136,44 @@ def compare_rows(played: Played, comparison: Comparison, wording: Wording) -> Ta
         wording.say("label", "change"),
     )
     rows = [
-        ("val_bpb", figures.bpb(other.sample.mean), figures.bpb(played.sample.mean), figures.delta(played.sample.mean - other.sample.mean)),
-        ("val_loss", _loss(other.val_loss), _loss(played.val_loss), _change(played.val_loss, other.val_loss, ".4f")),
+        (
+            "val_bpb",
+            figures.bpb(other.sample.mean),
+            figures.bpb(played.sample.mean),
+            figures.delta(played.sample.mean - other.sample.mean),
+        ),
+        (
+            "val_loss",
+            _loss(other.val_loss),
+            _loss(played.val_loss),
+            _change(played.val_loss, other.val_loss, ".4f"),
+        ),
         ("quant_gap", *_gaps(played, other)),
-        ("artifact", figures.megabytes(before.artifact_bytes), figures.megabytes(record.artifact_bytes), _change(record.artifact_bytes, before.artifact_bytes, ",d", " bytes")),
-        ("params", figures.count(before.params), figures.count(record.params), _change(record.params, before.params, ",d")),
-        ("steps", figures.count(before.steps), figures.count(record.steps), _change(record.steps, before.steps, ",d")),
-        ("step_avg", figures.tempo(before.step_ms), figures.tempo(record.step_ms), _change(record.step_ms, before.step_ms, ".1f", " ms")),
-    ]  # fmt: skip
+        (
+            "artifact",
+            figures.megabytes(before.artifact_bytes),
+            figures.megabytes(record.artifact_bytes),
+            _change(record.artifact_bytes, before.artifact_bytes, ",d", " bytes"),
+        ),
+        (
+            "params",
+            figures.count(before.params),
+            figures.count(record.params),
+            _change(record.params, before.params, ",d"),
+        ),
+        (
+            "steps",
+            figures.count(before.steps),
+            figures.count(record.steps),
+            _change(record.steps, before.steps, ",d"),
+        ),
+        (
+            "step_avg",
+            figures.tempo(before.step_ms),
+            figures.tempo(record.step_ms),
+            _change(record.step_ms, before.step_ms, ".1f", " ms"),
+        ),
+    ]
     caption = wording.fill("note", "pair", a=tidy(other.title, 80), b=tidy(played.title, 80))
     return Table(caption, heads, tuple((wording.say("label", key), *cells) for key, *cells in rows))
 
@@ -196,11 +226,16 @@ def attempt_rows(played: Played, wording: Wording) -> Table | None:
             rows.append((str(entry.attempt.number), "", wording.say("status", "unfinished"), "", "", ""))
             continue
         counted = "counts" if record in played.group else "does_not_count"
-        rows.append((
-            str(entry.attempt.number), "" if record.seed is None else str(record.seed),
-            wording.say("status", record.status), figures.bpb(record.val_bpb),
-            figures.megabytes(record.artifact_bytes), wording.say("note", counted) if record.complete else "",
-        ))  # fmt: skip
+        rows.append(
+            (
+                str(entry.attempt.number),
+                "" if record.seed is None else str(record.seed),
+                wording.say("status", record.status),
+                figures.bpb(record.val_bpb),
+                figures.megabytes(record.artifact_bytes),
+                wording.say("note", counted) if record.complete else "",
+            )
+        )
     heads = ("attempt", "seed", "status", "val_bpb", "artifact", "in_score")
     return Table(
         wording.say("note", "all_attempts"), tuple(wording.say("label", head) for head in heads), tuple(rows)
@@ -244,9 +279,20 @@ def model_rows(standing: Standing, wording: Wording) -> tuple[Row, ...]:
         row("python", environment.python or ""),
         row("pytorch", environment.torch or ""),
         row("stopped_by", record.stop_reason or ""),
-        row("resumed", note("times", count=str(record.resumes)) if record.resumes > 1 else note("once") if record.resumes else ""),
-        row("official", record.official.label if record.official else "", record.official.why if record.official else ""),
-    ]  # fmt: skip
+        row(
+            "resumed",
+            note("times", count=str(record.resumes))
+            if record.resumes > 1
+            else note("once")
+            if record.resumes
+            else "",
+        ),
+        row(
+            "official",
+            record.official.label if record.official else "",
+            record.official.why if record.official else "",
+        ),
+    ]
     if source := record.provenance:
         rows.append(
             row(

@@ -71,23 +71,25 @@ def atom_feed(lines: Sequence[Line], wording: Wording, base: str) -> str:
 def json_feed(lines: Sequence[Line], wording: Wording, base: str) -> str:
     """Return the same as a JSON Feed 1.1."""
     club = wording.club["club"]
-    return _json({
-        "version": "https://jsonfeed.org/version/1.1",
-        "title": club["name"],
-        "description": club["tagline"],
-        "home_page_url": base + "index.html",
-        "feed_url": base + "feed.json",
-        "items": [
-            {
-                "id": _identity(line.name),
-                "url": base + line.href,
-                "title": _headline(line),
-                "content_text": f"{line.result}. {line.summary}",
-                "date_published": line.updated.isoformat(),
-            }
-            for line in _newest(lines)
-        ],
-    })  # fmt: skip
+    return _json(
+        {
+            "version": "https://jsonfeed.org/version/1.1",
+            "title": club["name"],
+            "description": club["tagline"],
+            "home_page_url": base + "index.html",
+            "feed_url": base + "feed.json",
+            "items": [
+                {
+                    "id": _identity(line.name),
+                    "url": base + line.href,
+                    "title": _headline(line),
+                    "content_text": f"{line.result}. {line.summary}",
+                    "date_published": line.updated.isoformat(),
+                }
+                for line in _newest(lines)
+            ],
+        }
+    )
 
 
 def season_json(lines: Sequence[Line]) -> str:
@@ -95,13 +97,24 @@ def season_json(lines: Sequence[Line]) -> str:
     holes: list[dict[str, Any]] = []
     for line in lines:
         hole: dict[str, Any] = {
-            "hole": line.name, "number": line.number, "round": line.round, "hole_in_round": line.hole,
-            "title": line.title, "course": line.course or None, "status": line.status, "date": line.day_iso or None,
-            "val_bpb": line.val_bpb, "par": line.par,
+            "hole": line.name,
+            "number": line.number,
+            "round": line.round,
+            "hole_in_round": line.hole,
+            "title": line.title,
+            "course": line.course or None,
+            "status": line.status,
+            "date": line.day_iso or None,
+            "val_bpb": line.val_bpb,
+            "par": line.par,
             "to_par": None if line.val_bpb is None or line.par is None else round(line.val_bpb - line.par, 9),
-            "verdict": line.verdict, "result": line.result, "page": line.href,
-            "record": line.href.removesuffix(".html") + ".json" if line.status not in ("unplayed", "unfinished", "unreadable") else None,
-        }  # fmt: skip
+            "verdict": line.verdict,
+            "result": line.result,
+            "page": line.href,
+            "record": line.href.removesuffix(".html") + ".json"
+            if line.status not in ("unplayed", "unfinished", "unreadable")
+            else None,
+        }
         holes.append(hole)
     return _json({"schema": SEASON_SCHEMA, "holes": holes})
 

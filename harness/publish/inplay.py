@@ -66,9 +66,15 @@ def read_play(played: Played, wording: Wording, ask_system: bool = False) -> InP
 
 # The phrases of each row, the first that can be said.
 _ROWS = (
-    ("progress", "progress_part"), ("left",), ("time", "time_part"), ("train",), ("val",), ("tempo",), ("seed",),
+    ("progress", "progress_part"),
+    ("left",),
+    ("time", "time_part"),
+    ("train",),
+    ("val",),
+    ("tempo",),
+    ("seed",),
     ("started",),
-)  # fmt: skip
+)
 
 
 def _read_progress(curve: Curve, now: Progress, launch: Launch | None, values: dict[str, str]) -> int | None:

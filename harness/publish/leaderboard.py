@@ -108,10 +108,16 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     scores += [_ours(line, samples[line.name], wording) for line in shown]
     elsewhere = {line.name for line in scored} - {line.name for line in counted}
     cut = [
-        Below(line.title, line.href, line.score, line.artifact,
-              wording.say("field", "other_split") if line.name in elsewhere else line.summary)
-        for line in own if line.status not in ("ok", "unplayed") or line.name in elsewhere
-    ]  # fmt: skip
+        Below(
+            line.title,
+            line.href,
+            line.score,
+            line.artifact,
+            wording.say("field", "other_split") if line.name in elsewhere else line.summary,
+        )
+        for line in own
+        if line.status not in ("ok", "unplayed") or line.name in elsewhere
+    ]
     cut += [_below(entry, wording) for entry in public if entry not in ranked]
     return Board(
         course.title,
@@ -134,13 +140,23 @@ def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]
     for at, (score, level) in enumerate(zip(scores, levels, strict=True)):
         distance = None if par is None else round(score.value - par, 4)
         below = scores[at + 1].sample if at + 1 < len(scores) else None
-        rows.append(Rank(
-            f"T{places[level]}" if levels.count(level) > 1 else str(places[level]), score.name, score.href,
-            bool(score.href), places[level] == 1,
-            "" if distance is None else "E" if distance == 0 else figures.delta(distance),
-            "" if not distance else "worse" if distance > 0 else "better", level,
-            _seeds(score.sample), _p_value(score.sample, below, course), score.artifact, score.day, score.source,
-        ))  # fmt: skip
+        rows.append(
+            Rank(
+                f"T{places[level]}" if levels.count(level) > 1 else str(places[level]),
+                score.name,
+                score.href,
+                bool(score.href),
+                places[level] == 1,
+                "" if distance is None else "E" if distance == 0 else figures.delta(distance),
+                "" if not distance else "worse" if distance > 0 else "better",
+                level,
+                _seeds(score.sample),
+                _p_value(score.sample, below, course),
+                score.artifact,
+                score.day,
+                score.source,
+            )
+        )
     return rows
 
 
@@ -170,10 +186,13 @@ def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
     badge = check_bytes(course, record.data.val_tokens, record.val_loss, record.val_bpb)
     assert entry.sample is not None
     return _Score(
-        entry.sample.mean, entry.entry.date.isoformat() if entry.entry.date else "",
-        _by(entry.entry.name, entry.entry.author, wording), wording.fill("field", "from_logs", badge=badge.kind),
-        entry.sample, _largest_artifact(entry),
-    )  # fmt: skip
+        entry.sample.mean,
+        entry.entry.date.isoformat() if entry.entry.date else "",
+        _by(entry.entry.name, entry.entry.author, wording),
+        wording.fill("field", "from_logs", badge=badge.kind),
+        entry.sample,
+        _largest_artifact(entry),
+    )
 
 
 def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
@@ -222,10 +241,15 @@ def _record_steps(
             continue
         sample = samples.get(_folder(row))
         beaten = samples.get(_folder(before)) if before else None
-        steps.append(Step(
-            row.date.isoformat(), tidy(row.name, 90), figures.bpb(row.val_bpb),
-            figures.delta(row.val_bpb - before.val_bpb) if before else "", _seeds(sample),
-            _p_value(sample, beaten, course),
-        ))  # fmt: skip
+        steps.append(
+            Step(
+                row.date.isoformat(),
+                tidy(row.name, 90),
+                figures.bpb(row.val_bpb),
+                figures.delta(row.val_bpb - before.val_bpb) if before else "",
+                _seeds(sample),
+                _p_value(sample, beaten, course),
+            )
+        )
         before = row
     return tuple(steps)

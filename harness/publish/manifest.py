@@ -67,9 +67,12 @@ def save_manifest(out: Path, manifest: Manifest) -> None:
     holes = [(name, *(getattr(one, field) for field in _KEPT)) for name, one in manifest.holes.items()]
     files = [(name, *seen) for name, seen in manifest.files.items()]
     content = {
-        "inputs": manifest.inputs, "problems": manifest.problems, "holes": holes, "rounds": manifest.rounds,
+        "inputs": manifest.inputs,
+        "problems": manifest.problems,
+        "holes": holes,
+        "rounds": manifest.rounds,
         "files": files,
-    }  # fmt: skip
+    }
     write_sealed(_place(out), content)
 
 
@@ -179,16 +182,33 @@ def key_of(world: str, marks: Marks, season: Season, standing: Standing, baselin
     if marks.loose & {played.name.folder, *beside}:
         return ""
     told = [
-        world, played.name.folder, played.glance, marks.words[played.name.folder], marks.play[played.name.folder],
+        world,
+        played.name.folder,
+        played.glance,
+        marks.words[played.name.folder],
+        marks.play[played.name.folder],
         [before.name.folder, before.title] if before else None,
         [after.name.folder, after.title] if after else None,
         baseline.name.folder if baseline else None,
         [(name, other.glance, marks.play[name]) for name, other in sorted(beside.items())],
-        repr(standing.verdict), standing.sets_par, standing.course_record,
-        [(kind, one.label, one.val_bpb, str(one.date), one.source, one.hole.name.folder if one.hole else None,
-          _told(one.difference), one.reason, one.caveat)
-         for kind, one in compared.items()],
-    ]  # fmt: skip
+        repr(standing.verdict),
+        standing.sets_par,
+        standing.course_record,
+        [
+            (
+                kind,
+                one.label,
+                one.val_bpb,
+                str(one.date),
+                one.source,
+                one.hole.name.folder if one.hole else None,
+                _told(one.difference),
+                one.reason,
+                one.caveat,
+            )
+            for kind, one in compared.items()
+        ],
+    ]
     return digest(told)
 
 

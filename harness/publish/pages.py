@@ -63,11 +63,15 @@ class Site:
         picture = view.pop("picture", "assets/club.png")
         root = "../" * path.count("/")
         page = Page(
-            path, kind, title, description, (self.base or root) + picture,
+            path,
+            kind,
+            title,
+            description,
+            (self.base or root) + picture,
             canonical=self.base + path if self.base else "",
             # It is served at any depth, so its links need a base; all others are right as they are.
             base=urlsplit(self.base).path if kind == "missing" else "",
-        )  # fmt: skip
+        )
         try:
             html = self.env.get_template(template).render(
                 page=page, root=root, club=self.wording.club, courses=self.courses, **view
@@ -130,9 +134,14 @@ def write_hole(site: Site, standing: Standing) -> Made:
     start = len(site.folder.log)
     card = make_card(site, standing)
     site.render(
-        "hole.html", f"holes/{card.file}", "hole", f"{card.title}, {card.position}", _describe(card),
-        card=card, picture=_picture(site, played, card, shelf),
-    )  # fmt: skip
+        "hole.html",
+        f"holes/{card.file}",
+        "hole",
+        f"{card.title}, {card.position}",
+        _describe(card),
+        card=card,
+        picture=_picture(site, played, card, shelf),
+    )
     if played.record is not None:
         site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
     if card.has_curve:
@@ -181,11 +190,16 @@ def _picture(site: Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
         return "assets/club.png"
     par = card.par_delta
     picture = Picture(
-        site.wording.say("club", "name"), card.position, card.title, card.verdict, card.strokes, card.score,
+        site.wording.say("club", "name"),
+        card.position,
+        card.title,
+        card.verdict,
+        card.strokes,
+        card.score,
         f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
         f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
         thinned(shelf.line(played)),
-    )  # fmt: skip
+    )
     path = f"holes/{card.name}.{picture.key}.png"
     if not site.folder.keep(path):
         site.folder.write(path, draw_picture(picture))
@@ -196,15 +210,24 @@ def write_round(site: Site, task: tuple[Round, Sequence[dict[str, Any]]]) -> Non
     """A round's page follows from its rows alone; it is the only one that shows their curves."""
     one = replace(task[0], lines=tuple(boards.unpack_line(line, curve=True) for line in task[1]))
     site.render(
-        "round.html", one.href, "round", f"Round {one.number}", f"Round {one.number}: {one.tally}",
-        round=one, walk=draw_round(one, site.season, site.wording), sparks=sparks_of(one),
-    )  # fmt: skip
+        "round.html",
+        one.href,
+        "round",
+        f"Round {one.number}",
+        f"Round {one.number}: {one.tally}",
+        round=one,
+        walk=draw_round(one, site.season, site.wording),
+        sparks=sparks_of(one),
+    )
 
 
 def write_clubhouse(
-    site: Site, lines: list[boards.Line], rounds: Sequence[Round], standings: Sequence[Standing],
+    site: Site,
+    lines: list[boards.Line],
+    rounds: Sequence[Round],
+    standings: Sequence[Standing],
     examples: Sequence[bool],
-) -> None:  # fmt: skip
+) -> None:
     """The pages that show many holes. examples: for each hole, whether its card can explain what a card shows."""
     copy = site.wording.club
     summaries = [
@@ -215,10 +238,19 @@ def write_clubhouse(
     shown = rounds_on_index(rounds)
     lesson = next((line for line in reversed(lines) if line.own_lesson), None)
     site.render(
-        "index.html", "index.html", "index", copy["index"]["title"], copy["club"]["description"],
-        rounds=shown, others=rounds[len(shown) :], summaries=summaries, lesson=lesson, holes=len(lines),
-        tally=tally(lines), in_play=[line for line in lines if line.in_play],
-    )  # fmt: skip
+        "index.html",
+        "index.html",
+        "index",
+        copy["index"]["title"],
+        copy["club"]["description"],
+        rounds=shown,
+        others=rounds[len(shown) :],
+        summaries=summaries,
+        lesson=lesson,
+        holes=len(lines),
+        tally=tally(lines),
+        in_play=[line for line in lines if line.in_play],
+    )
     for name, link in zip(boards.course_names_in_order(site.season), site.courses, strict=True):
         board = build_board(site.season, name, lines, site.wording)
         title = f"{copy['field']['title']}: {board.title}"

@@ -17,8 +17,14 @@ from harness.publish.charts import Point, loss_range, thin
 
 LOOK = 1  # counts up when the drawing changes, so that old pictures are not kept
 _PAPER, _INK, _GREEN, _DEEP, _SOFT, _BRASS, _RED = (
-    "#faf6ea", "#1d2a22", "#1f5b3c", "#183f2c", "#55604f", "#b08d3c", "#9d2a1c",
-)  # fmt: skip
+    "#faf6ea",
+    "#1d2a22",
+    "#1f5b3c",
+    "#183f2c",
+    "#55604f",
+    "#b08d3c",
+    "#9d2a1c",
+)
 
 
 @dataclass(frozen=True)

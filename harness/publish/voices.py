@@ -55,9 +55,11 @@ def announcer_voice(notes: Notes, wording: Wording, facts: Facts) -> Voice:
 
 
 _BOOTH = (
-    ("booth_open", "announcer"), ("booth_reply", "analyst"), ("booth_aside", "announcer"),
+    ("booth_open", "announcer"),
+    ("booth_reply", "analyst"),
+    ("booth_aside", "announcer"),
     ("booth_close", "announcer"),
-)  # fmt: skip
+)
 
 
 def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[Turn, ...], Voice]:

@@ -46,8 +46,13 @@ def check_files(case: Case) -> Iterator[Finding]:
     ]
     limit = ", ".join(wanted) + ", a log per seed"
     if missing:
-        yield Finding("submission files", "fail", f"missing or empty: {', '.join(missing)}", limit,
-                      "`harness submit ROUND --write DIR` makes them all")  # fmt: skip
+        yield Finding(
+            "submission files",
+            "fail",
+            f"missing or empty: {', '.join(missing)}",
+            limit,
+            "`harness submit ROUND --write DIR` makes them all",
+        )
     else:
         yield Finding(
             "submission files", "pass", f"all there, {number(len(case.exhibit.runs), 'log')}", limit

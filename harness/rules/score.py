@@ -44,8 +44,13 @@ def check_split(case: Case) -> Iterator[Finding]:
         return
     limit = f"{splits[0].name}, {splits[0].val_bytes / 1e6:.2f} M bytes, whole"
     if split is None:
-        yield Finding("validation split", "cannot tell", "nothing tells which text was scored", limit,
-                      "the log must print the number of validation tokens")  # fmt: skip
+        yield Finding(
+            "validation split",
+            "cannot tell",
+            "nothing tells which text was scored",
+            limit,
+            "the log must print the number of validation tokens",
+        )
     elif split == splits[0].name:
         yield Finding("validation split", "pass", split, limit)
     elif split in {known.name for known in splits}:
@@ -53,8 +58,13 @@ def check_split(case: Case) -> Iterator[Finding]:
             "validation split", "fail", f"{split}: an older export", limit, "evaluate on the current export"
         )
     else:
-        yield Finding("validation split", "fail", f"{split}: no known export, or a part of one", limit,
-                      "score the whole validation text")  # fmt: skip
+        yield Finding(
+            "validation split",
+            "fail",
+            f"{split}: no known export, or a part of one",
+            limit,
+            "score the whole validation text",
+        )
 
 
 def check_byte_count(case: Case) -> Iterator[Finding]:
@@ -67,8 +77,13 @@ def check_byte_count(case: Case) -> Iterator[Finding]:
         record = run.record
         badge = check_bytes(case.exhibit.course, _scored_tokens(run), record.val_loss, record.val_bpb)
         outcome: Outcome = {"suspect": "fail", "unchecked": "cannot tell"}.get(badge.kind, "pass")  # type: ignore[assignment]
-        finding = Finding("byte count", outcome, f"{run.name}: {badge.why}", limit,
-                          "look at how bits per byte are computed" if outcome == "fail" else "")  # fmt: skip
+        finding = Finding(
+            "byte count",
+            outcome,
+            f"{run.name}: {badge.why}",
+            limit,
+            "look at how bits per byte are computed" if outcome == "fail" else "",
+        )
         if worst is None or GRAVITY[outcome] > GRAVITY[worst.outcome]:
             worst = finding
     if worst:
@@ -102,8 +117,13 @@ def check_log_proves(case: Case) -> Iterator[Finding]:
             "log proves the claim", "fail", "; ".join(wrong[:3]), limit, "the log counts: correct the claim"
         )
     elif missing:
-        yield Finding("log proves the claim", "cannot tell", f"no log is kept of {', '.join(missing[:4])}", limit,
-                      "git ignores train.log: check where the run was made")  # fmt: skip
+        yield Finding(
+            "log proves the claim",
+            "cannot tell",
+            f"no log is kept of {', '.join(missing[:4])}",
+            limit,
+            "git ignores train.log: check where the run was made",
+        )
     else:
         yield Finding(
             "log proves the claim", "pass", f"{number(len(case.exhibit.runs), 'log')} read again", limit
@@ -120,8 +140,11 @@ def _contradictions(run: Run) -> list[str]:
         ("seed", record.seed, log.seed),
         ("total bytes", record.artifact_bytes, log.bytes_total),
     ]
-    found = [f"{run.name}: {what} {ours}, the log says {theirs}" for what, ours, theirs in claims
-             if None not in (ours, theirs) and ours != theirs]  # fmt: skip
+    found = [
+        f"{run.name}: {what} {ours}, the log says {theirs}"
+        for what, ours, theirs in claims
+        if None not in (ours, theirs) and ours != theirs
+    ]
     official, shown = log.official, log.final_val_bpb
     digits = 5e-5 if official is not None and len(str(shown).partition(".")[2]) <= 4 else LOG_DIGITS
     if record.val_bpb is not None and abs(record.val_bpb - shown) > digits * 1.01:

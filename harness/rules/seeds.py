@@ -32,15 +32,25 @@ def check_seeds(case: Case) -> Iterator[Finding]:
     )
     unclaimed = sorted({str(seed) for seed in seeds if seed is not None} - set(claimed)) if claimed else []
     if again:
-        yield Finding("seeds", "fail", f"{said}: {again[0]} was used {seeds.count(again[0])} times", limit,
-                      "a repeat of one seed is no second run")  # fmt: skip
+        yield Finding(
+            "seeds",
+            "fail",
+            f"{said}: {again[0]} was used {seeds.count(again[0])} times",
+            limit,
+            "a repeat of one seed is no second run",
+        )
     elif hidden:
         yield Finding(
             "seeds", "fail", f"{said}: no log of seed {', '.join(hidden)}", limit, "add the missing log"
         )
     elif unclaimed:
-        yield Finding("seeds", "fail", f"{said}: submission.json leaves out {', '.join(unclaimed)}", limit,
-                      "list every run that was made")  # fmt: skip
+        yield Finding(
+            "seeds",
+            "fail",
+            f"{said}: submission.json leaves out {', '.join(unclaimed)}",
+            limit,
+            "list every run that was made",
+        )
     elif None in seeds:
         yield Finding(
             "seeds", "cannot tell", f"{said}: a run names no seed", limit, "the log must print its seed"
@@ -146,9 +156,13 @@ def _reference(case: Case, rule: Significance) -> tuple[str, Sample] | str:
     if best is None:
         return f"nothing was published by {exhibit.day.isoformat()}"
     entry = next(
-        (e for e in case.season.public
-         if e.sample and e.entry.course == course.name and abs(e.sample.mean - best.val_bpb) <= SAME_SCORE), None,
-    )  # fmt: skip
+        (
+            e
+            for e in case.season.public
+            if e.sample and e.entry.course == course.name and abs(e.sample.mean - best.val_bpb) <= SAME_SCORE
+        ),
+        None,
+    )
     return f"{best.name} ({best.date.isoformat()})", entry.sample if entry and entry.sample else Sample(
         (best.val_bpb,)
     )

@@ -58,8 +58,13 @@ def check_size(case: Case) -> Iterator[Finding]:
         )
     elif missing:
         what = " and ".join(sorted(missing))
-        yield Finding("artifact size", "cannot tell", f"{said} as claimed; {what} cannot be weighed here", limit,
-                      "check where the run was made, or keep its files")  # fmt: skip
+        yield Finding(
+            "artifact size",
+            "cannot tell",
+            f"{said} as claimed; {what} cannot be weighed here",
+            limit,
+            "check where the run was made, or keep its files",
+        )
     else:
         yield Finding("artifact size", "pass", said, limit)
 
@@ -91,11 +96,17 @@ def check_local_code(case: Case) -> Iterator[Finding]:
         assert code.script is not None
         extra = ", ".join(name for name in sorted(files) if name != code.script.main)
         yield Finding(
-            "local code", "fail", f"{least:,} bytes counted, {code.total:,} on disk: {extra} are imported, too", limit,
+            "local code",
+            "fail",
+            f"{least:,} bytes counted, {code.total:,} on disk: {extra} are imported, too",
+            limit,
             "count them, or put them into the script",
-        )  # fmt: skip
+        )
     else:
         yield Finding(
-            "local code", "cannot tell", f"{least:,} bytes counted, the code here has {code.total:,}", limit,
+            "local code",
+            "cannot tell",
+            f"{least:,} bytes counted, the code here has {code.total:,}",
+            limit,
             "another version of the script, or it was counted packed: keep the file that ran",
-        )  # fmt: skip
+        )

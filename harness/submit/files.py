@@ -73,12 +73,17 @@ def submission_data(made: Prepared) -> dict[str, Any]:
     last = records[-1]
     per_seed = {
         str(run.record.seed if run.record.seed is not None else f"attempt {run.record.attempt}"): _known(
-            val_bpb=run.record.val_bpb, val_loss=run.record.val_loss, artifact_bytes=made.total_bytes(run),
-            bytes_model=run.record.model_bytes, steps=run.record.steps, step_avg_ms=run.record.step_ms,
-            train_time_seconds=run.record.train_seconds, eval_time_seconds=run.eval_seconds,
+            val_bpb=run.record.val_bpb,
+            val_loss=run.record.val_loss,
+            artifact_bytes=made.total_bytes(run),
+            bytes_model=run.record.model_bytes,
+            steps=run.record.steps,
+            step_avg_ms=run.record.step_ms,
+            train_time_seconds=run.record.train_seconds,
+            eval_time_seconds=run.eval_seconds,
         )
         for run in made.runs
-    }  # fmt: skip
+    }
     losses = [r.val_loss for r in records]
     before = [r.stage_bpb("pre_quantization") for r in records]
     return _known(

@@ -49,11 +49,18 @@ def _results(made: Prepared) -> str:
     rows = []
     for run in made.runs:
         record = run.record
-        rows.append((
-            str(record.seed), f"{record.val_bpb:.8f}", "" if record.val_loss is None else f"{record.val_loss:.8f}",
-            figures.count(record.steps), figures.tempo(record.step_ms), figures.seconds(record.train_seconds),
-            figures.count(made.total_bytes(run)), f"[{run.log_name}]({run.log_name})",
-        ))  # fmt: skip
+        rows.append(
+            (
+                str(record.seed),
+                f"{record.val_bpb:.8f}",
+                "" if record.val_loss is None else f"{record.val_loss:.8f}",
+                figures.count(record.steps),
+                figures.tempo(record.step_ms),
+                figures.seconds(record.train_seconds),
+                figures.count(made.total_bytes(run)),
+                f"[{run.log_name}]({run.log_name})",
+            )
+        )
     head = ("seed", "val_bpb", "val_loss", "steps", "per step", "training", "total bytes", "log")
     return _table(head, rows)
 

@@ -8,9 +8,10 @@ from harness.submit.made import Author, Prepared, Rule, Run
 
 def author_rule(author: Author) -> Rule:
     missing = [
-        option for option, value in (('--author "NAME"', author.name), ("--github-id ID", author.github_id))
+        option
+        for option, value in (('--author "NAME"', author.name), ("--github-id ID", author.github_id))
         if not value
-    ]  # fmt: skip
+    ]
     if missing:
         return Rule(
             "author", "please attest", "who submits is not known; the field stays empty", " ".join(missing)
