@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import subprocess
 import sys
 
@@ -171,7 +172,7 @@ def values_of(knob: Knob) -> st.SearchStrategy[Value]:
     if isinstance(knob.default, bool):
         return st.booleans()
     if isinstance(knob.default, int):
-        return st.integers(int(knob.low or 0), int(knob.high or 10**9))
+        return st.integers(math.ceil(knob.low or 0), int(knob.high or 10**9))
     if isinstance(knob.default, float):
         return st.floats(knob.low, knob.high, allow_nan=False, allow_infinity=False)
     return st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
