@@ -24,7 +24,7 @@ from harness.errors import HarnessError, UsageError, first_problem
 from harness.planning import Plan
 from harness.record import Code, Data, Frozen
 from harness.rounds import Intent
-from harness.store import write_whole
+from harness.files import write_whole
 from trainer.config import KNOBS, PRESETS
 
 MAX_DATA_BYTES = 64_000_000  # data up to this rides along: a practice course does, FineWeb does not

@@ -22,7 +22,7 @@ from typing import Any
 from harness import family
 from harness.errors import HarnessError
 from harness.launch import Command
-from harness.plain import open_plain
+from harness.files import open_plain
 from harness.record import FailureKind
 
 POLL_SECONDS = 0.05

@@ -9,15 +9,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from harness.errors import HarnessError, UsageError, first_problem, nearest
+from harness.files import read_toml
 from harness.record import Frozen
 from harness.resources import data_path
 
@@ -243,22 +243,3 @@ def _read_additions(path: Path) -> dict[str, list[Reference]]:
                 "a reference has course, name, val_bpb, date, source",
             ) from error
     return found
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a file that people write. Raises HarnessError with the place of a mistake."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
-    return parse_toml(content, path)
-
-
-def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
-    """Read what people wrote in a file. Raises HarnessError with the place of a mistake."""
-    try:
-        return tomllib.loads(content.decode())
-    except UnicodeDecodeError as error:
-        raise HarnessError(f"{path} is not UTF-8 text: {error.reason}", "save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise HarnessError(f"{path} is not valid TOML: {error}", "mend that line") from error

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from harness.plain import read_plain
+from harness.files import read_plain
 
 _Point = TypeVar("_Point")
 

@@ -28,7 +28,8 @@ from harness.logged_run import LoggedRun
 from harness.logs import ParsedLog, parse_log
 from harness.record import Data, Environment, Failure, Official, Provenance, RunRecord, Score
 from harness.rounds import Intent, slugify
-from harness.store import Attempt, Store, write_whole
+from harness.store import Attempt, Store
+from harness.files import write_whole
 from harness.submission import (
     Submission,
     compare_with_logs,

@@ -15,7 +15,7 @@ from harness.curve import load_curve
 from harness.errors import HarnessError
 from harness.record import RunRecord, mean_stage_bpb
 from harness.registry import Played
-from harness.store import write_whole
+from harness.files import write_whole
 
 
 def export_hole(played: Played, out: Path, author: str = "", github_id: str = "") -> list[Path]:

@@ -15,7 +15,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, ValidationError
 from harness.errors import HarnessError, first_problem
 from harness.record import Frozen, RunRecord
 from harness.stats import Sample
-from harness.store import find_attempts, write_whole
+from harness.store import find_attempts
+from harness.files import write_whole
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

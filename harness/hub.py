@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors import HarnessError, UsageError, nearest
-from harness.store import write_whole
+from harness.files import write_whole
 from trainer.data import HEADER_BYTES, TOKEN_BYTES, read_shard_header
 from trainer.errors import DataError
 

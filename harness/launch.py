@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
 
 from harness import family
 from harness.errors import HarnessError, first_problem
-from harness.plain import read_plain
+from harness.files import read_plain
 from harness.record import Code, Data, Frozen
 
 # Set by torchrun for its own workers; inherited by accident they make one process wait for others.

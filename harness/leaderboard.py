@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 from harness.course import RECORD_TRACK, Reference, read_leaderboard
 from harness.errors import HarnessError
-from harness.store import write_whole
+from harness.files import write_whole
 
 _HEADINGS = {
     "name": ("run", "name", "submission", "record"),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.plain import read_plain
+from harness.files import read_plain
 
 # The sections a page knows, with the headings that may open them (folded to lower case).
 SECTIONS: dict[str, tuple[str, ...]] = {

@@ -11,7 +11,7 @@ import tomli_w
 
 from harness.course import course_names, load_course
 from harness.errors import HarnessError, UsageError
-from harness.store import write_whole
+from harness.files import write_whole
 from trainer.corpus import CourseError
 from trainer.prepare import TOKENIZER, TextCourse, prepare_text
 

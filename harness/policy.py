@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.course import read_toml
+from harness.files import read_toml
 from harness.errors import HarnessError, UsageError, first_problem, nearest
 from harness.record import Frozen
 from harness.resources import data_path

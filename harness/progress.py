@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.curve import Curve, TrainPoint, ValPoint, load_curve
 from harness.launch import Launch
 from harness.logs import LogParser
-from harness.plain import open_plain
+from harness.files import open_plain
 from harness.store import Attempt
 from harness.unfinished import is_locked
 

@@ -27,7 +27,8 @@ from harness.launch import Launch, dump_launch
 from harness.record import Frozen, Provenance, RunRecord, dump_record
 from harness.result import build_record
 from harness.rounds import Intent, require_hole_name
-from harness.store import Attempt, Hole, Store, write_whole
+from harness.store import Attempt, Hole, Store
+from harness.files import write_whole
 
 
 class Finish(Frozen):

@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from harness.errors import HarnessError
-from harness.plain import read_plain
+from harness.files import read_plain
 from trainer.config import is_neutral
 
 SCHEMA = 2

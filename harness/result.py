@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from harness.capture import Outcome
 from harness.course import Course
 from harness.launch import Launch
-from harness.plain import open_plain, read_plain
+from harness.files import open_plain, read_plain
 from harness.record import (
     Data,
     Environment,

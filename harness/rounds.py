@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.course import parse_toml
+from harness.files import parse_toml
 from harness.errors import HarnessError, UsageError, first_problem
 from harness.names import HOLES_PER_ROUND, HoleName, parse_hole_name
-from harness.plain import read_plain
+from harness.files import read_plain
 
 # The closed list of kinds of play, as the caddie names them.
 Strategy = Literal[

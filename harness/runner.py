@@ -30,7 +30,8 @@ from harness.planning import Plan
 from harness.record import RunRecord
 from harness.result import build_record
 from harness.source import describe_code
-from harness.store import Attempt, Hole, Store, write_whole
+from harness.store import Attempt, Hole, Store
+from harness.files import write_whole
 
 
 def play(plan: Plan, seed: int | None, runs: Path, listeners: Listeners, outlives: bool = False) -> RunRecord:

@@ -22,7 +22,8 @@ from harness.logged_run import LoggedRun
 from harness.logs import ParsedLog, parse_log
 from harness.record import Data, Environment, Failure, RunRecord, Status, hash_config
 from harness.snapshot import load_snapshot
-from harness.store import Attempt, write_whole
+from harness.store import Attempt
+from harness.files import write_whole
 
 MAX_FILES = 1_000  # that are listed of what a script left
 # What scripts of the field call their artifact, best first; raw checkpoints are no artifacts.

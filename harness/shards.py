@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.errors import HarnessError
 from harness.findings import Finding
 from harness.resources import cache_dir
-from harness.store import write_whole
+from harness.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,13 +6,13 @@ Reading never writes. A file appears complete or not at all; names cannot leave 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError, nearest
+from harness.files import write_error, write_whole
 from harness.names import HoleName, attempt_names, hole_names, parse_hole_name
 from harness.notes import Notes, load_notes
 from harness.record import RunRecord, dump_record, load_record
@@ -127,7 +127,7 @@ class Hole:
             except FileExistsError:
                 continue
             except OSError as error:
-                raise _cannot_write(path, error) from error
+                raise write_error(path, error) from error
             return Attempt(path, number)
 
 
@@ -191,7 +191,7 @@ class Store:
         try:
             hole.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _cannot_write(hole.path, error) from error
+            raise write_error(hole.path, error) from error
         if not hole.intent_path.exists():
             write_whole(hole.intent_path, dump_intent(intent).encode())
         return hole
@@ -199,25 +199,3 @@ class Store:
     def load_all(self) -> Iterator[tuple[Hole, list[Attempt]]]:
         for hole in self.holes():
             yield hole, hole.attempts
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, flush it to disk, then rename it there. Raises HarnessError naming the path."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> HarnessError:
-    return HarnessError(
-        f"cannot write {path}: {error.strerror or error}",
-        "check the disk's space and the folder's permissions, or name another folder with --runs DIR",
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.commentary import Facts, Script, read_script
-from harness.course import read_toml
+from harness.files import read_toml
 from harness.errors import HarnessError
 from harness.resources import shared_dir
 

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.paths import DATA, ROOT
 from trainer.data import HEADER_BYTES, TOKEN_BYTES, write_shard
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).parents[1] / "data" / "script"
+SCRIPT = DATA / "script"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -96,7 +97,7 @@ def test_a_bundle_knows_nothing_of_the_machine_it_comes_from(home: Path, tmp_pat
     said = b"".join(files_of(away).values())
 
     assert str(tmp_path).encode() not in said
-    assert str(Path(__file__).parents[2]).encode() not in said
+    assert str(ROOT).encode() not in said
     assert json.loads((away / "bundle.json").read_text())["intent"]["script"] == "train_gpt.py"
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from scipy import stats as scipy_stats
 
-RECORDS = Path(__file__).parents[1] / "data" / "field" / "records"
+from tests.paths import DATA, ROOT
+
+RECORDS = DATA / "field" / "records"
 VAL_BYTES, VAL_TOKENS = 151_080_000, 62_021_632
 DAY = "2026-04-20T12:00:00Z"  # the SOTA of that day is 1.0655 of 2026-04-19
 SCRIPT = "import torch\nprint('train')\n"
@@ -255,7 +257,7 @@ def test_what_cannot_be_checked_is_said(words, said, code, harness, put_record, 
 def test_policy_shown_in_the_docs_is_one(tmp_path):
     from harness.policy import load_policy
 
-    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+    page = (ROOT / "docs" / "policies.md").read_text()
     (tmp_path / "shown.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
 
     assert load_policy(str(tmp_path / "shown.toml"), tmp_path).limits.gpus == 1
@@ -263,7 +265,7 @@ def test_policy_shown_in_the_docs_is_one(tmp_path):
 
 def test_our_trainers_code_is_weighed_as_its_commit_would_hand_it_in(harness) -> None:
     """Hole 33 was played at a commit whose trainer is not today's; git has it, so its one script can be made again."""
-    root = Path(__file__).parents[2]
+    root = ROOT
     played_at = "da42181b4a401a093d9903440615a9a3a8cae835"
     if subprocess.run(
         ["git", "cat-file", "-e", played_at], cwd=root, capture_output=True, check=False

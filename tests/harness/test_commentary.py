@@ -11,8 +11,9 @@ from harness.commentary import FACTS, Facts, Lines, name_result, read_facts, spe
 from harness.errors import HarnessError
 from harness.publish.wording import Wording, load_wording
 from harness.registry import load_season
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 
 
 @pytest.fixture(scope="module")

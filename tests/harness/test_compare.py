@@ -14,6 +14,7 @@ import trainer
 from harness.compare import alike, common_moments, kind_of, mismatch, value_at
 from harness.curve import Curve, TrainPoint
 from harness.record import RunRecord
+from tests.paths import DATA
 
 DAY = "2026-03-25T12:00:00Z"
 BASE = {"MATRIX_LR": "0.04", "FP16_EMBED": "false", "TRAIN_BATCH_TOKENS": "524288", "DATA_PATH": "/a"}
@@ -405,7 +406,7 @@ def test_kinds_of_scores_are_alike_exactly_where_no_mismatch_is_told(other):
 
 def test_published_t_statistic_is_found_again_from_the_logs(harness, tmp_path):
     """The record of 2026-03-25 states t = -11.8339, -0.00464458 bpb and -0.00784215 nats against that of 2026-03-23."""
-    records = Path(__file__).parents[1] / "data" / "field" / "records"
+    records = DATA / "field" / "records"
     for name in ("2026-03-23_LeakyReLU_LegalTTT_ParallelMuon", "2026-03-25_ValCalib_GPTQ_XSA_BigramHash3072"):
         assert harness("import", str(records / name), "--as", "hole").returncode == 0
 

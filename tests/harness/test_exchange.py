@@ -17,8 +17,9 @@ from harness.field import FieldStore
 from harness.leaderboard import refresh_leaderboard
 from harness.record import RunRecord, dump_record
 from harness.registry import load_season
+from tests.paths import DATA
 
-FIELD = Path(__file__).parent.parent / "data" / "field"
+FIELD = DATA / "field"
 RECORDS = FIELD / "records"
 EXPECTED = json.loads((FIELD / "expected.json").read_text())["records"]
 BASELINE = RECORDS / "2026-03-17_NaiveBaseline"

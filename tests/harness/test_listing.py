@@ -5,14 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from harness import listing
 from harness.registry import load_season
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RED = "a\x1b[31mb"
 
 

@@ -20,8 +20,9 @@ from harness.errors import HarnessError
 from harness.grammar import Event, ResultLine, Setting, TrainPoint, ValPoint
 from harness.logged_run import MAX_POINTS, LoggedRun
 from harness.logs import LogParser, ParsedLog, parse_lines, parse_log
+from tests.paths import DATA, ROOT
 
-FIELD = Path(__file__).parents[1] / "data" / "field"
+FIELD = DATA / "field"
 EXPECTED: dict[str, Any] = json.loads((FIELD / "expected.json").read_text(encoding="utf-8"))["records"]
 LOGS = [(record, log) for record, entry in EXPECTED.items() for log in entry["logs"]]
 
@@ -783,7 +784,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path, one_line: bool) -> No
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
 
-    root = Path(__file__).parents[2]
+    root = ROOT
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], cwd=root, check=True, capture_output=True, text=True
     )

@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 from harness.cli.commands import app
 from harness.errors import HarnessError, UsageError
 from harness.publish.serve import make_server
+from tests.paths import DATA, ROOT
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 
 LAUNCH = {
     "schema": 1, "hole": "round_008_still_walking", "attempt": 1, "course": "fineweb", "split": None,
@@ -59,7 +60,7 @@ def served(runs: Path, theme: Path, tmp_path: Path) -> Iterator[tuple[str, subpr
     process = subprocess.Popen(
         (sys.executable, "-m", "harness", "preview", "--runs", str(runs), "--theme", str(theme), "--port", "0", "--json"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env=os.environ | {"TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout is not None
     said = ""

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from harness.publish.build import PublishOptions, publish
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,9 @@ from harness.publish import pages
 from harness.publish.build import PublishOptions, PublishReport, publish
 from harness.publish.serve import make_server
 from harness.store import Hole
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 PLAIN = PublishOptions(pictures=False)
 
 

@@ -13,8 +13,9 @@ from harness.publish.cards import HoleCard, build_card
 from harness.publish.curves import Shelf
 from harness.publish.wording import load_wording
 from harness.registry import load_season
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 
 
 def built(runs: Path) -> list[HoleCard]:

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from harness.cli.commands import app
 from harness.errors import HarnessError
 from harness.publish.deploy import pages_url
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 
 
 def git(place: Path, *words: str) -> str:

@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 from harness.publish.build import PublishOptions, publish
-
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 
 def test_every_key_of_holes_json_is_explained(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from harness import forked, index
 from harness.errors import HarnessError
 from harness.publish import build, manifest, pages
 from harness.publish.build import PublishOptions, publish
+from tests.paths import DATA, ROOT
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
-FIELD = Path(__file__).parents[2] / "runs" / "field"
+SEASON = DATA / "season"
+FIELD = ROOT / "runs" / "field"
 BASE = "https://example.org/golf"
 
 

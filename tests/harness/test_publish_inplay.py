@@ -12,9 +12,10 @@ from harness.publish.build import PublishOptions, publish
 from harness.publish.inplay import InPlay, read_play
 from harness.publish.wording import load_wording
 from harness.registry import load_season
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
-LOG = Path(__file__).parents[1] / "data" / "field" / "records" / "2026-03-18_FP16Embed_WD3600" / "train.log"
+SEASON = DATA / "season"
+LOG = DATA / "field" / "records" / "2026-03-18_FP16Embed_WD3600" / "train.log"
 
 
 @pytest.fixture

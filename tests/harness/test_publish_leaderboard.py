@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 
 from harness.publish.build import PublishOptions, publish
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 
 
 def rows_of(page: str, start: str) -> list[list[str]]:

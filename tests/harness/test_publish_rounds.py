@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.publish.build import PublishOptions, publish
+from tests.paths import DATA
 
-SEASON = Path(__file__).parents[1] / "data" / "season"
+SEASON = DATA / "season"
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.store import Store, write_whole
+from harness.files import write_whole
+from harness.store import Store
+from tests.paths import DATA, ROOT
 
-SCRIPT = Path(__file__).parents[1] / "data" / "script"
-ROOT = Path(__file__).parents[2]
+SCRIPT = DATA / "script"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
+
 pytestmark = pytest.mark.slow
 
 TINY = ("--preset", "tiny", "-o", "THREADS=1")
@@ -264,7 +266,7 @@ def test_killed_trainer_is_a_failed_record(cache, tmp_path):
 
 def test_artifact_over_the_cap_is_refused_before_and_recorded_when_insisted(play, tmp_path):
     (tmp_path / "runs" / "courses").mkdir(parents=True)
-    shipped = Path(__file__).parents[2] / "harness" / "data" / "courses" / "practice.toml"
+    shipped = ROOT / "harness" / "data" / "courses" / "practice.toml"
     small = shipped.read_text().replace("16_000_000", "90_000")
     (tmp_path / "runs" / "courses" / "practice.toml").write_text(small)
 

@@ -13,15 +13,15 @@ import subprocess
 import sys
 import termios
 import time
-from pathlib import Path
 
 import pytest
 
 from harness import family
+from tests.paths import DATA, ROOT
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).parents[1] / "data" / "script"
+SCRIPT = DATA / "script"
 PARITY = SCRIPT.parent / "parity"
 
 
@@ -358,7 +358,7 @@ def test_child_goes_on_without_the_harness_when_it_may(script, harness, tmp_path
 
 
 def test_commands_of_the_readme_do_what_they_say(script, harness, tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     section = readme.split("## Your own train_gpt.py")[1].split("## ")[0]
     commands = [line for line in section.split("```")[1].splitlines() if line.startswith("harness ")]
 
@@ -439,7 +439,7 @@ def test_full_disk_is_a_clear_error_and_leaves_no_half_record(script, harness, t
 def test_random_kills_lose_nothing(tmp_path):
     """A few rounds of `benchmarks/kills.py`."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kills", "6", "3"], cwd=Path(__file__).parents[2],
+        [sys.executable, "-m", "benchmarks.kills", "6", "3"], cwd=ROOT,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -529,7 +529,7 @@ def test_closed_terminal_ends_neither_the_run_nor_the_next_seed(script, tmp_path
 def test_script_over_the_cap_is_recorded_with_its_own_exit_code(script, play, tmp_path):
     courses = tmp_path / "runs" / "courses"
     courses.mkdir(parents=True)
-    shipped = Path(__file__).parents[2] / "harness" / "data" / "courses" / "fineweb.toml"
+    shipped = ROOT / "harness" / "data" / "courses" / "fineweb.toml"
     (courses / "fineweb.toml").write_text(shipped.read_text().replace("16_000_000", "9_000"))
 
     done = play("round_007")

@@ -23,8 +23,9 @@ from harness.submission import (
     read_submission,
     seed_in_name,
 )
+from tests.paths import DATA
 
-FIELD = Path(__file__).parents[1] / "data" / "field"
+FIELD = DATA / "field"
 EXPECTED: dict[str, Any] = json.loads((FIELD / "expected.json").read_text(encoding="utf-8"))["records"]
 
 

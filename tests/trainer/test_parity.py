@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.paths import DATA
 from trainer.config import load_config
 
-PARITY = Path(__file__).resolve().parent.parent / "data" / "parity"
+PARITY = DATA / "parity"
 REFERENCE: dict[str, Any] = json.loads((PARITY / "reference.json").read_text())
 DTYPES = {
     "bf16": {"DTYPE": "bfloat16", "MUON_DTYPE": "bfloat16"},

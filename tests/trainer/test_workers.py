@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.paths import DATA, ROOT
+
 pytestmark = pytest.mark.slow
 
-PARITY = Path(__file__).parents[1] / "data" / "parity"
+PARITY = DATA / "parity"
 KNOBS = {
     "DATA_PATH": str(PARITY), "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"), "VOCAB_SIZE": "1024",
     "NUM_LAYERS": "2", "MODEL_DIM": "64", "NUM_HEADS": "4", "NUM_KV_HEADS": "2", "TRAIN_SEQ_LEN": "64",
@@ -28,7 +29,7 @@ def start(out, processes, *words, **knobs):
         starter += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     return subprocess.Popen(
         [*starter, "-m", "trainer", "--out", str(out), *words], text=True,
-        env={**os.environ, **KNOBS, **knobs, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, **KNOBS, **knobs, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
