@@ -23,7 +23,7 @@ from pathlib import Path
 
 from harness import family
 from harness.errors import HarnessError
-from harness.record import load_record
+from harness.records.record import load_record
 
 LONGEST = 2.5  # seconds between the beginning of the run and the kill
 SCRIPT = """

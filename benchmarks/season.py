@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harness.record import hash_config  # noqa: E402
+from harness.records.record import hash_config  # noqa: E402
 
 STRATEGIES = ("safe tweak", "architecture", "schedule", "optimizer", "tokenizer", "export", "long shot")
 FIRST_DAY = dt.date(2026, 3, 18)

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.course import Course
 from harness.findings import Finding
 from harness.planning import Plan
-from harness.record import Code, RunRecord
+from harness.records.record import Code, RunRecord
 from harness.registry import Season
 from harness.schedules import Outlook
 from harness.unfinished import look_at

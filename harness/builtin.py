@@ -14,7 +14,7 @@ from harness.errors import HarnessError, UsageError, nearest
 from harness.forked import aside
 from harness.launch import trainer_command
 from harness.overrides import alias_notices, canonical_all, parse_overrides
-from harness.record import Code, Data, recorded_config
+from harness.records.record import Code, Data, recorded_config
 from harness.request import Progress, Question, Trainer, choose_seeds, own_data, practice_data
 from harness.source import describe_code
 from harness.train_script import submission_script

@@ -21,10 +21,10 @@ from pydantic import Field, PositiveInt, ValidationError
 from harness import __version__, bundle_start
 from harness.builtin import TRAINER_FOLDER
 from harness.errors import HarnessError, UsageError, first_problem
-from harness.planning import Plan
-from harness.record import Code, Data, Frozen
-from harness.rounds import Intent
 from harness.files import write_whole
+from harness.planning import Plan
+from harness.records.intent import Intent
+from harness.records.record import Code, Data, Frozen
 from trainer.config import KNOBS, PRESETS
 
 MAX_DATA_BYTES = 64_000_000  # data up to this rides along: a practice course does, FineWeb does not

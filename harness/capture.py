@@ -21,9 +21,9 @@ from typing import Any
 
 from harness import family
 from harness.errors import HarnessError
-from harness.launch import Command
 from harness.files import open_plain
-from harness.record import FailureKind
+from harness.launch import Command
+from harness.records.record import FailureKind
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 30.0  # between asking a child to stop and killing it: a step and a checkpoint fit in

@@ -16,7 +16,7 @@ from typing import Any
 from harness import figures
 from harness.compare import Whiff
 from harness.errors import HarnessError
-from harness.record import RunRecord, mean_gap, mean_stage_bpb
+from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
 from harness.registry import Comparison, Standing
 
 _NAME = re.compile(r"\{([a-z_]+)\}")

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from harness.course import SPLIT_TOLERANCE, Course
-from harness.curve import Curve
-from harness.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
+from harness.records.curve import Curve
+from harness.records.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, is_neutral
 

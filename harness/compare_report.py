@@ -10,7 +10,7 @@ import trainer
 from harness import figures
 from harness.compare import OTHER_STAGES, Change, Measure, Moment, Pair, Side, series
 from harness.errors import HarnessError, UsageError
-from harness.record import RunRecord
+from harness.records.record import RunRecord
 from harness.registry import Played
 from harness.source import diff_commits
 

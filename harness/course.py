@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from harness.errors import HarnessError, UsageError, first_problem, nearest
 from harness.files import read_toml
-from harness.record import Frozen
+from harness.records.record import Frozen
 from harness.resources import data_path
 
 

@@ -24,12 +24,12 @@ from harness import __version__
 from harness.course import Badge, Course, check_bytes, load_course
 from harness.errors import HarnessError, UsageError
 from harness.field import ClaimedNumbers, FieldEntry, FieldStore
+from harness.files import write_whole
 from harness.logged_run import LoggedRun
 from harness.logs import ParsedLog, parse_log
-from harness.record import Data, Environment, Failure, Official, Provenance, RunRecord, Score
-from harness.rounds import Intent, slugify
-from harness.store import Attempt, Store
-from harness.files import write_whole
+from harness.records.intent import Intent, slugify
+from harness.records.record import Data, Environment, Failure, Official, Provenance, RunRecord, Score
+from harness.records.store import Attempt, Store
 from harness.submission import (
     Submission,
     compare_with_logs,

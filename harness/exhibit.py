@@ -19,12 +19,12 @@ from harness.errors import HarnessError, UsageError
 from harness.exchange import ReadLog, read_bundles, record_from_run
 from harness.field import StoredEntry
 from harness.played import Played
-from harness.record import RunRecord
+from harness.records.record import RunRecord
+from harness.records.store import Attempt
 from harness.registry import Season
 from harness.snapshot import Snapshot, fingerprint, load_snapshot, take_snapshot
 from harness.source import fingerprint_folder, read_commit
 from harness.stats import Sample
-from harness.store import Attempt
 from harness.submission import Submission
 
 LOG_HEAD = 1_000_000  # the table stands before the first step

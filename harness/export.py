@@ -11,11 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from harness.curve import load_curve
 from harness.errors import HarnessError
-from harness.record import RunRecord, mean_stage_bpb
-from harness.registry import Played
 from harness.files import write_whole
+from harness.records.curve import load_curve
+from harness.records.record import RunRecord, mean_stage_bpb
+from harness.registry import Played
 
 
 def export_hole(played: Played, out: Path, author: str = "", github_id: str = "") -> list[Path]:

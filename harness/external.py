@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.errors import HarnessError, UsageError, nearest
 from harness.forked import aside
-from harness.record import Code, Data
+from harness.records.record import Code, Data
 from harness.request import Question, Trainer, choose_seeds, own_data, practice_data
 from harness.script import (
     Script,

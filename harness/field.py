@@ -13,10 +13,10 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
 from harness.errors import HarnessError, first_problem
-from harness.record import Frozen, RunRecord
-from harness.stats import Sample
-from harness.store import find_attempts
 from harness.files import write_whole
+from harness.records.record import Frozen, RunRecord
+from harness.records.store import find_attempts
+from harness.stats import Sample
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -14,14 +14,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
 
 from harness import family
-from harness.errors import HarnessError, first_problem
-from harness.files import read_plain
-from harness.record import Code, Data, Frozen
+from harness.records.launch import Launch
 
 # Set by torchrun for its own workers; inherited by accident they make one process wait for others.
 _LAUNCHER_VARIABLES = frozenset(
@@ -36,47 +31,6 @@ class Command:
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: Path
-
-
-class Launch(Frozen):
-    """One attempt as it was started: everything of its record that is known beforehand."""
-
-    schema_: Literal[1] = Field(default=1, alias="schema")
-    hole: str
-    attempt: PositiveInt
-    course: str
-    split: str | None = None
-    cap_bytes: PositiveInt
-    preset: str | None = None
-    script: str | None = None  # its file in `source/`; None for the built-in trainer
-    overrides: dict[str, str]
-    config: dict[str, str]
-    environ: dict[str, str] = Field(default_factory=dict)  # what a script is handed, in its own spelling
-    hidden: tuple[str, ...] = ()  # variables of the shell that a script must not see
-    seed: int | None = None
-    nproc: PositiveInt = 1
-    launcher: Literal["python", "torchrun"] = "python"
-    outlives: bool = False  # the child goes on when the harness is killed
-    started_at: AwareDatetime
-    command: tuple[str, ...]
-    code: Code
-    data: Data
-    harness: str
-    code_bytes: PositiveInt | None = None  # of the script that a submission would have; of our trainer only
-
-
-def load_launch(path: Path) -> Launch:
-    """Read a `launch.json`. Raises HarnessError naming the file and the first thing wrong with it."""
-    try:
-        return Launch.model_validate_json(read_plain(path))
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", "this attempt cannot be resumed") from error
-
-
-def dump_launch(launch: Launch) -> str:
-    return launch.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
 
 
 def trainer_command(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.forked import share
-from harness.names import HoleName, hole_names, mark_hole, misnamed
+from harness.records.names import HoleName, hole_names, mark_hole, misnamed
 from harness.sealed import SETTLED_NS, hash_tree, read_sealed, sealed_path, write_sealed
 
 FORK_WORTHY = 500  # holes for a process of their own

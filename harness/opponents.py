@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.compare import Pair, Side, Swing, Whiff, compare, config_changes, find_whiff
-from harness.curve import Curve, load_curve
 from harness.errors import UsageError
 from harness.field import StoredEntry
+from harness.records.curve import Curve, load_curve
+from harness.records.store import Store
 from harness.registry import KINDS, Comparison, Kind, Played, Season, Standing
 from harness.stats import Sample
-from harness.store import Store
 
 WORDS: dict[str, Kind] = {
     "par": "par",

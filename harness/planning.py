@@ -18,11 +18,11 @@ from harness.builtin import ask_builtin
 from harness.course import Course, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.external import ask_script
-from harness.record import RunRecord, hash_config
+from harness.records.intent import HoleName, Intent, require_hole_name, slugify
+from harness.records.record import RunRecord, hash_config
+from harness.records.store import Store
 from harness.registry import Played, Season, load_season
 from harness.request import Progress, Question, Request, Trainer
-from harness.rounds import HoleName, Intent, require_hole_name, slugify
-from harness.store import Store
 
 DEFAULT_COURSE = "practice"
 SCRIPT_COURSE = "fineweb"  # what scripts of the field are made for

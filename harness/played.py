@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from harness.compare import ScoreKind, kind_of
-from harness.decision import Decision, load_decisions
 from harness.errors import HarnessError
-from harness.record import RunRecord
-from harness.rounds import HoleName, Intent
+from harness.records.decision import Decision, load_decisions
+from harness.records.intent import HoleName, Intent
+from harness.records.record import RunRecord
+from harness.records.store import Attempt, Hole
 from harness.stats import Sample
-from harness.store import Attempt, Hole
 
 HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]
 

@@ -20,9 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from harness.files import read_toml
 from harness.errors import HarnessError, UsageError, first_problem, nearest
-from harness.record import Frozen
+from harness.files import read_toml
+from harness.records.record import Frozen
 from harness.resources import data_path
 
 Reading = Literal["own tokenizer", "baseline tokenizer", "per byte"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.curve import Curve, TrainPoint, ValPoint, load_curve
-from harness.launch import Launch
-from harness.logs import LogParser
 from harness.files import open_plain
-from harness.store import Attempt
+from harness.logs import LogParser
+from harness.records.curve import Curve, TrainPoint, ValPoint, load_curve
+from harness.records.launch import Launch
+from harness.records.store import Attempt
 from harness.unfinished import is_locked
 
 _RECENT = 20  # points behind the newest one that the tempo is taken over

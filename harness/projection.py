@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isfinite
 from statistics import fmean
 
-from harness.curve import Curve
+from harness.records.curve import Curve
 
 _WINDOW = 10  # training points whose mean is compared: single batches are noise
 _EARLIEST = 0.05  # of the training; what was learned before says little about the end

@@ -23,12 +23,12 @@ from harness.bundle import PLACES, Bundle, load_bundle
 from harness.capture import Outcome
 from harness.course import load_course
 from harness.errors import HarnessError, first_problem
-from harness.launch import Launch, dump_launch
-from harness.record import Frozen, Provenance, RunRecord, dump_record
-from harness.result import build_record
-from harness.rounds import Intent, require_hole_name
-from harness.store import Attempt, Hole, Store
 from harness.files import write_whole
+from harness.records.intent import Intent, require_hole_name
+from harness.records.launch import Launch, dump_launch
+from harness.records.record import Frozen, Provenance, RunRecord, dump_record
+from harness.records.store import Attempt, Hole, Store
+from harness.result import build_record
 
 
 class Finish(Frozen):

@@ -18,10 +18,10 @@ from harness.compare import ScoreKind, alike, mismatch
 from harness.course import Course, Reference, load_course
 from harness.errors import HarnessError
 from harness.field import FieldStore, StoredEntry
-from harness.names import misnamed
 from harness.played import Played, load_hole
+from harness.records.names import misnamed
+from harness.records.store import Store
 from harness.stats import Difference, Sample, subtract
-from harness.store import Store
 from harness.verdict import Verdict
 
 Kind = Literal["par", "sota", "best", "previous", "parent"]

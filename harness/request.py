@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from harness.course import Course, course_names
 from harness.errors import HarnessError, UsageError
 from harness.forked import aside
-from harness.record import Code, Data
-from harness.rounds import Intent
+from harness.records.intent import Intent
+from harness.records.record import Code, Data
 from harness.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE

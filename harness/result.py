@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from harness.capture import Outcome
 from harness.course import Course
-from harness.launch import Launch
 from harness.files import open_plain, read_plain
-from harness.record import (
+from harness.records.launch import Launch
+from harness.records.record import (
     Data,
     Environment,
     Failure,
@@ -29,8 +29,8 @@ from harness.record import (
     hash_config,
     recorded_config,
 )
+from harness.records.store import Attempt
 from harness.salvage import Endings, record_script, status_of
-from harness.store import Attempt
 
 LAST_LINES = 20
 _TAIL_BYTES = 64 * 1024

@@ -17,13 +17,13 @@ from typing import Any
 from harness.capture import Outcome
 from harness.course import Course
 from harness.exchange import curve_lines, facts_of_log
-from harness.launch import Launch
+from harness.files import write_whole
 from harness.logged_run import LoggedRun
 from harness.logs import ParsedLog, parse_log
-from harness.record import Data, Environment, Failure, RunRecord, Status, hash_config
+from harness.records.launch import Launch
+from harness.records.record import Data, Environment, Failure, RunRecord, Status, hash_config
+from harness.records.store import Attempt
 from harness.snapshot import load_snapshot
-from harness.store import Attempt
-from harness.files import write_whole
 
 MAX_FILES = 1_000  # that are listed of what a script left
 # What scripts of the field call their artifact, best first; raw checkpoints are no artifacts.

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
-from harness.decision import as_data as decision_data
 from harness.played import Entry
-from harness.record import mean_gap
+from harness.records.decision import as_data as decision_data
+from harness.records.record import mean_gap
 from harness.registry import Comparison, Played, Standing
 from harness.result import hint_for
 

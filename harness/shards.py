@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import HarnessError
+from harness.files import write_whole
 from harness.findings import Finding
 from harness.resources import cache_dir
-from harness.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from harness.record import Code
+from harness.records.record import Code
 from harness.snapshot import fingerprint
 
 

@@ -9,7 +9,7 @@ import trainer
 from harness import __version__
 from harness.errors import HarnessError
 from harness.flatten import Recipe, Settled, flatten
-from harness.record import Code, hash_config
+from harness.records.record import Code, hash_config
 from trainer.config import KNOBS, Knob, Value
 
 TRAINER = Path(trainer.__file__).resolve().parent

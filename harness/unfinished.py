@@ -13,9 +13,9 @@ from pathlib import Path
 from harness import family
 from harness.errors import HarnessError
 from harness.grammar import StepLine, TrainPoint, ValPoint
-from harness.launch import Launch, load_launch
 from harness.logs import LogParser
-from harness.store import Attempt
+from harness.records.launch import Launch, load_launch
+from harness.records.store import Attempt
 
 _TAIL_BYTES = 64 * 1024
 CHECKPOINT = "checkpoint.safetensors"

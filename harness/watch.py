@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import family
-from harness.curve import Curve, load_curve
 from harness.errors import HarnessError, UsageError
-from harness.launch import Launch, load_launch
 from harness.progress import Follower, Progress, is_playing, measure
 from harness.projection import Projection, Reference, project
-from harness.record import RunRecord
+from harness.records.curve import Curve, load_curve
+from harness.records.launch import Launch, load_launch
+from harness.records.record import RunRecord
+from harness.records.store import Attempt, Store
 from harness.registry import Played, Season, load_season
 from harness.result import last_lines
-from harness.store import Attempt, Store
 
 State = Literal["playing", "finished", "left"]  # left: no record, and nobody plays it here
 _SHOWN_LINES = 5

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from harness.cli.commands import app
-from harness.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
+from harness.records.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
 from trainer.config import ALIASES, KNOBS
 
 ROOT = Path(__file__).resolve().parent.parent

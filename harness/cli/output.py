@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import Exit, UsageError
-from harness.names import half_attempts
+from harness.records.names import half_attempts
 
 if TYPE_CHECKING:
     from harness.listed import Marks
@@ -59,7 +59,7 @@ def report_unfinished(runs: Path, folders: Iterable[str]) -> None:
     half = [(folder, name) for folder in folders for name in half_attempts(f"{runs}/{folder}")]
     if not half:
         return
-    from harness.store import Attempt
+    from harness.records.store import Attempt
     from harness.unfinished import look_at
 
     for folder, name in half:

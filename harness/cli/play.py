@@ -12,14 +12,14 @@ from harness.cli.app import Json, Reference, Runs, app
 from harness.cli.doctor import heed
 from harness.cli.output import course_progress, open_season, print_json, report_unfinished, standing_of, warn
 from harness.errors import Exit, UsageError
-from harness.names import hole_names
+from harness.records.names import hole_names
 
 if TYPE_CHECKING:
     from harness.capture import Listeners
     from harness.limits import Limits
     from harness.live import LiveView
     from harness.planning import Plan
-    from harness.record import RunRecord
+    from harness.records.record import RunRecord
 
 
 @app.command()
@@ -233,7 +233,7 @@ def _listeners(view: LiveView, limits: Limits) -> Listeners:
 def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool) -> None:
     """Show the hole as it now stands and end with the code that the last attempt calls for."""
     from harness import opponents, scorecard
-    from harness.store import Store
+    from harness.records.store import Store
 
     last = records[-1]
     for warning in dict.fromkeys(warning for record in records for warning in record.warnings):

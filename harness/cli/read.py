@@ -76,7 +76,7 @@ def show(
     from rich.console import Console
 
     from harness import opponents, scorecard
-    from harness.store import Store
+    from harness.records.store import Store
 
     folder = Store(runs).get(reference).name.folder
     season = open_season(runs)
@@ -139,7 +139,7 @@ def compare(
 ) -> None:
     """Compare holes: by how much, in which unit, and whether that is more than noise."""
     from harness import compare_report, opponents
-    from harness.store import Store
+    from harness.records.store import Store
 
     asked = opponents.parse_kinds(to) if to is not None else ()
     if plot is not None:
@@ -204,9 +204,9 @@ def decide(
     import datetime as dt
     import getpass
 
-    from harness.decision import as_data
-    from harness.decision import decide as take
-    from harness.store import Store
+    from harness.records.decision import as_data
+    from harness.records.decision import decide as take
+    from harness.records.store import Store
 
     if not by:
         try:

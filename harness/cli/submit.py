@@ -33,8 +33,8 @@ def submit(
     """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one train_gpt.py."""
     from harness import submit as submitting
     from harness.policy import load_policy
+    from harness.records.store import Store
     from harness.registry import load_hole
-    from harness.store import Store
 
     out = None if check else write
     if out is not None:

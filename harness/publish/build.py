@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError, UsageError
 from harness.forked import share
-from harness.names import hole_names
 from harness.publish.folder import SiteFolder
 from harness.publish.manifest import (
     NOTHING,
@@ -31,6 +30,7 @@ from harness.publish.manifest import (
     mark_holes,
     save_manifest,
 )
+from harness.records.names import hole_names
 
 if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing changed
     from harness.publish.pages import Site

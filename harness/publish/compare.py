@@ -15,7 +15,7 @@ from harness.publish.charts import curve
 from harness.publish.curves import Shelf
 from harness.publish.evidence import Table, compare_rows, hole_name
 from harness.publish.wording import Wording
-from harness.record import RunRecord
+from harness.records.record import RunRecord
 from harness.registry import Kind, Played, Standing
 
 MOST_SETTINGS = 40

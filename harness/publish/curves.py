@@ -14,10 +14,10 @@ from markupsafe import Markup
 from harness import figures
 from harness.commentary import Facts, tidy
 from harness.course import Course
-from harness.curve import Curve, load_curve
 from harness.publish.charts import Role, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
 from harness.publish.wording import Wording
+from harness.records.curve import Curve, load_curve
 from harness.registry import Played, Season, Standing
 
 TABLE_ROWS = 12

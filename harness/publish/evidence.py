@@ -9,7 +9,7 @@ from typing import NamedTuple
 from harness import figures
 from harness.commentary import tidy
 from harness.publish.wording import Wording
-from harness.record import RunRecord, Score, mean_gap, mean_stage_bpb
+from harness.records.record import RunRecord, Score, mean_gap, mean_stage_bpb
 from harness.registry import Comparison, Played, Standing
 from harness.stats import Sample
 

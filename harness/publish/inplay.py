@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from harness import figures
 from harness.commentary import Facts
-from harness.curve import Curve
 from harness.errors import HarnessError
-from harness.launch import Launch, load_launch
 from harness.publish.evidence import Row
 from harness.publish.wording import Wording
+from harness.records.curve import Curve
+from harness.records.launch import Launch, load_launch
 from harness.registry import Played
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.names import HoleName, attempt_names
 from harness.publish.folder import Seen, list_files
+from harness.records.names import HoleName, attempt_names
 from harness.resources import shared_dir
 from harness.sealed import SETTLED_NS, hash_tree, mark_files, read_sealed, sealed_path, write_sealed
 

@@ -20,8 +20,8 @@ from harness.errors import HarnessError, UsageError
 from harness.progress import is_playing
 from harness.publish.build import PublishOptions, publish
 from harness.publish.serve import News, make_server
+from harness.records.store import Store
 from harness.resources import shared_dir
-from harness.store import Store
 
 _GATHER_MS = 1000  # changes within this time make one build, so a chatty trainer is no storm
 _LOOK_MS = 5000  # how often it is asked whether an attempt is still being played, which changes no file

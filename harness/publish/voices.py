@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.commentary import Facts, speak, tidy
-from harness.notes import Notes
 from harness.publish import prose
 from harness.publish.wording import Speaker, Wording
+from harness.records.notes import Notes
 
 
 @dataclass(frozen=True)

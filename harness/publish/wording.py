@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.commentary import Facts, Script, read_script
-from harness.files import read_toml
 from harness.errors import HarnessError
+from harness.files import read_toml
 from harness.resources import shared_dir
 
 TOOLTIPS = (

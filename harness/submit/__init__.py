@@ -21,7 +21,7 @@ from harness import figures
 from harness.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.policy import Policy
-from harness.record import RunRecord
+from harness.records.record import RunRecord
 from harness.registry import Played, Season
 from harness.submit.code import make_code
 from harness.submit.files import make_files, submission_data

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.course import Course
-from harness.notes import Notes
-from harness.record import RunRecord
+from harness.records.notes import Notes
+from harness.records.record import RunRecord
+from harness.records.store import Attempt
 from harness.registry import Played
 from harness.rules.finding import Outcome
-from harness.store import Attempt
 
 SCRIPT = "train_gpt.py"
 

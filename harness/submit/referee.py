@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 from harness.exhibit import Run as ShownRun
 from harness.exhibit import show_folder, show_hole
 from harness.policy import Policy, policy_for
-from harness.record import RunRecord
+from harness.records.record import RunRecord
 from harness.registry import Season
 from harness.rules.finding import Finding
 from harness.submit.made import Prepared, Rule, Run

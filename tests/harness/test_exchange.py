@@ -15,7 +15,7 @@ from harness.exchange import field_slug, import_paths
 from harness.export import export_hole
 from harness.field import FieldStore
 from harness.leaderboard import refresh_leaderboard
-from harness.record import RunRecord, dump_record
+from harness.records.record import RunRecord, dump_record
 from harness.registry import load_season
 from tests.paths import DATA
 

@@ -267,9 +267,9 @@ def test_kept_rows_are_printed_without_loading_what_made_them(season, tmp_path):
         done = subprocess.run([sys.executable, "-c", KEPT], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)  # fmt: skip
         return set(done.stdout.splitlines()[-1].split())
 
-    slow = {"typer", "pydantic", "rich", "shutil", "harness.record"}
+    slow = {"typer", "pydantic", "rich", "shutil", "harness.records.record"}
     first, second = loaded(), loaded()
 
-    assert "harness.record" in first
+    assert "harness.records.record" in first
     assert "typer" not in first
     assert not slow & second

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.curve import Curve, TrainPoint, ValPoint
 from harness.projection import Projection, Reference, project
+from harness.records.curve import Curve, TrainPoint, ValPoint
 
 
 def curve(*, val: dict[int, float] | None = None, train: dict[int, float] | None = None) -> Curve:

@@ -16,11 +16,11 @@ from urllib.request import urlopen
 import pytest
 
 from harness.errors import HarnessError
-from harness.notes import Notes
 from harness.publish import pages
 from harness.publish.build import PublishOptions, PublishReport, publish
 from harness.publish.serve import make_server
-from harness.store import Hole
+from harness.records.notes import Notes
+from harness.records.store import Hole
 from tests.paths import DATA
 
 SEASON = DATA / "season"

@@ -9,9 +9,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from harness.curve import Curve, TrainPoint, ValPoint
 from harness.publish.charts import Mark, Series, artifact_bar, curve, loss_range, number_line, thin, trend
 from harness.publish.curves import curve_csv
+from harness.records.curve import Curve, TrainPoint, ValPoint
 
 NAME = ("title", "description")
 AXIS = ("train_loss", "step")

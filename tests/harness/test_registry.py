@@ -5,8 +5,8 @@ import json
 import pytest
 
 from harness.errors import UsageError
+from harness.records.store import Store
 from harness.registry import load_season
-from harness.store import Store
 from tests.conftest import SEED_PAGE
 
 
@@ -200,7 +200,7 @@ def test_symlinked_holes_are_not_followed(runs, tmp_path, put_record):
 def test_two_processes_get_an_attempt_each(runs):
     from concurrent.futures import ThreadPoolExecutor
 
-    from harness.rounds import Intent
+    from harness.records.intent import Intent
 
     hole = Store(runs).create("round_001", Intent())
     with ThreadPoolExecutor(8) as pool:

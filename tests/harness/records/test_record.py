@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.record import RunRecord, Score, dump_record, hash_config, load_record, parse_record
+from harness.records.record import RunRecord, Score, dump_record, hash_config, load_record, parse_record
 from tests.conftest import SEED_PAGE
 from trainer.config import KNOBS, load_config
 

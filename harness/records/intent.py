@@ -1,6 +1,6 @@
 """`round.toml`: what a hole is meant to try, written before it is played; and how holes are named.
 
-This module owns the intent's shape and the naming rule, not the folders (`harness.store`).
+This module owns the intent's shape and the naming rule, not the folders (`harness.records.store`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.files import parse_toml
 from harness.errors import HarnessError, UsageError, first_problem
-from harness.names import HOLES_PER_ROUND, HoleName, parse_hole_name
-from harness.files import read_plain
+from harness.files import parse_toml, read_plain
+from harness.records.names import HOLES_PER_ROUND, HoleName, parse_hole_name
 
 # The closed list of kinds of play, as the caddie names them.
 Strategy = Literal[

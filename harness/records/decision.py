@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from harness.errors import HarnessError, UsageError, first_problem
-from harness.files import read_plain
-from harness.store import Hole
-from harness.files import write_whole
+from harness.files import read_plain, write_whole
+from harness.records.store import Hole
 
 Choice = Literal["keep", "drop", "invalid"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from harness.errors import HarnessError, UsageError, nearest
 from harness.files import write_error, write_whole
-from harness.names import HoleName, attempt_names, hole_names, parse_hole_name
-from harness.notes import Notes, load_notes
-from harness.record import RunRecord, dump_record, load_record
-from harness.rounds import Intent, dump_intent, load_intent, require_hole_name
+from harness.records.intent import Intent, dump_intent, load_intent, require_hole_name
+from harness.records.names import HoleName, attempt_names, hole_names, parse_hole_name
+from harness.records.notes import Notes, load_notes
+from harness.records.record import RunRecord, dump_record, load_record
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import curve as curve_module
-from harness.curve import Curve, TrainPoint, ValPoint, load_curve
+from harness.records import curve as curve_module
+from harness.records.curve import Curve, TrainPoint, ValPoint, load_curve
 
 
 def write(path: Path, text: str) -> Curve:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, UsageError
-from harness.notes import parse_notes
-from harness.rounds import Intent, dump_intent, load_intent, parse_hole_name, require_hole_name
+from harness.records.intent import Intent, dump_intent, load_intent, parse_hole_name, require_hole_name
+from harness.records.notes import parse_notes
 
 
 @pytest.mark.parametrize(
