@@ -10,7 +10,7 @@ import statistics
 from collections import Counter
 from pathlib import Path
 
-from harness.course import Course
+from harness.courses.course import Course
 from harness.findings import Finding
 from harness.planning import Plan
 from harness.records.record import Code, RunRecord

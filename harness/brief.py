@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import figures
-from harness.course import Course
+from harness.courses.course import Course
 from harness.registry import Comparison, Played, Season, Standing
 from harness.stats import Z_95
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import trainer
-from harness.course import Course
+from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.forked import aside
 from harness.launch import trainer_command
 from harness.overrides import alias_notices, canonical_all, parse_overrides
 from harness.records.record import Code, Data, recorded_config
 from harness.request import Progress, Question, Trainer, choose_seeds, own_data, practice_data
-from harness.source import describe_code
-from harness.train_script import submission_script
+from harness.scripts.git import describe_code
+from harness.scripts.one_file import submission_script
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.config import ALIASES, KNOBS, PRESETS
 

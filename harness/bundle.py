@@ -217,7 +217,7 @@ def _as_written(plan: Plan, name: str) -> str:
     if snapshot is None:
         default = str(KNOBS[name].default)
     else:
-        from harness.script import read_script
+        from harness.scripts.knobs import read_script
 
         knob = read_script(snapshot.texts()).knobs.get(name)
         default = (knob.default if knob else None) or ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from harness.course import SPLIT_TOLERANCE, Course
+from harness.courses.course import SPLIT_TOLERANCE, Course
 from harness.records.curve import Curve
 from harness.records.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
 from harness.stats import Difference, Sample, subtract

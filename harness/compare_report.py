@@ -12,7 +12,7 @@ from harness.compare import OTHER_STAGES, Change, Measure, Moment, Pair, Side, s
 from harness.errors import HarnessError, UsageError
 from harness.records.record import RunRecord
 from harness.registry import Played
-from harness.source import diff_commits
+from harness.scripts.git import diff_commits
 
 PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40

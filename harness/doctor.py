@@ -4,7 +4,7 @@
     before_run()   the quick part, which `harness run` goes through by itself
 
 What makes a run impossible is refused by the plan (`harness.planning.plan`); here that refusal is a finding, too.
-The single checks: `harness.machine`, `harness.shards`, `harness.stray`, `harness.schedules`, `harness.ailments`.
+The single checks: `harness.machine`, `harness.courses.shards`, `harness.stray`, `harness.schedules`, `harness.ailments`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from harness import ailments, machine, schedules, shards, stray
+from harness import ailments, machine, schedules, stray
 from harness.builtin import TRAINER_FOLDER, weigh_untrained
-from harness.course import Course, course_names, load_course
+from harness.courses import shards
+from harness.courses.course import Course, course_names, load_course
+from harness.courses.overlap import Overlap, find_overlap, overlap_findings, quick_overlap
 from harness.errors import Exit, HarnessError
 from harness.findings import Finding, Group
 from harness.forked import aside
 from harness.planning import Plan, Request, drop_duplicates, plan
 from harness.registry import Season, load_season
-from harness.source import describe_code
+from harness.scripts.git import describe_code
 from trainer.config import KNOBS, PRESETS
 
 Progress = Callable[[str, float], None]
@@ -41,7 +43,7 @@ def examine(request: Request | None, runs: Path, progress: Progress) -> list[Gro
             refused = [_refusal(error)]
     groups = [_machine(runs, season, machine.describe_torch(said), broken, drawn), _shell()]
     if drawn:
-        groups += [_data(drawn, shards.find_overlap), *_run(drawn, season, thorough=True)]
+        groups += [_data(drawn, find_overlap), *_run(drawn, season, thorough=True)]
         if request and not request.repeat:
             groups[-1] = _with_duplicates(groups[-1], drawn, season)
     elif refused:
@@ -55,7 +57,7 @@ def examine(request: Request | None, runs: Path, progress: Progress) -> list[Gro
 def before_run(drawn: Plan, runs: Path) -> list[Group]:
     """Check what takes no time; what is slow is taken from earlier answers or left to `harness doctor`."""
     season = load_season(runs)
-    data = aside(lambda plan: _data(plan, shards.quick_overlap), drawn)  # numpy stays in there
+    data = aside(lambda plan: _data(plan, quick_overlap), drawn)  # numpy stays in there
     return [_shell(), data, *_run(drawn, season, thorough=False), _code(drawn)]
 
 
@@ -79,7 +81,7 @@ def _shell() -> Group:
     return Group("shell", "no variable looks like a knob" if not found else "", tuple(found))
 
 
-def _data(drawn: Plan, overlap_of: Callable[[shards.Shards], shards.Overlap | None]) -> Group:
+def _data(drawn: Plan, overlap_of: Callable[[shards.Shards], Overlap | None]) -> Group:
     """The data of a planned run. The trainer has checked every header, the tokenizer and the ids already."""
     place = drawn.trainer.config.get("DATA_PATH") or drawn.trainer.environ.get("DATA_PATH")
     if place is None:
@@ -88,7 +90,7 @@ def _data(drawn: Plan, overlap_of: Callable[[shards.Shards], shards.Overlap | No
     there, found = shards.read_folder(folder)
     found += ailments.split_findings(drawn.course, drawn.trainer.split or "")
     summary = f"{drawn.course.name}: {shards.describe(there)}"
-    if overlap_of is shards.find_overlap:
+    if overlap_of is find_overlap:
         said, wrong = shards.check_seals(there)
         summary, found = "; ".join(filter(None, (summary, said))), [*found, *wrong]
     return _with_overlap(summary, there, found, overlap_of)
@@ -98,11 +100,11 @@ def _with_overlap(
     summary: str,
     there: shards.Shards,
     found: list[Finding],
-    overlap_of: Callable[[shards.Shards], shards.Overlap | None],
+    overlap_of: Callable[[shards.Shards], Overlap | None],
 ) -> Group:
     overlap = overlap_of(there) if there.whole else None
     if overlap:
-        found += shards.overlap_findings(overlap)
+        found += overlap_findings(overlap)
         summary += f"; {overlap.share:.1%} of the validation is in training ({overlap.bound})"
     return Group("data", summary, tuple(found))
 
@@ -126,7 +128,7 @@ def examine_data(name: str, runs: Path) -> Group:
     found += ailments.canonical_findings(course, there.val_tokens, vocab_size) if there.val else []
     said, wrong = shards.check_seals(there)
     summary = "; ".join(filter(None, (f"{name}: {shards.describe(there)}", said)))
-    return _with_overlap(summary, there, [*found, *wrong], shards.find_overlap)
+    return _with_overlap(summary, there, [*found, *wrong], find_overlap)
 
 
 def _place(course: Course) -> tuple[Path, Path, int] | None:
@@ -134,8 +136,8 @@ def _place(course: Course) -> tuple[Path, Path, int] | None:
     if course.data:
         return Path(course.data.path), Path(course.data.tokenizer), course.data.vocab_size
     if course.name == "practice":
-        from trainer.practice import CourseError, course_dir
-        from trainer.practice import load_course as load_practice
+        from harness.courses.practice import CourseError, course_dir
+        from harness.courses.practice import load_course as load_practice
 
         try:
             folder = course_dir()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import __version__
-from harness.course import Badge, Course, check_bytes, load_course
+from harness.courses.course import Badge, Course, check_bytes, load_course
 from harness.errors import HarnessError, UsageError
 from harness.field import ClaimedNumbers, FieldEntry, FieldStore
 from harness.files import write_whole

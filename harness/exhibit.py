@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import trainer
-from harness.course import Course, load_course
+from harness.courses.course import Course, load_course
 from harness.errors import HarnessError, UsageError
 from harness.exchange import ReadLog, read_bundles, record_from_run
 from harness.field import StoredEntry
@@ -22,8 +22,8 @@ from harness.played import Played
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
 from harness.registry import Season
-from harness.snapshot import Snapshot, fingerprint, load_snapshot, take_snapshot
-from harness.source import fingerprint_folder, read_commit
+from harness.scripts.git import fingerprint_folder, read_commit
+from harness.scripts.snapshot import Snapshot, fingerprint, load_snapshot, take_snapshot
 from harness.stats import Sample
 from harness.submission import Submission
 
@@ -220,7 +220,7 @@ def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:
 
 def _as_handed_in(record: RunRecord, trainer_folder: Path) -> CodeOnDisk:
     """Return the one script that a submission of this record would have."""
-    from harness.train_script import submission_script  # reads all of the trainer
+    from harness.scripts.one_file import submission_script  # reads all of the trainer
 
     try:
         source = submission_script(record.config, record.code, trainer_folder)

@@ -1,6 +1,6 @@
 """A training script of the user's own, checked before it runs: its knobs, its data, what it will be handed.
 
-The source is read, never executed (`harness.snapshot`, `harness.script`). What cannot be checked is said.
+The source is read, never executed (`harness.scripts.snapshot`, `harness.scripts.knobs`). What cannot be checked is said.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.errors import HarnessError, UsageError, nearest
 from harness.forked import aside
 from harness.records.record import Code, Data
 from harness.request import Question, Trainer, choose_seeds, own_data, practice_data
-from harness.script import (
+from harness.scripts.knobs import (
     Script,
     ScriptKnob,
     canonical_value,
@@ -26,7 +26,7 @@ from harness.script import (
     read_script,
     render_value,
 )
-from harness.snapshot import Snapshot, take_snapshot
+from harness.scripts.snapshot import Snapshot, take_snapshot
 
 DEFAULT_SEED = "1337"  # where a script has a SEED but computes its default
 _PLACES = ("DATA_PATH", "TOKENIZER_PATH")

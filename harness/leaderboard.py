@@ -16,7 +16,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from harness.course import RECORD_TRACK, Reference, read_leaderboard
+from harness.courses.course import RECORD_TRACK, Reference, read_leaderboard
 from harness.errors import HarnessError
 from harness.files import write_whole
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.builtin import ask_builtin
-from harness.course import Course, load_course
+from harness.courses.course import Course, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.external import ask_script
 from harness.records.intent import HoleName, Intent, require_hole_name, slugify

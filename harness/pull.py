@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, Field, NonNegativeFloat, PositiveInt, Valida
 from harness import __version__, bundle_start
 from harness.bundle import PLACES, Bundle, load_bundle
 from harness.capture import Outcome
-from harness.course import load_course
+from harness.courses.course import load_course
 from harness.errors import HarnessError, first_problem
 from harness.files import write_whole
 from harness.records.intent import Intent, require_hole_name

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from harness import verdict
 from harness.compare import ScoreKind, alike, mismatch
-from harness.course import Course, Reference, load_course
+from harness.courses.course import Course, Reference, load_course
 from harness.errors import HarnessError
 from harness.field import FieldStore, StoredEntry
 from harness.played import Played, load_hole

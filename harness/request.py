@@ -12,17 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.course import Course, course_names
+from harness.courses.course import Course, course_names
 from harness.errors import HarnessError, UsageError
 from harness.forked import aside
 from harness.records.intent import Intent
 from harness.records.record import Code, Data
-from harness.snapshot import Snapshot
+from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
 
 if TYPE_CHECKING:
-    from trainer.practice import PracticeCourse
+    from harness.courses.practice import PracticeCourse
 
 Progress = Callable[[str, float], None]
 
@@ -116,7 +116,7 @@ def practice_data(
 
 def _prepare_practice(progress: Progress, as_bytes: bool = False) -> tuple[PracticeCourse, Path]:
     """Reads the whole corpus and imports numpy: 20 MB that a process of its own takes away with it."""
-    from trainer.practice import CourseError, byte_shards, prepare_course
+    from harness.courses.practice import CourseError, byte_shards, prepare_course
 
     try:
         course = prepare_course(progress)

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.capture import Outcome
-from harness.course import Course
+from harness.courses.course import Course
 from harness.files import open_plain, read_plain
 from harness.records.launch import Launch
 from harness.records.record import (

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from harness import __version__, family
 from harness.builtin import KNOB_NAMES, TRAINER_FOLDER
 from harness.capture import GRACE_SECONDS, Listeners, Outcome, run_captured
-from harness.course import load_course
+from harness.courses.course import load_course
 from harness.errors import Exit, HarnessError
 from harness.files import write_whole
 from harness.launch import Command, script_command, trainer_command
@@ -32,7 +32,7 @@ from harness.records.launch import Launch, dump_launch, load_launch
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Hole, Store
 from harness.result import build_record
-from harness.source import describe_code
+from harness.scripts.git import describe_code
 
 
 def play(plan: Plan, seed: int | None, runs: Path, listeners: Listeners, outlives: bool = False) -> RunRecord:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.capture import Outcome
-from harness.course import Course
+from harness.courses.course import Course
 from harness.exchange import curve_lines, facts_of_log
 from harness.files import write_whole
 from harness.logged_run import LoggedRun
@@ -23,7 +23,7 @@ from harness.logs import ParsedLog, parse_log
 from harness.records.launch import Launch
 from harness.records.record import Data, Environment, Failure, RunRecord, Status, hash_config
 from harness.records.store import Attempt
-from harness.snapshot import load_snapshot
+from harness.scripts.snapshot import load_snapshot
 
 MAX_FILES = 1_000  # that are listed of what a script left
 # What scripts of the field call their artifact, best first; raw checkpoints are no artifacts.

@@ -11,7 +11,7 @@ from functools import cache
 
 from harness.findings import Finding
 from harness.resources import data_path
-from harness.script import is_system
+from harness.scripts.knobs import is_system
 from trainer.config import ALIASES, KNOBS, Config, load_config
 
 # How alike two names must be: ITERATION and ITERATIONS are (0.95), SEED and SPEED (0.89) not; short names never.

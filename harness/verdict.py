@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.course import Verdicts
+from harness.courses.course import Verdicts
 from harness.stats import Difference
 
 NOT_FINISHED = "Did Not Finish"

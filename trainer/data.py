@@ -96,7 +96,7 @@ def find_shards(folder: Path, split: Literal["train", "val"]) -> list[Path]:
     if not found:
         raise DataError(
             f"no {pattern} in {folder}",
-            "DATA_PATH must name the folder of the shards; `python -m trainer.practice` prepares a small course",
+            "DATA_PATH must name the folder of the shards; `python -m harness.courses.practice` prepares a small course",
         )
     return found
 

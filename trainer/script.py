@@ -1,7 +1,7 @@
 """The trainer as one script: what runs when `harness submit` has written the package into a single train_gpt.py.
 
 `main` is the script's story. The other functions stand in for the package's own; which for which, and what is left out,
-says `harness.train_script`: a submission trains once, from a configuration that was played before.
+says `harness.scripts.one_file`: a submission trains once, from a configuration that was played before.
 """
 
 from __future__ import annotations

@@ -34,10 +34,10 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Fetch the published shards and tokenizer; what is there already stays, what was begun goes on."""
-    from harness import hub
+    from harness.courses import download
 
-    pulled = hub.pull(
-        variant, to, train_shards, repository or hub.REPOSITORY, lambda line: typer.echo(line, err=True)
+    pulled = download.pull(
+        variant, to, train_shards, repository or download.REPOSITORY, lambda line: typer.echo(line, err=True)
     )
     if as_json:
         print_json(
@@ -72,7 +72,7 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Make a course of your own text: tokenizer, shards, and runs/courses/NAME.toml."""
-    from harness.own_course import make_course
+    from harness.courses.own_text import make_course
 
     target = to or Path("data") / name
     made, path = make_course(name, text, target, runs, vocab, val_bytes, title, course_progress())
@@ -113,7 +113,7 @@ def check(
 ) -> None:
     """Check the data of every course: headers, sizes, hashes, tokenizer, and validation text in the training."""
     from harness.cli.doctor import tell
-    from harness.course import course_names, load_course
+    from harness.courses.course import course_names, load_course
     from harness.doctor import examine_data
 
     names = course or course_names(runs)

@@ -178,7 +178,7 @@ def brief(
 ) -> None:
     """Sum up the season: best, last five, dead ends, open questions, noise, budget used."""
     from harness.brief import as_data, brief_season, describe
-    from harness.course import load_course
+    from harness.courses.course import load_course
 
     if course is not None:
         load_course(course, runs)  # an unknown name is refused, not taken for an empty season
@@ -251,8 +251,8 @@ def knobs(
 
 
 def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
-    from harness.script import read_script
-    from harness.snapshot import take_snapshot
+    from harness.scripts.knobs import read_script
+    from harness.scripts.snapshot import take_snapshot
 
     script = read_script(take_snapshot(path).texts())
     chosen = [knob for name, knob in sorted(script.knobs.items()) if pattern.upper() in name.upper()]

@@ -62,7 +62,7 @@ def no_holes(runs: Path, course: str | None) -> str:
     """Say that there is nothing to list. Raises UsageError when `course` is no course at all."""
     if course is None:
         return f"no holes in {runs}/ yet; `harness run round_001` plays the first"
-    from harness.course import load_course
+    from harness.courses.course import load_course
 
     load_course(course, runs)  # an unknown name is refused, not taken for an empty season
     return f"no holes on {course} in {runs}/ yet; `harness run round_NNN --course {course}` plays one"

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import FACTS, Facts, tidy
-from harness.course import Course
+from harness.courses.course import Course
 from harness.publish.cards import DeltaCard, HoleCard, term_values
 from harness.publish.charts import Point, trend
 from harness.publish.wording import Wording

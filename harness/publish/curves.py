@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import Facts, tidy
-from harness.course import Course
+from harness.courses.course import Course
 from harness.publish.charts import Role, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
 from harness.publish.wording import Wording

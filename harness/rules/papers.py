@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness import network
 from harness.rules.finding import Case, Finding, number
+from harness.scripts import network
 
 
 def check_network(case: Case) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.course import check_bytes
+from harness.courses.course import check_bytes
 from harness.exhibit import Run
 from harness.logs import parse_log
 from harness.rules.finding import GRAVITY, Case, Finding, Outcome, number

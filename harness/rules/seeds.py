@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from harness import figures
-from harness.course import Reference
+from harness.courses.course import Reference
 from harness.exhibit import Exhibit, Run
 from harness.opponents import SAME_SCORE
 from harness.policy import Significance

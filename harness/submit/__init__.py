@@ -4,7 +4,7 @@
               -> rules.py, code.py, files.py, referee.py
     write()     the folder appears whole, or not at all
 
-The script is our trainer flattened (`harness.train_script`), or the snapshot of the script that ran. Its bytes are
+The script is our trainer flattened (`harness.scripts.one_file`), or the snapshot of the script that ran. Its bytes are
 the code bytes that count. Numbers come from the records; nothing is rounded but in the README's tables.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import figures
-from harness.course import RECORD_TRACK, load_course
+from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.policy import Policy
 from harness.records.record import RunRecord

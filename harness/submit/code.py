@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.errors import HarnessError
-from harness.snapshot import load_snapshot
-from harness.source import fingerprint_folder
+from harness.scripts.git import fingerprint_folder
+from harness.scripts.snapshot import load_snapshot
 from harness.submit.made import SCRIPT, Run
 
 
@@ -16,7 +16,10 @@ def make_code(run: Run) -> dict[str, bytes]:
     record = run.record
     if not run.builtin:
         return _kept_code(run)
-    from harness.train_script import TRAINER, submission_script  # reads all of the trainer: only when needed
+    from harness.scripts.one_file import (  # reads all of the trainer: only when needed
+        TRAINER,
+        submission_script,
+    )
 
     here = fingerprint_folder(TRAINER)
     if record.code.source_sha256 != here:

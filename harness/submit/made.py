@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from harness.course import Course
+from harness.courses.course import Course
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.records.store import Attempt

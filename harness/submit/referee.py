@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.check import check
-from harness.course import RECORD_TRACK
+from harness.courses.course import RECORD_TRACK
 from harness.errors import HarnessError
 from harness.exhibit import Run as ShownRun
 from harness.exhibit import show_folder, show_hole

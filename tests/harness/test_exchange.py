@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.course import check_bytes, load_course
+from harness.courses.course import check_bytes, load_course
 from harness.errors import HarnessError, UsageError
 from harness.exchange import field_slug, import_paths
 from harness.export import export_hole

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.course import load_course
+from harness.courses.course import load_course
 from harness.errors import HarnessError
 from harness.stats import Sample, subtract
 from harness.verdict import judge, name_distance

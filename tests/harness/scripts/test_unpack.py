@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.packed import MAX_BYTES, unpack_source
-from harness.script import read_script
+from harness.scripts.knobs import read_script
+from harness.scripts.unpack import MAX_BYTES, unpack_source
 
 SOURCE = 'import os\nLR = float(os.environ.get("MATRIX_LR", "0.04"))\nprint("é")\n'
 RAW = [{"id": lzma.FILTER_LZMA2}]

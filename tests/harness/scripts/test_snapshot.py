@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.snapshot import load_snapshot, take_snapshot
+from harness.scripts.snapshot import load_snapshot, take_snapshot
 
 
 @pytest.fixture

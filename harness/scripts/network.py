@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Mapping
 
-from harness.packed import unpack_source
+from harness.scripts.unpack import unpack_source
 
 MODULES = frozenset(
     {

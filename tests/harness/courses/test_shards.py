@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from harness import shards
-from harness.shards import WINDOW, check_seals, find_overlap, overlap_findings, quick_overlap, read_folder
+from harness.courses import overlap as overlap_module
+from harness.courses import shards
+from harness.courses.overlap import WINDOW, find_overlap, overlap_findings, quick_overlap
+from harness.courses.shards import check_seals, read_folder
 from trainer.data import write_shard
 
 
@@ -69,9 +71,9 @@ def test_answer_is_kept_until_a_file_changes(folder, texts, tmp_path):
 
 
 def test_large_data_is_sampled_and_the_bound_is_said(folder, texts, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "PIECE", 10_000)
-    monkeypatch.setattr(shards, "MOST_TOKENS", 50_000)
-    monkeypatch.setattr(shards, "QUICK_TOKENS", 1_000)
+    monkeypatch.setattr(overlap_module, "PIECE", 10_000)
+    monkeypatch.setattr(overlap_module, "MOST_TOKENS", 50_000)
+    monkeypatch.setattr(overlap_module, "QUICK_TOKENS", 1_000)
     there = put(folder, *texts)
 
     assert quick_overlap(there, tmp_path / "cache") is None  # `harness run` does not wait for it
@@ -98,7 +100,7 @@ def test_broken_shards_are_named(folder, texts):
 def test_shard_that_is_not_what_was_pulled_is_an_error(folder, texts):
     there = put(folder, *texts)
     seals = {
-        f"datasets/{folder.name}/{path.name}": {"bytes": path.stat().st_size, "fingerprint": shards._fingerprint(path, 64)}
+        f"datasets/{folder.name}/{path.name}": {"bytes": path.stat().st_size, "fingerprint": shards.fingerprint_file(path, 64)}
         for path in (*there.val, *there.train)
     }  # fmt: skip
     (folder.parent.parent / "pulled.json").write_text(json.dumps({"files": seals}))

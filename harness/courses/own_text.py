@@ -1,4 +1,4 @@
-"""A course of the user's own text: the data by `trainer.prepare`, and the file that describes it under `runs/courses`."""
+"""A course of the user's own text: the data by `harness.courses.prepare`, and the file that describes it under `runs/courses`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import tomli_w
 
-from harness.course import course_names, load_course
+from harness.courses.corpus import CourseError
+from harness.courses.course import course_names, load_course
+from harness.courses.prepare import TOKENIZER, TextCourse, prepare_text
 from harness.errors import HarnessError, UsageError
 from harness.files import write_whole
-from trainer.corpus import CourseError
-from trainer.prepare import TOKENIZER, TextCourse, prepare_text
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 

@@ -1,7 +1,7 @@
 """The text of the practice course: the interpreter's own sources, and the tokens that stand for them.
 
 Everything here is a pure function of the sources, apart from `read_corpus`, which reads them. It knows nothing
-of folders, shards and caches: `trainer.practice` does.
+of folders, shards and caches: `harness.courses.practice` does.
 """
 
 from __future__ import annotations

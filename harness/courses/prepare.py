@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.corpus import (
+from harness.courses.corpus import (
     CourseError,
     Document,
     cut_validation,

@@ -5,9 +5,9 @@ order, split by whole files, and cut into tokens by a SentencePiece model traine
 the challenge's shard format into a cache folder (`$HARNESS_CACHE`, else the XDG cache) and sealed with sha256
 fingerprints, so that scores of different Pythons or of damaged data are never mixed.
 
-    python -m trainer.practice [--rebuild] [--json]
+    python -m harness.courses.practice [--rebuild] [--json]
 
-What the text is and how it becomes tokens: `trainer.corpus`. Models and training are unknown here, and torch is
+What the text is and how it becomes tokens: `harness.courses.corpus`. Models and training are unknown here, and torch is
 never imported.
 """
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.corpus import (
+from harness.courses.corpus import (
     CourseError,
     Document,
     cut_validation,
@@ -58,7 +58,7 @@ TRAIN_SHARD = "fineweb_train_000000.bin"  # the challenge's names, so that its g
 VAL_SHARD = "fineweb_val_000000.bin"
 TOKENIZER = "practice_bpe.model"
 BYTES = "byte260"
-REBUILD = "`python -m trainer.practice --rebuild` prepares it again"
+REBUILD = "`python -m harness.courses.practice --rebuild` prepares it again"
 LOCK_SECONDS = 600  # another process needs about 5 s; ten minutes means that it hangs
 
 Progress = Callable[[str, float], None]
@@ -369,7 +369,7 @@ def _explain_os_errors(folder: Path) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m trainer.practice", description=(__doc__ or "").split("\n")[0]
+        prog="python -m harness.courses.practice", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--rebuild", action="store_true", help="build it anew, in place of what is there")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a summary")

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from harness.source import describe_code
+from harness.scripts.git import describe_code
 
 
 def git(folder, *words):

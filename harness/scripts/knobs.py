@@ -1,7 +1,7 @@
 """A training script's knobs, read off its source: names, defaults, and the spelling in which it takes a value.
 
-Pure: text in, facts out; nothing is executed. Packed scripts are unpacked first (`harness.packed`). Finding the
-reads is `harness.reads`' work; which files belong to a script is `harness.snapshot`'s.
+Pure: text in, facts out; nothing is executed. Packed scripts are unpacked first (`harness.scripts.unpack`). Finding the
+reads is `harness.scripts.environ_reads`' work; which files belong to a script is `harness.scripts.snapshot`'s.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
-from harness.packed import unpack_source
-from harness.reads import Read, find_reads
-from harness.uses import FALSE_WORDS, TRUE_WORDS, Kind
+from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, Kind
+from harness.scripts.environ_reads import Read, find_reads
+from harness.scripts.unpack import unpack_source
 
 # Set by the system or a launcher: a script may read them, but they are no knobs.
 _SYSTEM = frozenset(

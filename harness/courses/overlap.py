@@ -1,13 +1,9 @@
-"""Token shards looked at from outside: headers, sizes, seals, and whether the validation text was trained on.
-
-Bounded in time: what is not looked at is said. numpy is imported where it is needed.
-"""
+"""How much of a course's validation text stands in its training text."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,122 +18,23 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Hashes = npt.NDArray[np.uint64]
+from harness.courses.shards import Shards, fingerprint_file
 
-SEALS = "pulled.json"  # written by `harness data pull` two folders above the shards
-HASHED_BYTES = 1_000_000_000  # of sealed files, the validation first: a second or two
 WINDOW = 64  # tokens that must repeat; about 160 bytes of text, more than boilerplate lines
+
 MOST_WINDOWS = 200_000  # of the validation, spread evenly
+
 MOST_TOKENS = 40_000_000  # of the training data, in spread pieces: about three seconds
+
 QUICK_TOKENS = 8_000_000  # what `harness run` looks through without having been asked
+
 PIECE = 2_000_000
+
 BASE = 0x9E3779B97F4A7C15  # odd, so that multiplying by it loses nothing in 64 bits
+
 BOILERPLATE = 0.05  # share of the validation text
+
 VERSION = 1  # of a cached answer
-
-Split = Literal["train", "val"]
-
-
-@dataclass(frozen=True)
-class Shards:
-    """A data folder's shards. tokens: by the headers, of those that could be read."""
-
-    folder: Path
-    train: tuple[Path, ...]
-    val: tuple[Path, ...]
-    train_tokens: int
-    val_tokens: int
-
-    @property
-    def whole(self) -> bool:
-        return bool(self.train and self.val)
-
-
-def read_folder(folder: Path) -> tuple[Shards, list[Finding]]:
-    """Read the headers of all shards in a folder and check them against the files' sizes."""
-    from trainer.data import find_shards, read_shard_header
-    from trainer.errors import DataError
-
-    found: list[Finding] = []
-    paths: dict[Split, list[Path]] = {"train": [], "val": []}
-    tokens: dict[Split, int] = {"train": 0, "val": 0}
-    splits: tuple[Split, ...] = ("train", "val")
-    for split in splits:
-        try:
-            listed = find_shards(folder, split)
-        except DataError as error:
-            found.append(
-                Finding(
-                    "error",
-                    error.message,
-                    "nothing can be trained or scored without it",
-                    "`harness data pull --train-shards 1` fetches the challenge's; or set DATA_PATH with -o",
-                )
-            )
-            continue
-        for path in listed:
-            try:
-                tokens[split] += read_shard_header(path)
-                paths[split].append(path)
-            except DataError as error:
-                found.append(Finding("error", error.message, "the run would end here", error.hint))
-    return Shards(folder, tuple(paths["train"]), tuple(paths["val"]), tokens["train"], tokens["val"]), found
-
-
-# Seals ------------------------------------------------------------------------------------------------
-
-
-def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
-    """Check shards against what was published, if they were pulled: all sizes, and hashes within a bound.
-
-    The first value says what was done, "" where there is nothing to check against.
-    """
-    path = shards.folder.parent.parent / SEALS
-    if not path.is_file():
-        return "", []
-    try:
-        sealed = json.loads(path.read_text("utf-8"))["files"]
-        known = {name: (int(entry["bytes"]), str(entry["fingerprint"])) for name, entry in sealed.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        said = Finding(
-            "warning",
-            f"{path} cannot be read: {error!r:.100}",
-            "hashes cannot be checked",
-            "`harness data pull` again",
-        )
-        return "", [said]
-    found, hashed, left = [], 0, HASHED_BYTES
-    ours = [*shards.val, *shards.train]
-    for file in ours:
-        size, fingerprint = known.get(f"datasets/{shards.folder.name}/{file.name}", (None, ""))
-        if size is None:
-            continue
-        right = file.stat().st_size == size
-        if right and size <= left:
-            left -= size
-            hashed += 1
-            right = _fingerprint(file, len(fingerprint)) == fingerprint
-        if not right:
-            found.append(
-                Finding(
-                    "error",
-                    f"{file} is not what was published",
-                    "a damaged text gives a score of nothing",
-                    "delete it and `harness data pull` again",
-                )
-            )
-    return f"{hashed} of {len(ours)} shards hashed against {path.name}", found
-
-
-def _fingerprint(path: Path, digits: int) -> str:
-    """sha256 (64 digits) of a file, or git's blob sha1 (40)."""
-    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-# Overlap ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -276,9 +173,9 @@ def _copies(shards: Shards) -> tuple[str, ...]:
     for val in shards.val:
         size = val.stat().st_size
         alike = [path for path in shards.train if path.stat().st_size == size]
-        ours = _fingerprint(val, 64) if alike else ""
+        ours = fingerprint_file(val, 64) if alike else ""
         said += [
-            f"{val.name} and {path.name} are one file" for path in alike if _fingerprint(path, 64) == ours
+            f"{val.name} and {path.name} are one file" for path in alike if fingerprint_file(path, 64) == ours
         ]
     return tuple(said)
 
@@ -300,23 +197,3 @@ def _read_cached(place: Path | None) -> Overlap | None:
         return Overlap(**{**raw, "copies": tuple(raw["copies"])}) if raw else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def describe(shards: Shards) -> str:
-    """One line on what lies in the folder."""
-    return (
-        f"{len(shards.train)} training shards, {shards.train_tokens:,} tokens; "
-        f"{len(shards.val)} validation, {shards.val_tokens:,}"
-    )
-
-
-__all__: Sequence[str] = (
-    "Overlap",
-    "Shards",
-    "check_seals",
-    "describe",
-    "find_overlap",
-    "overlap_findings",
-    "quick_overlap",
-    "read_folder",
-)

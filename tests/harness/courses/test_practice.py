@@ -18,7 +18,7 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.corpus import (
+from harness.courses.corpus import (
     Document,
     cut_validation,
     encode,
@@ -27,7 +27,7 @@ from trainer.corpus import (
     token_bytes,
     train_tokenizer,
 )
-from trainer.practice import (
+from harness.courses.practice import (
     CourseError,
     PracticeCourse,
     Recipe,
@@ -45,8 +45,8 @@ SHARDS = ("fineweb_train_000000.bin", "fineweb_val_000000.bin", "practice_bpe.mo
 # argv[2] until the file argv[3] appears.
 CHILD = """
 import pathlib, sys, time
-from trainer.corpus import read_corpus
-from trainer.practice import CourseError, Recipe, prepare_course
+from harness.courses.corpus import read_corpus
+from harness.courses.practice import CourseError, Recipe, prepare_course
 
 def report(what, share):
     print(what, flush=True)
@@ -349,7 +349,7 @@ def test_changed_file_is_noticed_and_kept(
     with pytest.raises(CourseError, match=f"{name} has been changed: its sha256 is .* expects") as caught:
         prepare_course(documents=documents, recipe=SMALL)
 
-    assert "python -m trainer.practice --rebuild" in caught.value.hint
+    assert "python -m harness.courses.practice --rebuild" in caught.value.hint
     assert path.read_bytes() == damaged
 
 
@@ -442,7 +442,10 @@ def _refuse_to_build(what: str, share: float) -> None:
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trainer.practice", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "harness.courses.practice", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -468,14 +471,14 @@ def test_own_standard_library_makes_the_course(cache: Path) -> None:
 
 @pytest.mark.slow
 def test_course_is_prepared_without_torch(cache: Path) -> None:
-    script = "import sys; from trainer.practice import prepare_course; prepare_course(); sys.exit('torch' in sys.modules)"
+    script = "import sys; from harness.courses.practice import prepare_course; prepare_course(); sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_importing_it_is_cheap() -> None:
     heavy = "{'torch', 'numpy', 'sentencepiece', 'rich', 'filelock'}"
-    script = f"import sys, trainer.practice; print({heavy} & set(sys.modules))"
+    script = f"import sys, harness.courses.practice; print({heavy} & set(sys.modules))"
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.fold import Func, Names, Scope, Unknown, fold
+from harness.scripts.constants import Func, Names, Scope, Unknown, fold
 
 Kind = Literal["text", "word", "int", "float", "flag"]  # word: text that is compared with names of choices
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

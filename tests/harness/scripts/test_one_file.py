@@ -7,9 +7,9 @@ import textwrap
 
 import pytest
 
-from harness import train_script
 from harness.errors import HarnessError
 from harness.flatten import Recipe, Settled, flatten
+from harness.scripts import one_file
 from trainer import script
 from trainer.config import KNOBS
 
@@ -229,7 +229,7 @@ def test_what_cannot_be_flattened_is_named_with_its_place(source, said, package)
 
 def test_everything_the_trainers_script_replaces_is_there():
     """A stand-in or a silent call that is misspelt would quietly do nothing."""
-    names = [*train_script.STAND_INS, *train_script.SILENT]
+    names = [*one_file.STAND_INS, *one_file.SILENT]
 
     for name in names:
         found = importlib.import_module(f"trainer.{name.split('.')[0]}")
@@ -237,8 +237,8 @@ def test_everything_the_trainers_script_replaces_is_there():
             found = getattr(found, part)
         assert callable(found)
         assert found.__module__ == f"trainer.{name.split('.')[0]}"  # not merely imported there
-    assert set(train_script.SETTLED) <= set(KNOBS)
-    assert all(callable(getattr(script, name)) for name in train_script.STAND_INS.values())
+    assert set(one_file.SETTLED) <= set(KNOBS)
+    assert all(callable(getattr(script, name)) for name in one_file.STAND_INS.values())
 
 
 def test_derived_class_of_a_subpackage_comes_and_goes_with_its_knob(package, tmp_path):

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness.errors import HarnessError, UsageError
-from harness.script import parse_source, unpacked
+from harness.scripts.knobs import parse_source, unpacked
 
 MAX_FILES = 500
 MAX_BYTES = 20_000_000  # of all files; beyond it something else than code is being imported

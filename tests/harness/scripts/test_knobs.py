@@ -6,7 +6,7 @@ import lzma
 import pytest
 
 from harness.errors import HarnessError, UsageError
-from harness.script import find_knob, read_script, render_value
+from harness.scripts.knobs import find_knob, read_script, render_value
 
 # name of the shape: source, {knob: (kind, default, what it takes for yes and no)}
 SHAPES = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sentencepiece
 
-from trainer.corpus import CourseError, token_bytes
+from harness.courses.corpus import CourseError, token_bytes
+from harness.courses.prepare import prepare_text
 from trainer.data import find_shards, load_shard
-from trainer.prepare import prepare_text
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 

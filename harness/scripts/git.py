@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 from harness.records.record import Code
-from harness.snapshot import fingerprint
+from harness.scripts.snapshot import fingerprint
 
 
 def fingerprint_folder(folder: Path) -> str:

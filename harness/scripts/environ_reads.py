@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.fold import FieldOf, Func, Scope, Unknown, fold
-from harness.uses import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, dotted, last_part
+from harness.scripts.casts import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, dotted, last_part
+from harness.scripts.constants import FieldOf, Func, Scope, Unknown, fold
 
 _MAX_ROWS = 2_000  # of a table that is looped over
 _DEFAULT_NAMES = ("default", "fallback", "dflt", "d", "val", "value", "v")

@@ -1,0 +1,134 @@
+"""Token shards seen from outside: headers, sizes and seals.
+
+Bounded in time: what was not read is said. numpy is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.findings import Finding
+
+if TYPE_CHECKING:
+    pass
+
+
+SEALS = "pulled.json"  # written by `harness data pull` two folders above the shards
+HASHED_BYTES = 1_000_000_000  # of sealed files, the validation first: a second or two
+
+Split = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A data folder's shards. tokens: by the headers, of those that could be read."""
+
+    folder: Path
+    train: tuple[Path, ...]
+    val: tuple[Path, ...]
+    train_tokens: int
+    val_tokens: int
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.train and self.val)
+
+
+def read_folder(folder: Path) -> tuple[Shards, list[Finding]]:
+    """Read the headers of all shards in a folder and check them against the files' sizes."""
+    from trainer.data import find_shards, read_shard_header
+    from trainer.errors import DataError
+
+    found: list[Finding] = []
+    paths: dict[Split, list[Path]] = {"train": [], "val": []}
+    tokens: dict[Split, int] = {"train": 0, "val": 0}
+    splits: tuple[Split, ...] = ("train", "val")
+    for split in splits:
+        try:
+            listed = find_shards(folder, split)
+        except DataError as error:
+            found.append(
+                Finding(
+                    "error",
+                    error.message,
+                    "nothing can be trained or scored without it",
+                    "`harness data pull --train-shards 1` fetches the challenge's; or set DATA_PATH with -o",
+                )
+            )
+            continue
+        for path in listed:
+            try:
+                tokens[split] += read_shard_header(path)
+                paths[split].append(path)
+            except DataError as error:
+                found.append(Finding("error", error.message, "the run would end here", error.hint))
+    return Shards(folder, tuple(paths["train"]), tuple(paths["val"]), tokens["train"], tokens["val"]), found
+
+
+# Seals ------------------------------------------------------------------------------------------------
+
+
+def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
+    """Check shards against what was published, if they were pulled: all sizes, and hashes within a bound.
+
+    The first value says what was done, "" where there is nothing to check against.
+    """
+    path = shards.folder.parent.parent / SEALS
+    if not path.is_file():
+        return "", []
+    try:
+        sealed = json.loads(path.read_text("utf-8"))["files"]
+        known = {name: (int(entry["bytes"]), str(entry["fingerprint"])) for name, entry in sealed.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        said = Finding(
+            "warning",
+            f"{path} cannot be read: {error!r:.100}",
+            "hashes cannot be checked",
+            "`harness data pull` again",
+        )
+        return "", [said]
+    found, hashed, left = [], 0, HASHED_BYTES
+    ours = [*shards.val, *shards.train]
+    for file in ours:
+        size, fingerprint = known.get(f"datasets/{shards.folder.name}/{file.name}", (None, ""))
+        if size is None:
+            continue
+        right = file.stat().st_size == size
+        if right and size <= left:
+            left -= size
+            hashed += 1
+            right = fingerprint_file(file, len(fingerprint)) == fingerprint
+        if not right:
+            found.append(
+                Finding(
+                    "error",
+                    f"{file} is not what was published",
+                    "a damaged text gives a score of nothing",
+                    "delete it and `harness data pull` again",
+                )
+            )
+    return f"{hashed} of {len(ours)} shards hashed against {path.name}", found
+
+
+def fingerprint_file(path: Path, digits: int) -> str:
+    """sha256 (64 digits) of a file, or git's blob sha1 (40)."""
+    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+# Overlap ----------------------------------------------------------------------------------------------
+
+
+def describe(shards: Shards) -> str:
+    """One line on what lies in the folder."""
+    return (
+        f"{len(shards.train)} training shards, {shards.train_tokens:,} tokens; "
+        f"{len(shards.val)} validation, {shards.val_tokens:,}"
+    )
