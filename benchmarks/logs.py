@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harness.logs import parse_log  # noqa: E402
+from harness.field.log_parser import parse_log  # noqa: E402
 
 RECORDS = ROOT / "tests" / "data" / "field" / "records"
 AIM = 12.0

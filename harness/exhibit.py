@@ -16,8 +16,10 @@ from pathlib import Path
 import trainer
 from harness.courses.course import Course, load_course
 from harness.errors import HarnessError, UsageError
-from harness.exchange import ReadLog, read_bundles, record_from_run
-from harness.field import StoredEntry
+from harness.field.entries import StoredEntry
+from harness.field.record_folders import read_bundles
+from harness.field.submission_file import Submission
+from harness.field.to_record import ReadLog, record_from_run
 from harness.played import Played
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
@@ -25,7 +27,6 @@ from harness.registry import Season
 from harness.scripts.git import fingerprint_folder, read_commit
 from harness.scripts.snapshot import Snapshot, fingerprint, load_snapshot, take_snapshot
 from harness.stats import Sample
-from harness.submission import Submission
 
 LOG_HEAD = 1_000_000  # the table stands before the first step
 _NVIDIA_SMI = re.compile(rb"^\|\s+\d+\s+(NVIDIA [^|]+?)\s{2,}", re.MULTILINE)

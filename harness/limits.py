@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from harness.capture import Stop
 from harness.errors import Exit, HarnessError, UsageError
-from harness.grammar import TrainPoint, ValPoint
-from harness.logs import LogParser
+from harness.field.log_lines import TrainPoint, ValPoint
+from harness.field.log_parser import LogParser
 
 METRICS = ("val_bpb", "val_loss", "train_loss")
 SETTLED_STEP = 20  # compilation and warm-up make the first steps slow

@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
-from harness.grammar import ResultLine, Stop, TrainPoint, ValPoint
-from harness.logs import LogParser
+from harness.field.log_lines import ResultLine, Stop, TrainPoint, ValPoint
+from harness.field.log_parser import LogParser
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _KEPT = 4096  # losses kept for the sparkline; every second one is dropped when they are full

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from harness.compare import Pair, Side, Swing, Whiff, compare, config_changes, find_whiff
 from harness.errors import UsageError
-from harness.field import StoredEntry
+from harness.field.entries import StoredEntry
 from harness.records.curve import Curve, load_curve
 from harness.records.store import Store
 from harness.registry import KINDS, Comparison, Kind, Played, Season, Standing

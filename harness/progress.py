@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from harness.field.log_parser import LogParser
 from harness.files import open_plain
-from harness.logs import LogParser
 from harness.records.curve import Curve, TrainPoint, ValPoint, load_curve
 from harness.records.launch import Launch
 from harness.records.store import Attempt

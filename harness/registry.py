@@ -17,7 +17,7 @@ from harness import verdict
 from harness.compare import ScoreKind, alike, mismatch
 from harness.courses.course import Course, Reference, load_course
 from harness.errors import HarnessError
-from harness.field import FieldStore, StoredEntry
+from harness.field.entries import FieldStore, StoredEntry
 from harness.played import Played, load_hole
 from harness.records.names import misnamed
 from harness.records.store import Store

@@ -16,10 +16,10 @@ from typing import Any
 
 from harness.capture import Outcome
 from harness.courses.course import Course
-from harness.exchange import curve_lines, facts_of_log
+from harness.field.log_parser import ParsedLog, parse_log
+from harness.field.logged_run import LoggedRun
+from harness.field.to_record import curve_lines, facts_of_log
 from harness.files import write_whole
-from harness.logged_run import LoggedRun
-from harness.logs import ParsedLog, parse_log
 from harness.records.launch import Launch
 from harness.records.record import Data, Environment, Failure, RunRecord, Status, hash_config
 from harness.records.store import Attempt

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness import family
 from harness.errors import HarnessError
-from harness.grammar import StepLine, TrainPoint, ValPoint
-from harness.logs import LogParser
+from harness.field.log_lines import StepLine, TrainPoint, ValPoint
+from harness.field.log_parser import LogParser
 from harness.records.launch import Launch, load_launch
 from harness.records.store import Attempt
 

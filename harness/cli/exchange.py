@@ -49,14 +49,15 @@ def import_logs(
         _pull(pull, runs, dry_run, as_json)
         return
 
-    from harness import exchange
+    from harness.field import importing
+    from harness.field.record_folders import count_bundles
 
     if kind not in ("auto", "field", "hole"):
         raise UsageError(f'--as "{kind}" is not known', "use field, hole or auto")
     if log not in ("copy", "reference"):
         raise UsageError(f'--log "{log}" is not known', "use copy or reference")
     if leaderboard is not None:
-        from harness.leaderboard import refresh_leaderboard
+        from harness.field.leaderboard import refresh_leaderboard
 
         rows = refresh_leaderboard(leaderboard, runs, dry_run)
         if as_json and not paths:
@@ -73,20 +74,20 @@ def import_logs(
             )
         return
     given = [Path(path) for path in paths]
-    with _import_progress(exchange.count_bundles(given)) as advance:
-        report = exchange.import_paths(
-            given, runs, cast("exchange.As", kind), course, cast("exchange.KeepLog", log), dry_run, advance
+    with _import_progress(count_bundles(given)) as advance:
+        report = importing.import_paths(
+            given, runs, cast("importing.As", kind), course, cast("importing.KeepLog", log), dry_run, advance
         )
     if as_json:
         print_json(
             "import",
             dry_run=dry_run,
             added=report.added,
-            bundles=[exchange.as_data(b) for b in report.bundles],
+            bundles=[importing.as_data(b) for b in report.bundles],
         )
     else:
         for bundle in report.bundles:
-            typer.echo(exchange.describe(bundle))
+            typer.echo(importing.describe(bundle))
         what = "would be added" if dry_run else "added"
         typer.echo(
             f"{report.added} of {len(report.bundles)} {what}" + ("" if report.added else ": nothing is new")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness import figures
 from harness.commentary import tidy
 from harness.courses.course import RECORD_TRACK, Course, Reference, check_bytes
-from harness.field import StoredEntry
+from harness.field.entries import StoredEntry
 from harness.publish.boards import Line, on_one_split
 from harness.publish.wording import Wording
 from harness.registry import Season

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from harness.courses.course import check_bytes
 from harness.exhibit import Run
-from harness.logs import parse_log
+from harness.field.log_parser import parse_log
+from harness.field.submission_file import ROUNDING_BPB
 from harness.rules.finding import GRAVITY, Case, Finding, Outcome, number
-from harness.submission import ROUNDING_BPB
 
 LOG_DIGITS = 5e-9  # a log prints eight decimals; older lines four
 

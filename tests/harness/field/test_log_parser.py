@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.grammar import Event, ResultLine, Setting, TrainPoint, ValPoint
-from harness.logged_run import MAX_POINTS, LoggedRun
-from harness.logs import LogParser, ParsedLog, parse_lines, parse_log
+from harness.field.log_lines import Event, ResultLine, Setting, TrainPoint, ValPoint
+from harness.field.log_parser import LogParser, ParsedLog, parse_lines, parse_log
+from harness.field.logged_run import MAX_POINTS, LoggedRun
 from tests.paths import DATA, ROOT
 
 FIELD = DATA / "field"
@@ -778,7 +778,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path, one_line: bool) -> No
                 file.write(f"step:{step}/800000 train_loss:2.1234 train_time:{step}ms step_avg:1.00ms\n")
         file.write("\n" + END)
     code = (
-        "import resource, sys; from pathlib import Path; from harness.logs import parse_log\n"
+        "import resource, sys; from pathlib import Path; from harness.field.log_parser import parse_log\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "log = parse_log(Path(sys.argv[1])); assert log.result.final_val_bpb == 1.2243657\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from harness.courses.course import check_bytes, load_course
 from harness.errors import HarnessError, UsageError
-from harness.exchange import field_slug, import_paths
 from harness.export import export_hole
-from harness.field import FieldStore
-from harness.leaderboard import refresh_leaderboard
+from harness.field.entries import FieldStore
+from harness.field.importing import field_slug, import_paths
+from harness.field.leaderboard import refresh_leaderboard
 from harness.records.record import RunRecord, dump_record
 from harness.registry import load_season
 from tests.paths import DATA

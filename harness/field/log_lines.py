@@ -1,6 +1,6 @@
 """The lines of the field's logs: what one line says, told as an event.
 
-Owns every pattern and knows no file, no run and no earlier line; `harness.logs` keeps those. Patterns work on
+Owns every pattern and knows no file, no run and no earlier line; `harness.field.log_parser` keeps those. Patterns work on
 bytes (nearly all lines are never decoded), are anchored at the line's start and read numbers of bounded length
 only, so that no line can make them slow. Counted over the 165 logs of the public records; see
 tests/data/field/README.md for where those come from.

@@ -1,6 +1,6 @@
 """What one run said in a log: scores by stage, sizes, steps, curve; and which score is official.
 
-Fills while a log is read, so that a live view can ask at any time. Knows nothing of files; `harness.logs` feeds it.
+Fills while a log is read, so that a live view can ask at any time. Knows nothing of files; `harness.field.log_parser` feeds it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from harness.grammar import (
+from harness.field.log_lines import (
     ResultLine,
     Setting,
     Size,

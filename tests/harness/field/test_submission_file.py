@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.logs import ParsedLog, parse_log
-from harness.submission import (
+from harness.field.log_parser import ParsedLog, parse_log
+from harness.field.submission_file import (
     Submission,
     compare_with_logs,
     distinct_logs,

@@ -1,7 +1,7 @@
 """Reads logs of any trainer: finished files, standard input, or a script that is still printing.
 
 Owns the stream: blocks to lines, encodings, prefixes, embedded source code, and where one run of a file ends and
-the next begins. What a line says is `harness.grammar`'s; what a run said, `harness.logged_run`'s.
+the next begins. What a line says is `harness.field.log_lines`'s; what a run said, `harness.field.logged_run`'s.
 
 One parser serves both uses. A live caller feeds lines or bytes as they come and gets events back at once; a
 file is read by `parse_log`. Memory does not grow with the log: lines are cut at MAX_LINE_BYTES, curves are
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import HarnessError
-from harness.grammar import (
+from harness.field.log_lines import (
     PREFIX_STARTS,
     SHAPES,
     STRETCH,
@@ -46,7 +46,7 @@ from harness.grammar import (
     strip_clocks,
     strip_prefix,
 )
-from harness.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
+from harness.field.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
 
 MAX_LINE_BYTES = 64 * 1024
 BLOCK_BYTES = 256 * 1024

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.logged_run import LoggedRun
-from harness.logs import ParsedLog
+from harness.field.log_parser import ParsedLog
+from harness.field.logged_run import LoggedRun
 
 MAX_BYTES = 4 * 1024 * 1024  # of a submission file; the largest public one has 4 kB
 MAX_LOGS = 1000  # in one record folder

@@ -1,0 +1,272 @@
+"""Other people's logs and submissions in, ours out.
+
+A log becomes a record like those of our own runs (`record_from_run`); a record folder becomes an entry of the
+field or a hole of ours (`import_paths`). Reading the lines is `harness.field.log_parser`' work, submission files
+`harness.field.submission_file`'s. Nothing is guessed: what a log does not say stays unmeasured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from harness.courses.course import Badge, Course, load_course
+from harness.errors import HarnessError
+from harness.field.entries import ClaimedNumbers, FieldEntry, FieldStore
+from harness.field.record_folders import Bundle, read_bundles
+from harness.field.submission_file import (
+    Submission,
+)
+from harness.field.to_record import ReadLog, curve_lines, record_from_run
+from harness.files import write_whole
+from harness.records.intent import Intent, slugify
+from harness.records.record import RunRecord
+from harness.records.store import Attempt, Store
+
+As = Literal["auto", "field", "hole"]
+KeepLog = Literal["copy", "reference"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of one bundle. state: new, extended (more logs of a known one), unchanged, or skipped."""
+
+    name: str
+    place: str
+    state: Literal["new", "extended", "unchanged", "skipped"]
+    records: tuple[RunRecord, ...] = ()
+    badges: tuple[Badge, ...] = ()
+    claimed: ClaimedNumbers | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class ImportReport:
+    bundles: list[Imported] = field(default_factory=list)
+
+    @property
+    def added(self) -> int:
+        return sum(1 for bundle in self.bundles if bundle.state in ("new", "extended"))
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+# A log as a record --------------------------------------------------------------------------------
+
+
+# Keeping ------------------------------------------------------------------------------------------
+
+
+def import_paths(
+    paths: Sequence[Path],
+    runs: Path,
+    kind: As = "auto",
+    course_name: str = "fineweb",
+    keep_log: KeepLog = "copy",
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda name: None,
+) -> ImportReport:
+    """Read what the paths name and keep it under `runs/`; what is there already is left as it is.
+
+    kind: "field" for entries of the field, "hole" for holes of ours; "auto" takes bundles with a submission
+    file for the field's, bare logs for ours.
+    """
+    course = load_course(course_name, runs)
+    report = ImportReport()
+    for bundle in read_bundles(paths, progress):
+        as_field = kind == "field" or (kind == "auto" and bundle.submission is not None)
+        keep = _keep_in_field if as_field else _keep_as_hole
+        try:
+            report.bundles.append(keep(bundle, runs, course, "copy" if bundle.spooled else keep_log, dry_run))
+        finally:
+            if bundle.spooled:
+                bundle.logs[0].path.unlink(missing_ok=True)
+    return report
+
+
+def _keep_in_field(bundle: Bundle, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool) -> Imported:
+    slug = field_slug(bundle.name)
+    store = FieldStore(runs)
+    place = f"field/{slug}"
+    known_entry = store.load(slug)
+    known = known_entry.log_hashes if known_entry else frozenset()
+    submission = bundle.submission
+    entry = FieldEntry(
+        name=(submission.name if submission else None) or bundle.name,
+        course=course.name,
+        author=submission.author if submission else None,
+        github_id=submission.github_id if submission else None,
+        date=submission.date if submission else None,
+        source=bundle.name,
+        submission_sha256=submission.sha256 if submission else None,
+        claimed=_claimed(submission),
+        warnings=bundle.warnings,
+    )
+    new = [read for read in bundle.logs if read.log.sha256 not in known]
+    same_entry = known_entry is not None and known_entry.entry.submission_sha256 == entry.submission_sha256
+    if same_entry and not new:
+        return Imported(bundle.name, place, "unchanged")
+    first = known_entry.next_attempt if known_entry else 1
+    made, skipped = _records(new, course, slug, first, bundle, entry.author)
+    if not made and not entry.claimed:
+        return Imported(bundle.name, place, "skipped", warnings=(*bundle.warnings, *skipped))
+    if not dry_run:
+        folder = store.write_entry(slug, entry)
+        for read, record, _ in made:
+            _write_attempt(
+                Attempt(folder / f"attempt_{record.attempt:02d}", record.attempt), read, record, keep_log
+            )
+    return _imported(bundle, place, "extended" if known_entry else "new", made, skipped, entry.claimed)
+
+
+def _keep_as_hole(bundle: Bundle, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool) -> Imported:
+    store = Store(runs)
+    known = _known_logs(store)
+    new = [read for read in bundle.logs if read.log.sha256 not in known]
+    if bundle.logs and not new:
+        return Imported(bundle.name, known[bundle.logs[0].log.sha256], "unchanged")
+    title = (bundle.submission.name if bundle.submission else None) or bundle.name
+    number = max((hole.name.number for hole in store.holes()), default=0) + 1
+    folder = "_".join(filter(None, [f"round_{number:03d}", slugify(title)]))
+    author = bundle.submission.author if bundle.submission else None
+    made, skipped = _records(new, course, folder, 1, bundle, author)
+    if not made:
+        return Imported(bundle.name, folder, "skipped", warnings=(*bundle.warnings, *skipped))
+    if not dry_run:
+        seeds = tuple(dict.fromkeys(record.seed for _, record, _ in made if record.seed is not None))
+        day = bundle.submission.date if bundle.submission else None
+        hole = store.create(folder, Intent(title=title, course=course.name, seeds=seeds, created=day))
+        for read, record, _ in made:
+            _write_attempt(hole.new_attempt(), read, record, keep_log)
+    return _imported(bundle, folder, "new", made, skipped, None)
+
+
+def _records(
+    reads: Sequence[ReadLog], course: Course, hole: str, first: int, bundle: Bundle, author: str | None
+) -> tuple[list[tuple[ReadLog, RunRecord, Badge]], list[str]]:
+    """Make records of the logs that hold a run; say of the others that they do not."""
+    made: list[tuple[ReadLog, RunRecord, Badge]] = []
+    skipped = []
+    day = bundle.submission.date if bundle.submission else None
+    for read in reads:
+        source = (
+            read.name if len(bundle.logs) == 1 and bundle.submission is None else f"{bundle.name}/{read.name}"
+        )
+        try:
+            record, badge = record_from_run(read, course, hole, first + len(made), source, day, author)
+        except HarnessError as error:
+            skipped.append(error.message)
+            continue
+        made.append((read, record, badge))
+    return made, skipped
+
+
+def _imported(
+    bundle: Bundle,
+    place: str,
+    state: Literal["new", "extended"],
+    made: list[tuple[ReadLog, RunRecord, Badge]],
+    skipped: list[str],
+    claimed: ClaimedNumbers | None,
+) -> Imported:
+    return Imported(
+        bundle.name,
+        place,
+        state,
+        tuple(record for _, record, _ in made),
+        tuple(badge for _, _, badge in made),
+        claimed,
+        (*bundle.warnings, *skipped),
+    )
+
+
+def _write_attempt(attempt: Attempt, read: ReadLog, record: RunRecord, keep_log: KeepLog) -> None:
+    """Write the curve and the log first, the record last: an attempt with a record is whole."""
+    attempt.path.mkdir(parents=True, exist_ok=True)
+    assert read.run is not None
+    lines = list(curve_lines(read.run))
+    if lines:
+        write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
+    if keep_log == "copy":
+        shutil.copyfile(read.path, attempt.log_path)
+    attempt.write_record(record)
+
+
+def _known_logs(store: Store) -> dict[str, str]:
+    """Return which log (by sha256) is in which hole."""
+    known = {}
+    for hole, attempts in store.load_all():
+        for attempt in attempts:
+            try:
+                record = attempt.load_record()
+            except HarnessError:
+                continue
+            if record is not None and record.provenance is not None:
+                known[record.provenance.sha256] = hole.name.folder
+    return known
+
+
+def _claimed(submission: Submission | None) -> ClaimedNumbers | None:
+    if submission is None:
+        return None
+    return ClaimedNumbers(
+        val_bpb=submission.val_bpb,
+        val_loss=submission.val_loss,
+        artifact_bytes=submission.bytes_total,
+        code_bytes=submission.bytes_code,
+        n_seeds=submission.n_seeds,
+    )
+
+
+def field_slug(name: str) -> str:
+    """Return a folder name for an entry: letters, digits, dot, dash, underscore; never empty, never hidden.
+
+    A name that had to be changed or cut gets a few digits of its hash, so that two never meet.
+    """
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100]
+    if clean and clean == name:
+        return clean
+    return f"{clean or 'entry'}_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
+
+
+def describe(bundle: Imported) -> str:
+    """Return a bundle's fate in a few lines: where it went, its scores, sizes and badges, what was odd."""
+    lines = [f"{bundle.state:9} {bundle.name}" + (f" -> {bundle.place}" if bundle.state != "skipped" else "")]
+    for record, badge in zip(bundle.records, bundle.badges, strict=True):
+        score = f"{record.val_bpb:.8g} bpb" if record.val_bpb is not None else "no score"
+        label = f" ({record.official.label})" if record.official else ""
+        size = f", {record.artifact_bytes:,} bytes" if record.artifact_bytes is not None else ""
+        over = " OVER THE CAP" if record.status == "over_cap" else ""
+        source = record.provenance.source if record.provenance else ""
+        lines.append(f"            {Path(source).name}: {score}{label}{size}{over}, split {badge.kind}")
+        lines += [f"            warning: {warning}" for warning in record.warnings]
+    if (
+        not bundle.records
+        and bundle.claimed
+        and bundle.claimed.val_bpb is not None
+        and bundle.state != "unchanged"
+    ):
+        lines.append(f"            claimed: {bundle.claimed.val_bpb} bpb; no log shows it")
+    lines += [f"            warning: {warning}" for warning in bundle.warnings]
+    return "\n".join(lines)
+
+
+def as_data(bundle: Imported) -> dict[str, object]:
+    """Return what `--json` says of a bundle."""
+    return {
+        "name": bundle.name,
+        "place": bundle.place,
+        "state": bundle.state,
+        "records": [
+            record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in bundle.records
+        ],
+        "badges": [{"kind": b.kind, "why": b.why, "implied_bytes": b.implied_bytes} for b in bundle.badges],
+        "claimed": bundle.claimed.model_dump(exclude_none=True) if bundle.claimed else None,
+        "warnings": list(bundle.warnings),
+    }

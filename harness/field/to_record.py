@@ -1,0 +1,184 @@
+"""A log that was read, as a record and a curve of ours."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.courses.course import Badge, Course, check_bytes
+from harness.errors import HarnessError
+from harness.field.log_parser import ParsedLog
+from harness.field.logged_run import LoggedRun
+from harness.field.submission_file import (
+    seed_in_name,
+)
+from harness.records.record import Data, Environment, Failure, Official, Provenance, RunRecord, Score
+
+IMPORTER = f"harness {__version__}"
+
+
+@dataclass(frozen=True)
+class ReadLog:
+    """One log file, parsed. name: its path inside the record folder."""
+
+    path: Path
+    name: str
+    log: ParsedLog
+
+    @property
+    def run(self) -> LoggedRun | None:
+        return self.log.result
+
+
+def record_from_run(
+    read: ReadLog,
+    course: Course,
+    hole: str,
+    attempt: int,
+    source: str,
+    day: dt.date | None,
+    author: str | None,
+) -> tuple[RunRecord, Badge]:
+    """Turn the last run of a log into a record, and check the bytes behind its score.
+
+    source: how the record names the log. day: the day of the run, where a submission file tells it.
+    Raises HarnessError when the log holds no run at all.
+    """
+    run = read.run
+    if run is None:
+        raise HarnessError(f"{source} holds no run", "it has neither step lines nor results that can be read")
+    facts, warnings, badge = facts_of_log(read.log, course)
+    if (named := seed_in_name(read.name)) is not None and run.seed is not None and named != run.seed:
+        warnings.append(f"the file's name says seed {named}, the log says {run.seed}; the log counts")
+    scored, total, cap = facts["official"] is not None, facts["artifact_bytes"], course.caps.artifact_bytes
+    record = RunRecord(
+        hole=hole,
+        attempt=attempt,
+        course=course.name,
+        status="failed" if not scored else "over_cap" if total is not None and total >= cap else "ok",
+        failure=None if scored else _failure(run),
+        started_at=dt.datetime.combine(day, dt.time(), dt.UTC) if day else None,
+        cap_bytes=cap,
+        config=dict(sorted(run.hyperparameters.items())),
+        **facts,
+        provenance=Provenance(
+            source=source,
+            sha256=read.log.sha256,
+            importer=IMPORTER,
+            author=author,
+            lines={fact: line for fact, line in sorted(run.lines.items()) if line > 0},
+        ),
+        warnings=tuple(warnings),
+    )
+    return record, badge
+
+
+def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[str], Badge]:
+    """Return what the last run of a log says as fields of a record, what is odd, and where its bytes belong."""
+    run = log.result
+    assert run is not None
+    warnings = [f"line {warn.line}: {warn.text}" if warn.line else warn.text for warn in log.warnings]
+    official, scores = run.official, _scores(run)
+    counted = next(
+        (s for s in scores if official and s.line == official.line and s.label == official.label), None
+    )
+    code, model, total = run.bytes_code, run.bytes_model, run.bytes_total
+    if run.sizes_add_up is False:
+        warnings.append(f"model {model} + code {code} is not the total {total}; only the total is kept")
+        code = model = None
+    if log.other_runs:
+        others = ", ".join(_describe_run(other) for other in log.other_runs)
+        warnings.append(f"the file holds {len(log.runs)} runs; the last one counts. Before it: {others}")
+    badge = check_bytes(
+        course, run.val_tokens, counted.val_loss if counted else None, counted.val_bpb if counted else None
+    )
+    if badge.kind == "suspect":
+        warnings.append(badge.why)
+    why = run.why_official or ""
+    facts = {
+        "split": badge.split or (badge.kind if badge.kind == "suspect" else None),
+        "val_bpb": counted.val_bpb if counted else None,
+        "val_loss": counted.val_loss if counted else None,
+        "official": Official(stage=counted.stage, label=counted.label, why=why) if counted else None,
+        "scores": scores,
+        "artifact_bytes": total,
+        "code_bytes": code,
+        "model_bytes": model,
+        "params": run.model_params,
+        "steps": run.steps,
+        "planned_steps": run.planned_steps,
+        "step_ms": _finite(run.step_avg_ms),
+        "train_seconds": _scaled(run.train_time_ms),
+        "eval_seconds": _scaled(run.eval_ms),
+        "peak_memory_bytes": int(run.peak_memory_mib * 2**20) if run.peak_memory_mib else None,
+        "last_train_loss": _finite(run.train.last[1][0]) if run.train.last else None,
+        "stop_reason": run.stop_reason,
+        "seed": run.seed,
+        "environment": Environment(torch=run.torch, python=run.python, world_size=run.world_size),
+        "data": Data(val_tokens=run.val_tokens),
+    }
+    return facts, warnings, badge
+
+
+def _scores(run: LoggedRun) -> tuple[Score, ...]:
+    """Every evaluation the log prints, in order; the last validation stands for a missing pre-quantization line."""
+    lines = list(run.results)
+    before = run.stage_score("pre_quantization")
+    if before is not None and before not in lines:
+        lines.insert(0, before)
+    return tuple(
+        Score(
+            stage=line.stage,
+            label=line.label,
+            val_bpb=line.val_bpb,
+            val_loss=_finite(line.val_loss),
+            seconds=_scaled(line.eval_ms),
+            line=line.line,
+            text=line.val_bpb_text,
+        )
+        for line in lines
+        if line.val_bpb is not None and math.isfinite(line.val_bpb) and line.val_bpb >= 0
+    )
+
+
+def _failure(run: LoggedRun) -> Failure:
+    if run.nan_step is not None:
+        return Failure(kind="nan", message="the training loss stopped being a number", step=run.nan_step)
+    return Failure(kind="no_result", message="the log holds no score of the artifact", step=run.steps)
+
+
+def _describe_run(run: LoggedRun) -> str:
+    score = f"val_bpb {run.final_val_bpb}" if run.final_val_bpb is not None else run.status
+    return f"lines {run.first_line}-{run.last_line} ({run.steps or 0} steps, {score})"
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+
+def _scaled(milliseconds: float | None) -> float | None:
+    value = _finite(milliseconds)
+    return None if value is None else value / 1000
+
+
+def curve_lines(run: LoggedRun) -> Iterable[str]:
+    """Yield a run's points as `curve.jsonl` has them, in the order of steps."""
+    train = ((step, 1, _point(step, values, ("train_loss", "train_time_ms"))) for step, values in run.train)
+    val = (
+        (step, 0, _point(step, values, ("val_loss", "val_bpb", "train_time_ms"))) for step, values in run.val
+    )
+    for _, _, point in sorted([*train, *val], key=lambda item: item[:2]):
+        yield json.dumps(point)
+
+
+def _point(step: int, values: Sequence[float], names: Sequence[str]) -> dict[str, float]:
+    pairs = zip(names, values, strict=True)
+    return {"step": step} | {
+        name: value for name, value in pairs if name == "train_loss" or not math.isnan(value)
+    }
