@@ -14,8 +14,8 @@ from harness.courses.course import Course
 from harness.findings import Finding
 from harness.planning import Plan
 from harness.records.record import Code, RunRecord
-from harness.registry import Season
 from harness.schedules import Outlook
+from harness.season.season import Season
 from harness.unfinished import look_at
 
 # Settings that make a step as long as it is, and those that make an artifact as large as it is.

@@ -12,13 +12,13 @@ from typing import Any
 
 from harness.exhibit import Exhibit
 from harness.policy import Policy
-from harness.registry import Season
 from harness.rules.finding import Case, Finding, Outcome, number
 from harness.rules.machine import check_eval_time, check_machine, check_train_time
 from harness.rules.papers import check_attest, check_files, check_network
 from harness.rules.score import check_byte_count, check_log_proves, check_split
 from harness.rules.seeds import check_seeds, check_significance
 from harness.rules.size import check_local_code, check_size
+from harness.season.season import Season
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     check_size,

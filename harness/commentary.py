@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import figures
-from harness.compare import Whiff
 from harness.errors import HarnessError
 from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
-from harness.registry import Comparison, Standing
+from harness.season.compare import Whiff
+from harness.season.season import Comparison, Standing
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
 

@@ -23,8 +23,8 @@ from harness.errors import Exit, HarnessError
 from harness.findings import Finding, Group
 from harness.forked import aside
 from harness.planning import Plan, Request, drop_duplicates, plan
-from harness.registry import Season, load_season
 from harness.scripts.git import describe_code
+from harness.season.season import Season, load_season
 from trainer.config import KNOBS, PRESETS
 
 Progress = Callable[[str, float], None]

@@ -20,12 +20,12 @@ from harness.field.entries import StoredEntry
 from harness.field.record_folders import read_bundles
 from harness.field.submission_file import Submission
 from harness.field.to_record import ReadLog, record_from_run
-from harness.played import Played
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
-from harness.registry import Season
 from harness.scripts.git import fingerprint_folder, read_commit
 from harness.scripts.snapshot import Snapshot, fingerprint, load_snapshot, take_snapshot
+from harness.season.hole import Played
+from harness.season.season import Season
 from harness.stats import Sample
 
 LOG_HEAD = 1_000_000  # the table stands before the first step

@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.records.curve import load_curve
 from harness.records.record import RunRecord, mean_stage_bpb
-from harness.registry import Played
+from harness.season.season import Played
 
 
 def export_hole(played: Played, out: Path, author: str = "", github_id: str = "") -> list[Path]:

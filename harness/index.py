@@ -15,11 +15,11 @@ from typing import Any
 
 from harness.forked import share
 from harness.listed import Marks
-from harness.played import Glance, Played, load_hole, read_files
 from harness.records.names import mark_hole, misnamed
 from harness.records.store import Hole, Store
-from harness.registry import Season
 from harness.sealed import SETTLED_NS, read_sealed, sealed_path, write_sealed
+from harness.season.hole import Glance, Played, load_hole, read_files
+from harness.season.season import Season
 
 SMALL = 100  # holes: fewer are read at once
 FORK_WORTHY = 200  # holes for a process of their own

@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.listed import Row
 
 if TYPE_CHECKING:  # rows that were kept are set without any of it
-    from harness.registry import Comparison, Kind, Standing
+    from harness.season.season import Comparison, Kind, Standing
 
 KINDS: tuple[Kind, ...] = ("par", "previous")  # the comparisons that a row shows
 GAP = "   "

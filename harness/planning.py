@@ -21,8 +21,8 @@ from harness.external import ask_script
 from harness.records.intent import HoleName, Intent, require_hole_name, slugify
 from harness.records.record import RunRecord, hash_config
 from harness.records.store import Store
-from harness.registry import Played, Season, load_season
 from harness.request import Progress, Question, Request, Trainer
+from harness.season.season import Played, Season, load_season
 
 DEFAULT_COURSE = "practice"
 SCRIPT_COURSE = "fineweb"  # what scripts of the field are made for

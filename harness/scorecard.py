@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
-from harness.played import Entry
 from harness.records.decision import as_data as decision_data
 from harness.records.record import mean_gap
-from harness.registry import Comparison, Played, Standing
 from harness.result import hint_for
+from harness.season.hole import Entry
+from harness.season.season import Comparison, Played, Standing
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
 _LABELS = {

@@ -16,6 +16,7 @@ from harness.field.log_lines import StepLine, TrainPoint, ValPoint
 from harness.field.log_parser import LogParser
 from harness.records.launch import Launch, load_launch
 from harness.records.store import Attempt
+from harness.season.progress import is_locked
 
 _TAIL_BYTES = 64 * 1024
 CHECKPOINT = "checkpoint.safetensors"
@@ -71,19 +72,3 @@ def last_step(log: Path) -> int | None:
         return None
     steps = [event.step for event in events if isinstance(event, TrainPoint | ValPoint | StepLine)]
     return steps[-1] if steps else None
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process holds a lock file. Where the system cannot tell, it is taken for free."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return False
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 from harness import family
 from harness.errors import HarnessError, UsageError
-from harness.progress import Follower, Progress, is_playing, measure
 from harness.projection import Projection, Reference, project
 from harness.records.curve import Curve, load_curve
 from harness.records.launch import Launch, load_launch
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Store
-from harness.registry import Played, Season, load_season
 from harness.result import last_lines
+from harness.season.progress import Follower, Progress, is_playing, measure
+from harness.season.season import Played, Season, load_season
 
 State = Literal["playing", "finished", "left"]  # left: no record, and nobody plays it here
 _SHOWN_LINES = 5

@@ -144,7 +144,7 @@ def export(
     """Write a hole as a submission folder: submission.json and a log per seed, in the field's format."""
     from harness.export import export_hole
     from harness.records.store import Store
-    from harness.registry import load_hole
+    from harness.season.season import load_hole
 
     written = export_hole(load_hole(Store(runs).get(reference)), out, author, github_id)
     if as_json:

@@ -15,7 +15,7 @@ from harness.records.names import half_attempts
 
 if TYPE_CHECKING:
     from harness.listed import Marks
-    from harness.registry import Season, Standing
+    from harness.season.season import Season, Standing
 
 JSON_SCHEMA = 1  # of every object that --json prints
 
@@ -38,7 +38,7 @@ def open_season(runs: Path, glance: bool = False, marks: Marks | None = None) ->
         from harness.index import glance_season
 
         return glance_season(runs, marks)
-    from harness.registry import load_season
+    from harness.season.season import load_season
 
     return load_season(runs)
 

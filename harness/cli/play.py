@@ -232,22 +232,23 @@ def _listeners(view: LiveView, limits: Limits) -> Listeners:
 
 def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool) -> None:
     """Show the hole as it now stands and end with the code that the last attempt calls for."""
-    from harness import opponents, scorecard
+    from harness import scorecard
     from harness.records.store import Store
+    from harness.season import pairs
 
     last = records[-1]
     for warning in dict.fromkeys(warning for record in records for warning in record.warnings):
         warn(warning)
     season = open_season(runs)
     standing = standing_of(season, Store(runs).get(folder).name.folder)
-    whiff = opponents.parent_whiff(season, standing.played)
+    whiff = pairs.parent_whiff(season, standing.played)
     if as_json:
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
         print_json("run", **scorecard.as_data(standing), played=attempts, whiff=whiff.why if whiff else None)
     else:
         scorecard.print_card(standing)
         if whiff:
-            typer.echo(f"  {opponents.describe_whiff(whiff)}")
+            typer.echo(f"  {pairs.describe_whiff(whiff)}")
     if last.status == "failed":
         assert last.failure is not None
         codes = {"timeout": Exit.TIMED_OUT, "budget": Exit.BUDGET}

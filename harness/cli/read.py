@@ -22,8 +22,8 @@ from harness.cli.output import (
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from harness.played import Played
-    from harness.registry import Season
+    from harness.season.hole import Played
+    from harness.season.season import Season
 
 
 @app.command("ls")
@@ -39,7 +39,8 @@ def list_holes(
     if not tree and not as_json:
         table.print_holes(runs, course, sort, strict)
         return
-    from harness import lineage, listing, scorecard
+    from harness import listing, scorecard
+    from harness.season import lineage
 
     listing.check_sort(sort)
     season = open_season(runs, glance=not as_json)
@@ -75,14 +76,15 @@ def show(
     """Show one hole's scorecard, with every comparison computed against the field of its day."""
     from rich.console import Console
 
-    from harness import opponents, scorecard
+    from harness import scorecard
     from harness.records.store import Store
+    from harness.season import pairs
 
     folder = Store(runs).get(reference).name.folder
     season = open_season(runs)
     standing = standing_of(season, folder)
     record = standing.played.record
-    whiff = opponents.parent_whiff(season, standing.played)
+    whiff = pairs.parent_whiff(season, standing.played)
     changed = _diff_to_parent(season, standing.played) if diff else None
     if as_json:
         print_json(
@@ -91,7 +93,7 @@ def show(
     else:
         scorecard.print_card(standing)
         if whiff:
-            typer.echo(f"  {opponents.describe_whiff(whiff)}")
+            typer.echo(f"  {pairs.describe_whiff(whiff)}")
         if len(standing.played.entries) > 1:
             Console(highlight=False).print(scorecard.attempts_table(standing.played))
         if record and record.scores:
@@ -108,7 +110,7 @@ def show(
 
 
 def _diff_to_parent(season: Season, played: Played) -> str:
-    from harness.compare_report import code_diff
+    from harness.season.code_diff import code_diff
 
     parent = season.parent(played)
     if parent is None:
@@ -138,19 +140,21 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare holes: by how much, in which unit, and whether that is more than noise."""
-    from harness import compare_report, opponents
+    from harness import compare_report
     from harness.records.store import Store
+    from harness.season.code_diff import code_diff
+    from harness.season.pairs import find_other, pairs_of, parse_kinds
 
-    asked = opponents.parse_kinds(to) if to is not None else ()
+    asked = parse_kinds(to) if to is not None else ()
     if plot is not None:
         compare_report.check_plot(plot)
     season = open_season(runs)
     by_folder = {hole.name.folder: hole for hole in season.holes}
     played = by_folder[Store(runs).get(references[0]).name.folder]
-    others = [opponents.find_other(season, reference) for reference in references[1:]]
-    pairs = opponents.pairs_of(season, played, others, asked, across_stages)
+    others = [find_other(season, reference) for reference in references[1:]]
+    pairs = pairs_of(season, played, others, asked, across_stages)
     rivals = [pair.b.name for pair in pairs if diff and pair.b.name in by_folder]
-    codes = {name: compare_report.code_diff(played, by_folder[name]) for name in rivals}
+    codes = {name: code_diff(played, by_folder[name]) for name in rivals}
 
     if as_json:
         code = {"code": codes} if diff else {}
@@ -177,8 +181,8 @@ def brief(
     as_json: Json = False,
 ) -> None:
     """Sum up the season: best, last five, dead ends, open questions, noise, budget used."""
-    from harness.brief import as_data, brief_season, describe
     from harness.courses.course import load_course
+    from harness.season.brief import as_data, brief_season, describe
 
     if course is not None:
         load_course(course, runs)  # an unknown name is refused, not taken for an empty season

@@ -14,7 +14,7 @@ from harness.errors import Exit
 if TYPE_CHECKING:
     from harness.check import Report
     from harness.exhibit import Exhibit
-    from harness.registry import Season
+    from harness.season.season import Season
 
 _STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "please attest": "cyan"}
 
@@ -53,8 +53,8 @@ def check(
 
 def _exhibit(season: Season, reference: str, runs: Path, course: str) -> Exhibit:
     from harness.exhibit import show_entry, show_folder, show_hole
-    from harness.opponents import find_other
-    from harness.played import Played
+    from harness.season.hole import Played
+    from harness.season.pairs import find_other
 
     if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):
         return show_folder(Path(reference), runs, course)

@@ -34,7 +34,7 @@ def submit(
     from harness import submit as submitting
     from harness.policy import load_policy
     from harness.records.store import Store
-    from harness.registry import load_hole
+    from harness.season.season import load_hole
 
     out = None if check else write
     if out is not None:

@@ -16,7 +16,7 @@ from harness.courses.course import Course
 from harness.publish.cards import DeltaCard, HoleCard, term_values
 from harness.publish.charts import Point, trend
 from harness.publish.wording import Wording
-from harness.registry import Season, Standing
+from harness.season.season import Season, Standing
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from harness.records.names import hole_names
 
 if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing changed
     from harness.publish.pages import Site
-    from harness.registry import Standing
+    from harness.season.season import Standing
 
 FORK_WORTHY = 24  # pages for a process of their own
 Task = TypeVar("Task")

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import Facts, Result, name_result, read_facts, speak, tidy
-from harness.opponents import parent_whiff
 from harness.publish import curves, prose
 from harness.publish.charts import Mark, MarkRole, artifact_bar, number_line
 from harness.publish.evidence import (
@@ -32,7 +31,8 @@ from harness.publish.voices import Turn, Voice, announcer_voice, booth_dialogue,
 from harness.publish.wording import Wording
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
-from harness.registry import Comparison, Kind, Played, Season, Standing
+from harness.season.pairs import parent_whiff
+from harness.season.season import Comparison, Kind, Played, Season, Standing
 
 TITLE_LENGTH = 120
 

@@ -9,14 +9,14 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.commentary import Facts, tidy
-from harness.compare import counted_config
 from harness.publish.cards import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
 from harness.publish.charts import curve
 from harness.publish.curves import Shelf
 from harness.publish.evidence import Table, compare_rows, hole_name
 from harness.publish.wording import Wording
 from harness.records.record import RunRecord
-from harness.registry import Kind, Played, Standing
+from harness.season.compare import counted_config
+from harness.season.season import Kind, Played, Standing
 
 MOST_SETTINGS = 40
 COMMON_STEPS = 8

@@ -18,7 +18,7 @@ from harness.publish.charts import Role, Series, curve, loss_range, thin
 from harness.publish.evidence import Table
 from harness.publish.wording import Wording
 from harness.records.curve import Curve, load_curve
-from harness.registry import Played, Season, Standing
+from harness.season.season import Played, Season, Standing
 
 TABLE_ROWS = 12
 THINNED = 150  # stretches, two points each: finer than any picture of ours shows
@@ -69,7 +69,7 @@ def _shown_curve(played: Played | None) -> Curve:
     if played is None or not played.entries:
         return Curve()
     if played.record is None:
-        from harness.progress import load_progress  # reads logs, which few holes need
+        from harness.season.progress import load_progress  # reads logs, which few holes need
 
         return load_progress(played.entries[-1].attempt)
     return load_curve(played.attempt.curve_path) if played.attempt else Curve()

@@ -10,7 +10,7 @@ from harness import figures
 from harness.commentary import tidy
 from harness.publish.wording import Wording
 from harness.records.record import RunRecord, Score, mean_gap, mean_stage_bpb
-from harness.registry import Comparison, Played, Standing
+from harness.season.season import Comparison, Played, Standing
 from harness.stats import Sample
 
 BYTES_AGREE = 5e-4  # relative; scores are printed with four places

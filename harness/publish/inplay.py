@@ -16,10 +16,10 @@ from harness.publish.evidence import Row
 from harness.publish.wording import Wording
 from harness.records.curve import Curve
 from harness.records.launch import Launch, load_launch
-from harness.registry import Played
+from harness.season.season import Played
 
 if TYPE_CHECKING:
-    from harness.progress import Progress
+    from harness.season.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_play(played: Played, wording: Wording, ask_system: bool = False) -> InP
     newest = played.entries[-1] if played.entries else None
     if newest is None or newest.record is not None:
         return None
-    from harness.progress import is_playing, load_progress, measure  # reads logs, which few holes need
+    from harness.season.progress import is_playing, load_progress, measure  # reads logs, which few holes need
 
     attempt, curve = newest.attempt, load_progress(newest.attempt)
     try:

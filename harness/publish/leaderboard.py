@@ -11,7 +11,7 @@ from harness.courses.course import RECORD_TRACK, Course, Reference, check_bytes
 from harness.field.entries import StoredEntry
 from harness.publish.boards import Line, on_one_split
 from harness.publish.wording import Wording
-from harness.registry import Season
+from harness.season.season import Season
 from harness.stats import Sample, subtract
 
 OWN_ON_FIELD = 60

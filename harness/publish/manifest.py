@@ -21,7 +21,7 @@ from harness.resources import shared_dir
 from harness.sealed import SETTLED_NS, hash_tree, mark_files, read_sealed, sealed_path, write_sealed
 
 if TYPE_CHECKING:  # whoever has them at hand has loaded them
-    from harness.registry import Played, Season, Standing
+    from harness.season.season import Played, Season, Standing
     from harness.stats import Difference
 
 _LIBRARIES = ("jinja2", "markupsafe", "markdown-it-py", "nh3", "pydantic")

@@ -22,8 +22,8 @@ from harness.publish.pictures import Picture, draw_picture, thinned
 from harness.publish.rounds import Round, draw_round, rounds_on_index, sparks_of, tally
 from harness.publish.wording import Wording
 from harness.records.record import dump_record
-from harness.registry import Played, Season, Standing
 from harness.resources import cache_dir, shared_dir
+from harness.season.season import Played, Season, Standing
 
 if TYPE_CHECKING:
     from harness.publish.build import PublishOptions

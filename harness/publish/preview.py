@@ -17,11 +17,11 @@ from threading import Thread
 from watchfiles import Change, DefaultFilter, watch
 
 from harness.errors import HarnessError, UsageError
-from harness.progress import is_playing
 from harness.publish.build import PublishOptions, publish
 from harness.publish.serve import News, make_server
 from harness.records.store import Store
 from harness.resources import shared_dir
+from harness.season.progress import is_playing
 
 _GATHER_MS = 1000  # changes within this time make one build, so a chatty trainer is no storm
 _LOOK_MS = 5000  # how often it is asked whether an attempt is still being played, which changes no file

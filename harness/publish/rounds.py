@@ -15,7 +15,7 @@ from harness.publish.boards import Line, draw_trend, on_one_split
 from harness.publish.charts import Series, loss_range, small_curve
 from harness.publish.wording import Wording
 from harness.records.intent import HOLES_PER_ROUND
-from harness.registry import Season
+from harness.season.season import Season
 
 ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
 NINE = HOLES_PER_ROUND // 2

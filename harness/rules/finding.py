@@ -7,7 +7,7 @@ from typing import Literal
 
 from harness.exhibit import Exhibit
 from harness.policy import Policy
-from harness.registry import Season
+from harness.season.season import Season
 
 Outcome = Literal["pass", "fail", "cannot tell", "please attest"]
 GRAVITY: dict[Outcome, int] = {"pass": 0, "please attest": 1, "cannot tell": 2, "fail": 3}

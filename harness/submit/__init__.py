@@ -22,7 +22,7 @@ from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.policy import Policy
 from harness.records.record import RunRecord
-from harness.registry import Played, Season
+from harness.season.season import Played, Season
 from harness.submit.code import make_code
 from harness.submit.files import make_files, submission_data
 from harness.submit.made import Author, Prepared, Rule, Run

@@ -11,8 +11,8 @@ from harness.courses.course import Course
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
-from harness.registry import Played
 from harness.rules.finding import Outcome
+from harness.season.season import Played
 
 SCRIPT = "train_gpt.py"
 

@@ -13,8 +13,8 @@ from harness.exhibit import Run as ShownRun
 from harness.exhibit import show_folder, show_hole
 from harness.policy import Policy, policy_for
 from harness.records.record import RunRecord
-from harness.registry import Season
 from harness.rules.finding import Finding
+from harness.season.season import Season
 from harness.submit.made import Prepared, Rule, Run
 
 # Rules of the ten-minute track alone.

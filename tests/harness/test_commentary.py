@@ -10,7 +10,7 @@ import pytest
 from harness.commentary import FACTS, Facts, Lines, name_result, read_facts, speak, tidy
 from harness.errors import HarnessError
 from harness.publish.wording import Wording, load_wording
-from harness.registry import load_season
+from harness.season.season import load_season
 from tests.paths import DATA
 
 SEASON = DATA / "season"

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from benchmarks.season import write_season
 from harness import index, listed, listing
 from harness.index import glance_season
-from harness.played import load_hole
-from harness.registry import load_season
 from harness.resources import PACKAGE
+from harness.season.hole import load_hole
+from harness.season.season import load_season
 from tests.paths import ROOT
 
 

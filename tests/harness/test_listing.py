@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from harness import listing
-from harness.registry import load_season
+from harness.season.season import load_season
 from tests.paths import ROOT
 
 RED = "a\x1b[31mb"

@@ -12,7 +12,7 @@ import pytest
 from harness.publish.cards import HoleCard, build_card
 from harness.publish.curves import Shelf
 from harness.publish.wording import load_wording
-from harness.registry import load_season
+from harness.season.season import load_season
 from tests.paths import DATA
 
 SEASON = DATA / "season"

@@ -11,7 +11,7 @@ from filelock import FileLock
 from harness.publish.build import PublishOptions, publish
 from harness.publish.inplay import InPlay, read_play
 from harness.publish.wording import load_wording
-from harness.registry import load_season
+from harness.season.season import load_season
 from tests.paths import DATA
 
 SEASON = DATA / "season"

@@ -16,7 +16,7 @@ from harness.field.entries import FieldStore
 from harness.field.importing import field_slug, import_paths
 from harness.field.leaderboard import refresh_leaderboard
 from harness.records.record import RunRecord, dump_record
-from harness.registry import load_season
+from harness.season.season import load_season
 from tests.paths import DATA
 
 FIELD = DATA / "field"

@@ -13,16 +13,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness import verdict
-from harness.compare import ScoreKind, alike, mismatch
 from harness.courses.course import Course, Reference, load_course
 from harness.errors import HarnessError
 from harness.field.entries import FieldStore, StoredEntry
-from harness.played import Played, load_hole
 from harness.records.names import misnamed
 from harness.records.store import Store
+from harness.season import verdict
+from harness.season.compare import ScoreKind, alike, mismatch
+from harness.season.hole import Played, load_hole
+from harness.season.verdict import Verdict
 from harness.stats import Difference, Sample, subtract
-from harness.verdict import Verdict
 
 Kind = Literal["par", "sota", "best", "previous", "parent"]
 

@@ -4,8 +4,8 @@ import pytest
 
 from harness.courses.course import load_course
 from harness.errors import HarnessError
+from harness.season.verdict import judge, name_distance
 from harness.stats import Sample, subtract
-from harness.verdict import judge, name_distance
 
 FINEWEB = load_course("fineweb")
 PAR = 1.2244

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import figures
-from harness.registry import Season, Standing
+from harness.season.season import Season, Standing
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from harness.compare import ScoreKind, kind_of
 from harness.errors import HarnessError
 from harness.records.decision import Decision, load_decisions
 from harness.records.intent import HoleName, Intent
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Hole
+from harness.season.compare import ScoreKind, kind_of
 from harness.stats import Sample
 
 HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import figures
 from harness.courses.course import Course
-from harness.registry import Comparison, Played, Season, Standing
+from harness.season.season import Comparison, Played, Season, Standing
 from harness.stats import Z_95
 
 LAST = 5

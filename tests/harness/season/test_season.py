@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.records.store import Store
-from harness.registry import load_season
+from harness.season.season import load_season
 from tests.conftest import SEED_PAGE
 
 

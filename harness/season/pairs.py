@@ -1,18 +1,18 @@
 """Whom a hole is compared with: other holes, or par, the SOTA, our best, the previous hole, the parent.
 
-Reads the curves that `harness.compare` needs; never writes.
+Reads the curves that `harness.season.compare` needs; never writes.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.compare import Pair, Side, Swing, Whiff, compare, config_changes, find_whiff
 from harness.errors import UsageError
 from harness.field.entries import StoredEntry
 from harness.records.curve import Curve, load_curve
 from harness.records.store import Store
-from harness.registry import KINDS, Comparison, Kind, Played, Season, Standing
+from harness.season.compare import Pair, Side, Swing, Whiff, compare, config_changes, find_whiff
+from harness.season.season import KINDS, Comparison, Kind, Played, Season, Standing
 from harness.stats import Sample
 
 WORDS: dict[str, Kind] = {

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 import trainer
-from harness.compare import alike, common_moments, kind_of, mismatch, value_at
 from harness.records.curve import Curve, TrainPoint
 from harness.records.record import RunRecord
+from harness.season.compare import alike, common_moments, kind_of, mismatch, value_at
 from tests.paths import DATA
 
 DAY = "2026-03-25T12:00:00Z"

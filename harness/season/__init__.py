@@ -1,0 +1,1 @@
+"""All holes, compared: with par, with the field of their day, with each other."""

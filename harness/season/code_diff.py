@@ -1,0 +1,57 @@
+"""What differs between the code of two records."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import trainer
+from harness.records.record import RunRecord
+from harness.scripts.git import diff_commits
+from harness.season.season import Played
+
+
+def code_diff(a: Played, b: Played) -> str:
+    """Return how the kept sources of two holes differ, or say why that cannot be shown."""
+    one, other = a.record, b.record
+    if one is None or other is None:
+        return "code: not known on both sides"
+    if one.code.source_sha256 and one.code.source_sha256 == other.code.source_sha256:
+        return f"code: the same ({one.code.source_sha256[:12]})"
+    parts = [_committed_diff(one, other), _kept_diff(a, b)]
+    said = "\n".join(part for part in parts if part)
+    return said or "code: no source was kept that differs"
+
+
+def _committed_diff(one: RunRecord, other: RunRecord) -> str:
+    """How our trainer differs between the commits of two records; "" for other scripts and the same commit."""
+    shas = (other.code.git_sha, one.code.git_sha)
+    if {one.code.trainer, other.code.trainer} != {"builtin"} or None in shas or shas[0] == shas[1]:
+        return ""
+    old, new = (str(sha) for sha in shas)
+    diff = diff_commits(Path(trainer.__file__).parent, old, new)
+    if diff is None:
+        return f"code: this checkout does not have both commits; where it does, `git diff {old[:12]} {new[:12]} -- trainer` shows it"
+    return diff.rstrip()
+
+
+def _kept_diff(a: Played, b: Played) -> str:
+    """How the sources, or the uncommitted changes, that two attempts kept differ."""
+    ours, theirs = _sources(a), _sources(b)
+    lines: list[str] = []
+    for name in sorted({*ours, *theirs}):
+        before, after = theirs.get(name, "").splitlines(), ours.get(name, "").splitlines()
+        lines += difflib.unified_diff(
+            before, after, f"{b.name.folder}/{name}", f"{a.name.folder}/{name}", lineterm=""
+        )
+    return "\n".join(lines)
+
+
+def _sources(played: Played) -> dict[str, str]:
+    folder = played.attempt.source_dir if played.attempt else None
+    if folder is None or not folder.is_dir():
+        return {}
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace") for path in files
+    }
