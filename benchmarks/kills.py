@@ -21,9 +21,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import family
 from harness.errors import HarnessError
 from harness.records.record import load_record
+from harness.run import processes
 
 LONGEST = 2.5  # seconds between the beginning of the run and the kill
 SCRIPT = """
@@ -66,14 +66,14 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
     time.sleep(rng.uniform(0, LONGEST))
     killed_at = time.time()
     victim = rng.choice(("harness", "child"))
-    pids = [process.pid] if victim == "harness" else family.members(str(attempt))[:1]
+    pids = [process.pid] if victim == "harness" else processes.members(str(attempt))[:1]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     process.wait()
     if not attempt.is_dir():
         return ["early"]  # killed before anything was started
     problems = []
-    if not wait_for(lambda: not family.members(str(attempt)), 10):
+    if not wait_for(lambda: not processes.members(str(attempt)), 10):
         problems.append("orphan")
     record = attempt / "record.json"
     if not record.exists() and (attempt / "launch.json").exists():

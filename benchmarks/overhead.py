@@ -88,7 +88,7 @@ def under_harness(folder: Path, hole: int, steps: int) -> tuple[float, float, fl
     )  # fmt: skip
     most = 0
     while process.poll() is None:
-        most = max(most, memory_of([process.pid, *children(process.pid, "guard.py")]))
+        most = max(most, memory_of([process.pid, *children(process.pid, "watchdog.py")]))
         time.sleep(0.1)
     whole = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -13,7 +13,7 @@ from rich.text import Text
 from harness import figures
 from harness.records.decision import as_data as decision_data
 from harness.records.record import mean_gap
-from harness.result import hint_for
+from harness.run.result import hint_for
 from harness.season.hole import Entry
 from harness.season.season import Comparison, Played, Standing
 

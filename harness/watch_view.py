@@ -12,8 +12,8 @@ from rich.text import Text
 
 from harness import figures
 from harness.braille import draw
-from harness.projection import Projection
-from harness.watch import Look, Watcher
+from harness.run.watch.projection import Projection
+from harness.run.watch.watch import Look, Watcher
 
 MAX_WIDTH = 100
 _CHART_ROWS = 10

@@ -33,8 +33,8 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check machine, data and season; with ROUND also what it would run. Exit 1 when there is an error."""
-    from harness.doctor import examine
-    from harness.planning import Request
+    from harness.run.doctor.examine import examine
+    from harness.run.plan import Request
 
     if reference is None and (override or preset or course or script):
         raise UsageError(

@@ -99,7 +99,7 @@ def import_logs(
 def _pull(folder: Path, runs: Path, dry_run: bool, as_json: bool) -> None:
     """Take a bundle's results back; exit 1 when there was nothing to take."""
     from harness import figures
-    from harness.pull import pull
+    from harness.run.bundle.pull import pull
 
     found = pull(folder, runs, dry_run)
     if as_json:

@@ -60,7 +60,7 @@ def report_unfinished(runs: Path, folders: Iterable[str]) -> None:
     if not half:
         return
     from harness.records.store import Attempt
-    from harness.unfinished import look_at
+    from harness.run.unfinished import look_at
 
     for folder, name in half:
         seen = look_at(folder, Attempt(runs / folder / name, int(name[8:])))

@@ -15,11 +15,11 @@ from harness.errors import Exit, UsageError
 from harness.records.names import hole_names
 
 if TYPE_CHECKING:
-    from harness.capture import Listeners
-    from harness.limits import Limits
     from harness.live import LiveView
-    from harness.planning import Plan
     from harness.records.record import RunRecord
+    from harness.run.capture import Listeners
+    from harness.run.limits import Limits
+    from harness.run.plan import Plan
 
 
 @app.command()
@@ -85,9 +85,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a hole: check everything, train, record, and show the scorecard."""
-    from harness import planning
-    from harness.doctor import before_run
-    from harness.limits import Limits, parse_abort
+    from harness.run import plan
+    from harness.run.doctor.examine import before_run
+    from harness.run.limits import Limits, parse_abort
 
     limits = Limits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
     if resume:
@@ -120,7 +120,7 @@ def run(
         _finish_run(records, reference, runs, as_json)
         return
 
-    request = planning.Request(
+    request = plan.Request(
         reference=reference,
         overrides=tuple(override or ()),
         seeds=_parse_seeds(seed, seeds),
@@ -135,7 +135,7 @@ def run(
         allow_over_cap=allow_over_cap,
         allow_unread=allow_unread,
     )
-    drawn = planning.plan(request, runs, course_progress())
+    drawn = plan.plan(request, runs, course_progress())
     report_unfinished(runs, (name.folder for name in hole_names(runs)))
     for note in (*drawn.warnings, *drawn.skipped):
         warn(note)
@@ -164,10 +164,11 @@ def run(
 
 def _emit(drawn: Plan, folder: Path, runs: Path, as_json: bool) -> None:
     """Write a launch bundle; the hole is made here, so that its number is taken and its intent kept."""
-    from harness import bundle, runner
+    from harness.run import play
+    from harness.run.bundle import emit
 
-    made = bundle.emit(drawn, folder)
-    runner.make_hole(drawn, runs)
+    made = emit.emit(drawn, folder)
+    play.make_hole(drawn, runs)
     if as_json:
         print_json(
             "emit", folder=str(folder), **made.model_dump(mode="json", by_alias=True, exclude={"schema_"})
@@ -199,27 +200,27 @@ def _planned_seconds(drawn: Plan) -> float | None:
 
 
 def _play(drawn: Plan, seed: int | None, runs: Path, limits: Limits, outlive: bool) -> RunRecord:
-    from harness import runner
     from harness.live import LiveView
+    from harness.run import play
 
     title = drawn.hole.folder + (f" seed {seed}" if seed is not None else "")
     batch = drawn.trainer.config.get("TRAIN_BATCH_TOKENS", "0")
     with LiveView(title, int(batch) if batch.isdecimal() else 0) as view:
-        return runner.play(drawn, seed, runs, _listeners(view, limits), outlive)
+        return play.play(drawn, seed, runs, _listeners(view, limits), outlive)
 
 
 def _resume(reference: str, runs: Path, limits: Limits) -> RunRecord:
-    from harness import runner
     from harness.live import LiveView
+    from harness.run.resume import resume
 
     with LiveView(f"{reference} resumed", 0) as view:
-        return runner.resume(reference, runs, _listeners(view, limits))
+        return resume(reference, runs, _listeners(view, limits))
 
 
 def _listeners(view: LiveView, limits: Limits) -> Listeners:
     """Let the screen and the watcher hear every line."""
-    from harness.capture import Listeners
-    from harness.limits import Watcher
+    from harness.run.capture import Listeners
+    from harness.run.limits import Watcher
 
     watcher = Watcher(limits)
 

@@ -25,8 +25,8 @@ def watch(
     """Watch an attempt while it trains, from any terminal: loss, tempo, time left, projected finish."""
     from rich.console import Console
 
-    from harness import watch as watching
     from harness import watch_view
+    from harness.run.watch import watch as watching
 
     watcher = watching.Watcher(runs, reference, attempt)
     if as_json:

@@ -1,0 +1,135 @@
+"""The built-in trainer, asked before it runs: settings, data, sizes. It answers in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import trainer
+from harness.courses.course import Course
+from harness.errors import HarnessError, UsageError, nearest
+from harness.forked import aside
+from harness.records.record import Code, Data, recorded_config
+from harness.run.command import trainer_command
+from harness.run.overrides import alias_notices, canonical_all, parse_overrides
+from harness.run.request import Progress, Question, Trainer, choose_seeds, own_data, practice_data
+from harness.scripts.git import describe_code
+from harness.scripts.one_file import submission_script
+from trainer.bytevocab import NAME as BYTE_VOCABULARY
+from trainer.config import ALIASES, KNOBS, PRESETS
+
+KNOB_NAMES = (*KNOBS, *ALIASES)
+
+TRAINER_FOLDER = Path(trainer.__file__).resolve().parent
+DEFAULT_PRESET = {"practice": "practice"}  # others play the challenge's baseline
+
+
+def ask_builtin(question: Question) -> Trainer:
+    """Check a configuration of the built-in trainer, its data included."""
+    request, intent, course = question.request, question.intent, question.course
+    preset = request.preset or intent.preset or DEFAULT_PRESET.get(course.name, "baseline")
+    if preset not in PRESETS:
+        close = nearest(preset, PRESETS)
+        raise UsageError(
+            f'no preset is called "{preset}"',
+            (f"did you mean {close}? " if close else "") + f"known presets: {', '.join(PRESETS)}",
+        )
+    overrides = canonical_all(intent.overrides, question.place)
+    overrides |= parse_overrides(request.overrides)
+    seeds = choose_seeds(request, intent, overrides.pop("SEED", None), str(KNOBS["SEED"].default))
+    for seed in seeds:
+        canonical_all({"SEED": str(seed)}, "--seed")
+
+    places, course_data, split = _course_data(course, overrides, question.progress)
+    knobs = canonical_all(PRESETS[preset], f"preset {preset}") | places | overrides
+    checked = _ask(knobs, seeds[0], request.nproc)
+    data = Data.model_validate(checked["data"] | course_data)
+    code, diff = describe_code(TRAINER_FOLDER)
+    counted, warnings = _count_code(checked["config"], overrides, code)
+    return Trainer(
+        overrides=overrides,
+        config=checked["config"],
+        environ=checked["config"],
+        hidden=frozenset(KNOB_NAMES),
+        seeds=seeds,
+        data=data,
+        code=code,
+        code_diff=diff,
+        preset=preset,
+        split=split or _name_split(course, data),
+        params=checked["params"],
+        code_bytes=counted,
+        forecast_bytes=checked["model_bytes"] + counted if counted else checked["forecast_bytes"],
+        warnings=(*alias_notices(request.overrides), *warnings),
+    )
+
+
+def _count_code(
+    config: dict[str, str], overrides: dict[str, str], code: Code
+) -> tuple[int | None, tuple[str, ...]]:
+    """Weigh the script that this configuration would be handed in as. A trainer that makes none counts whole."""
+    try:
+        return aside(_weigh_script, (recorded_config(config, overrides), code)), ()
+    except HarnessError as error:
+        return None, (
+            f"the trainer cannot be written as one script, so all of it counts as code: {error.message}",
+        )
+
+
+def _weigh_script(of: tuple[dict[str, str], Code]) -> int:
+    return len(submission_script(*of))
+
+
+def _course_data(
+    course: Course, overrides: dict[str, str], progress: Progress
+) -> tuple[dict[str, str], dict[str, Any], str | None]:
+    """Return where the course's data lies (as knobs), what is known of it, and its split."""
+    if course.data:
+        return own_data(course, overrides), {}, None
+    if course.name != "practice":
+        places = {
+            name: str(Path(overrides.get(name) or str(KNOBS[name].default)).expanduser().resolve())
+            for name in ("DATA_PATH", "TOKENIZER_PATH")
+        }
+        overrides |= {name: places[name] for name in places if name in overrides}
+        return places, {}, None
+    return practice_data(course, overrides, progress, (BYTE_VOCABULARY,))
+
+
+def _ask(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any]:
+    """Let the trainer check a configuration and its data; it knows best, and it alone needs torch."""
+    return _answer(knobs | {"SEED": str(seed)}, "--check", "--workers", str(nproc))
+
+
+def weigh_untrained(config: dict[str, str]) -> int:
+    """Return the compressed bytes of a configuration's model as it is initialised; takes a second or two."""
+    return int(_answer(config, "--weigh")["untrained_bytes"])
+
+
+def _answer(config: dict[str, str], *words: str) -> dict[str, Any]:
+    """Start the trainer to answer one question as JSON. Raises what it says is wrong."""
+    command = trainer_command(Path.cwd(), config, os.environ, KNOB_NAMES, *words)
+    done = subprocess.run(
+        command.argv, env=command.env, cwd=command.cwd, capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+    said = dict(
+        line.split(": ", 1) for line in done.stderr.splitlines() if line.startswith(("error: ", "hint: "))
+    )
+    if "error" in said:
+        raise UsageError(said["error"], said.get("hint", ""))
+    last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+    raise HarnessError(f"the trainer cannot start: {last[0]}", "`python -m trainer --check` shows all of it")
+
+
+def _name_split(course: Course, data: Data) -> str:
+    """Name the export of the validation text by its bytes; an unknown one goes by its fingerprint."""
+    for split in course.splits:
+        if data.val_bytes and abs(data.val_bytes / split.val_bytes - 1) < 0.001:
+            return split.name
+    return f"unknown-{(data.val_sha256 or 'none')[:12]}"

@@ -1,0 +1,1 @@
+"""A run for another machine, and back."""

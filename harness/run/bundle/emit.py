@@ -1,0 +1,297 @@
+"""A launch bundle: a run that passed every check here, packed into a folder that plays it on any other machine.
+
+    emit()   plan -> DIR: code, knobs, what the data must be, run.sh, bundle.json with everything's hash
+
+Nothing of this machine's paths goes into it. What it does over there stands in `harness.run.bundle.start`, what comes back is
+taken in by `harness.run.bundle.pull`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt, ValidationError
+
+from harness import __version__
+from harness.errors import HarnessError, UsageError, first_problem
+from harness.files import write_whole
+from harness.records.intent import Intent
+from harness.records.record import Code, Data, Frozen
+from harness.run.builtin import TRAINER_FOLDER
+from harness.run.bundle import start
+from harness.run.plan import Plan
+from trainer.config import KNOBS, PRESETS
+
+MAX_DATA_BYTES = 64_000_000  # data up to this rides along: a practice course does, FineWeb does not
+PLACES = ("DATA_PATH", "TOKENIZER_PATH")
+# `auto` comes to something else over there, and so does "all cores".
+_OF_THE_MACHINE = ("THREADS", *(name for name, knob in KNOBS.items() if "auto" in (knob.choices or ())))
+_MODULES = ("torch", "numpy", "sentencepiece", "safetensors")  # what the built-in trainer imports
+
+
+class DataFiles(Frozen):
+    """What the data must be: shards by name with their bytes, the tokenizer by its hash."""
+
+    train: dict[str, PositiveInt] = Field(default_factory=dict)
+    val: dict[str, PositiveInt] = Field(default_factory=dict)
+    tokenizer_sha256: str | None = None
+
+
+class Bundle(Frozen):
+    """`bundle.json`. files: every file of the bundle with its sha256. id: the sha256 of everything else in here."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    id: str
+    hole: str
+    intent: dict[str, Any]
+    course: str
+    split: str | None
+    cap_bytes: PositiveInt
+    kind: Literal["builtin", "script"]
+    main: str | None  # the script's file below code/
+    preset: str | None
+    overrides: dict[str, str]
+    config: dict[str, str]
+    environ: dict[str, str]  # what is handed over, without places
+    places: dict[str, str]  # variables that name files, as they were written: looked up over there
+    hidden: tuple[str, ...]
+    seeds: tuple[int | None, ...]
+    nproc: PositiveInt
+    launcher: Literal["python", "torchrun"]
+    modules: tuple[str, ...]
+    command: tuple[str, ...]
+    code: Code
+    fingerprints: Data
+    data: DataFiles
+    files: dict[str, str]
+    created_at: str
+    harness: str
+    code_bytes: PositiveInt | None = None
+
+
+def emit(plan: Plan, folder: Path) -> Bundle:
+    """Write a plan as a launch bundle. Raises HarnessError when the folder holds something or cannot be written."""
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise UsageError(f"--emit {folder} is there already", "name a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+            made = Path(beside, "bundle")
+            made.mkdir()
+            bundle = _fill(plan, made)
+            made.replace(folder)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {folder}: {error.strerror or error}",
+            "check the disk's space and the folder's permissions",
+        ) from error
+    return bundle
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle's `bundle.json`. Raises HarnessError when it is none, or was changed after it was written."""
+    path = folder / "bundle.json"
+    try:
+        raw = json.loads(path.read_bytes())
+        bundle = Bundle.model_validate(raw)
+    except OSError as error:
+        raise HarnessError(
+            f"{folder} is no launch bundle: {path.name}: {error.strerror}",
+            "`harness run ROUND --emit DIR` writes one",
+        ) from error
+    except ValidationError as error:
+        raise HarnessError(f"{path}: {first_problem(error)}", "it was written by another version") from error
+    except ValueError as error:
+        raise HarnessError(f"{path} is not JSON: {error}", "copy it again") from error
+    if start.bundle_id(raw) != bundle.id:
+        raise HarnessError(f"{path} was changed after it was written", "copy it again, as it was emitted")
+    return bundle
+
+
+# What goes in -------------------------------------------------------------------------------------
+
+
+def _fill(plan: Plan, made: Path) -> Bundle:
+    """Write the bundle's files and return what was written last, `bundle.json`."""
+    ours, script = plan.trainer, plan.trainer.snapshot
+    _copy_code(plan, made)
+    data, places = _copy_data(plan, made)
+    environ = {name: value for name, value in ours.environ.items() if name not in places}
+    if script is None:
+        environ |= {name: _as_asked(plan, name) for name in _OF_THE_MACHINE}
+    _refuse_own_paths(environ)
+    write_whole(made / "start.py", Path(start.__file__).read_bytes())
+    write_whole(made / "run.sh", _RUN_SH.encode())
+    (made / "run.sh").chmod(0o755)
+    write_whole(made / "README.md", _read_me(plan, data, places).encode())
+    files = {
+        path.relative_to(made).as_posix(): start.sha256(path)
+        for path in sorted(made.rglob("*"))
+        if path.is_file()
+    }
+    config = ours.config | {name: environ[name] for name in _OF_THE_MACHINE if script is None}
+    raw: dict[str, Any] = {
+        "schema": 1,
+        "id": "",
+        "hole": plan.hole.folder,
+        "intent": _without_places(plan.intent).model_dump(mode="json", exclude_defaults=True),
+        "course": plan.course.name,
+        "split": ours.split,
+        "cap_bytes": plan.course.caps.artifact_bytes,
+        "kind": "script" if script else "builtin",
+        "main": script.main if script else None,
+        "preset": ours.preset,
+        "overrides": {name: value for name, value in ours.overrides.items() if name not in places},
+        "config": {name: value for name, value in config.items() if name not in places},
+        "environ": environ,
+        "places": places,
+        "hidden": sorted(ours.hidden),
+        "seeds": list(plan.seeds),
+        "nproc": plan.nproc,
+        "launcher": plan.launcher,
+        "modules": ["torch"] if script else list(_MODULES),
+        "command": ["bash", "run.sh"],
+        "code": ours.code.model_dump(mode="json"),
+        "fingerprints": ours.data.model_dump(mode="json"),
+        "data": data.model_dump(mode="json"),
+        "files": files,
+        "code_bytes": ours.code_bytes,
+        "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "harness": __version__,
+    }
+    raw["id"] = start.bundle_id(raw)
+    bundle = Bundle.model_validate(raw)
+    write_whole(made / "bundle.json", (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
+    return bundle
+
+
+def _copy_code(plan: Plan, made: Path) -> None:
+    """Copy the script's snapshot, or the built-in trainer, to `code/`."""
+    snapshot = plan.trainer.snapshot
+    files = (
+        dict(snapshot.files)
+        if snapshot
+        else {
+            f"trainer/{path.relative_to(TRAINER_FOLDER).as_posix()}": path.read_bytes()
+            for path in TRAINER_FOLDER.rglob("*.py")
+        }
+    )
+    for name, content in files.items():
+        path = made / "code" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+
+
+def _copy_data(plan: Plan, made: Path) -> tuple[DataFiles, dict[str, str]]:
+    """Say what the data must be, put it in when it is small; return also the places, as they are to be looked up."""
+    ours = plan.trainer
+    here = {name: Path(ours.environ[name]) for name in PLACES if ours.environ.get(name)}
+    folder, tokenizer = here.get("DATA_PATH"), here.get("TOKENIZER_PATH")
+    shards = {
+        kind: sorted(folder.glob(f"*_{kind}_*.bin")) if folder and folder.is_dir() else []
+        for kind in ("train", "val")
+    }
+    wanted = DataFiles(
+        train={path.name: path.stat().st_size for path in shards["train"]},
+        val={path.name: path.stat().st_size for path in shards["val"]},
+        tokenizer_sha256=start.sha256(tokenizer) if tokenizer and tokenizer.is_file() else None,
+    )
+    given = [*shards["train"], *shards["val"], *([tokenizer] if tokenizer and tokenizer.is_file() else [])]
+    if given and sum(path.stat().st_size for path in given) <= MAX_DATA_BYTES:
+        (made / "data").mkdir()
+        for path in given:
+            shutil.copyfile(path, made / "data" / path.name)
+        inside = {"DATA_PATH": "data", "TOKENIZER_PATH": f"data/{tokenizer.name}" if tokenizer else ""}
+        return wanted, {name: inside[name] for name in here}
+    return wanted, {name: _as_written(plan, name) for name in here}
+
+
+def _as_written(plan: Plan, name: str) -> str:
+    """Return a place as the trainer's own default has it, when that is no path of this machine."""
+    snapshot = plan.trainer.snapshot
+    if snapshot is None:
+        default = str(KNOBS[name].default)
+    else:
+        from harness.scripts.knobs import read_script
+
+        knob = read_script(snapshot.texts()).knobs.get(name)
+        default = (knob.default if knob else None) or ""
+    return "" if Path(default).expanduser().is_absolute() else default
+
+
+def _as_asked(plan: Plan, name: str) -> str:
+    """Return a setting of the built-in trainer as it was before this machine resolved it."""
+    preset = PRESETS.get(plan.trainer.preset or "", {})
+    return plan.trainer.overrides.get(name) or preset.get(name) or str(KNOBS[name].default)
+
+
+def _refuse_own_paths(environ: dict[str, str]) -> None:
+    """Refuse a setting that names a file of this machine: it would name nothing over there."""
+    for name, value in environ.items():
+        if Path(value).is_absolute() and Path(value).exists() and len(Path(value).parts) > 2:
+            raise UsageError(
+                f"{name}={value} is a path of this machine",
+                f"leave {name} to the shell over there, or write a path relative to where run.sh is called",
+            )
+
+
+def _without_places(intent: Intent) -> Intent:
+    """The intent as it may travel: a script goes by its name, data by what it is."""
+    overrides = {name: value for name, value in intent.overrides.items() if name not in PLACES}
+    script = os.path.basename(intent.script) if intent.script else None  # noqa: PTH119
+    return intent.model_copy(update={"overrides": overrides, "script": script})
+
+
+_RUN_SH = """\
+#!/usr/bin/env bash
+# Plays this bundle; README.md says how. DATA_PATH, TOKENIZER_PATH, NPROC and PYTHON may be set.
+export BUNDLE_CALLER="$PWD"
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+exec "${PYTHON:-python3}" start.py "$@"
+"""
+
+
+def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
+    ours = plan.trainer
+    seeds = ", ".join(str(seed) for seed in plan.seeds if seed is not None) or "the script's own"
+    needs = "torch and what the script imports" if ours.snapshot else ", ".join(_MODULES)
+    bundled = places.get("DATA_PATH") == "data"
+    where = (
+        "The data rides along in `data/`."
+        if bundled
+        else f"Data: {len(data.train)} train and {len(data.val)} val shards and their tokenizer, looked for where the trainer "
+        "expects them (below this folder or where you call run.sh), or named:\n\n"
+        "    DATA_PATH=/where/the/shards/are TOKENIZER_PATH=/where/it/is.model bash run.sh"
+    )
+    settings = "\n".join(
+        f"    {name}={value}" for name, value in sorted(ours.overrides.items()) if name not in PLACES
+    )
+    return f"""\
+# {plan.intent.title or plan.hole.folder}
+
+A launch bundle of {plan.hole.folder} on the {plan.course.name} course: {ours.preset or (ours.code.trainer)}, seeds {seeds}.
+
+    bash run.sh --check     # code, data, modules; starts nothing
+    bash run.sh             # plays; Ctrl-C once stops with what was reached, twice kills
+    NPROC=8 bash run.sh     # eight processes by torchrun
+
+It needs Python 3.11 or newer with {needs}. {where}
+
+Everything it leaves lies in `result/`, a folder for each seed: log, curve, artifact, and `finish.json` with the hash of
+each. A seed that is done is not played again; a seed of the built-in trainer that was cut short goes on from its checkpoint.
+Changed code or other data is refused unless you say `--force`; the record will tell.
+
+Take the folder back, and:
+
+    harness import --pull FOLDER
+
+Overrides:
+
+{settings or "    none"}
+"""

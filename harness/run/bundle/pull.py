@@ -1,0 +1,270 @@
+"""Takes the results of a launch bundle back: every seed becomes an attempt of the hole it was emitted for.
+
+What was launched is known from `bundle.json`, what ran from `finish.json`; every file is checked against its hash before
+anything is written. An attempt appears whole, and the same results never twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field, NonNegativeFloat, PositiveInt, ValidationError
+
+from harness import __version__
+from harness.courses.course import load_course
+from harness.errors import HarnessError, first_problem
+from harness.files import write_whole
+from harness.records.intent import Intent, require_hole_name
+from harness.records.launch import Launch, dump_launch
+from harness.records.record import Frozen, Provenance, RunRecord, dump_record
+from harness.records.store import Attempt, Hole, Store
+from harness.run.bundle import start
+from harness.run.bundle.emit import PLACES, Bundle, load_bundle
+from harness.run.capture import Outcome
+from harness.run.result import build_record
+
+
+class Finish(Frozen):
+    """`finish.json`: how one seed ended over there."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    bundle: str
+    seed: int | None
+    exit_code: int
+    interrupted: bool
+    wall_seconds: NonNegativeFloat
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+    nproc: PositiveInt
+    python: str
+    platform: str
+    source_sha256: str
+    notes: tuple[str, ...]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What became of one seed. state: added (or would be), known, or missing: it has not been played to its end."""
+
+    seed: int | None
+    state: Literal["added", "known", "missing"]
+    hole: str
+    attempt: int | None = None
+    record: RunRecord | None = None
+    why: str = ""
+
+
+def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[Pulled]:
+    """Take in what a bundle left in its `result/`.
+
+    Raises HarnessError when it is no bundle, when a file is missing or is not the one that was written over there, or
+    when the hole's number is another's here.
+    """
+    bundle = load_bundle(folder)
+    store = Store(runs)
+    hole = _find_hole(bundle, store)
+    found = []
+    for seed in bundle.seeds:
+        source = folder / "result" / (f"seed_{seed}" if seed is not None else "run")
+        if not (source / start.FINISH).is_file():
+            found.append(Pulled(seed, "missing", bundle.hole, why=_why_missing(source)))
+            continue
+        finish, digest = _load_finish(source / start.FINISH, bundle)
+        if known := _known(hole, digest):
+            found.append(Pulled(seed, "known", bundle.hole, known.attempt, known))
+            continue
+        _check_files(source, finish)
+        if dry_run:
+            found.append(Pulled(seed, "added", bundle.hole))
+            continue
+        if hole is None:
+            hole = store.create(bundle.hole, Intent.model_validate(bundle.intent))
+        found.append(_take(bundle, finish, digest, folder, source, hole, runs))
+    return found
+
+
+def _find_hole(bundle: Bundle, store: Store) -> Hole | None:
+    name = require_hole_name(bundle.hole)
+    for hole in store.holes():
+        if hole.name.folder == name.folder:
+            return hole
+        if hole.name.number == name.number:
+            raise HarnessError(
+                f"number {name.number} is taken by {hole.name.folder}; the bundle was emitted for {name.folder}",
+                "name the season it was emitted from with --runs DIR",
+            )
+    return None
+
+
+def _why_missing(source: Path) -> str:
+    if not source.is_dir():
+        return "it was not played"
+    return f"{source.name} has no {start.FINISH}: it still runs, or was cut short; `bash run.sh` there goes on with it"
+
+
+def _load_finish(path: Path, bundle: Bundle) -> tuple[Finish, str]:
+    try:
+        content = path.read_bytes()
+        finish = Finish.model_validate_json(content)
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}", "copy it again") from error
+    except ValidationError as error:
+        raise HarnessError(f"{path}: {first_problem(error)}", "copy it again") from error
+    if finish.bundle != bundle.id:
+        raise HarnessError(
+            f"{path} is of another bundle ({finish.bundle[:12]})", "pull the folder that it was played in"
+        )
+    return finish, hashlib.sha256(content).hexdigest()
+
+
+def _known(hole: Hole | None, digest: str) -> RunRecord | None:
+    """Return the record that was made of the same results before."""
+    for attempt in hole.attempts if hole else ():
+        with contextlib.suppress(HarnessError):
+            record = attempt.load_record()
+            if record is not None and record.provenance is not None and record.provenance.sha256 == digest:
+                return record
+    return None
+
+
+def _check_files(source: Path, finish: Finish) -> None:
+    """See that every file came over as it was written, and that none leads out of the folder."""
+    for name, digest in finish.files.items():
+        path = source / name
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise HarnessError(
+                f"{source / start.FINISH} names {name}, outside of its folder", "nothing was taken in"
+            )
+        if any(part.is_symlink() for part in _way(source, name)):
+            raise HarnessError(f"{path} is a link; links are not followed", "copy the folder with its files")
+        if not path.is_file():
+            raise HarnessError(f"{path} is missing", "the copy is not complete: copy the folder again")
+        if start.sha256(path) != digest:
+            raise HarnessError(
+                f"{path} is not the file that was written over there",
+                "the copy is broken or not complete: copy it again",
+            )
+
+
+def _way(source: Path, name: str) -> Iterator[Path]:
+    path = source
+    for part in PurePosixPath(name).parts:
+        path = path / part
+        yield path
+
+
+# An attempt ---------------------------------------------------------------------------------------
+
+
+def _take(
+    bundle: Bundle, finish: Finish, digest: str, folder: Path, source: Path, hole: Hole, runs: Path
+) -> Pulled:
+    """Build the attempt beside its place and move it there whole."""
+    attempt = hole.new_attempt()
+    beside = Attempt(hole.path / f".{attempt.path.name}.pulled", attempt.number)
+    try:
+        shutil.rmtree(beside.path, ignore_errors=True)
+        for name in finish.files:
+            (beside.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, beside.path / name, follow_symlinks=False)
+        changed = finish.source_sha256 != bundle.code.source_sha256
+        if bundle.kind == "script" or changed:
+            _copy_source(bundle, folder, beside)
+        launch = _launch(bundle, finish, beside)
+        write_whole(beside.launch_path, dump_launch(launch).encode())
+        record = _record(bundle, finish, digest, beside, launch, runs)
+        write_whole(beside.record_path, dump_record(record).encode())
+        beside.path.replace(attempt.path)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {attempt.path}: {error.strerror or error}",
+            "check the disk's space and the folder's permissions",
+        ) from error
+    finally:
+        shutil.rmtree(beside.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            attempt.path.rmdir()  # only while it is empty
+    return Pulled(finish.seed, "added", hole.name.folder, attempt.number, record)
+
+
+def _copy_source(bundle: Bundle, folder: Path, beside: Attempt) -> None:
+    for name in bundle.files:
+        if (
+            name.startswith("code/")
+            and ".." not in PurePosixPath(name).parts
+            and not (folder / name).is_symlink()
+        ):
+            place = beside.source_dir / name.removeprefix("code/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, place, follow_symlinks=False)
+
+
+def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
+    """What was launched, as it was started over there."""
+    config = bundle.config | ({"SEED": str(finish.seed)} if finish.seed is not None else {})
+    if bundle.kind == "builtin":  # `auto` has come to something over there
+        with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
+            said = json.loads(attempt.result_path.read_bytes())["config"]
+            config = {name: str(said.get(name, value)) for name, value in config.items()}
+    return Launch(
+        hole=bundle.hole,
+        attempt=attempt.number,
+        course=bundle.course,
+        split=bundle.split,
+        cap_bytes=bundle.cap_bytes,
+        preset=bundle.preset,
+        script=bundle.main,
+        overrides=bundle.overrides,
+        config={name: value for name, value in config.items() if name not in PLACES},
+        environ=bundle.environ if bundle.kind == "script" else {},
+        hidden=(),
+        seed=finish.seed,
+        nproc=finish.nproc,
+        launcher=bundle.launcher,
+        started_at=finish.started_at,
+        command=bundle.command,
+        code=bundle.code.model_copy(update={"source_sha256": finish.source_sha256}),
+        data=bundle.fingerprints,
+        harness=bundle.harness,
+        code_bytes=bundle.code_bytes,
+    )
+
+
+def _record(
+    bundle: Bundle, finish: Finish, digest: str, attempt: Attempt, launch: Launch, runs: Path
+) -> RunRecord:
+    outcome = Outcome(finish.exit_code, finish.wall_seconds, finish.interrupted)
+    record = build_record(launch, attempt, outcome, load_course(bundle.course, runs))
+    warnings = [*record.warnings, *finish.notes]
+    if finish.source_sha256 != bundle.code.source_sha256:
+        warnings.append(
+            "another code ran than was launched; `source/` has what lay in the bundle when it was pulled"
+        )
+    over_there: dict[str, Any] = {
+        "python": finish.python,
+        "platform": finish.platform,
+        "world_size": finish.nproc if finish.nproc > 1 else None,
+    }
+    return record.model_copy(
+        update={
+            "ended_at": max(finish.ended_at, finish.started_at),
+            "environment": record.environment.model_copy(
+                update=over_there if bundle.kind == "script" else {"harness": bundle.harness}
+            ),
+            "provenance": Provenance(
+                source=f"bundle {bundle.id[:12]}, emitted {dt.datetime.fromisoformat(bundle.created_at):%Y-%m-%d}",
+                sha256=digest,
+                importer=f"harness {__version__}",
+            ),
+            "warnings": tuple(dict.fromkeys(warnings)),
+        }
+    )

@@ -1,0 +1,93 @@
+"""What will be started, as data: a command line, an environment, a folder. Pure; starts nothing.
+
+`Launch` is kept as `launch.json` before anything runs: whatever happens then, what was tried is known,
+and a killed attempt can be resumed or told apart from a finished one.
+
+The environment is the user's own without any knob, plus the whole effective configuration: a variable
+forgotten in a shell cannot change a run behind its record's back.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.records.launch import Launch
+from harness.resources import PACKAGE
+from harness.run import processes
+
+# Set by torchrun for its own workers; inherited by accident they make one process wait for others.
+_LAUNCHER_VARIABLES = frozenset(
+    {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process to start."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: Path
+
+
+def trainer_command(
+    out: Path,
+    config: Mapping[str, str],
+    inherited: Mapping[str, str],
+    knobs: Iterable[str],
+    *arguments: str,
+    nproc: int = 1,
+    launcher: str = "python",
+) -> Command:
+    """Return the command that starts the built-in trainer.
+
+    out: the attempt's folder, which is also where it runs.
+    config: the effective configuration by environment name; paths in it must be absolute.
+    inherited: the environment the harness was started in.
+    knobs: every name that the trainer reads.
+    arguments: more words for its command line, such as `--resume`.
+    """
+    out = out.resolve()
+    env = _environment(inherited, knobs, config, out)
+    import_path = str(PACKAGE.parent)  # finds `trainer` in a checkout, too
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [import_path, env.get("PYTHONPATH", "")]))
+    words = ("-m", "trainer", "--out", str(out), *arguments)
+    return Command((*_starter(nproc, launcher), *words), env, out)
+
+
+def script_command(
+    script: Path, work: Path, launch: Launch, attempt: Path, inherited: Mapping[str, str]
+) -> Command:
+    """Return the command that starts a script from its snapshot, in a folder of its own.
+
+    script: its file in the snapshot. work: where it runs. attempt: the attempt's folder.
+    """
+    handed = dict(launch.environ)
+    if launch.seed is not None:
+        handed["SEED"] = str(launch.seed)
+    env = _environment(inherited, launch.hidden, handed, attempt.resolve())
+    return Command((*_starter(launch.nproc, launch.launcher), str(script.resolve())), env, work.resolve())
+
+
+def _environment(
+    inherited: Mapping[str, str], hidden: Iterable[str], handed: Mapping[str, str], attempt: Path
+) -> dict[str, str]:
+    """The user's own environment without knobs or a launcher's variables, plus what is handed over."""
+    without = _LAUNCHER_VARIABLES.union(hidden)
+    env = {name: value for name, value in inherited.items() if name not in without}
+    if paths := env.get("PYTHONPATH"):
+        env["PYTHONPATH"] = os.pathsep.join(
+            str(Path(path).absolute()) for path in paths.split(os.pathsep) if path
+        )
+    return env | dict(handed) | {"PYTHONUNBUFFERED": "1", processes.MARK: str(attempt)}
+
+
+def _starter(nproc: int, launcher: str) -> tuple[str, ...]:
+    """The words that start one process, or several through torchrun on this machine."""
+    if launcher == "python":
+        return (sys.executable,)
+    return (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc))

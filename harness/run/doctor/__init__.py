@@ -1,0 +1,1 @@
+"""What is wrong with a machine, its data, the season or a plan, before it costs anything."""

@@ -1,0 +1,214 @@
+"""What `harness run` is about to do, checked completely before anything costs time. Writes nothing under `runs/`.
+
+    plan()   the hole, the overrides, the data, the size, the disk, duplicates -> a Plan
+
+What only one kind of trainer knows is asked of it (`harness.run.builtin`, `harness.run.script`). Playing a plan is
+`harness.run.play`'s work.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from harness.courses.course import Course, load_course
+from harness.errors import Exit, HarnessError, UsageError, nearest
+from harness.records.intent import HoleName, Intent, require_hole_name, slugify
+from harness.records.record import RunRecord, hash_config
+from harness.records.store import Store
+from harness.run.builtin import ask_builtin
+from harness.run.request import Progress, Question, Request, Trainer
+from harness.run.script import ask_script
+from harness.season.season import Played, Season, load_season
+
+DEFAULT_COURSE = "practice"
+SCRIPT_COURSE = "fineweb"  # what scripts of the field are made for
+FORECAST_ERROR = 0.10  # how far the size forecast may be off: see `_check_size`
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that passed every check."""
+
+    hole: HoleName
+    is_new: bool
+    intent: Intent
+    course: Course
+    trainer: Trainer
+    seeds: tuple[int | None, ...]
+    nproc: int = 1
+    launcher: Literal["python", "torchrun"] = "python"
+    skipped: tuple[str, ...] = ()  # seeds that were played before, one sentence each
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.trainer.warnings
+
+
+def plan(request: Request, runs: Path, progress: Progress) -> Plan:
+    """Check a run completely and return what would be done. Writes nothing under `runs/`.
+
+    progress: told about the preparation of the practice course, (what, share done).
+    Raises UsageError or HarnessError for whatever is wrong.
+    """
+    store = Store(runs)
+    hole = store.find(request.reference)
+    name = hole.name if hole else _new_name(request, store)
+    intent = hole.load_intent() if hole else Intent()
+    script = find_script(request, intent, hole.path if hole else None)
+
+    default = SCRIPT_COURSE if script else DEFAULT_COURSE
+    course = load_course(request.course or intent.course or default, runs)
+    question = Question(request, intent, course, f"{name.folder}/round.toml", progress)
+    checked = ask_builtin(question) if script is None else ask_script(question, script)
+
+    drawn = Plan(
+        hole=name,
+        is_new=hole is None,
+        intent=_intent(question, checked, script),
+        course=course,
+        trainer=checked,
+        seeds=checked.seeds,
+        nproc=request.nproc,
+        launcher=_launcher(request),
+    )
+    _check_size(drawn, request.allow_over_cap)
+    _check_disk(drawn, runs)
+    return drawn if request.repeat else drop_duplicates(drawn, load_season(runs))
+
+
+def find_script(request: Request, intent: Intent, hole: Path | None) -> Path | None:
+    """Return the script to run: as typed, else as round.toml says, looked for here and then beside that file."""
+    if request.script is not None:
+        return request.script
+    if not intent.script:
+        return None
+    here = Path(intent.script).expanduser()
+    beside = hole / here if hole else here
+    return here if here.is_file() or not beside.is_file() else beside
+
+
+def _launcher(request: Request) -> Literal["python", "torchrun"]:
+    """Say who starts the processes: torchrun when there are several, unless told otherwise."""
+    if request.launcher is not None and request.launcher not in ("python", "torchrun"):
+        close = nearest(request.launcher, ("python", "torchrun"))
+        raise UsageError(
+            f'--launcher "{request.launcher}" is not known',
+            (f"did you mean {close}? " if close else "") + "use python or torchrun",
+        )
+    if request.nproc > 1 and request.launcher == "python":
+        raise UsageError(
+            f"--launcher python starts one process, --nproc {request.nproc} asks for several",
+            "leave --launcher out: several processes are started by torchrun",
+        )
+    return "torchrun" if request.launcher == "torchrun" or request.nproc > 1 else "python"
+
+
+def _new_name(request: Request, store: Store) -> HoleName:
+    """Name a hole that does not exist yet, and see that its number is free."""
+    wanted = request.reference
+    if request.reference.isdecimal():
+        wanted = f"round_{int(request.reference):03d}"
+    name = require_hole_name(wanted)
+    taken = next((hole for hole in store.holes() if hole.name.number == name.number), None)
+    if taken:
+        raise UsageError(
+            f"number {name.number} is taken by {taken.name.folder}",
+            f"play that hole with `harness run {taken.name.folder}`, or choose a free number",
+        )
+    slug = slugify(request.title) if not name.slug else ""
+    return require_hole_name(f"{wanted}_{slug}") if slug else name
+
+
+# What holds for every trainer ---------------------------------------------------------------------
+
+
+def _intent(question: Question, checked: Trainer, script: Path | None) -> Intent:
+    """The round.toml of a hole that is about to be made."""
+    request, intent = question.request, question.intent
+    return intent.model_copy(
+        update={
+            "title": request.title or intent.title,
+            "parent": request.parent or intent.parent,
+            "course": question.course.name,
+            "preset": checked.preset,
+            "script": str(script) if script else None,
+            "overrides": checked.overrides,
+            "seeds": tuple(seed for seed in checked.seeds if seed is not None),
+            "created": intent.created or dt.datetime.now(dt.UTC).date(),
+        }
+    )
+
+
+def _check_size(plan: Plan, allow: bool) -> None:
+    """Refuse a run whose artifact cannot be under the cap. The forecast may be 10 % off, so that is allowed for."""
+    cap, forecast = plan.course.caps.artifact_bytes, plan.trainer.forecast_bytes
+    if forecast is not None and forecast * (1 - FORECAST_ERROR) >= cap and not allow:
+        raise HarnessError(
+            f"{plan.trainer.params or 0:,} parameters will take about {forecast:,} bytes; the cap is {cap:,}",
+            "make the model smaller, or insist with --allow-over-cap",
+            Exit.OVER_CAP,
+        )
+
+
+def _check_disk(plan: Plan, runs: Path) -> None:
+    """Refuse a run whose checkpoint and artifact would not fit on the disk: fp32 weights, two moments, twice.
+
+    Of a script whose size nobody knows, the artifact's cap must fit.
+    """
+    there = next(folder for folder in (runs, *runs.resolve().parents) if folder.is_dir())
+    known = plan.trainer
+    needed = (known.params or 0) * 4 * 3 * 2 + (known.forecast_bytes or plan.course.caps.artifact_bytes)
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise HarnessError(
+            f"{needed / 1e6:,.0f} MB are needed for checkpoints and the artifact; {there} has {free / 1e6:,.0f} MB",
+            "free some space, or name another folder with --runs DIR",
+        )
+
+
+def drop_duplicates(plan: Plan, season: Season) -> Plan:
+    """Leave out seeds that were played before; refuse when nothing new is left (exit 15)."""
+    known = {
+        record.seed: (hole, record)
+        for hole in season.holes
+        for record in hole.records
+        if record.complete and _same_experiment(plan, record)
+    }
+    seen = [(seed, *known[seed]) for seed in plan.seeds if seed in known]
+    left = tuple(seed for seed in plan.seeds if seed not in known)
+    if left:
+        skipped = tuple(
+            f"seed {seed} was played before: {_describe(hole, record)}" for seed, hole, record in seen
+        )
+        return replace(plan, seeds=left, skipped=skipped)
+    _, hole, record = seen[0]
+    raise HarnessError(
+        f"this run equals {_describe(hole, record)}: same code, configuration, data and seed",
+        "change something, choose another --seed, or insist with --repeat",
+        Exit.DUPLICATE,
+    )
+
+
+def _same_experiment(plan: Plan, record: RunRecord) -> bool:
+    ours = plan.trainer
+    return (
+        record.config_hash == hash_config(ours.config)
+        and record.code.source_sha256 == ours.code.source_sha256
+        and record.course == plan.course.name
+        and (
+            ours.split is None or record.split == ours.split
+        )  # a script's is known when it has printed a score
+        and record.data.train_fingerprint == ours.data.train_fingerprint
+        and record.data.tokenizer_sha256 == ours.data.tokenizer_sha256
+    )
+
+
+def _describe(hole: Played, record: RunRecord) -> str:
+    return f"{hole.name.folder} attempt {record.attempt} (seed {record.seed}, val_bpb {record.val_bpb:.4f})"
+
+
+__all__ = ["Plan", "Request", "drop_duplicates", "find_script", "plan"]

@@ -1,0 +1,279 @@
+"""From what an attempt left behind to its record: the trainer's `result.json`, its log, and how it ended.
+
+Whatever happened, a record comes out; a failure is named by a table of signs, with the last lines kept.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.courses.course import Course
+from harness.files import open_plain, read_plain
+from harness.records.launch import Launch
+from harness.records.record import (
+    Data,
+    Environment,
+    Failure,
+    FailureKind,
+    Official,
+    RunRecord,
+    Score,
+    hash_config,
+    recorded_config,
+)
+from harness.records.store import Attempt
+from harness.run.capture import Outcome
+from harness.run.script_result import Endings, record_script, status_of
+
+LAST_LINES = 20
+_TAIL_BYTES = 64 * 1024
+
+# Which score counts, best first: the artifact is what is submitted, so only what it scored can count.
+_OFFICIAL_STAGES = {
+    "test_time_training": "the artifact, adapting on tokens it had already scored",
+    "sliding_window": "the artifact, each token scored with a long context",
+    "round_trip": "the artifact read back from its compressed bytes: what would be submitted",
+}
+
+# Signs in the last lines of a log, the first that fits names the failure.
+_SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
+    (
+        "out_of_memory",
+        re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I),
+    ),
+    ("killed", re.compile(r"exitcode\s*:\s*-9|Signal 9 \(SIGKILL\)")),
+    ("disk_full", re.compile(r"No space left on device|Disk quota exceeded")),
+    ("missing_module", re.compile(r"ModuleNotFoundError|No module named")),
+    ("missing_data", re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found")),
+    ("nan", re.compile(r"\b(?:loss|grad\w*) (?:is|became) (?:nan|inf)", re.I)),
+    (
+        "bad_knob",
+        re.compile(
+            r"^error: .*(?:is not|out of range|does not)|invalid literal for int\(\)|could not convert string to float",
+            re.M,
+        ),
+    ),
+    ("error", re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.M)),
+)
+
+# What to do about each kind of failure; shown by `run` and `show`.
+HINTS: dict[FailureKind, str] = {
+    "out_of_memory": "lower TRAIN_BATCH_TOKENS or VAL_BATCH_SIZE, or raise GRAD_ACCUM_STEPS",
+    "nan": "lower the learning rates, or set GRAD_CLIP_NORM=1.0",
+    "missing_data": "check DATA_PATH and TOKENIZER_PATH",
+    "missing_module": "install the module in the environment that harness runs in",
+    "bad_knob": "see the last lines; `harness knobs` lists types and ranges",
+    "killed": "the system may have run out of memory; `harness run ROUND --resume` goes on from the checkpoint",
+    "timeout": "raise --timeout, or `harness run ROUND --resume` to go on from the checkpoint",
+    "no_result": "see the last lines of train.log",
+    "interrupted": "`harness run ROUND --resume` goes on from the checkpoint",
+    "error": "see the last lines of train.log",
+    "disk_full": "free some space, or name another folder with --runs DIR",
+    "budget": "raise --max-cost; what was reached is kept",
+    "aborted": "the rule that was given with --abort ended it; what was reached is kept",
+    "stalled": "see the last lines of train.log; a slow start, such as compilation, needs a longer --stall",
+    "slow": "see what else runs on the machine; --slow sets how many ms a step may take",
+}
+
+# What a script cannot be told to do, since it is not ours.
+SCRIPT_HINTS: dict[FailureKind, str] = {
+    "killed": "the system may have run out of memory: lower TRAIN_BATCH_TOKENS, then `harness run ROUND --repeat`",
+    "timeout": "raise --timeout, or lower MAX_WALLCLOCK_SECONDS",
+    "interrupted": "`harness run ROUND --repeat` plays it again",
+    "bad_knob": "`harness knobs --script FILE` lists what it reads, and how",
+}
+
+
+def hint_for(record: RunRecord) -> str:
+    """Return what to do about a failed attempt: it depends on whose trainer it was."""
+    assert record.failure is not None
+    kind = record.failure.kind
+    hint = HINTS[kind] if record.code.trainer == "builtin" else SCRIPT_HINTS.get(kind, HINTS[kind])
+    return hint.replace("ROUND", record.hole)
+
+
+_TORCHRUN_REPORT = re.compile(
+    r"torch/distributed/elastic/.* failed \(exitcode: (?!-)|Sending process \d+ closing signal"
+)
+
+# Terminal control: colours, cursor moves, titles, and the bare bytes that would ring or blank.
+_CONTROL = re.compile(
+    r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|[\x00-\x08\x0b-\x1f\x7f]"
+)
+
+
+def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Course) -> RunRecord:
+    """Put together the record of an attempt that has ended, however it ended."""
+    tail = last_lines(attempt.log_path)
+    if launch.script is not None:
+        return record_script(launch, attempt, outcome, course, _script_endings(outcome, tail))
+    config = recorded_config(launch.config, launch.overrides)
+    known: dict[str, Any] = {
+        "hole": launch.hole,
+        "attempt": launch.attempt,
+        "course": launch.course,
+        "split": launch.split,
+        "started_at": launch.started_at,
+        "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
+        "cap_bytes": launch.cap_bytes,
+        "preset": launch.preset,
+        "overrides": launch.overrides,
+        "config": config,
+        "config_hash": hash_config(config),
+        "seed": launch.seed,
+        "command": launch.command,
+        "code": launch.code,
+        "data": launch.data,
+        "environment": Environment(harness=launch.harness),
+    }
+    result = _read_result(attempt.result_path)
+    if result is None:
+        failure = _failure(outcome, tail, None)
+        return RunRecord(**known, status=status_of(failure), failure=failure)
+    try:
+        return RunRecord(**known | _measured(result, launch, outcome, tail))
+    except (ValidationError, KeyError, TypeError) as error:
+        problem = f"result.json does not add up: {error}"
+        return RunRecord(
+            **known, status="failed", failure=Failure(kind="no_result", message=problem, last_lines=tail)
+        )
+
+
+def _measured(
+    result: dict[str, Any], launch: Launch, outcome: Outcome, tail: tuple[str, ...]
+) -> dict[str, Any]:
+    """Turn the trainer's account into the record's fields."""
+    copied = (
+        "stop_reason",
+        "params",
+        "steps",
+        "planned_steps",
+        "train_seconds",
+        "eval_seconds",
+        "step_ms",
+        "tokens_seen",
+        "tokens_per_second",
+        "peak_memory_bytes",
+        "last_train_loss",
+        "code_bytes",
+        "model_bytes",
+        "artifact_bytes",
+        "model_file",
+        "model_sha256",
+        "wall_seconds",
+    )
+    fields: dict[str, Any] = {name: result[name] for name in copied if result.get(name) is not None}
+    fields["resumes"] = result.get("resumed") or 0
+    fields["environment"] = Environment.model_validate(
+        {"harness": launch.harness} | {k: v for k, v in result["environment"].items() if v is not None}
+    )
+    measured_data = {name: value for name, value in (result.get("data") or {}).items() if value is not None}
+    fields["data"] = Data.model_validate(launch.data.model_dump(exclude_none=True) | measured_data)
+    scores = tuple(Score.model_validate(score) for score in result.get("scores") or ())
+    fields["scores"] = scores
+    if official := choose_official(scores):
+        fields["official"] = official
+        counted = [
+            score for score in scores if (score.stage, score.label) == (official.stage, official.label)
+        ]
+        fields["val_bpb"], fields["val_loss"] = counted[-1].val_bpb, counted[-1].val_loss
+
+    if result["status"] == "ok" and outcome.exit_code == 0:
+        over = fields["artifact_bytes"] >= launch.cap_bytes
+        fields["status"] = "over_cap" if over else "ok"
+    elif result["status"] == "stopped" and outcome.stop is None:
+        fields["status"] = "stopped"
+        fields["failure"] = Failure(
+            kind="interrupted", message="the run was asked to stop", step=result.get("steps"), last_lines=tail
+        )
+    else:
+        failure = _failure(outcome, tail, result.get("failure"))
+        fields["status"], fields["failure"] = status_of(failure), failure
+    return fields
+
+
+def _script_endings(outcome: Outcome, tail: tuple[str, ...]) -> Endings:
+    """Say why a script's attempt is no success, and why it may have printed no score."""
+    if outcome.stop or outcome.interrupted or outcome.exit_code != 0:
+        failure = _failure(outcome, tail, None)
+        return Endings(failure, failure)
+    guess = _by_signs(tail, _SIGNS)
+    if guess is None and outcome.unseen:
+        what = "the harness was killed, and the run ended with it"
+        guess = Failure(kind="killed", message=what, last_lines=tail)
+    nothing = "it ended without a score of its artifact"
+    return Endings(None, guess or Failure(kind="no_result", message=nothing, last_lines=tail))
+
+
+def choose_official(scores: tuple[Score, ...]) -> Official | None:
+    """Name the score that counts: the last stage of the artifact's evaluation that was reached."""
+    for stage, why in _OFFICIAL_STAGES.items():
+        for score in reversed(scores):
+            if score.stage == stage:
+                return Official(stage=score.stage, label=score.label, why=why)
+    return None
+
+
+def _failure(outcome: Outcome, tail: tuple[str, ...], said: dict[str, Any] | None) -> Failure:
+    """Name a failure by the trainer's own word, else by how the process ended, else by signs in its last lines."""
+    if outcome.stop is not None:
+        return Failure(kind=outcome.stop.kind, message=outcome.stop.message, last_lines=tail)
+    if said and said["kind"] == "error" and (failure := _by_signs(tail, _SIGNS[:1])):
+        return failure  # another of several processes ran out of memory, and this one lost its connection
+    if said:
+        return Failure(kind=said["kind"], message=said["message"], step=said.get("step"), last_lines=tail)
+    if outcome.interrupted:
+        return Failure(kind="interrupted", message="the run was asked to stop", last_lines=tail)
+    # A signal tells more than any line but that memory has run out.
+    if failure := _by_signs(tail, _SIGNS if outcome.exit_code >= 0 else _SIGNS[:1]):
+        return failure
+    if outcome.exit_code < 0:
+        name = signal.Signals(-outcome.exit_code).name
+        return Failure(kind="killed", message=f"the trainer was killed by {name}", last_lines=tail)
+    message = f"the trainer ended with exit code {outcome.exit_code} and left no result"
+    return Failure(kind="no_result", message=message, last_lines=tail)
+
+
+def _by_signs(
+    tail: tuple[str, ...], signs: tuple[tuple[FailureKind, re.Pattern[str]], ...]
+) -> Failure | None:
+    """Name a failure by its last lines."""
+    text = "\n".join(tail)
+    for kind, pattern in signs:
+        if match := pattern.search(text):
+            line = next((line for line in reversed(tail) if pattern.search(line)), match[0])
+            return Failure(kind=kind, message=line.strip(), last_lines=tail)
+    return None
+
+
+def _read_result(path: Path) -> dict[str, Any] | None:
+    try:
+        result = json.loads(read_plain(path))
+    except (OSError, ValueError):
+        return None
+    return result if isinstance(result, dict) and "status" in result else None
+
+
+def last_lines(log: Path) -> tuple[str, ...]:
+    """Return the last lines of a log that may be huge, each cut at 500 characters.
+
+    torchrun reports a failed worker at length: then the lines before its report count, where the worker says why.
+    """
+    try:
+        with open_plain(log) as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ()
+    cleaned = (_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n"))
+    lines = [line[:500] for line in cleaned if line.strip()]
+    report = next((i for i, line in enumerate(lines) if _TORCHRUN_REPORT.search(line)), None)
+    return tuple(lines[:report][-LAST_LINES:])

@@ -1,0 +1,290 @@
+"""A training script of the user's own, checked before it runs: its knobs, its data, what it will be handed.
+
+The source is read, never executed (`harness.scripts.snapshot`, `harness.scripts.knobs`). What cannot be checked is said.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError, UsageError, nearest
+from harness.forked import aside
+from harness.records.record import Code, Data
+from harness.run.request import Question, Trainer, choose_seeds, own_data, practice_data
+from harness.scripts.knobs import (
+    Script,
+    ScriptKnob,
+    canonical_value,
+    find_knob,
+    is_system,
+    read_script,
+    render_value,
+)
+from harness.scripts.snapshot import Snapshot, take_snapshot
+
+DEFAULT_SEED = "1337"  # where a script has a SEED but computes its default
+_PLACES = ("DATA_PATH", "TOKENIZER_PATH")
+_PATH_LIKE = re.compile(r"[/\\]|\.(?:bin|model|json|txt|vocab|pt|ptz|npy|yaml|yml|toml)$")
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Overrides in one spelling, and as the script takes them."""
+
+    canonical: dict[str, str]
+    rendered: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def ask_script(question: Question, path: Path) -> Trainer:
+    """Check a run of a script: overrides against its knobs, data as far as its knobs tell where it lies."""
+    request, intent, course = question.request, question.intent, question.course
+    if request.preset:
+        raise UsageError(
+            f"--preset {request.preset} is the built-in trainer's; {path.name} has its own defaults",
+            "leave it out, and set knobs with -o KEY=VALUE",
+        )
+    snapshot = take_snapshot(path)
+    script = read_script(snapshot.texts())
+    silent = (
+        [] if script.knobs or script.dynamic else [f"{path.name} reads no environment variable: no knobs"]
+    )
+    typed = _assignments(intent.overrides, request.overrides)
+    settings = _check_overrides(script, typed, request.allow_unread, path)
+    seeds = _seeds(question, script, settings)
+
+    split: str | None = None
+    extra: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    if course.name == "practice" or course.data:
+        places, extra, split = _course_places(script, settings.canonical, question, path)
+    folders = [Path.cwd(), path.resolve().parent]
+    found = _absolute_places(script, settings.canonical | places, folders)
+    values = {**script.defaults(), **settings.canonical, **found}
+    data, notes = aside(lambda values: check_data(script, values, folders), values)  # numpy stays in there
+    overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
+    return Trainer(
+        overrides=overrides,
+        config=dict(sorted({**script.defaults(), **settings.canonical, **places}.items())),
+        environ=settings.rendered | found,
+        hidden=frozenset(script.knobs),
+        seeds=seeds,
+        data=Data.model_validate(data | extra),
+        code=_describe(path, snapshot),
+        split=split,
+        snapshot=snapshot,
+        warnings=(*silent, *settings.notes, *_unset(script, settings.canonical | found), *notes),
+    )
+
+
+def _assignments(written: Mapping[str, str], words: tuple[str, ...]) -> dict[str, str]:
+    """Return the overrides of round.toml and, above them, of the command line, as typed."""
+    typed: dict[str, str] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UsageError(f'override "{word}" is not KEY=VALUE', "write it like MATRIX_LR=0.03")
+        if typed.get(name, text) != text:
+            raise UsageError(f"override {name} is given twice: {typed[name]} and {text}", "keep one of them")
+        typed[name] = text
+    return {**written, **typed}
+
+
+def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, path: Path) -> _Settings:
+    canonical, rendered, notes = {}, {}, []
+    for name, text in typed.items():
+        knob = find_knob(script, name, text, allow_unread)
+        if knob is None:
+            canonical[name] = rendered[name] = text
+            close = nearest(name, script.knobs)
+            why = script.unclear[0] if script.dynamic else f"nothing in {path.name} reads it"
+            maybe = f"; did you mean {close}?" if close else ""
+            notes.append(f"override {name}={text} is unchecked: {why}{maybe}")
+            continue
+        canonical[name], rendered[name] = canonical_value(knob, text), render_value(knob, text)
+    return _Settings(canonical, rendered, tuple(notes))
+
+
+def _seeds(question: Question, script: Script, settings: _Settings) -> tuple[int | None, ...]:
+    """Return the seeds to play; (None,) for a script that has no SEED."""
+    request = question.request
+    knob = script.knobs.get("SEED")
+    if knob is None and not script.dynamic:
+        if request.seeds:
+            raise UsageError(
+                f"--seed {request.seeds[0]} cannot be handed over: the script reads no SEED",
+                "leave it out, or let the script read os.environ",
+            )
+        return (None,)
+    overridden = settings.canonical.get("SEED")
+    default = knob.default if knob and knob.default and knob.default.lstrip("-").isdecimal() else DEFAULT_SEED
+    if overridden is not None and not overridden.lstrip("-").isdecimal():
+        raise UsageError(f"override SEED={overridden} is not a whole number", "write SEED=1337")
+    return choose_seeds(request, question.intent, overridden, default)
+
+
+def _unset(script: Script, given: Mapping[str, str]) -> list[str]:
+    """Say which knobs a script cannot start without and nobody has set."""
+    return [
+        f"{knob.place} needs {knob.name}, and nothing sets it: -o {knob.name}={os.environ.get(knob.name, 'VALUE')}"
+        for knob in script.knobs.values()
+        if knob.required and knob.name not in given and knob.name != "SEED"
+    ]
+
+
+def _describe(path: Path, snapshot: Snapshot) -> Code:
+    """Return what is known of the code: its hash, and the commit when git has exactly these files."""
+    folder = str(path.resolve().parent)
+    names = sorted(snapshot.files)
+    try:
+        sha = subprocess.run(
+            ("git", "-C", folder, "rev-parse", "HEAD"),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        status = subprocess.run(
+            ("git", "-C", folder, "status", "--porcelain", "--", *names),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return Code(trainer=path.name, source_sha256=snapshot.sha256)
+    known = sha.returncode == 0 == status.returncode
+    return Code(
+        trainer=path.name,
+        source_sha256=snapshot.sha256,
+        git_sha=sha.stdout.strip() if known else None,
+        dirty=bool(status.stdout.strip()) if known else None,
+    )
+
+
+# Where the data lies ------------------------------------------------------------------------------
+
+
+def _course_places(
+    script: Script, overrides: dict[str, str], question: Question, path: Path
+) -> tuple[dict[str, str], dict[str, Any], str | None]:
+    """Return where a course that brings its own data keeps it, what is known of it, and its split."""
+    course = question.course
+    missing = [name for name in _PLACES if name not in script.knobs]
+    if missing and not script.dynamic:
+        raise UsageError(
+            f"{path.name} reads no {missing[0]}, so it cannot be given the {course.name} course's data",
+            "leave --course out to play it where it finds its own data, as the fineweb course",
+        )
+    if course.data:
+        return own_data(course, overrides), {}, None
+    return practice_data(course, overrides, question.progress)
+
+
+def _absolute_places(script: Script, given: Mapping[str, str], folders: list[Path]) -> dict[str, str]:
+    """Return the settings that are paths, made absolute: a script runs in a folder of its own.
+
+    A path is a text knob whose value names something that exists below one of the folders.
+    """
+    values = {name: knob.default for name, knob in script.knobs.items() if knob.takes_text}
+    found = {}
+    for name, value in {**values, **given}.items():
+        knob = script.knobs.get(name)
+        if value and (knob is None or knob.takes_text) and _PATH_LIKE.search(value) and not is_system(name):
+            place = _look_up(value, folders)
+            if place is not None:
+                found[name] = str(place)
+    return found
+
+
+def _look_up(value: str, folders: list[Path]) -> Path | None:
+    """Return where a path, or the folder of a pattern, exists: as it is, or below one of the folders."""
+    wanted = Path(value).expanduser()
+    for folder in folders:
+        place = folder / wanted
+        try:
+            if place.exists() or ("*" in place.name and place.parent.is_dir()):
+                return Path(os.path.normpath(place))
+        except OSError:  # too long for a path: not one
+            return None
+    return None
+
+
+def check_data(
+    script: Script, values: Mapping[str, str], folders: list[Path]
+) -> tuple[dict[str, Any], list[str]]:
+    """Check and fingerprint what DATA_PATH and TOKENIZER_PATH name.
+
+    Returns the facts and what could not be checked. Raises HarnessError for a place that does not exist.
+    """
+    facts: dict[str, Any] = {}
+    notes: list[str] = []
+    silent = [name for name in _PLACES if name not in script.knobs or not values.get(name)]
+    if silent:
+        notes.append(
+            f"the data is unchecked: the script reads no {' and no '.join(silent)} that tells where it lies"
+        )
+    for name in _PLACES:
+        if name in silent:
+            continue
+        place = _look_up(values[name], folders)
+        if place is None:
+            raise _missing(name, values[name], script.knobs[name], folders)
+        if name == "DATA_PATH":
+            facts |= _fingerprint_shards(place, notes)
+        elif place.is_file():
+            facts["tokenizer_sha256"] = _sha256(place)
+            notes += _check_vocabulary(place, values.get("VOCAB_SIZE"))
+    return facts, notes
+
+
+def _missing(name: str, value: str, knob: ScriptKnob, folders: list[Path]) -> HarnessError:
+    looked = " and ".join(dict.fromkeys(str(folder) for folder in folders))
+    return HarnessError(
+        f"{name}={value} does not exist (looked in {looked}; {knob.place} reads it)",
+        f"name the right place: -o {name}=PATH",
+    )
+
+
+def _fingerprint_shards(folder: Path, notes: list[str]) -> dict[str, Any]:
+    from trainer.data import find_shards, read_shard_header, train_fingerprint
+    from trainer.errors import DataError
+
+    try:
+        train, val = find_shards(folder, "train"), find_shards(folder, "val")
+        return {
+            "train_fingerprint": train_fingerprint(train),
+            "train_tokens": sum(map(read_shard_header, train)) or None,
+            "val_sha256": _sha256(*val),
+        }
+    except DataError as error:
+        notes.append(f"the data is unchecked: {error.message}")
+        return {}
+
+
+def _sha256(*paths: Path) -> str:
+    from trainer.data import sha256_of
+
+    return sha256_of(paths)
+
+
+def _check_vocabulary(tokenizer: Path, vocab_size: str | None) -> list[str]:
+    """Say when a SentencePiece model has another vocabulary than the script is told."""
+    if tokenizer.suffix != ".model" or vocab_size is None or not vocab_size.isdecimal():
+        return []
+    import sentencepiece
+
+    try:
+        pieces = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer)).vocab_size()
+    except (RuntimeError, OSError):
+        return [f"{tokenizer} is no SentencePiece model"]
+    if pieces == int(vocab_size):
+        return []
+    return [f"VOCAB_SIZE={vocab_size}, but {tokenizer.name} has {pieces} pieces"]

@@ -1,0 +1,240 @@
+"""What `harness watch` sees of an attempt: asked again and again, from any terminal of the machine. Never writes.
+
+Watcher(runs, hole).look()   everything known now, as one `Look`
+as_data(look)                the same for programs
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import HarnessError, UsageError
+from harness.records.curve import Curve, load_curve
+from harness.records.launch import Launch, load_launch
+from harness.records.record import RunRecord
+from harness.records.store import Attempt, Store
+from harness.run import processes
+from harness.run.result import last_lines
+from harness.run.watch.projection import Projection, Reference, project
+from harness.season.progress import Follower, Progress, is_playing, measure
+from harness.season.season import Played, Season, load_season
+
+State = Literal["playing", "finished", "left"]  # left: no record, and nobody plays it here
+_SHOWN_LINES = 5
+
+
+@dataclass(frozen=True)
+class Par:
+    val_bpb: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """An attempt at one moment. memory_bytes: resident, of all its processes. silent_seconds: since its last line."""
+
+    hole: str
+    attempt: Attempt
+    state: State
+    launch: Launch | None
+    record: RunRecord | None
+    progress: Progress
+    curve: Curve
+    tokens_per_second: float | None
+    processes: int
+    memory_bytes: int | None
+    silent_seconds: float | None
+    lines: tuple[str, ...]
+    par: Par | None
+    projection: Projection | str
+
+
+class Watcher:
+    """Follows one attempt of a hole, by default the newest. The season around it is read once."""
+
+    def __init__(self, runs: Path, reference: str, number: int | None = None) -> None:
+        """Raises UsageError when there is no such hole or attempt."""
+        hole = Store(runs).get(reference)
+        self._attempt = _choose(hole.name.folder, hole.attempts, number)
+        self._hole = hole.name.folder
+        self._follower = Follower(self._attempt)
+        self._launch: Launch | None = None
+        self._season = load_season(runs)
+        self._references: list[Reference] = []
+        self._par: Par | None = None
+
+    def look(self) -> Look:
+        """Read what there is now."""
+        record, unreadable = None, False
+        playing = is_playing(
+            self._attempt
+        )  # asked first: a record may be written in between, then it is seen below
+        try:
+            record = self._attempt.load_record()
+        except HarnessError:
+            unreadable = True  # `harness show` says why
+        self._learn(record)
+        curve = self._follower.curve()
+        progress = measure(curve, self._launch, self._follower.planned)
+        pids = processes.members(str(self._attempt.path.resolve()))
+        state: State = (
+            "playing" if playing or pids else "finished" if record is not None or unreadable else "left"
+        )
+        return Look(
+            hole=self._hole,
+            attempt=self._attempt,
+            state=state,
+            launch=self._launch,
+            record=record,
+            progress=progress,
+            curve=curve,
+            tokens_per_second=_rate(progress, self._launch),
+            processes=len(pids),
+            memory_bytes=resident_bytes(pids),
+            silent_seconds=_silence(self._attempt) if state == "playing" else None,
+            lines=last_lines(self._attempt.log_path)[-_SHOWN_LINES:],
+            par=self._par,
+            projection=project(curve, _last_step(progress), self._references),
+        )
+
+    def _learn(self, record: RunRecord | None) -> None:
+        """Find what it is measured by, once it is known what it plays."""
+        if self._launch is not None:
+            return
+        try:
+            self._launch = load_launch(self._attempt.launch_path)
+        except HarnessError:
+            pass  # not written yet, or of another harness
+        known = self._launch or record
+        if known is None or (self._launch is None and self._par is not None):
+            return
+        self._par = _find_par(self._season, known)
+        self._references = _find_references(self._season, self._attempt, known)
+
+
+def _choose(hole: str, attempts: Sequence[Attempt], number: int | None) -> Attempt:
+    if not attempts:
+        raise HarnessError(f"{hole} has no attempt to watch", f"play it: `harness run {hole}`")
+    for attempt in attempts:
+        if attempt.number == number:
+            return attempt
+    if number is not None:
+        there = ", ".join(str(attempt.number) for attempt in attempts)
+        raise UsageError(f"{hole} has no attempt {number}", f"there is {there}")
+    return attempts[-1]
+
+
+# What it is measured by -----------------------------------------------------------------------------
+
+
+def _find_par(season: Season, known: Launch | RunRecord) -> Par | None:
+    course = season.course(known.course)
+    if course is None:
+        return None
+    if course.par is not None:
+        return Par(course.par.val_bpb, course.par.name)
+    for hole in season.holes:
+        if hole.status == "ok" and (hole.course, hole.split) == (known.course, known.split) and hole.sample:
+            return Par(hole.sample.mean, hole.name.folder)
+    return None
+
+
+def _find_references(season: Season, attempt: Attempt, known: Launch | RunRecord) -> list[Reference]:
+    """Finished attempts on this course and split: of this hole, of its parent, then of the holes before it."""
+    own = next((hole for hole in season.holes if hole.name.folder == attempt.path.parent.name), None)
+    if own is None:
+        return []
+    before = list(reversed(season.before(own)))
+    parent = season.parent(own)
+    holes = [own, *([parent] if parent else []), *before]
+    found: dict[str, Reference] = {}
+    for hole in holes:
+        if hole.course in (known.course, None) and hole.name.folder not in found and len(found) < 4:
+            found |= _reference_of(hole, attempt, known)
+    return list(found.values())
+
+
+def _reference_of(hole: Played, attempt: Attempt, known: Launch | RunRecord) -> dict[str, Reference]:
+    """Return the newest complete attempt of a hole under the hole's name, if it is comparable and has a curve."""
+    for entry in reversed(hole.entries):
+        record = entry.record
+        if record is None or not record.complete or entry.attempt.path == attempt.path:
+            continue
+        if (record.course, record.split) != (known.course, known.split):
+            continue
+        if not record.steps or record.val_bpb is None:
+            continue
+        curve = load_curve(entry.attempt.curve_path)
+        if curve.train or curve.val:
+            same = record.data.tokenizer_sha256 == known.data.tokenizer_sha256
+            name = f"attempt {record.attempt}" if hole.hole.path == attempt.path.parent else hole.name.folder
+            return {
+                hole.name.folder: Reference(name, record.val_bpb, curve, record.steps, record.val_loss, same)
+            }
+    return {}
+
+
+# What the system knows ------------------------------------------------------------------------------
+
+
+def resident_bytes(pids: Sequence[int]) -> int | None:
+    """Return the memory that processes hold, shared pages counted once for each; None where nobody can tell."""
+    pages = []
+    for pid in pids:
+        try:
+            pages.append(int(Path("/proc", str(pid), "statm").read_text().split()[1]))
+        except (OSError, IndexError):
+            continue  # it has just ended
+    return sum(pages) * os.sysconf("SC_PAGE_SIZE") if pages else None
+
+
+def _silence(attempt: Attempt) -> float | None:
+    """Seconds since something was printed, by the file system's clock."""
+    try:
+        return max(0.0, time.time() - attempt.log_path.stat().st_mtime)
+    except OSError:
+        return None
+
+
+def _rate(progress: Progress, launch: Launch | None) -> float | None:
+    batch = launch.config.get("TRAIN_BATCH_TOKENS", "") if launch else ""
+    if not batch.isdecimal() or not progress.step_ms:
+        return None
+    return int(batch) / progress.step_ms * 1000
+
+
+def _last_step(progress: Progress) -> int | None:
+    """The step it will end at: as planned, or sooner where the time for training ends before."""
+    if progress.step and progress.share:
+        return round(progress.step / progress.share)
+    return progress.planned
+
+
+def as_data(look: Look) -> dict[str, Any]:
+    """Return a look as one object for programs; None is what nobody knows."""
+    train, val = look.curve.finite, look.curve.val
+    told = look.projection
+    return {
+        "hole": look.hole,
+        "attempt": look.attempt.number,
+        "state": look.state,
+        "status": look.record.status if look.record else None,
+        "seed": look.launch.seed if look.launch else None,
+        **asdict(look.progress),
+        "train_loss": train[-1][1] if train else None,
+        "val_bpb": look.record.val_bpb if look.record else None,
+        "last_val": {"step": val[-1].step, "val_bpb": val[-1].bpb} if val else None,
+        "tokens_per_second": look.tokens_per_second,
+        "processes": look.processes,
+        "memory_bytes": look.memory_bytes,
+        "silent_seconds": look.silent_seconds,
+        "par": asdict(look.par) if look.par else None,
+        "projection": asdict(told) if isinstance(told, Projection) else None,
+        "no_projection": told if isinstance(told, str) else None,
+        "last_lines": list(look.lines),
+    }

@@ -1,0 +1,165 @@
+"""Real processes, real signals: nothing printed is lost, nothing is left running."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.run import processes
+from harness.run.capture import MAX_LINE_BYTES, Listeners, Stop, run_captured
+from harness.run.command import Command
+
+
+def python(tmp_path, script):
+    return Command((sys.executable, "-u", "-c", textwrap.dedent(script)), dict(os.environ), tmp_path)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{pid}/stat").read_text().split(")")[1].startswith(" Z")
+
+
+def test_output_and_errors_reach_log_and_listener_in_order(tmp_path):
+    lines = []
+    script = """
+        import sys
+        for i in range(3):
+            print("out", i); sys.stderr.write(f"err {i}\\n")
+        sys.stdout.write("no newline at the end")
+    """
+
+    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
+
+    expected = ["out 0", "err 0", "out 1", "err 1", "out 2", "err 2", "no newline at the end"]
+    assert lines == expected
+    assert (tmp_path / "train.log").read_text() == "\n".join(expected)
+    assert outcome.exit_code == 0
+
+
+def test_log_is_kept_untouched_where_the_listener_gets_clean_lines(tmp_path):
+    lines = []
+    script = f"import os; os.write(1, b'a\\r\\n\\xff\\xfe\\n' + b'x' * {MAX_LINE_BYTES * 3} + b'\\nend\\n')"
+
+    run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
+
+    assert (tmp_path / "train.log").stat().st_size == 3 + 3 + MAX_LINE_BYTES * 3 + 1 + 4
+    assert lines[0] == "a"
+    assert len(lines[2]) == MAX_LINE_BYTES
+    assert lines[3] == "end"
+
+
+def test_a_later_attempt_appends_and_hears_only_its_own_lines(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text("earlier\n")
+    lines = []
+
+    run_captured(python(tmp_path, "print('later')"), log, Listeners(lines.append))
+
+    assert lines == ["later"]
+    assert log.read_text() == "earlier\nlater\n"
+
+
+def test_timeout_asks_first_and_says_so(tmp_path):
+    script = """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: (print("saving"), sys.exit(3)))
+        print("up"); time.sleep(60)
+    """
+    lines = []
+
+    began = time.monotonic()
+    stop = Stop("timeout", "too long")
+
+    outcome = run_captured(
+        python(tmp_path, script), tmp_path / "train.log",
+        Listeners(lines.append, judge=lambda: stop if lines and time.monotonic() > began + 0.8 else None),
+    )  # fmt: skip
+
+    assert outcome.timed_out
+    assert lines == ["up", "saving"]
+    assert outcome.wall_seconds < 20
+
+
+def test_grandchildren_do_not_outlive_the_run(tmp_path):
+    script = """
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print(child.pid)
+    """
+    lines = []
+
+    run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
+
+    deadline = time.monotonic() + 45
+    while alive(int(lines[0])) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(int(lines[0]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals are Linux's")
+def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
+    trainer = (
+        "import signal, sys, time, os\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(3)))\n"
+        "print(os.getpid(), flush=True)\ntime.sleep(60)"
+    )
+    harness = (
+        "import os, sys; from pathlib import Path\n"
+        "from harness.run.capture import Listeners, run_captured; from harness.run.command import Command\n"
+        f"run_captured(Command((sys.executable, '-c', {trainer!r}), dict(os.environ), Path('.')),"
+        " Path('train.log'), Listeners(print))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", harness], cwd=tmp_path, stdout=subprocess.PIPE)
+    pid = int(parent.stdout.readline())
+
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    deadline = time.monotonic() + 45
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(pid)
+    assert (tmp_path / "train.log").read_text().endswith("saved\n")
+
+
+def test_command_that_cannot_start_is_named(tmp_path):
+    with pytest.raises(HarnessError, match="no-such-program"):
+        run_captured(Command(("no-such-program",), {}, tmp_path), tmp_path / "train.log", Listeners())
+
+
+def test_worker_in_a_session_of_its_own_does_not_outlive_the_run(tmp_path):
+    """torchrun starts its workers so: a signal to the group does not reach them."""
+    script = """
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        print(child.pid)
+    """
+    command = python(tmp_path, script)
+    command.env[processes.MARK] = str(tmp_path)
+    lines = []
+
+    run_captured(command, tmp_path / "train.log", Listeners(lines.append))
+
+    assert not alive(int(lines[0]))
+    assert processes.members(str(tmp_path)) == []
+
+
+def test_screen_that_is_gone_does_not_end_the_run(tmp_path):
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    outcome = run_captured(
+        python(tmp_path, "print('a'); print('b')"), tmp_path / "train.log", Listeners(broken, broken)
+    )
+
+    assert outcome.exit_code == 0
+    assert (tmp_path / "train.log").read_text() == "a\nb\n"

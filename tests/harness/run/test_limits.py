@@ -1,0 +1,96 @@
+"""What ends a run before its time, by the lines of its log and a clock of our own."""
+
+import pytest
+
+from harness.errors import HarnessError, UsageError
+from harness.run.limits import Limits, Watcher, parse_abort
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def train(step, loss="3.0000", ms=0):
+    return f"step:{step}/20000 train_loss:{loss} train_time:{ms}ms step_avg:1.00ms"
+
+
+def val(step, bpb):
+    return f"step:{step}/20000 val_loss:2.0000 val_bpb:{bpb} train_time:1ms step_avg:1.00ms"
+
+
+def hear(limits, *lines):
+    watcher = Watcher(limits, Clock())
+    for line in lines:
+        watcher.line(line)
+    return watcher.judge()
+
+
+@pytest.mark.parametrize(
+    ("rule", "lines", "said"),
+    [
+        ("val_bpb@1000>1.45", [val(500, "1.9000"), val(1000, "1.4500")], None),
+        ("val_bpb@1000>1.45", [val(1500, "1.4501")], "val_bpb is 1.4501 at step 1500"),
+        (" train_loss > 8 ", [train(1, "6.9"), train(2, "8.5")], "train_loss is 8.5 at step 2"),
+        ("val_loss@10>=2", [val(10, "1.2000")], "val_loss is 2 at step 10"),
+        ("val_bpb@10<0.5", [val(10, "0.4000")], "val_bpb is 0.4"),
+    ],
+)
+def test_abort_rule_looks_from_its_step_on(rule, lines, said):
+    stop = hear(Limits(aborts=(parse_abort(rule),)), *lines)
+
+    assert (stop is None) == (said is None)
+    assert said is None or (stop.kind == "aborted" and said in stop.message)
+
+
+@pytest.mark.parametrize(
+    "rule", ["", "val_bpb", "val_bpb>", "val_bpb@x>1", "bpb>1", "val_bpb=1", "val_bpb>1e"]
+)
+def test_rule_that_is_none_is_refused_with_the_form(rule):
+    with pytest.raises(UsageError, match="--abort"):
+        parse_abort(rule)
+
+
+def test_one_bad_step_is_forgiven_two_in_a_row_are_not():
+    assert hear(Limits(), train(1), train(2, "nan"), train(3), train(4, "nan")) is None
+    assert hear(Limits(), train(1), train(2, "nan"), train(3, "inf")).kind == "nan"
+    assert hear(Limits(), val(10, "nan")).kind == "nan"
+
+
+def test_steps_must_be_slow_for_a_while_and_not_at_the_start():
+    slow = [train(step, ms=step * 500) for step in (1, 5, 10, 15, 20)]
+    assert hear(Limits(slow=300), *slow) is None
+    settled = [train(step, ms=step * 500) for step in range(21, 25)]
+    assert hear(Limits(slow=300), *slow, *settled).kind == "slow"
+    hiccup = [train(30, ms=3_000), train(40, ms=9_000), train(50, ms=10_000), train(60, ms=11_000)]
+    assert hear(Limits(slow=300), *hiccup) is None
+
+
+def test_silence_and_time_and_money_run_out():
+    clock = Clock()
+    watcher = Watcher(Limits(timeout=100, stall=30, max_cost=1.0, rate=60.0), clock)
+    clock.now = 29
+    assert watcher.judge() is None
+    watcher.line("anything")
+    clock.now = 58
+    assert watcher.judge() is None
+    clock.now = 59.5
+    assert watcher.judge().kind == "stalled"
+    watcher.line("anything")
+    clock.now = 60.5
+    assert watcher.judge().kind == "budget"
+    clock.now = 101
+    assert watcher.judge().kind == "timeout"
+
+
+def test_budget_is_checked_before_and_shared_by_the_attempts():
+    limits = Limits(max_cost=1.0, rate=6.0)  # ten minutes
+
+    limits.check_budget(600, 1)
+    with pytest.raises(HarnessError, match=r"2 x 600 s of training cost 2.00") as refused:
+        limits.check_budget(600, 2)
+    assert refused.value.exit_code == 14
+    assert limits.after(300).cost_seconds == pytest.approx(300)
+    assert limits.after(900).cost_seconds == 0
