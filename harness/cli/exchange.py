@@ -142,9 +142,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a hole as a submission folder: submission.json and a log per seed, in the field's format."""
-    from harness.export import export_hole
     from harness.records.store import Store
     from harness.season.season import load_hole
+    from harness.submit.export import export_hole
 
     written = export_hole(load_hole(Store(runs).get(reference)), out, author, github_id)
     if as_json:

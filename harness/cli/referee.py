@@ -12,9 +12,9 @@ from harness.cli.output import open_season, print_json, report_problems
 from harness.errors import Exit
 
 if TYPE_CHECKING:
-    from harness.check import Report
-    from harness.exhibit import Exhibit
     from harness.season.season import Season
+    from harness.submit.claim import Exhibit
+    from harness.submit.referee import Report
 
 _STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "please attest": "cyan"}
 
@@ -34,9 +34,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Would the referees accept it? Every rule of a policy, what was measured, and what it came to."""
-    from harness.check import as_data
-    from harness.check import check as judge
-    from harness.policy import load_policy, policy_for
+    from harness.submit.policy import load_policy, policy_for
+    from harness.submit.referee import as_data
+    from harness.submit.referee import check as judge
 
     chosen = load_policy(policy, runs) if policy else None
     season = open_season(runs)
@@ -52,9 +52,9 @@ def check(
 
 
 def _exhibit(season: Season, reference: str, runs: Path, course: str) -> Exhibit:
-    from harness.exhibit import show_entry, show_folder, show_hole
     from harness.season.hole import Played
     from harness.season.pairs import find_other
+    from harness.submit.claim import show_entry, show_folder, show_hole
 
     if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):
         return show_folder(Path(reference), runs, course)

@@ -31,10 +31,10 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one train_gpt.py."""
-    from harness import submit as submitting
-    from harness.policy import load_policy
     from harness.records.store import Store
     from harness.season.season import load_hole
+    from harness.submit import prepare as submitting
+    from harness.submit.policy import load_policy
 
     out = None if check else write
     if out is not None:

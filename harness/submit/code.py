@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.errors import HarnessError
 from harness.scripts.git import fingerprint_folder
 from harness.scripts.snapshot import load_snapshot
-from harness.submit.made import SCRIPT, Run
+from harness.submit.prepared import SCRIPT, Run
 
 
 def make_code(run: Run) -> dict[str, bytes]:

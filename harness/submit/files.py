@@ -9,7 +9,7 @@ import re
 import sys
 from typing import Any
 
-from harness.submit.made import SCRIPT, Prepared, Run, mean, spread
+from harness.submit.prepared import SCRIPT, Prepared, Run, mean, spread
 from harness.submit.readme import blurb, readme
 
 _TOTAL = re.compile(rb"^Total submission size (\S+): ", re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness import figures
-from harness.submit.made import SCRIPT, Prepared
+from harness.submit.prepared import SCRIPT, Prepared
 
 _SECTIONS = (
     ("The idea", "pick"),

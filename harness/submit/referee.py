@@ -1,67 +1,98 @@
-"""What `harness check` says of a submission's folder before it is handed in."""
+"""The referee: holds an exhibit against a policy, rule by rule, and says what was measured.
+
+A rule passes only on evidence. What is not on disk or not recorded is "cannot tell", what no program can see is
+"please attest"; neither ever counts as a pass. The rules themselves: `harness.submit.rules`.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from harness.check import check
-from harness.courses.course import RECORD_TRACK
-from harness.errors import HarnessError
-from harness.exhibit import Run as ShownRun
-from harness.exhibit import show_folder, show_hole
-from harness.policy import Policy, policy_for
-from harness.records.record import RunRecord
-from harness.rules.finding import Finding
 from harness.season.season import Season
-from harness.submit.made import Prepared, Rule, Run
+from harness.submit.claim import Exhibit
+from harness.submit.policy import Policy
+from harness.submit.rules.machine import check_eval_time, check_machine, check_train_time
+from harness.submit.rules.papers import check_attest, check_files, check_network
+from harness.submit.rules.ruling import Case, Finding, Outcome, number
+from harness.submit.rules.score import check_byte_count, check_log_proves, check_split
+from harness.submit.rules.seeds import check_seeds, check_significance
+from harness.submit.rules.size import check_local_code, check_size
 
-# Rules of the ten-minute track alone.
-_RECORD_ONLY = frozenset({"training time", "evaluation time", "machine", "significance"})
-
-
-def judge(made: Prepared, season: Season, policy: Policy | None) -> list[Rule]:
-    """Hold the folder's files, as they would be written, against a policy; else against the one of the hole's day."""
-    try:
-        policy = policy or policy_for(made.course.name, made.played.day, season.runs)
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / made.played.name.folder
-            made.write_into(folder)
-            shown = show_folder(folder, season.runs, made.course.name)
-            hole = show_hole(season, made.played)
-            models = {run.record.attempt: run.model for run in hole.runs}
-            runs = tuple(
-                ShownRun(
-                    run.log_name,
-                    _as_counted(made, run),
-                    folder / run.log_name,
-                    models.get(run.record.attempt),
-                )
-                for run in made.runs
-            )
-            exhibit = replace(shown, runs=runs, others=hole.others, day=made.played.day, played=made.played)
-            report = check(season, exhibit, policy)
-    except HarnessError as error:
-        return [Rule("referee", "cannot tell", error.message, error.hint)]
-    findings = [f for f in report.findings if made.track == RECORD_TRACK or f.rule not in _RECORD_ONLY]
-    return [_rule(finding, made) for finding in findings]
+RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    check_size,
+    check_local_code,
+    check_train_time,
+    check_eval_time,
+    check_machine,
+    check_split,
+    check_byte_count,
+    check_log_proves,
+    check_seeds,
+    check_significance,
+    check_network,
+    check_files,
+    check_attest,
+)
 
 
-def _as_counted(made: Prepared, run: Run) -> RunRecord:
-    """The record as it would be had the folder's code run."""
-    total = made.total_bytes(run)
-    status = "over_cap" if total is not None and total >= made.course.caps.artifact_bytes else "ok"
-    counted = {"code_bytes": made.code_bytes, "artifact_bytes": total, "status": status}
-    return run.record.model_copy(update=counted)
+@dataclass(frozen=True)
+class Report:
+    subject: str
+    title: str
+    policy: Policy
+    findings: tuple[Finding, ...]
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(finding.outcome == outcome for finding in self.findings)
+
+    @property
+    def failed(self) -> bool:
+        return self.count("fail") > 0
+
+    @property
+    def closing(self) -> str:
+        """One line that never takes silence for consent."""
+        if self.failed:
+            return f"not compliant: {number(self.count('fail'), 'rule')} failed"
+        untold, yours = self.count("cannot tell"), self.count("please attest")
+        open_ends = [f"{untold} cannot be told"] * bool(untold) + [f"{yours} for you to attest"] * bool(yours)
+        if open_ends:
+            return f"nothing failed, but not proven either: {' and '.join(open_ends)}"
+        return "every rule passed"
 
 
-def _rule(finding: Finding, made: Prepared) -> Rule:
-    outcome, hint = finding.outcome, finding.hint
-    if finding.rule == "significance" and outcome == "fail":
-        if made.course.leaderboard is None:  # nobody's record is claimed on a course of one's own
-            outcome = "please attest"
-        else:
-            hint = "hand it in without the claim: --track non-record"
-    limit = f" (limit: {finding.limit})" if finding.limit else ""
-    return Rule(finding.rule, outcome, finding.measured + limit, hint)
+def check(season: Season, exhibit: Exhibit, policy: Policy) -> Report:
+    """Judge an exhibit by every rule of a policy that applies to it."""
+    case = Case(exhibit, policy, season)
+    findings = [finding for rule in RULES for finding in rule(case)]
+    return Report(exhibit.name, exhibit.title, policy, tuple(findings))
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """Return what `--json` says."""
+    return {
+        "subject": report.subject,
+        "title": report.title,
+        "policy": {
+            "name": report.policy.name,
+            "title": report.policy.title,
+            "since": report.policy.since.isoformat(),
+            "source": report.policy.source,
+        },
+        "compliant": None
+        if not report.failed and report.count("pass") < len(report.findings)
+        else not report.failed,
+        "closing": report.closing,
+        "findings": [
+            {
+                "rule": f.rule,
+                "outcome": f.outcome,
+                "measured": f.measured,
+                "limit": f.limit or None,
+                "hint": f.hint or None,
+            }
+            for f in report.findings
+        ],
+    }

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from harness.courses.course import check_bytes, load_course
 from harness.errors import HarnessError, UsageError
-from harness.export import export_hole
 from harness.field.entries import FieldStore
 from harness.field.importing import field_slug, import_paths
 from harness.field.leaderboard import refresh_leaderboard
 from harness.records.record import RunRecord, dump_record
 from harness.season.season import load_season
+from harness.submit.export import export_hole
 from tests.paths import DATA
 
 FIELD = DATA / "field"

@@ -255,7 +255,7 @@ def test_what_cannot_be_checked_is_said(words, said, code, harness, put_record, 
 
 
 def test_policy_shown_in_the_docs_is_one(tmp_path):
-    from harness.policy import load_policy
+    from harness.submit.policy import load_policy
 
     page = (ROOT / "docs" / "policies.md").read_text()
     (tmp_path / "shown.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])

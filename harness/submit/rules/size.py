@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.rules.finding import Case, Finding, number
+from harness.submit.rules.ruling import Case, Finding, number
 
 
 def check_size(case: Case) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Policies: by which rules a run is accepted, as dated data.
 
 Shipped ones lie in `harness/data/policies`; a user's own stand in `runs/policies/NAME.toml`, or in any file named
-with `--policy`. What the rules measure is `harness.check`'s.
+with `--policy`. What the rules measure is `harness.submit.referee`'s.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.courses.course import check_bytes
-from harness.exhibit import Run
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import ROUNDING_BPB
-from harness.rules.finding import GRAVITY, Case, Finding, Outcome, number
+from harness.submit.claim import Run
+from harness.submit.rules.ruling import GRAVITY, Case, Finding, Outcome, number
 
 LOG_DIGITS = 5e-9  # a log prints eight decimals; older lines four
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from harness import figures
 from harness.courses.course import Reference
-from harness.exhibit import Exhibit, Run
-from harness.policy import Significance
-from harness.rules.finding import Case, Finding
 from harness.season.pairs import SAME_SCORE
 from harness.stats import Sample, lower_by
+from harness.submit.claim import Exhibit, Run
+from harness.submit.policy import Significance
+from harness.submit.rules.ruling import Case, Finding
 
 BASELINE_TOKENS_A_BYTE = 0.41052  # of the challenge's 1024-piece tokenizer, as all public logs with it imply
 

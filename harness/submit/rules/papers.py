@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.rules.finding import Case, Finding, number
 from harness.scripts import network
+from harness.submit.rules.ruling import Case, Finding, number
 
 
 def check_network(case: Case) -> Iterator[Finding]:

@@ -11,8 +11,8 @@ from harness.courses.course import Course
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
-from harness.rules.finding import Outcome
 from harness.season.season import Played
+from harness.submit.rules.ruling import Outcome
 
 SCRIPT = "train_gpt.py"
 

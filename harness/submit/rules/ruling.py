@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.exhibit import Exhibit
-from harness.policy import Policy
 from harness.season.season import Season
+from harness.submit.claim import Exhibit
+from harness.submit.policy import Policy
 
 Outcome = Literal["pass", "fail", "cannot tell", "please attest"]
 GRAVITY: dict[Outcome, int] = {"pass": 0, "please attest": 1, "cannot tell": 2, "fail": 3}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.rules.finding import Outcome
-from harness.submit.made import Author, Prepared, Rule, Run
+from harness.submit.prepared import Author, Prepared, Rule, Run
+from harness.submit.rules.ruling import Outcome
 
 
 def author_rule(author: Author) -> Rule:

@@ -1,6 +1,6 @@
 """What a referee is shown: the runs behind a score with their files, from a hole, a public entry or a submission folder.
 
-Gathers and reads; judges nothing (`harness.check` does).
+Gathers and reads; judges nothing (`harness.submit.referee` does).
 """
 
 from __future__ import annotations

@@ -1,1 +1,0 @@
-"""The rules of the referee, one function each: a case in, findings out. `harness.check` calls them all."""
