@@ -9,7 +9,7 @@ import gc
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +30,7 @@ from harness.publish.manifest import (
     mark_holes,
     save_manifest,
 )
+from harness.publish.options import PublishOptions, PublishReport
 from harness.records.names import hole_names
 
 if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing changed
@@ -39,38 +40,10 @@ if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing 
 FORK_WORTHY = 24  # pages for a process of their own
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+_DEFAULTS = PublishOptions()
 
 
-@dataclass(frozen=True)
-class PublishOptions:
-    """base_url: where the site will be served, for canonical addresses, feeds and the sitemap.
-
-    theme: a folder whose templates/, assets/ and copy/ win over ours, file by file.
-    pictures: draw a social picture for each hole (matplotlib, cached by what it shows).
-    live: say whether an attempt without a record is being played at this moment, which only a preview can know.
-    fresh: make every page again, whatever an earlier publish made.
-    """
-
-    base_url: str = ""
-    theme: Path | None = None
-    pictures: bool = True
-    live: bool = False
-    fresh: bool = False
-
-
-@dataclass(frozen=True)
-class PublishReport:
-    """written, unchanged: files. problems: what could not be read and was passed over."""
-
-    out: Path
-    holes: int
-    written: int
-    unchanged: int
-    problems: tuple[str, ...]
-    changed: tuple[str, ...] = ()
-
-
-def publish(runs: Path, out: Path, options: PublishOptions = PublishOptions()) -> PublishReport:
+def publish(runs: Path, out: Path, options: PublishOptions = _DEFAULTS) -> PublishReport:
     """Build the site of a season. Broken records are named in the report and passed over.
 
     Raises HarnessError when `out` holds something else, when it cannot be written, or when a theme is broken;
@@ -133,15 +106,16 @@ def _fill(
 ) -> Manifest:
     """Fill the new site: carry over what stands, make the rest."""
     from harness.index import glance_season
-    from harness.publish import boards, pages
-    from harness.publish.curves import Shelf
-    from harness.publish.rounds import rounds_of
-    from harness.publish.wording import load_wording
+    from harness.publish import pages
+    from harness.publish.views import index
+    from harness.publish.views.curve import Shelf
+    from harness.publish.views.round import rounds_of
+    from harness.publish.words.wording import load_wording
 
     wording = load_wording(options.theme)
     season = glance_season(runs)
     base = options.base_url.rstrip("/") + "/" if options.base_url else ""
-    courses = boards.course_links(season)
+    courses = index.course_links(season)
     site = pages.Site(
         season, wording, options, folder, pages.make_environment(options.theme), base, courses, Shelf()
     )
@@ -162,7 +136,7 @@ def _fill(
         for name, key in keys.items()
     }
 
-    lines = [boards.unpack_line(one.line) for one in holes.values()]
+    lines = [index.unpack_line(one.line) for one in holes.values()]
     rounds = rounds_of(lines)
     round_keys = {one.href: digest([world, [holes[line.name].line for line in one.lines]]) for one in rounds}
     stale = [
@@ -178,7 +152,7 @@ def _fill(
 
 def _keys(site: Site, marks: Marks, world: str, standings: Sequence[Standing]) -> dict[str, str]:
     """What each hole's files follow from; in the order of play."""
-    from harness.publish.curves import baseline_hole
+    from harness.publish.views.curve import baseline_hole
 
     season, keys = site.season, {}
     for standing in standings:

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from harness.publish.boards import Line
-from harness.publish.wording import Wording
+from harness.publish.views.index import Line
+from harness.publish.words.wording import Wording
 
 NEWEST = 50
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -11,22 +11,23 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
 
 from harness.errors import HarnessError
-from harness.publish import boards, feed
-from harness.publish.cards import HoleCard, build_card, compared_kinds
-from harness.publish.charts import thin
-from harness.publish.compare import build_compare
-from harness.publish.curves import Shelf, curve_csv
+from harness.publish import feed
+from harness.publish.drawings.charts import thin
+from harness.publish.drawings.social import Picture, draw_picture, thinned
 from harness.publish.folder import SiteFolder
-from harness.publish.leaderboard import build_board
-from harness.publish.pictures import Picture, draw_picture, thinned
-from harness.publish.rounds import Round, draw_round, rounds_on_index, sparks_of, tally
-from harness.publish.wording import Wording
+from harness.publish.views import handbook, index
+from harness.publish.views.card import HoleCard, build_card, compared_kinds
+from harness.publish.views.compare import build_compare
+from harness.publish.views.curve import Shelf, curve_csv
+from harness.publish.views.leaderboard import build_board
+from harness.publish.views.round import Round, draw_round, rounds_on_index, sparks_of, tally
+from harness.publish.words.wording import Wording
 from harness.records.record import dump_record
 from harness.resources import cache_dir, shared_dir
 from harness.season.season import Played, Season, Standing
 
 if TYPE_CHECKING:
-    from harness.publish.build import PublishOptions
+    from harness.publish.options import PublishOptions
 
 
 SPARK_POINTS = 24  # stretches of the small curves on a round's page, two points each
@@ -55,7 +56,7 @@ class Site:
     folder: SiteFolder
     env: Environment
     base: str
-    courses: list[boards.Link]
+    courses: list[index.Link]
     shelf: Shelf
 
     def render(self, template: str, path: str, kind: str, title: str, description: str, **view: Any) -> None:
@@ -148,7 +149,7 @@ def write_hole(site: Site, standing: Standing) -> Made:
         site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)))
     _write_compared(site, standing, card, shelf)
     files = tuple(name for name, _ in site.folder.log[start:])
-    line = boards.pack_line(boards.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS)))
+    line = index.pack_line(index.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS)))
     return Made(card.name, files, line, _can_explain(card, played))
 
 
@@ -208,7 +209,7 @@ def _picture(site: Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
 
 def write_round(site: Site, task: tuple[Round, Sequence[dict[str, Any]]]) -> None:
     """A round's page follows from its rows alone; it is the only one that shows their curves."""
-    one = replace(task[0], lines=tuple(boards.unpack_line(line, curve=True) for line in task[1]))
+    one = replace(task[0], lines=tuple(index.unpack_line(line, curve=True) for line in task[1]))
     site.render(
         "round.html",
         one.href,
@@ -223,7 +224,7 @@ def write_round(site: Site, task: tuple[Round, Sequence[dict[str, Any]]]) -> Non
 
 def write_clubhouse(
     site: Site,
-    lines: list[boards.Line],
+    lines: list[index.Line],
     rounds: Sequence[Round],
     standings: Sequence[Standing],
     examples: Sequence[bool],
@@ -231,8 +232,8 @@ def write_clubhouse(
     """The pages that show many holes. examples: for each hole, whether its card can explain what a card shows."""
     copy = site.wording.club
     summaries = [
-        boards.summarise_course(site.season, name, lines, site.wording)
-        for name in boards.course_names_in_order(site.season)
+        index.summarise_course(site.season, name, lines, site.wording)
+        for name in index.course_names_in_order(site.season)
         if any(line.course == name for line in lines)
     ]
     shown = rounds_on_index(rounds)
@@ -251,21 +252,21 @@ def write_clubhouse(
         tally=tally(lines),
         in_play=[line for line in lines if line.in_play],
     )
-    for name, link in zip(boards.course_names_in_order(site.season), site.courses, strict=True):
+    for name, link in zip(index.course_names_in_order(site.season), site.courses, strict=True):
         board = build_board(site.season, name, lines, site.wording)
         title = f"{copy['field']['title']}: {board.title}"
         site.render("field.html", link.href, "field", title, copy["field"]["lead"], board=board)
     scored = _scored(standings)
     explaining = [standing for standing, can in zip(standings, examples, strict=True) if can]
     example = make_card(site, explaining[-1]) if explaining else None
-    handbook = boards.build_handbook(site.season, site.wording, scored, example)
+    book = handbook.build_handbook(site.season, site.wording, scored, example)
     site.render(
         "handbook.html",
         "handbook.html",
         "handbook",
         copy["handbook"]["title"],
         copy["handbook"]["lead"],
-        book=handbook,
+        book=book,
     )
     site.render("404.html", "404.html", "missing", copy["missing"]["title"], copy["missing"]["lead"])
 
@@ -280,7 +281,7 @@ def _scored(standings: Sequence[Standing]) -> dict[str, Standing]:
     return found
 
 
-def write_feeds(site: Site, lines: list[boards.Line]) -> None:
+def write_feeds(site: Site, lines: list[index.Line]) -> None:
     """What machines read; the sitemap lists every page of the site so far."""
     write, base, wording = site.folder.write, site.base, site.wording
     names = sorted(name for name, _ in site.folder.log)

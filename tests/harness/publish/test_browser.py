@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.publish.build import PublishOptions, publish
+from harness.publish.build import publish
+from harness.publish.options import PublishOptions
 from tests.paths import DATA
 
 SEASON = DATA / "season"

@@ -9,8 +9,17 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from harness.publish.charts import Mark, Series, artifact_bar, curve, loss_range, number_line, thin, trend
-from harness.publish.curves import curve_csv
+from harness.publish.drawings.charts import (
+    Mark,
+    Series,
+    artifact_bar,
+    curve,
+    loss_range,
+    number_line,
+    thin,
+    trend,
+)
+from harness.publish.views.curve import curve_csv
 from harness.records.curve import Curve, TrainPoint, ValPoint
 
 NAME = ("title", "description")

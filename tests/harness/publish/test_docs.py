@@ -6,7 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from harness.publish.build import PublishOptions, publish
+from harness.publish.build import publish
+from harness.publish.options import PublishOptions
 from tests.paths import ROOT
 
 

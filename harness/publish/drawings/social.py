@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from harness.publish.charts import Point, loss_range, thin
+from harness.publish.drawings.charts import Point, loss_range, thin
 
 LOOK = 1  # counts up when the drawing changes, so that old pictures are not kept
 _PAPER, _INK, _GREEN, _DEEP, _SOFT, _BRASS, _RED = (
@@ -98,7 +98,7 @@ def draw_picture(picture: Picture) -> bytes:
 
 def _draw_curve(axes: object, points: Sequence[Point]) -> None:
     """The training curve, bare, at the right: a shape rather than a chart."""
-    from harness.publish.charts import Series
+    from harness.publish.drawings.charts import Series
 
     ranged = loss_range([Series("this", points)])
     if ranged is None or len(points) < 2:

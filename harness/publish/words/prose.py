@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import nh3
 from markupsafe import Markup, escape
 
-from harness.commentary import tidy
+from harness.publish.words.text import tidy
 
 if TYPE_CHECKING:  # most holes have no notes
     from markdown_it import MarkdownIt

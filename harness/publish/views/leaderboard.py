@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness import figures
-from harness.commentary import tidy
 from harness.courses.course import RECORD_TRACK, Course, Reference, check_bytes
 from harness.field.entries import StoredEntry
-from harness.publish.boards import Line, on_one_split
-from harness.publish.wording import Wording
+from harness.publish.views.index import Line, on_one_split
+from harness.publish.words.text import tidy
+from harness.publish.words.wording import Wording
 from harness.season.season import Season
 from harness.stats import Sample, subtract
 

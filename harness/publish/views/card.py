@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness import figures
-from harness.commentary import Facts, Result, name_result, read_facts, speak, tidy
-from harness.publish import curves, prose
-from harness.publish.charts import Mark, MarkRole, artifact_bar, number_line
-from harness.publish.evidence import (
+from harness.publish.drawings.charts import Mark, MarkRole, artifact_bar, number_line
+from harness.publish.views import curve
+from harness.publish.views.in_play import InPlay, read_play
+from harness.publish.views.tables import (
     Row,
     Table,
     attempt_rows,
@@ -26,9 +26,12 @@ from harness.publish.evidence import (
     seeds_note,
     shown_note,
 )
-from harness.publish.inplay import InPlay, read_play
-from harness.publish.voices import Turn, Voice, announcer_voice, booth_dialogue, caddie_voice
-from harness.publish.wording import Wording
+from harness.publish.words import prose
+from harness.publish.words.commentary import Result, name_result, speak
+from harness.publish.words.facts import Facts, read_facts
+from harness.publish.words.text import tidy
+from harness.publish.words.voices import Turn, Voice, announcer_voice, booth_dialogue, caddie_voice
+from harness.publish.words.wording import Wording
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.season.pairs import parent_whiff
@@ -144,7 +147,7 @@ class HoleCard:
     comparison_verdict: str
     metrics: tuple[Metric, ...]
     bag: Bag | None
-    curve: curves.CurveView | None
+    curve: curve.CurveView | None
     lesson: Markup
     lesson_text: str
     own_lesson: bool
@@ -166,7 +169,7 @@ class HoleCard:
 
 
 def build_card(
-    season: Season, standing: Standing, wording: Wording, shelf: curves.Shelf, live: bool = False
+    season: Season, standing: Standing, wording: Wording, shelf: curve.Shelf, live: bool = False
 ) -> HoleCard:
     """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule.
 
@@ -188,7 +191,7 @@ def build_card(
     compared = standing.comparisons
     strategy = played.intent.strategy or "none"
     overrides = record.overrides if record else played.intent.overrides
-    drawn = curves.draw_curve(season, standing, wording, shelf, title)
+    drawn = curve.draw_curve(season, standing, wording, shelf, title)
     return HoleCard(
         name=played.name.folder,
         file=f"{played.name.folder}.html",

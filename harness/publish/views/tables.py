@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness import figures
-from harness.commentary import tidy
-from harness.publish.wording import Wording
+from harness.publish.words.text import tidy
+from harness.publish.words.wording import Wording
 from harness.records.record import RunRecord, Score, mean_gap, mean_stage_bpb
 from harness.season.season import Comparison, Played, Standing
 from harness.stats import Sample

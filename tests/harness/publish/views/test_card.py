@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.publish.cards import HoleCard, build_card
-from harness.publish.curves import Shelf
-from harness.publish.wording import load_wording
+from harness.publish.views.card import HoleCard, build_card
+from harness.publish.views.curve import Shelf
+from harness.publish.words.wording import load_wording
 from harness.season.season import load_season
 from tests.paths import DATA
 

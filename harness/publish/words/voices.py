@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.commentary import Facts, speak, tidy
-from harness.publish import prose
-from harness.publish.wording import Speaker, Wording
+from harness.publish.words import prose
+from harness.publish.words.commentary import speak
+from harness.publish.words.facts import Facts
+from harness.publish.words.text import tidy
+from harness.publish.words.wording import Speaker, Wording
 from harness.records.notes import Notes
 
 

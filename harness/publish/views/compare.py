@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness import figures
-from harness.commentary import Facts, tidy
-from harness.publish.cards import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
-from harness.publish.charts import curve
-from harness.publish.curves import Shelf
-from harness.publish.evidence import Table, compare_rows, hole_name
-from harness.publish.wording import Wording
+from harness.publish.drawings.charts import curve
+from harness.publish.views.card import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
+from harness.publish.views.curve import Shelf
+from harness.publish.views.tables import Table, compare_rows, hole_name
+from harness.publish.words.facts import Facts
+from harness.publish.words.text import tidy
+from harness.publish.words.wording import Wording
 from harness.records.record import RunRecord
 from harness.season.compare import counted_config
 from harness.season.season import Kind, Played, Standing

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.publish.build import PublishOptions, publish
+from harness.publish.build import publish
+from harness.publish.options import PublishOptions
 from tests.paths import DATA
 
 SEASON = DATA / "season"

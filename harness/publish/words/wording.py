@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.commentary import Facts, Script, read_script
 from harness.errors import HarnessError
 from harness.files import read_toml
+from harness.publish.words.commentary import Script, read_script
+from harness.publish.words.facts import Facts
 from harness.resources import shared_dir
 
 TOOLTIPS = (

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness import figures
-from harness.commentary import Facts
 from harness.errors import HarnessError
-from harness.publish.evidence import Row
-from harness.publish.wording import Wording
+from harness.publish.views.tables import Row
+from harness.publish.words.facts import Facts
+from harness.publish.words.wording import Wording
 from harness.records.curve import Curve
 from harness.records.launch import Launch, load_launch
 from harness.season.season import Played

@@ -16,7 +16,8 @@ from benchmarks.season import write_season
 from harness import forked, index
 from harness.errors import HarnessError
 from harness.publish import build, manifest, pages
-from harness.publish.build import PublishOptions, publish
+from harness.publish.build import publish
+from harness.publish.options import PublishOptions
 from tests.paths import DATA, ROOT
 
 SEASON = DATA / "season"

@@ -12,11 +12,12 @@ import orjson
 from markupsafe import Markup
 
 from harness import figures
-from harness.commentary import Facts, tidy
 from harness.courses.course import Course
-from harness.publish.charts import Role, Series, curve, loss_range, thin
-from harness.publish.evidence import Table
-from harness.publish.wording import Wording
+from harness.publish.drawings.charts import Role, Series, curve, loss_range, thin
+from harness.publish.views.tables import Table
+from harness.publish.words.facts import Facts
+from harness.publish.words.text import tidy
+from harness.publish.words.wording import Wording
 from harness.records.curve import Curve, load_curve
 from harness.season.season import Played, Season, Standing
 

@@ -11,9 +11,9 @@ from functools import cached_property
 from markupsafe import Markup
 
 from harness import figures
-from harness.publish.boards import Line, draw_trend, on_one_split
-from harness.publish.charts import Series, loss_range, small_curve
-from harness.publish.wording import Wording
+from harness.publish.drawings.charts import Series, loss_range, small_curve
+from harness.publish.views.index import Line, draw_trend, on_one_split
+from harness.publish.words.wording import Wording
 from harness.records.intent import HOLES_PER_ROUND
 from harness.season.season import Season
 

@@ -1,33 +1,23 @@
-"""The voices: what may be said of a hole, and who says what where its notes are silent.
-
-Facts are read off a standing as tags and finished strings; the words are data (`site/copy/voices.toml`,
-`results.toml`). A line may only name figures that are known, and which line is drawn depends on the
-hole's name alone, so a page reads the same each time. Knows nothing of pages.
-"""
+"""What is true of a hole, as tags and values that a sentence may use."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from harness import figures
-from harness.errors import HarnessError
+from harness.publish.words.text import tidy
 from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
 from harness.season.compare import Whiff
 from harness.season.season import Comparison, Standing
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
-# Control characters and those that turn the direction of the text around them; lone surrogates.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
-)
-
 NEAR_CAP = 0.02  # share of the cap left over, below which a bag is called tight
+
 ROOMY = 0.15  # and above which it is called roomy
+
 TEMPO_CHANGE = 1.10  # a step this much longer or shorter than the previous hole's is worth a remark
 
 # What each fact means; published in the handbook beside the rules that use it.
@@ -81,89 +71,6 @@ class Facts:
             return _NAME.sub(lambda match: self.values[match[1]], line) if "{" in line else line
         except KeyError:
             return None
-
-
-@dataclass(frozen=True)
-class Lines:
-    """One group of lines. ordered: the first that can be said wins; otherwise the hole's name draws one."""
-
-    when: frozenset[str]
-    lines: tuple[str, ...]
-    ordered: bool = False
-    silent: bool = False
-
-
-@dataclass(frozen=True)
-class Result:
-    """A row of the results table, as it came out for one hole."""
-
-    label: str
-    headline: str
-    rule: str
-
-
-Script = Mapping[str, Sequence[Lines]]
-
-
-def read_script(raw: Mapping[str, Any], place: str) -> dict[str, tuple[Lines, ...]]:
-    """Read the groups of lines of a voices file. Raises HarnessError naming the part that is malformed."""
-    script = {}
-    for part, groups in raw.items():
-        if isinstance(groups, list):
-            script[part] = tuple(_read_group(group, f"{place}: {part}") for group in groups)
-    return script
-
-
-def _read_group(group: object, place: str) -> Lines:
-    if not isinstance(group, dict):
-        raise HarnessError(f"{place} is not a table", "write [[part]] with `when` and `lines`")
-    when, lines = group.get("when", []), group.get("lines", [])
-    strings = isinstance(when, list) and isinstance(lines, list)
-    if not strings or not all(isinstance(item, str) for item in [*when, *lines]):
-        raise HarnessError(
-            f"{place}: `when` and `lines` must be lists of strings", "see site/copy/voices.toml"
-        )
-    return Lines(frozenset(when), tuple(lines), bool(group.get("ordered")), bool(group.get("silent")))
-
-
-def speak(script: Script, part: str, facts: Facts) -> str:
-    """Return what is said in a part, or an empty string when nothing can be."""
-    for group in script.get(part, ()):
-        if not group.when <= facts.tags:
-            continue
-        if group.silent:
-            return ""
-        said = [line for line in map(facts.fill, group.lines) if line is not None]
-        if said:
-            return said[0] if group.ordered else said[_draw(f"{facts.seed}/{part}", len(said))]
-    return ""
-
-
-def name_result(table: Sequence[Mapping[str, Any]], facts: Facts) -> Result:
-    """Return the first row of the published results table that fits."""
-    for row in table:
-        if facts.tags.issuperset(row["when"]):
-            lines = [line for line in map(facts.fill, row["headlines"]) if line is not None]
-            headline = lines[_draw(f"{facts.seed}/{row['label']}", len(lines))] if lines else ""
-            return Result(row["label"], headline, row["rule"])
-    return Result("", "", "")
-
-
-def _draw(key: str, count: int) -> int:
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % count
-
-
-def tidy(text: str, limit: int | None = None) -> str:
-    """Make one line of anything: no control or direction-changing characters, cut at a word when too long."""
-    line = " ".join((text if text.isprintable() else _UNPRINTABLE.sub(" ", text)).split())
-    if limit is None or len(line) <= limit:
-        return line
-    cut = line[: limit - 1]
-    head, _, _ = cut.rpartition(" ")
-    return (head if len(head) > limit // 2 else cut).rstrip(" ,;:.") + "…"
-
-
-# Facts -------------------------------------------------------------------------------------------------
 
 
 def read_facts(standing: Standing, whiff: Whiff | None = None) -> Facts:
