@@ -1,6 +1,6 @@
 """The rows of the last listing, believed only while nothing in the season has changed: then nothing else is loaded.
 
-Derived and disposable, in the cache folder. What a row is made of belongs to `harness.listing`.
+Derived and disposable, in the cache folder. What a row is made of belongs to `harness.cli.views.holes_table`.
 """
 
 from __future__ import annotations

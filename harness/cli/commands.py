@@ -1,6 +1,9 @@
-"""All commands. A module holds those of one kind; importing it adds them to `app`, in the order of `harness --help`."""
+"""All commands, one module each. Importing a module adds its command to `app`, in the order of `harness --help`."""
 
-from harness.cli import play, doctor, watch, read, referee, exchange, submit, site, data  # noqa: F401, I001
+# ruff: noqa: F401, I001
+from harness.cli import run, doctor, watch
+from harness.cli import ls, show, compare, brief, decide, knobs, check
+from harness.cli import import_, export, submit, publish, preview, data
 from harness.cli.app import app
 
 __all__ = ["app"]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import listed, listing
+from harness import listed
 from harness.cli.output import check_runs, open_season, report_problems, report_unfinished, say
+from harness.cli.views import holes_table
 
 
 class Asked(NamedTuple):
@@ -46,14 +47,14 @@ def print_holes(runs: Path, course: str | None, sort: str, strict: bool) -> None
 
     def make(marks: listed.Marks) -> listed.Listing:
         season = open_season(runs, glance=True, marks=marks)
-        rows = tuple(listing.row_of(season.standing(hole, listing.KINDS)) for hole in season.holes)
+        rows = tuple(holes_table.row_of(season.standing(hole, holes_table.KINDS)) for hole in season.holes)
         return listed.Listing(rows, season.problems)
 
-    listing.check_sort(sort)
+    holes_table.check_sort(sort)
     check_runs(runs)
     found = listed.list_season(runs, make)
-    rows = listing.sort_rows((row for row in found.rows if course in (None, row.course)), sort)
-    say(listing.holes_table(rows, _width()) if rows else no_holes(runs, course))
+    rows = holes_table.sort_rows((row for row in found.rows if course in (None, row.course)), sort)
+    say(holes_table.holes_table(rows, _width()) if rows else no_holes(runs, course))
     report_unfinished(runs, (row.folder for row in rows if row.status == "unfinished"))
     report_problems(found.problems, strict)
 

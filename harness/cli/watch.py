@@ -25,7 +25,7 @@ def watch(
     """Watch an attempt while it trains, from any terminal: loss, tempo, time left, projected finish."""
     from rich.console import Console
 
-    from harness import watch_view
+    from harness.cli.views import watched
     from harness.run.watch import watch as watching
 
     watcher = watching.Watcher(runs, reference, attempt)
@@ -34,9 +34,9 @@ def watch(
         return
     console = Console(highlight=False)
     if once:
-        watch_view.show_once(watcher, console)
+        watched.show_once(watcher, console)
         return
     try:
-        watch_view.follow(watcher, console, every)
+        watched.follow(watcher, console, every)
     except KeyboardInterrupt:
         typer.echo("the run goes on", err=True)

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.season import write_season
-from harness import index, listed, listing
+from harness import index, listed
+from harness.cli.views import holes_table
 from harness.index import glance_season
 from harness.resources import PACKAGE
 from harness.season.hole import load_hole
@@ -205,7 +206,7 @@ def listing_of(runs, made=None):
         if made is not None:
             made.append(len(marks))
         season = glance_season(runs, marks)
-        return listed.Listing(tuple(listing.row_of(season.standing(h, listing.KINDS)) for h in season.holes), season.problems)  # fmt: skip
+        return listed.Listing(tuple(holes_table.row_of(season.standing(h, holes_table.KINDS)) for h in season.holes), season.problems)  # fmt: skip
 
     return listed.list_season(runs, make)
 
@@ -220,7 +221,7 @@ def test_kept_rows_are_those_of_the_files(edit, season, monkeypatch):
     edit(season)
 
     plain = load_season(season)
-    rows = tuple(listing.row_of(plain.standing(hole, listing.KINDS)) for hole in plain.holes)
+    rows = tuple(holes_table.row_of(plain.standing(hole, holes_table.KINDS)) for hole in plain.holes)
     assert listing_of(season) == (rows, plain.problems)
 
 

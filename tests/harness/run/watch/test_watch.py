@@ -15,9 +15,9 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from harness.braille import draw
+from harness.cli.views.line_chart import draw
+from harness.cli.views.watched import Picture
 from harness.run.watch.watch import Look, Watcher, resident_bytes
-from harness.watch_view import Picture
 
 LOG = "".join(
     f"step:{step}/100 train_loss:{6 - step / 20:.4f} train_time:{step * 100}ms step_avg:100.00ms\n"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from harness import listing
+from harness.cli.views import holes_table
 from harness.season.season import load_season
 from tests.paths import ROOT
 
@@ -17,8 +17,8 @@ RED = "a\x1b[31mb"
 
 def table(runs, width=None, sort="number"):
     season = load_season(runs)
-    rows = [listing.row_of(season.standing(hole, listing.KINDS)) for hole in season.holes]
-    return listing.holes_table(listing.sort_rows(rows, sort), width).splitlines()
+    rows = [holes_table.row_of(season.standing(hole, holes_table.KINDS)) for hole in season.holes]
+    return holes_table.holes_table(holes_table.sort_rows(rows, sort), width).splitlines()
 
 
 def test_scores_sort_by_all_their_decimals_with_the_missing_last(runs, put_record):

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from harness import figures
-from harness.braille import draw
+from harness.cli.views.line_chart import draw
 from harness.run.watch.projection import Projection
 from harness.run.watch.watch import Look, Watcher
 

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from harness.live import LiveView, sparkline
+from harness.cli.views.live import LiveView, sparkline
 
 
 def test_sparkline_follows_the_losses_and_survives_a_spike():

@@ -15,7 +15,7 @@ from harness.errors import Exit, UsageError
 from harness.records.names import hole_names
 
 if TYPE_CHECKING:
-    from harness.live import LiveView
+    from harness.cli.views.live import LiveView
     from harness.records.record import RunRecord
     from harness.run.capture import Listeners
     from harness.run.limits import Limits
@@ -200,7 +200,7 @@ def _planned_seconds(drawn: Plan) -> float | None:
 
 
 def _play(drawn: Plan, seed: int | None, runs: Path, limits: Limits, outlive: bool) -> RunRecord:
-    from harness.live import LiveView
+    from harness.cli.views.live import LiveView
     from harness.run import play
 
     title = drawn.hole.folder + (f" seed {seed}" if seed is not None else "")
@@ -210,7 +210,7 @@ def _play(drawn: Plan, seed: int | None, runs: Path, limits: Limits, outlive: bo
 
 
 def _resume(reference: str, runs: Path, limits: Limits) -> RunRecord:
-    from harness.live import LiveView
+    from harness.cli.views.live import LiveView
     from harness.run.resume import resume
 
     with LiveView(f"{reference} resumed", 0) as view:
@@ -233,7 +233,7 @@ def _listeners(view: LiveView, limits: Limits) -> Listeners:
 
 def _finish_run(records: list[RunRecord], folder: str, runs: Path, as_json: bool) -> None:
     """Show the hole as it now stands and end with the code that the last attempt calls for."""
-    from harness import scorecard
+    from harness.cli.views import scorecard
     from harness.records.store import Store
     from harness.season import pairs
 
@@ -266,7 +266,7 @@ def _outlast_terminal() -> None:
 
 
 def _print_card(folder: str, runs: Path) -> None:
-    from harness import scorecard
+    from harness.cli.views import scorecard
 
     scorecard.print_card(standing_of(open_season(runs), folder))
 

@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.app import Json, Runs, app
 from harness.cli.output import print_json, warn
 from harness.errors import Exit, UsageError
 
@@ -130,27 +130,6 @@ def _pull(folder: Path, runs: Path, dry_run: bool, as_json: bool) -> None:
                     warn(warning)
     if all(one.state == "missing" for one in found):
         raise typer.Exit(Exit.FAILED)
-
-
-@app.command()
-def export(
-    reference: Reference,
-    out: Annotated[Path, typer.Option("--out", help="A new folder for submission.json and the logs.")],
-    author: Annotated[str, typer.Option("--author", help="Your name.")] = "",
-    github_id: Annotated[str, typer.Option("--github-id", help="Your GitHub handle.")] = "",
-    runs: Runs = Path("runs"),
-    as_json: Json = False,
-) -> None:
-    """Write a hole as a submission folder: submission.json and a log per seed, in the field's format."""
-    from harness.records.store import Store
-    from harness.season.season import load_hole
-    from harness.submit.export import export_hole
-
-    written = export_hole(load_hole(Store(runs).get(reference)), out, author, github_id)
-    if as_json:
-        print_json("export", files=[str(path) for path in written])
-    else:
-        typer.echo("\n".join(map(str, written)))
 
 
 @contextlib.contextmanager

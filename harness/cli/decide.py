@@ -1,0 +1,46 @@
+"""harness decide: what was decided on a hole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.output import (
+    print_json,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def decide(
+    reference: Reference,
+    choice: Annotated[str, typer.Argument(metavar="keep|drop|invalid", help="What becomes of the hole.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in your words.")],
+    by: Annotated[str, typer.Option("--by", help="Who decides; else your user name.")] = "",
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Keep, drop or invalidate a hole, with the reason; earlier decisions stay on file."""
+    import datetime as dt
+    import getpass
+
+    from harness.records.decision import as_data
+    from harness.records.decision import decide as take
+    from harness.records.store import Store
+
+    if not by:
+        try:
+            by = getpass.getuser()
+        except (KeyError, OSError):  # a container without a user's entry
+            by = "unknown"
+    hole = Store(runs).get(reference)
+    taken = take(hole, choice, reason, by, dt.datetime.now(dt.UTC).replace(microsecond=0))
+    if as_json:
+        print_json("decide", hole=hole.name.folder, decision=as_data(taken))
+    else:
+        typer.echo(f"{hole.name.folder}: {taken.decision} ({taken.reason})")

@@ -1,0 +1,49 @@
+"""harness preview: serve the season and follow it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.app import Json, Runs, app
+from harness.cli.output import print_json
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def preview(
+    site: Annotated[
+        Path | None, typer.Argument(metavar="[SITE]", help="A published folder, to be served as it is.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 8000,
+    theme: Annotated[
+        Path | None, typer.Option("--theme", help="Folder whose templates, assets and copy win over ours.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Serve the club to this machine only, until Ctrl-C: pages follow the season, the theme and a running attempt."""
+    from harness.publish import preview as watching
+
+    def ready(address: str) -> None:
+        if as_json:
+            print_json("preview", url=address)
+        else:
+            typer.echo(address)
+        sys.stdout.flush()
+
+    def built(one: watching.Built) -> None:
+        for trouble in one.troubles:
+            typer.echo(f"{'error' if one.failed else 'warning'}: {trouble}".rstrip(), err=True)
+        what = "not built" if one.failed else f"{one.changed} file{'' if one.changed == 1 else 's'} built"
+        typer.echo(f"{what} in {one.seconds:.1f} s", err=True)
+
+    if site is not None:
+        watching.preview_site(site, port, ready)
+    else:
+        watching.preview_season(runs, theme, port, ready, built)

@@ -1,0 +1,76 @@
+"""harness show: one hole with every comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.app import Json, Reference, Runs, Strict, app
+from harness.cli.output import (
+    open_season,
+    print_json,
+    report_problems,
+    report_unfinished,
+    standing_of,
+)
+
+if TYPE_CHECKING:
+    from harness.season.hole import Played
+    from harness.season.season import Season
+
+
+@app.command()
+def show(
+    reference: Reference,
+    why: Annotated[bool, typer.Option("--why", help="Why it failed: the cause and the last lines.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="How its code differs from its parent's.")] = False,
+    runs: Runs = Path("runs"),
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Show one hole's scorecard, with every comparison computed against the field of its day."""
+    from rich.console import Console
+
+    from harness.cli.views import scorecard
+    from harness.records.store import Store
+    from harness.season import pairs
+
+    folder = Store(runs).get(reference).name.folder
+    season = open_season(runs)
+    standing = standing_of(season, folder)
+    record = standing.played.record
+    whiff = pairs.parent_whiff(season, standing.played)
+    changed = _diff_to_parent(season, standing.played) if diff else None
+    if as_json:
+        print_json(
+            "show", **scorecard.as_data(standing), whiff=whiff.why if whiff else None, code_diff=changed
+        )
+    else:
+        scorecard.print_card(standing)
+        if whiff:
+            typer.echo(f"  {pairs.describe_whiff(whiff)}")
+        if len(standing.played.entries) > 1:
+            Console(highlight=False).print(scorecard.attempts_table(standing.played))
+        if record and record.scores:
+            if len(standing.played.group) > 1:
+                typer.echo(f"  {scorecard.shown_attempt(standing.played)}:")
+            for score in record.scores:
+                typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")
+        if why and record and record.failure:
+            typer.echo("\n".join(record.failure.last_lines))
+        if changed is not None:
+            typer.echo(changed)
+    report_unfinished(runs, [folder])
+    report_problems(season.problems, strict)
+
+
+def _diff_to_parent(season: Season, played: Played) -> str:
+    from harness.season.code_diff import code_diff
+
+    parent = season.parent(played)
+    if parent is None:
+        named = played.intent.parent
+        return f'the parent "{named}" is not here' if named else "round.toml names no parent to differ from"
+    return code_diff(played, parent)
