@@ -18,7 +18,7 @@ from harness.listed import Marks
 from harness.records.names import mark_hole, misnamed
 from harness.records.store import Hole, Store
 from harness.sealed import SETTLED_NS, read_sealed, sealed_path, write_sealed
-from harness.season.hole import Glance, Played, load_hole, read_files
+from harness.season.hole import Glance, PlayedHole, load_hole, read_files
 from harness.season.season import Season
 
 SMALL = 100  # holes: fewer are read at once
@@ -60,7 +60,9 @@ def glance_season(runs: Path, looked: Marks | None = None) -> Season:
     problems = (*misnamed(runs), *(problem for glance in glances for problem in glance.problems))
     return Season(
         runs,
-        tuple(Played(hole, glance, read=read_lately) for hole, glance in zip(holes, glances, strict=True)),
+        tuple(
+            PlayedHole(hole, glance, read=read_lately) for hole, glance in zip(holes, glances, strict=True)
+        ),
         problems,
     )
 

@@ -25,7 +25,7 @@ Runs = Annotated[
     Path, typer.Option("--runs", help="Folder of the season.", envvar="HARNESS_RUNS", show_default=True)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Reference = Annotated[str, typer.Argument(metavar="ROUND", help="A hole: round_006, its full name, or 6.")]
+HoleArgument = Annotated[str, typer.Argument(metavar="ROUND", help="A hole: round_006, its full name, or 6.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a file could not be read.")]
 
 

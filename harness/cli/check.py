@@ -13,7 +13,7 @@ from harness.errors import Exit
 
 if TYPE_CHECKING:
     from harness.season.season import Season
-    from harness.submit.claim import Exhibit
+    from harness.submit.claim import Claim
     from harness.submit.referee import Report
 
 _STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "please attest": "cyan"}
@@ -51,15 +51,15 @@ def check(
         raise typer.Exit(Exit.NOT_COMPARABLE)
 
 
-def _exhibit(season: Season, reference: str, runs: Path, course: str) -> Exhibit:
-    from harness.season.hole import Played
+def _exhibit(season: Season, reference: str, runs: Path, course: str) -> Claim:
+    from harness.season.hole import PlayedHole
     from harness.season.pairs import find_other
     from harness.submit.claim import show_entry, show_folder, show_hole
 
     if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):
         return show_folder(Path(reference), runs, course)
     found = find_other(season, reference)
-    return show_hole(season, found) if isinstance(found, Played) else show_entry(season, found)
+    return show_hole(season, found) if isinstance(found, PlayedHole) else show_entry(season, found)
 
 
 def print_report(report: Report) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.app import HoleArgument, Json, Runs, app
 from harness.cli.output import (
     print_json,
 )
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def decide(
-    reference: Reference,
+    reference: HoleArgument,
     choice: Annotated[str, typer.Argument(metavar="keep|drop|invalid", help="What becomes of the hole.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, in your words.")],
     by: Annotated[str, typer.Option("--by", help="Who decides; else your user name.")] = "",

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.app import HoleArgument, Json, Runs, app
 from harness.cli.output import print_json
 
 
 @app.command()
 def export(
-    reference: Reference,
+    reference: HoleArgument,
     out: Annotated[Path, typer.Option("--out", help="A new folder for submission.json and the logs.")],
     author: Annotated[str, typer.Option("--author", help="Your name.")] = "",
     github_id: Annotated[str, typer.Option("--github-id", help="Your GitHub handle.")] = "",

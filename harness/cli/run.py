@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.app import HoleArgument, Json, Runs, app
 from harness.cli.doctor import heed
 from harness.cli.output import course_progress, open_season, print_json, report_unfinished, standing_of, warn
 from harness.errors import Exit, UsageError
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from harness.cli.views.live import LiveView
     from harness.records.record import RunRecord
     from harness.run.capture import Listeners
-    from harness.run.limits import Limits
+    from harness.run.limits import RunLimits
     from harness.run.plan import Plan
 
 
 @app.command()
 def run(
-    reference: Reference,
+    reference: HoleArgument,
     override: Annotated[
         list[str] | None,
         typer.Option("--override", "-o", metavar="KEY=VALUE", help="Set a knob; repeatable."),
@@ -87,9 +87,9 @@ def run(
     """Play a hole: check everything, train, record, and show the scorecard."""
     from harness.run import plan
     from harness.run.doctor.examine import before_run
-    from harness.run.limits import Limits, parse_abort
+    from harness.run.limits import RunLimits, parse_abort
 
-    limits = Limits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
+    limits = RunLimits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
     if resume:
         given = [
             name
@@ -199,7 +199,7 @@ def _planned_seconds(drawn: Plan) -> float | None:
         return None
 
 
-def _play(drawn: Plan, seed: int | None, runs: Path, limits: Limits, outlive: bool) -> RunRecord:
+def _play(drawn: Plan, seed: int | None, runs: Path, limits: RunLimits, outlive: bool) -> RunRecord:
     from harness.cli.views.live import LiveView
     from harness.run import play
 
@@ -209,7 +209,7 @@ def _play(drawn: Plan, seed: int | None, runs: Path, limits: Limits, outlive: bo
         return play.play(drawn, seed, runs, _listeners(view, limits), outlive)
 
 
-def _resume(reference: str, runs: Path, limits: Limits) -> RunRecord:
+def _resume(reference: str, runs: Path, limits: RunLimits) -> RunRecord:
     from harness.cli.views.live import LiveView
     from harness.run.resume import resume
 
@@ -217,12 +217,12 @@ def _resume(reference: str, runs: Path, limits: Limits) -> RunRecord:
         return resume(reference, runs, _listeners(view, limits))
 
 
-def _listeners(view: LiveView, limits: Limits) -> Listeners:
+def _listeners(view: LiveView, limits: RunLimits) -> Listeners:
     """Let the screen and the watcher hear every line."""
     from harness.run.capture import Listeners
-    from harness.run.limits import Watcher
+    from harness.run.limits import LimitWatcher
 
-    watcher = Watcher(limits)
+    watcher = LimitWatcher(limits)
 
     def hear(text: str) -> None:
         watcher.line(text)

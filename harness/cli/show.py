@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, Strict, app
+from harness.cli.app import HoleArgument, Json, Runs, Strict, app
 from harness.cli.output import (
     open_season,
     print_json,
@@ -17,13 +17,13 @@ from harness.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from harness.season.hole import Played
+    from harness.season.hole import PlayedHole
     from harness.season.season import Season
 
 
 @app.command()
 def show(
-    reference: Reference,
+    reference: HoleArgument,
     why: Annotated[bool, typer.Option("--why", help="Why it failed: the cause and the last lines.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="How its code differs from its parent's.")] = False,
     runs: Runs = Path("runs"),
@@ -66,7 +66,7 @@ def show(
     report_problems(season.problems, strict)
 
 
-def _diff_to_parent(season: Season, played: Played) -> str:
+def _diff_to_parent(season: Season, played: PlayedHole) -> str:
     from harness.season.code_diff import code_diff
 
     parent = season.parent(played)

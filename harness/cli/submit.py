@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.app import HoleArgument, Json, Runs, app
 from harness.cli.output import open_season, print_json
 from harness.errors import Exit
 
 
 @app.command()
 def submit(
-    reference: Reference,
+    reference: HoleArgument,
     track: Annotated[str, typer.Option("--track", help="10min, non-record or unlimited.")] = "10min",
     check: Annotated[bool, typer.Option("--check", help="Report only; write nothing. The default.")] = False,
     write: Annotated[

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Reference, Runs, app
+from harness.cli.app import HoleArgument, Json, Runs, app
 from harness.cli.output import print_json
 
 
 @app.command()
 def watch(
-    reference: Reference,
+    reference: HoleArgument,
     attempt: Annotated[int | None, typer.Option("--attempt", help="Another than the newest.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Look once and leave.")] = False,
     every: Annotated[
@@ -28,7 +28,7 @@ def watch(
     from harness.cli.views import watched
     from harness.run.watch import watch as watching
 
-    watcher = watching.Watcher(runs, reference, attempt)
+    watcher = watching.AttemptWatcher(runs, reference, attempt)
     if as_json:
         print_json("watch", **watching.as_data(watcher.look()))
         return

@@ -22,7 +22,7 @@ from harness.records.record import Frozen
 from harness.resources import data_path
 
 
-class Reference(Frozen):
+class ReferenceScore(Frozen):
     """A dated score of the field. source says where it was read."""
 
     name: str
@@ -95,14 +95,14 @@ class Course(Frozen):
     par: Par | None = None
     leaderboard: str | None = None
     splits: tuple[Split, ...] = ()
-    field: tuple[Reference, ...] = Field(default=())
+    field: tuple[ReferenceScore, ...] = Field(default=())
 
     @property
     def noise_std(self) -> float | None:
         """Standard deviation of val_bpb over seeds, or None when it was not measured."""
         return self.noise.std_bpb if self.noise else None
 
-    def sota(self, day: dt.date) -> Reference | None:
+    def sota(self, day: dt.date) -> ReferenceScore | None:
         """Return the best published score dated on or before `day`, or None when nothing was out yet.
 
         A row dated the same day counts, since a table of days cannot say which came first and a record
@@ -202,13 +202,13 @@ def _read_course(path: Path) -> Course:
     return course
 
 
-def read_leaderboard(path: Path) -> tuple[Reference, ...]:
+def read_leaderboard(path: Path) -> tuple[ReferenceScore, ...]:
     """Read a leaderboard as data. Raises HarnessError when the file is not one."""
     try:
         board = json.loads(path.read_text(encoding="utf-8"))
         where = f"{board['source']['repository']} at {board['source']['commit'][:8]}"
         return tuple(
-            Reference(
+            ReferenceScore(
                 name=row["name"],
                 val_bpb=row["score"],
                 date=row["date"],
@@ -225,18 +225,18 @@ def read_leaderboard(path: Path) -> tuple[Reference, ...]:
         ) from error
 
 
-def _read_additions(path: Path) -> dict[str, list[Reference]]:
+def _read_additions(path: Path) -> dict[str, list[ReferenceScore]]:
     """Read `[[reference]]` tables of `runs/field.toml` by course."""
     if not path.is_file():
         return {}
-    found: dict[str, list[Reference]] = {}
+    found: dict[str, list[ReferenceScore]] = {}
     for number, row in enumerate(read_toml(path).get("reference", []), start=1):
         entry = dict(row)
         course = entry.pop("course", None)
         if course is None:
             raise HarnessError(f"{path}: reference {number} names no course", 'add course = "fineweb"')
         try:
-            found.setdefault(course, []).append(Reference.model_validate(entry))
+            found.setdefault(course, []).append(ReferenceScore.model_validate(entry))
         except ValidationError as error:
             raise HarnessError(
                 f"{path}: reference {number}: {first_problem(error)}",

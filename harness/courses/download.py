@@ -45,7 +45,7 @@ class Remote:
 
 
 @dataclass
-class Pulled:
+class Download:
     """What lies in the folder after a pull. tokens: of all training and all validation shards that are there."""
 
     repository: str
@@ -63,7 +63,7 @@ def pull(
     train_shards: int | None = None,
     repository: str = REPOSITORY,
     report: Report = lambda line: None,
-) -> Pulled:
+) -> Download:
     """Fetch a variant (sp1024, sp8192, byte260 ...): all validation shards, the first training shards, the tokenizer.
 
     Files that are there already and have the published hash stay as they are; an interrupted download goes on.
@@ -76,7 +76,7 @@ def pull(
     manifest = json.loads(hub.read(f"{ROOT}/manifest.json"))
     wanted, model = _wanted(manifest, variant, train_shards, hub)
     remotes = [hub.look(path) for path in wanted]
-    pulled = Pulled(
+    pulled = Download(
         repository, hub.commit, target / "datasets" / f"{DATASET}{variant}", target / _local(model)
     )
     seals = _read_seals(target)

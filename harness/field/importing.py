@@ -18,9 +18,9 @@ from typing import Literal
 from harness.courses.course import Badge, Course, load_course
 from harness.errors import HarnessError
 from harness.field.entries import ClaimedNumbers, FieldEntry, FieldStore
-from harness.field.record_folders import Bundle, read_bundles
+from harness.field.record_folders import RecordFolder, read_bundles
 from harness.field.submission_file import (
-    Submission,
+    SubmissionFile,
 )
 from harness.field.to_record import ReadLog, curve_lines, record_from_run
 from harness.files import write_whole
@@ -90,7 +90,9 @@ def import_paths(
     return report
 
 
-def _keep_in_field(bundle: Bundle, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool) -> Imported:
+def _keep_in_field(
+    bundle: RecordFolder, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool
+) -> Imported:
     slug = field_slug(bundle.name)
     store = FieldStore(runs)
     place = f"field/{slug}"
@@ -125,7 +127,9 @@ def _keep_in_field(bundle: Bundle, runs: Path, course: Course, keep_log: KeepLog
     return _imported(bundle, place, "extended" if known_entry else "new", made, skipped, entry.claimed)
 
 
-def _keep_as_hole(bundle: Bundle, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool) -> Imported:
+def _keep_as_hole(
+    bundle: RecordFolder, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool
+) -> Imported:
     store = Store(runs)
     known = _known_logs(store)
     new = [read for read in bundle.logs if read.log.sha256 not in known]
@@ -148,7 +152,7 @@ def _keep_as_hole(bundle: Bundle, runs: Path, course: Course, keep_log: KeepLog,
 
 
 def _records(
-    reads: Sequence[ReadLog], course: Course, hole: str, first: int, bundle: Bundle, author: str | None
+    reads: Sequence[ReadLog], course: Course, hole: str, first: int, bundle: RecordFolder, author: str | None
 ) -> tuple[list[tuple[ReadLog, RunRecord, Badge]], list[str]]:
     """Make records of the logs that hold a run; say of the others that they do not."""
     made: list[tuple[ReadLog, RunRecord, Badge]] = []
@@ -168,7 +172,7 @@ def _records(
 
 
 def _imported(
-    bundle: Bundle,
+    bundle: RecordFolder,
     place: str,
     state: Literal["new", "extended"],
     made: list[tuple[ReadLog, RunRecord, Badge]],
@@ -212,7 +216,7 @@ def _known_logs(store: Store) -> dict[str, str]:
     return known
 
 
-def _claimed(submission: Submission | None) -> ClaimedNumbers | None:
+def _claimed(submission: SubmissionFile | None) -> ClaimedNumbers | None:
     if submission is None:
         return None
     return ClaimedNumbers(

@@ -16,7 +16,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from harness.courses.course import RECORD_TRACK, Reference, read_leaderboard
+from harness.courses.course import RECORD_TRACK, ReferenceScore, read_leaderboard
 from harness.errors import HarnessError
 from harness.files import write_whole
 
@@ -30,7 +30,7 @@ _HEADINGS = {
 _NEEDED = ("name", "score", "date")
 
 
-def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list[Reference]:
+def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list[ReferenceScore]:
     """Read a README's tables into `runs/field/leaderboard.json` and return the rows.
 
     From then on the SOTA of a day is computed from it. Raises HarnessError when no table has the columns, or a
@@ -61,7 +61,7 @@ def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list
         write_whole(path, (json.dumps(board, indent=1, ensure_ascii=False) + "\n").encode())
         return list(read_leaderboard(path))
     return [
-        Reference(
+        ReferenceScore(
             name=row["name"],
             val_bpb=row["score"],
             date=row["date"],

@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training", "other"]
+from harness.records.record import Stage
+
 SizeKind = Literal["raw_model", "model", "code", "total"]
 
 
 # Events: NamedTuples, since a log of a gigabyte holds millions of them -------------------------------
 
 
-class TrainPoint(NamedTuple):
+class TrainLine(NamedTuple):
     """A step line with a training loss. The loss is NaN where the log says so."""
 
     line: int
@@ -31,7 +32,7 @@ class TrainPoint(NamedTuple):
     tag: str | None = None  # the stage in brackets; the loss changes its meaning between stages
 
 
-class ValPoint(NamedTuple):
+class ValLine(NamedTuple):
     """A step line with a validation loss and bits per byte, both before quantization."""
 
     line: int
@@ -96,7 +97,7 @@ class Setting(NamedTuple):
     indented: bool = False  # as under a `Hyperparameters:` heading
 
 
-class Stop(NamedTuple):
+class StopLine(NamedTuple):
     """`stopping_early: REASON`."""
 
     line: int
@@ -121,7 +122,7 @@ class Warn(NamedTuple):
     text: str
 
 
-Event = TrainPoint | ValPoint | StepLine | ResultLine | Size | Setting | Stop | Marker | Warn
+Event = TrainLine | ValLine | StepLine | ResultLine | Size | Setting | StopLine | Marker | Warn
 
 SCORED_LABELS = ("final_", "quantized", "legal_ttt")
 
@@ -194,11 +195,11 @@ def _read_step(found: re.Match[bytes], number: int) -> Event | None:
     loss, bpb = _VAL_LOSS(rest), _VAL_BPB(rest)
     if loss and bpb:
         values = _number(loss[1]), _number(bpb[1])
-        return ValPoint(number, step, planned, *values, time_ms, avg_ms, time_is_ms)
+        return ValLine(number, step, planned, *values, time_ms, avg_ms, time_is_ms)
     if train := _TRAIN_LOSS(rest):
         tag = _TAG(rest)
         tag_text = to_text(tag[1]) if tag else None
-        return TrainPoint(number, step, planned, _number(train[1]), time_ms, avg_ms, time_is_ms, tag_text)
+        return TrainLine(number, step, planned, _number(train[1]), time_ms, avg_ms, time_is_ms, tag_text)
     if _METRIC(rest):
         return StepLine(number, step, planned, time_ms if time_is_ms else None, avg_ms)
     return None
@@ -357,7 +358,7 @@ def _read_other(line: bytes, number: int) -> Event | None:
     elif first == 0x73:  # s
         if found := _STOP(line):
             step, time = _STOP_STEP(line), _TIME(line)
-            return Stop(
+            return StopLine(
                 number,
                 to_text(found[1]),
                 _number(time[1]) * _TO_MS[time[2]] if time else None,
@@ -417,7 +418,7 @@ def read_line(line: bytes, number: int) -> Event | None:
     """
     if found := _TRAIN_A(line):
         step, planned, loss, time, avg = found.groups()
-        return TrainPoint(number, int(step), int(planned), float(loss), float(time), float(avg))
+        return TrainLine(number, int(step), int(planned), float(loss), float(time), float(avg))
     first = line[0]
     if line.startswith(b"step:"):
         found = _STEP(line)
@@ -425,7 +426,7 @@ def read_line(line: bytes, number: int) -> Event | None:
     if 0x30 <= first <= 0x39:
         if found := _TRAIN_B(line):
             step, planned, loss, time = found.groups()
-            return TrainPoint(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
+            return TrainLine(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
         found = _BARE_STEP(line)
         return _read_step(found, number) if found else None
     if b"val_bpb" in line and (result := _read_result(line, number)):

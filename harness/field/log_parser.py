@@ -35,9 +35,9 @@ from harness.field.log_lines import (
     Setting,
     Size,
     StepLine,
-    Stop,
-    TrainPoint,
-    ValPoint,
+    StopLine,
+    TrainLine,
+    ValLine,
     Warn,
     read_assignments,
     read_line,
@@ -405,7 +405,7 @@ class LogParser:
         if vals:
             run.lines["last_val"] = self._number + places[-1] + 1
         last = read_line(last_line, last_number)
-        assert isinstance(last, TrainPoint | ValPoint)
+        assert isinstance(last, TrainLine | ValLine)
         run.advance(last)
         run.curve_mark = zlib.crc32(text.replace(b"\n", b""), run.curve_mark)
         self._number, self._last_step_line = last_number, last_line
@@ -492,7 +492,7 @@ class LogParser:
             self._in_docstring = not self._in_docstring
         if self._in_docstring or quotes:
             return
-        real = isinstance(event, TrainPoint | ValPoint) or (
+        real = isinstance(event, TrainLine | ValLine) or (
             isinstance(event, Marker) and event.what in ("hyperparameters", "warmup")
         )
         if isinstance(event, Setting) and not event.indented:
@@ -532,7 +532,7 @@ class LogParser:
     def _take(self, event: Event, line: bytes) -> None:
         """Let an event change the run it belongs to, then pass it on."""
         kind = type(event)
-        if kind is TrainPoint or kind is ValPoint or kind is StepLine:
+        if kind is TrainLine or kind is ValLine or kind is StepLine:
             if line == self._last_step_line and self._pending is None:
                 return  # printed twice in a row
             self._take_point(event, line)  # type: ignore[arg-type]
@@ -548,7 +548,7 @@ class LogParser:
                 if isinstance(more, Size):
                     self.run.add_size(more)
                     self._emit(more)
-        elif isinstance(event, Stop):
+        elif isinstance(event, StopLine):
             self.run.add_stop(event)
         elif isinstance(event, Marker):
             self._take_marker(event, line)
@@ -570,7 +570,7 @@ class LogParser:
         if self._fed is not None:
             self._fed.append(event)
 
-    def _take_point(self, point: TrainPoint | ValPoint | StepLine, line: bytes) -> None:
+    def _take_point(self, point: TrainLine | ValLine | StepLine, line: bytes) -> None:
         """Add a step line to the current run, or to a new one when its number goes back."""
         run = self.run
         before = run.steps
@@ -581,9 +581,9 @@ class LogParser:
             self._pending = None
         self._last_step_line = line
         run.curve_mark = zlib.crc32(line, run.curve_mark)
-        if isinstance(point, TrainPoint):
+        if isinstance(point, TrainLine):
             run.add_train(point)
-        elif isinstance(point, ValPoint):
+        elif isinstance(point, ValLine):
             run.add_val(point)
         else:
             run.add_step(point)
@@ -748,16 +748,16 @@ def _may_be_cut(event: Event, line: bytes) -> bool:
     if isinstance(event, ResultLine):
         loss_digits = len(event.val_loss_text.partition(".")[2])
         return line.endswith(event.val_bpb_text.encode()) and event.decimals < loss_digits
-    if isinstance(event, TrainPoint):
+    if isinstance(event, TrainLine):
         return not line.endswith((b"ms", b"True", b"False")) and b"tok/s:" not in line
-    if isinstance(event, ValPoint):
+    if isinstance(event, ValLine):
         if line.endswith(b"ms"):
             return False
         found = re.search(rb"val_loss:\s?[^\s.]*\.(\d+)\s+val_bpb:\s?[^\s.]*\.(\d+)$", line)
         return found is None or len(found[1]) != len(found[2])
     if isinstance(event, Size):
         return b"bytes" not in line and not line.endswith(b"FITS")
-    if isinstance(event, Stop):
+    if isinstance(event, StopLine):
         return event.time_ms is None
     return isinstance(event, Setting | StepLine)
 

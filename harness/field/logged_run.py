@@ -16,13 +16,13 @@ from harness.field.log_lines import (
     ResultLine,
     Setting,
     Size,
-    Stage,
     StepLine,
-    Stop,
-    TrainPoint,
-    ValPoint,
+    StopLine,
+    TrainLine,
+    ValLine,
     read_count,
 )
+from harness.records.record import Stage
 
 RunStatus = Literal["wallclock_cap", "completed", "truncated", "eval_only", "not_a_run"]
 
@@ -35,7 +35,7 @@ MAX_RESULTS = 500
 MAX_SETTINGS = 2_000
 
 
-class Curve:
+class ThinnedCurve:
     """Points in compact arrays: step, then values. Thinned evenly when full; the last point is always there.
 
     count: how many points were seen, whatever is kept. A value that was not printed is NaN.
@@ -128,9 +128,9 @@ class LoggedRun:
     planned_steps: int | None = None
     step_avg_ms: float | None = None
     last_step_ms: float | None = None
-    stop: Stop | None = None
-    train: Curve = field(default_factory=lambda: Curve(2))  # loss, time in ms
-    val: Curve = field(default_factory=lambda: Curve(3))  # loss, bpb, time in ms
+    stop: StopLine | None = None
+    train: ThinnedCurve = field(default_factory=lambda: ThinnedCurve(2))  # loss, time in ms
+    val: ThinnedCurve = field(default_factory=lambda: ThinnedCurve(3))  # loss, bpb, time in ms
     tags: dict[str, int] = field(default_factory=dict)  # stage in brackets -> its first step
     curve_mark: int = 0  # checksum of the step lines, to recognise a second copy
     nan_step: int | None = None  # the first step whose training loss is no number
@@ -301,7 +301,7 @@ class LoggedRun:
 
     # Filling ------------------------------------------------------------------------------------
 
-    def add_train(self, point: TrainPoint) -> None:
+    def add_train(self, point: TrainLine) -> None:
         self.advance(point)
         self.train.add(point.step, (point.loss, math.nan if point.time_ms is None else point.time_ms))
         if point.tag is not None and len(self.tags) < 100:
@@ -309,7 +309,7 @@ class LoggedRun:
         if self.nan_step is None and not math.isfinite(point.loss):
             self.nan_step = point.step
 
-    def add_val(self, point: ValPoint) -> None:
+    def add_val(self, point: ValLine) -> None:
         self.advance(point)
         time = math.nan if point.time_ms is None else point.time_ms
         self.val.add(point.step, (point.loss, point.bpb, time))
@@ -318,7 +318,7 @@ class LoggedRun:
     def add_step(self, point: StepLine) -> None:
         self.advance(point)
 
-    def advance(self, point: TrainPoint | ValPoint | StepLine) -> None:
+    def advance(self, point: TrainLine | ValLine | StepLine) -> None:
         """Take what every step line tells."""
         self.steps, self.planned_steps, self.last_line = point.step, point.planned, point.line
         if point.step_avg_ms is not None:
@@ -350,7 +350,7 @@ class LoggedRun:
         self.last_line = result.line
         return result
 
-    def add_stop(self, stop: Stop) -> None:
+    def add_stop(self, stop: StopLine) -> None:
         self.stop, self.last_line = stop, stop.line
         self.lines["stop"] = stop.line
         if self.steps is None and stop.step is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import HarnessError, UsageError
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import (
-    Submission,
+    SubmissionFile,
     compare_with_logs,
     find_record_files,
     read_submission,
@@ -21,19 +21,19 @@ from harness.field.to_record import ReadLog
 
 
 @dataclass(frozen=True)
-class Bundle:
+class RecordFolder:
     """What belongs together: the logs of one experiment and its submission file, if it has one."""
 
     name: str
     logs: tuple[ReadLog, ...]
-    submission: Submission | None = None
+    submission: SubmissionFile | None = None
     warnings: tuple[str, ...] = ()
     spooled: bool = False  # from standard input: the only copy lies in a temporary file
 
 
 def read_bundles(
     paths: Sequence[Path], progress: Callable[[str], None] = lambda name: None
-) -> Iterator[Bundle]:
+) -> Iterator[RecordFolder]:
     """Read what the paths name: a log, a record folder, a folder of record folders, or `-` for standard input.
 
     Raises UsageError for a path that is none of these.
@@ -43,7 +43,7 @@ def read_bundles(
             yield _read_stdin()
         elif path.is_file():
             progress(path.name)
-            yield Bundle(path.stem, (ReadLog(path, path.name, parse_log(path)),))
+            yield RecordFolder(path.stem, (ReadLog(path, path.name, parse_log(path)),))
         elif path.is_dir():
             yield from _read_folder(path, progress)
         else:
@@ -62,7 +62,7 @@ def count_bundles(paths: Sequence[Path]) -> int:
     return total
 
 
-def _read_folder(folder: Path, progress: Callable[[str], None]) -> Iterator[Bundle]:
+def _read_folder(folder: Path, progress: Callable[[str], None]) -> Iterator[RecordFolder]:
     files = find_record_files(folder)
     holds_record = files.submission is not None or any(log.parent == folder for log in files.logs)
     if holds_record:
@@ -83,7 +83,7 @@ def _read_folder(folder: Path, progress: Callable[[str], None]) -> Iterator[Bund
         )
 
 
-def _read_record_folder(folder: Path) -> Bundle:
+def _read_record_folder(folder: Path) -> RecordFolder:
     files = find_record_files(folder)
     warnings = list(files.warnings)
     submission = None
@@ -101,12 +101,12 @@ def _read_record_folder(folder: Path) -> Bundle:
         logs.append(ReadLog(path, name, log))
     warnings += compare_with_logs(submission, [(read.name, read.log) for read in logs])
     counted = [read for read in logs if seen.setdefault(read.log.sha256, read.name) == read.name]
-    return Bundle(folder.name, tuple(counted), submission, tuple(dict.fromkeys(warnings)))
+    return RecordFolder(folder.name, tuple(counted), submission, tuple(dict.fromkeys(warnings)))
 
 
-def _read_stdin() -> Bundle:
+def _read_stdin() -> RecordFolder:
     """Standard input is kept in a temporary file while it is read, so that its log can be kept, too."""
     with tempfile.NamedTemporaryFile(prefix="harness-", suffix=".log", delete=False) as spool:
         shutil.copyfileobj(sys.stdin.buffer, spool)
     path = Path(spool.name)
-    return Bundle("stdin", (ReadLog(path, "stdin.log", parse_log(path)),), spooled=True)
+    return RecordFolder("stdin", (ReadLog(path, "stdin.log", parse_log(path)),), spooled=True)

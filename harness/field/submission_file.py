@@ -52,7 +52,7 @@ class SeedScore:
 
 
 @dataclass(frozen=True)
-class Submission:
+class SubmissionFile:
     """A submission file, read tolerantly. None means that it does not say; `extra` keeps every other key."""
 
     source: str
@@ -89,7 +89,7 @@ class Submission:
         return scores or None
 
 
-def read_submission(path: Path) -> Submission:
+def read_submission(path: Path) -> SubmissionFile:
     """Read a submission file.
 
     Raises HarnessError naming the file and the place when it cannot be read or is not one JSON object.
@@ -102,7 +102,7 @@ def read_submission(path: Path) -> Submission:
     return parse_submission(raw, str(path))
 
 
-def parse_submission(raw: bytes, place: str) -> Submission:
+def parse_submission(raw: bytes, place: str) -> SubmissionFile:
     """Read the bytes of a submission file; `place` is what to call it in an error."""
     if len(raw) > MAX_BYTES:
         raise HarnessError(
@@ -156,12 +156,12 @@ class _Reader:
 
     # Fields -------------------------------------------------------------------------------------
 
-    def submission(self, raw: dict[str, Any], place: str) -> Submission:
+    def submission(self, raw: dict[str, Any], place: str) -> SubmissionFile:
         seeds, n_seeds = self._seeds(raw)
         bpb, loss = self._number(raw, _SCORES), self._number(raw, _LOSSES)
         bpb, loss = self._check_scores(bpb, loss, raw)
         model_keys = tuple(key for key in raw if _MODEL_KEY.match(key))
-        return Submission(
+        return SubmissionFile(
             source=place,
             name=self._text(raw, _NAMES),
             author=self._text(raw, ("author",)),
@@ -433,7 +433,7 @@ def distinct_logs(logs: Iterable[ParsedLog]) -> list[ParsedLog]:
     return list(first.values())
 
 
-def compare_with_logs(submission: Submission | None, logs: Iterable[tuple[str, ParsedLog]]) -> list[str]:
+def compare_with_logs(submission: SubmissionFile | None, logs: Iterable[tuple[str, ParsedLog]]) -> list[str]:
     """Say where hand-written numbers and logs disagree, with both values; the log is right.
 
     logs: each with the name of its file. Also says which logs are copies of others, and which seeds contradict their file's name.
@@ -487,7 +487,7 @@ def _contradictions_among(logs: list[tuple[str, ParsedLog]]) -> list[str]:
     return said
 
 
-def _compare_score(submission: Submission, runs: list[LoggedRun]) -> list[str]:
+def _compare_score(submission: SubmissionFile, runs: list[LoggedRun]) -> list[str]:
     """Check the headline: one run's score, the mean, or the best of them."""
     claim = submission.val_bpb
     scores = [run.final_val_bpb for run in runs if run.final_val_bpb is not None]

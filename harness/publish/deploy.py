@@ -37,7 +37,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DeployPlan:
     """What a deploy would do. base: the branch's commit now, empty when the remote has no such branch.
 
     files: path -> git's id of its content, what is kept from the branch included. foreign: what lies on the
@@ -107,7 +107,7 @@ def pages_url(address: str) -> str:
     return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
 
 
-def plan_deploy(site: Path, target: Target) -> Plan:
+def plan_deploy(site: Path, target: Target) -> DeployPlan:
     """Compare a built site with the branch. Fetches the branch's objects; changes no reference and no file."""
     if not (site / MARKER).is_file():
         raise HarnessError(f"there is no site in {site}", "`harness publish` builds one")
@@ -118,7 +118,7 @@ def plan_deploy(site: Path, target: Target) -> Plan:
     files = dict(zip(names, _hash(target.repository, paths, write=False), strict=True))
     if CNAME in there:
         files.setdefault(CNAME, there[CNAME])
-    return Plan(
+    return DeployPlan(
         target=target,
         site=site,
         base=base,
@@ -131,7 +131,7 @@ def plan_deploy(site: Path, target: Target) -> Plan:
     )
 
 
-def deploy(plan: Plan, replace: bool = False) -> str:
+def deploy(plan: DeployPlan, replace: bool = False) -> str:
     """Commit the site on top of the branch and push it; return the new commit's id.
 
     replace: go on although the branch holds something else (which stays in its history). Raises HarnessError

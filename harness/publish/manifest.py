@@ -21,7 +21,8 @@ from harness.resources import shared_dir
 from harness.sealed import SETTLED_NS, hash_tree, mark_files, read_sealed, sealed_path, write_sealed
 
 if TYPE_CHECKING:  # whoever has them at hand has loaded them
-    from harness.season.season import Played, Season, Standing
+    from harness.season.hole import PlayedHole
+    from harness.season.season import Season, Standing
     from harness.stats import Difference
 
 _LIBRARIES = ("jinja2", "markupsafe", "markdown-it-py", "nh3", "pydantic")
@@ -163,7 +164,7 @@ def hash_inputs(world: str, field: tuple[str, bool], marks: Marks) -> str:
     return digest([world, field[0], list(marks.words.items()), list(marks.play.items())])
 
 
-def key_of(world: str, marks: Marks, season: Season, standing: Standing, baseline: Played | None) -> str:
+def key_of(world: str, marks: Marks, season: Season, standing: Standing, baseline: PlayedHole | None) -> str:
     """A fingerprint of what a hole's files follow from; empty when that cannot be told.
 
     Its own files; of the holes that it is compared with, what they came to and what their attempts left; of the

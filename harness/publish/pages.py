@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from harness.errors import HarnessError
 from harness.publish import feed
 from harness.publish.drawings.charts import thin
-from harness.publish.drawings.social import Picture, draw_picture, thinned
+from harness.publish.drawings.social import SocialCard, draw_picture, thinned
 from harness.publish.folder import SiteFolder
 from harness.publish.views import handbook, index
 from harness.publish.views.card import HoleCard, build_card, compared_kinds
@@ -24,7 +24,8 @@ from harness.publish.views.round import Round, draw_round, rounds_on_index, spar
 from harness.publish.words.wording import Wording
 from harness.records.record import dump_record
 from harness.resources import cache_dir, shared_dir
-from harness.season.season import Played, Season, Standing
+from harness.season.hole import PlayedHole
+from harness.season.season import Season, Standing
 
 if TYPE_CHECKING:
     from harness.publish.options import PublishOptions
@@ -157,7 +158,7 @@ def make_card(site: Site, standing: Standing) -> HoleCard:
     return build_card(site.season, standing, site.wording, site.shelf, site.options.live)
 
 
-def _can_explain(card: HoleCard, played: Played) -> bool:
+def _can_explain(card: HoleCard, played: PlayedHole) -> bool:
     return bool(card.comparison and played.record and played.record.val_loss)
 
 
@@ -185,12 +186,12 @@ def _describe(card: HoleCard) -> str:
     return head + card.summary
 
 
-def _picture(site: Site, played: Played, card: HoleCard, shelf: Shelf) -> str:
+def _picture(site: Site, played: PlayedHole, card: HoleCard, shelf: Shelf) -> str:
     """Return the path of the hole's social picture; draw it only when what it shows has changed."""
     if not site.options.pictures or played.record is None:
         return "assets/club.png"
     par = card.par_delta
-    picture = Picture(
+    picture = SocialCard(
         site.wording.say("club", "name"),
         card.position,
         card.title,

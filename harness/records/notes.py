@@ -25,7 +25,7 @@ _TURN = re.compile(r"^\*\*(.{1,60}?)(?::\*\*|\*\*:)\s*(.*)$")
 
 
 @dataclass(frozen=True)
-class Turn:
+class DialogueLine:
     """One line of dialogue in the booth."""
 
     speaker: str
@@ -43,17 +43,17 @@ class Notes:
     def get(self, key: str) -> str:
         return self.sections.get(key, "")
 
-    def booth_turns(self) -> list[Turn]:
+    def booth_turns(self) -> list[DialogueLine]:
         """Read the booth as dialogue: paragraphs that open with `**Name:**`; others belong to the turn above."""
-        turns: list[Turn] = []
+        turns: list[DialogueLine] = []
         for paragraph in re.split(r"\n\s*\n", self.get("booth").strip()):
             text = " ".join(paragraph.split())
             if match := _TURN.match(text):
-                turns.append(Turn(match[1].strip(), match[2].strip()))
+                turns.append(DialogueLine(match[1].strip(), match[2].strip()))
             elif turns and text:
-                turns[-1] = Turn(turns[-1].speaker, f"{turns[-1].text} {text}")
+                turns[-1] = DialogueLine(turns[-1].speaker, f"{turns[-1].text} {text}")
             elif text:
-                turns.append(Turn("", text))
+                turns.append(DialogueLine("", text))
         return turns
 
 

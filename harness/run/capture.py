@@ -33,7 +33,7 @@ _WATCHDOG = Path(__file__).with_name("watchdog.py")
 
 
 @dataclass(frozen=True)
-class Stop:
+class StopReason:
     """Why the harness stopped a child. kind: a failure's kind, as in a record."""
 
     kind: FailureKind
@@ -41,13 +41,13 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProcessEnd:
     """How a process ended. exit_code is negative for a signal, as in `subprocess`."""
 
     exit_code: int
     wall_seconds: float
     interrupted: bool = False
-    stop: Stop | None = None  # a rule that ended it
+    stop: StopReason | None = None  # a rule that ended it
     unseen: bool = False  # the harness was gone before the process was
 
     @property
@@ -64,7 +64,7 @@ class Listeners:
 
     on_line: Callable[[str], None] = lambda line: None
     on_idle: Callable[[], None] = lambda: None
-    judge: Callable[[], Stop | None] = lambda: None
+    judge: Callable[[], StopReason | None] = lambda: None
 
 
 def run_captured(
@@ -73,7 +73,7 @@ def run_captured(
     listeners: Listeners,
     polite: signal.Signals = signal.SIGTERM,
     outlives: bool = False,
-) -> Outcome:
+) -> ProcessEnd:
     """Start a command, append all it prints to `log`, tell the listeners, wait for its end.
 
     Ctrl-C once asks the child to stop and waits for it; a second one kills it with all it has started. A closed
@@ -101,7 +101,7 @@ def run_captured(
 
     began = time.monotonic()
     interrupts = 0
-    stop: Stop | None = None
+    stop: StopReason | None = None
     kill_at: float | None = None
     with open_plain(log) as source, _guarded(child.pid, mark, outlives), _ctrl_c() as pressed:
         source.seek(start)
@@ -124,7 +124,7 @@ def run_captured(
             time.sleep(POLL_SECONDS)
         lines.close()
         processes.end(child.pid, mark)  # whatever it left running
-    return Outcome(child.returncode, time.monotonic() - began, interrupts > 0, stop)
+    return ProcessEnd(child.returncode, time.monotonic() - began, interrupts > 0, stop)
 
 
 @contextlib.contextmanager

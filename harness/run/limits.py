@@ -1,6 +1,6 @@
 """When a run must stop before its end: time, money, a score that is too bad, no number, silence, slow steps.
 
-`Limits` is what was asked for; a `Watcher` hears the lines of one attempt and says when one is broken. Pure but for
+`RunLimits` is what was asked for; a `LimitWatcher` hears the lines of one attempt and says when one is broken. Pure but for
 the clock, which is monotonic: a machine whose time is set does not end a run.
 """
 
@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.errors import Exit, HarnessError, UsageError
-from harness.field.log_lines import TrainPoint, ValPoint
+from harness.field.log_lines import TrainLine, ValLine
 from harness.field.log_parser import LogParser
-from harness.run.capture import Stop
+from harness.run.capture import StopReason
 
 METRICS = ("val_bpb", "val_loss", "train_loss")
 SETTLED_STEP = 20  # compilation and warm-up make the first steps slow
@@ -65,7 +65,7 @@ def parse_abort(text: str) -> AbortRule:
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """timeout, stall: seconds. max_cost: in the money of `rate`, which is per hour. slow: ms per step."""
 
     timeout: float | None = None
@@ -103,22 +103,22 @@ class Limits:
             Exit.BUDGET,
         )
 
-    def after(self, spent_seconds: float) -> Limits:
+    def after(self, spent_seconds: float) -> RunLimits:
         """Return what is left for the next attempt of the same command."""
         if self.max_cost is None or not self.rate:
             return self
         left = max(0.0, self.max_cost - spent_seconds / 3600 * self.rate)
-        return Limits(self.timeout, left, self.rate, self.aborts, self.stall, self.slow)
+        return RunLimits(self.timeout, left, self.rate, self.aborts, self.stall, self.slow)
 
 
-class Watcher:
+class LimitWatcher:
     """Hears one attempt and says when a limit is broken."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: RunLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
         self._parser = LogParser()
         self._began = self._heard = clock()
-        self._stop: Stop | None = None
+        self._stop: StopReason | None = None
         self._nans = self._slow = 0
         self._last: tuple[int, float] | None = None  # step, training time in ms
 
@@ -126,28 +126,28 @@ class Watcher:
         """Hear one line of the log."""
         self._heard = self._clock()
         for event in self._parser.feed_line(text):
-            if isinstance(event, TrainPoint):
+            if isinstance(event, TrainLine):
                 self._hear_number("train_loss", event.step, event.loss)
                 self._hear_tempo(event)
-            elif isinstance(event, ValPoint):
+            elif isinstance(event, ValLine):
                 self._hear_number("val_loss", event.step, event.loss)
                 self._hear_number("val_bpb", event.step, event.bpb)
 
-    def judge(self) -> Stop | None:
+    def judge(self) -> StopReason | None:
         """Return why the run must stop, or None."""
         if self._stop is not None:
             return self._stop
         limits, now = self._limits, self._clock()
         gone = now - self._began
         if limits.timeout is not None and gone > limits.timeout:
-            return Stop("timeout", f"stopped after {gone:.0f} s (--timeout {limits.timeout:g})")
+            return StopReason("timeout", f"stopped after {gone:.0f} s (--timeout {limits.timeout:g})")
         if limits.cost_seconds is not None and gone > limits.cost_seconds:
             what = (
                 f"--max-cost {limits.max_cost:.2f} at {limits.rate:g} an hour is used up after {gone:.0f} s"
             )
-            return Stop("budget", what)
+            return StopReason("budget", what)
         if limits.stall is not None and now - self._heard > limits.stall:
-            return Stop(
+            return StopReason(
                 "stalled", f"nothing was printed for {now - self._heard:.0f} s (--stall {limits.stall:g})"
             )
         return None
@@ -156,16 +156,16 @@ class Watcher:
         if not math.isfinite(value):
             self._nans += 1
             if metric != "train_loss" or self._nans >= _NANS:
-                self._stop = self._stop or Stop("nan", f"{metric} became {value} at step {step}")
+                self._stop = self._stop or StopReason("nan", f"{metric} became {value} at step {step}")
             return
         if metric == "train_loss":
             self._nans = 0
         for rule in self._limits.aborts:
             if rule.metric == metric and rule.breaks(step, value):
                 what = f"{metric} is {value:g} at step {step} (--abort '{rule.text}')"
-                self._stop = self._stop or Stop("aborted", what)
+                self._stop = self._stop or StopReason("aborted", what)
 
-    def _hear_tempo(self, point: TrainPoint) -> None:
+    def _hear_tempo(self, point: TrainLine) -> None:
         if self._limits.slow is None or point.time_ms is None:
             return
         before, self._last = self._last, (point.step, point.time_ms)
@@ -175,4 +175,4 @@ class Watcher:
         self._slow = self._slow + 1 if step_ms > self._limits.slow else 0
         if self._slow >= PATIENCE:
             what = f"{step_ms:.0f} ms a step at step {point.step} (--slow {self._limits.slow:g})"
-            self._stop = self._stop or Stop("slow", what)
+            self._stop = self._stop or StopReason("slow", what)

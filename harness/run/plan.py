@@ -22,7 +22,8 @@ from harness.records.store import Store
 from harness.run.builtin import ask_builtin
 from harness.run.request import Progress, Question, Request, Trainer
 from harness.run.script import ask_script
-from harness.season.season import Played, Season, load_season
+from harness.season.hole import PlayedHole
+from harness.season.season import Season, load_season
 
 DEFAULT_COURSE = "practice"
 SCRIPT_COURSE = "fineweb"  # what scripts of the field are made for
@@ -207,7 +208,7 @@ def _same_experiment(plan: Plan, record: RunRecord) -> bool:
     )
 
 
-def _describe(hole: Played, record: RunRecord) -> str:
+def _describe(hole: PlayedHole, record: RunRecord) -> str:
     return f"{hole.name.folder} attempt {record.attempt} (seed {record.seed}, val_bpb {record.val_bpb:.4f})"
 
 

@@ -26,7 +26,7 @@ from harness.records.launch import Launch, dump_launch
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Hole, Store
 from harness.run.builtin import KNOB_NAMES
-from harness.run.capture import Listeners, Outcome, run_captured
+from harness.run.capture import Listeners, ProcessEnd, run_captured
 from harness.run.command import Command, script_command, trainer_command
 from harness.run.plan import Plan
 from harness.run.result import build_record
@@ -147,7 +147,7 @@ def make_hole(plan: Plan, runs: Path) -> Hole:
     return store.create(plan.hole.folder, plan.intent) if plan.is_new else store.get(plan.hole.folder)
 
 
-def conclude(attempt: Attempt, launch: Launch, outcome: Outcome, runs: Path) -> RunRecord:
+def conclude(attempt: Attempt, launch: Launch, outcome: ProcessEnd, runs: Path) -> RunRecord:
     record = build_record(launch, attempt, outcome, load_course(launch.course, runs))
     attempt.write_record(record)
     return record

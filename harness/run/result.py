@@ -29,7 +29,7 @@ from harness.records.record import (
     recorded_config,
 )
 from harness.records.store import Attempt
-from harness.run.capture import Outcome
+from harness.run.capture import ProcessEnd
 from harness.run.script_result import Endings, record_script, status_of
 
 LAST_LINES = 20
@@ -109,7 +109,7 @@ _CONTROL = re.compile(
 )
 
 
-def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Course) -> RunRecord:
+def build_record(launch: Launch, attempt: Attempt, outcome: ProcessEnd, course: Course) -> RunRecord:
     """Put together the record of an attempt that has ended, however it ended."""
     tail = last_lines(attempt.log_path)
     if launch.script is not None:
@@ -147,7 +147,7 @@ def build_record(launch: Launch, attempt: Attempt, outcome: Outcome, course: Cou
 
 
 def _measured(
-    result: dict[str, Any], launch: Launch, outcome: Outcome, tail: tuple[str, ...]
+    result: dict[str, Any], launch: Launch, outcome: ProcessEnd, tail: tuple[str, ...]
 ) -> dict[str, Any]:
     """Turn the trainer's account into the record's fields."""
     copied = (
@@ -199,7 +199,7 @@ def _measured(
     return fields
 
 
-def _script_endings(outcome: Outcome, tail: tuple[str, ...]) -> Endings:
+def _script_endings(outcome: ProcessEnd, tail: tuple[str, ...]) -> Endings:
     """Say why a script's attempt is no success, and why it may have printed no score."""
     if outcome.stop or outcome.interrupted or outcome.exit_code != 0:
         failure = _failure(outcome, tail, None)
@@ -221,7 +221,7 @@ def choose_official(scores: tuple[Score, ...]) -> Official | None:
     return None
 
 
-def _failure(outcome: Outcome, tail: tuple[str, ...], said: dict[str, Any] | None) -> Failure:
+def _failure(outcome: ProcessEnd, tail: tuple[str, ...], said: dict[str, Any] | None) -> Failure:
     """Name a failure by the trainer's own word, else by how the process ended, else by signs in its last lines."""
     if outcome.stop is not None:
         return Failure(kind=outcome.stop.kind, message=outcome.stop.message, last_lines=tail)

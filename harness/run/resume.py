@@ -13,7 +13,7 @@ from harness.records.record import RunRecord
 from harness.records.store import Attempt, Store
 from harness.run import processes
 from harness.run.builtin import TRAINER_FOLDER
-from harness.run.capture import GRACE_SECONDS, Listeners, Outcome
+from harness.run.capture import GRACE_SECONDS, Listeners, ProcessEnd
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import build_record
 from harness.scripts.git import describe_code
@@ -45,7 +45,7 @@ def resume(reference: str, runs: Path, listeners: Listeners) -> RunRecord:
                 Exit.DUPLICATE,
             )
         if record is None and _finished(attempt):
-            return conclude(attempt, launch, Outcome(0, 0.0), runs)
+            return conclude(attempt, launch, ProcessEnd(0, 0.0), runs)
         if launch.script is not None:
             return _salvage(attempt, launch, record, runs)
         _check_code_unchanged(launch, attempt)
@@ -62,7 +62,7 @@ def _salvage(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: P
             f"{launch.hole} attempt {attempt.number} has its record; {launch.script} is not ours to go on with",
             f"play it again: `harness run {launch.hole} --repeat`",
         )
-    outcome = Outcome(0, 0.0, unseen=True)
+    outcome = ProcessEnd(0, 0.0, unseen=True)
     built = build_record(launch, attempt, outcome, load_course(launch.course, runs))
     note = "nobody saw the end of this attempt; its record is what the log tells"
     built = built.model_copy(update={"warnings": (*built.warnings, note)})

@@ -22,7 +22,7 @@ from harness.files import write_whole
 from harness.records.launch import Launch
 from harness.records.record import Data, Environment, Failure, RunRecord, Status, hash_config
 from harness.records.store import Attempt
-from harness.run.capture import Outcome
+from harness.run.capture import ProcessEnd
 from harness.scripts.snapshot import load_snapshot
 
 MAX_FILES = 1_000  # that are listed of what a script left
@@ -41,7 +41,7 @@ class Endings:
 
 
 def record_script(
-    launch: Launch, attempt: Attempt, outcome: Outcome, course: Course, endings: Endings
+    launch: Launch, attempt: Attempt, outcome: ProcessEnd, course: Course, endings: Endings
 ) -> RunRecord:
     """Put together the record of a script's attempt, and write its curve."""
     produced = list_files(attempt.work_dir)
@@ -84,7 +84,7 @@ def status_of(failure: Failure) -> Status:
     return "stopped" if failure.kind in ("interrupted", "aborted") else "failed"
 
 
-def _known(launch: Launch, outcome: Outcome, produced: dict[str, int]) -> dict[str, Any]:
+def _known(launch: Launch, outcome: ProcessEnd, produced: dict[str, int]) -> dict[str, Any]:
     """What the record knows before the log is read."""
     return {
         "hole": launch.hole,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.field.log_lines import StepLine, TrainPoint, ValPoint
+from harness.field.log_lines import StepLine, TrainLine, ValLine
 from harness.field.log_parser import LogParser
 from harness.records.launch import Launch, load_launch
 from harness.records.store import Attempt
@@ -70,5 +70,5 @@ def last_step(log: Path) -> int | None:
             events = LogParser().feed(file.read() + b"\n")
     except OSError:
         return None
-    steps = [event.step for event in events if isinstance(event, TrainPoint | ValPoint | StepLine)]
+    steps = [event.step for event in events if isinstance(event, TrainLine | ValLine | StepLine)]
     return steps[-1] if steps else None

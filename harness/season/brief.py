@@ -7,7 +7,8 @@ from typing import Any
 
 from harness import figures
 from harness.courses.course import Course
-from harness.season.season import Comparison, Played, Season, Standing
+from harness.season.hole import PlayedHole
+from harness.season.season import Comparison, Season, Standing
 from harness.stats import Z_95
 
 LAST = 5
@@ -39,7 +40,7 @@ class Brief:
     best: Standing | None
     last: tuple[Standing, ...]
     dead_ends: tuple[DeadEnd, ...]
-    open_questions: tuple[Played, ...]
+    open_questions: tuple[PlayedHole, ...]
     budget: Budget
 
 
@@ -88,7 +89,7 @@ def _yardstick(standing: Standing) -> Comparison:
     return parent if parent.difference is not None else standing.comparisons["best"]
 
 
-def _budget(holes: list[Played]) -> Budget:
+def _budget(holes: list[PlayedHole]) -> Budget:
     records = [record for hole in holes for record in hole.records]
     train = [record.train_seconds for record in records if record.train_seconds is not None]
     wall = [record.wall_seconds or record.train_seconds for record in records]

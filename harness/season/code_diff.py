@@ -8,10 +8,10 @@ from pathlib import Path
 import trainer
 from harness.records.record import RunRecord
 from harness.scripts.git import diff_commits
-from harness.season.season import Played
+from harness.season.hole import PlayedHole
 
 
-def code_diff(a: Played, b: Played) -> str:
+def code_diff(a: PlayedHole, b: PlayedHole) -> str:
     """Return how the kept sources of two holes differ, or say why that cannot be shown."""
     one, other = a.record, b.record
     if one is None or other is None:
@@ -35,7 +35,7 @@ def _committed_diff(one: RunRecord, other: RunRecord) -> str:
     return diff.rstrip()
 
 
-def _kept_diff(a: Played, b: Played) -> str:
+def _kept_diff(a: PlayedHole, b: PlayedHole) -> str:
     """How the sources, or the uncommitted changes, that two attempts kept differ."""
     ours, theirs = _sources(a), _sources(b)
     lines: list[str] = []
@@ -47,7 +47,7 @@ def _kept_diff(a: Played, b: Played) -> str:
     return "\n".join(lines)
 
 
-def _sources(played: Played) -> dict[str, str]:
+def _sources(played: PlayedHole) -> dict[str, str]:
     folder = played.attempt.source_dir if played.attempt else None
     if folder is None or not folder.is_dir():
         return {}

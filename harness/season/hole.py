@@ -90,7 +90,7 @@ class Glance(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
+class PlayedHole:
     """One hole. loaded: its files, where they are held in memory; else `read` gets them when they are asked for."""
 
     hole: Hole
@@ -196,10 +196,10 @@ class Played:
         return self.record.val_loss if self.record else None
 
 
-def load_hole(hole: Hole) -> Played:
+def load_hole(hole: Hole) -> PlayedHole:
     """Read one hole; files that cannot be read are named in its `problems`."""
     files = read_files(hole)
-    return Played(hole, glance_at(hole.name, files), files)
+    return PlayedHole(hole, glance_at(hole.name, files), files)
 
 
 def read_files(hole: Hole) -> Files:

@@ -12,7 +12,8 @@ from harness.field.entries import StoredEntry
 from harness.records.curve import Curve, load_curve
 from harness.records.store import Store
 from harness.season.compare import Pair, Side, Swing, Whiff, compare, config_changes, find_whiff
-from harness.season.season import KINDS, Comparison, Kind, Played, Season, Standing
+from harness.season.hole import PlayedHole
+from harness.season.season import KINDS, Comparison, Kind, Season, Standing
 from harness.stats import Sample
 
 WORDS: dict[str, Kind] = {
@@ -40,7 +41,7 @@ def parse_kinds(text: str) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(WORDS[word] for word in words))
 
 
-def find_other(season: Season, reference: str) -> Played | StoredEntry:
+def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
     """Return the hole, or the entry of the field, that a reference means: an entry by its folder or the beginning of it.
 
     Raises UsageError for what is neither.
@@ -61,8 +62,8 @@ def find_other(season: Season, reference: str) -> Played | StoredEntry:
 
 def pairs_of(
     season: Season,
-    played: Played,
-    others: list[Played | StoredEntry],
+    played: PlayedHole,
+    others: list[PlayedHole | StoredEntry],
     asked: tuple[Kind, ...],
     across_stages: bool = False,
 ) -> list[Pair]:
@@ -74,7 +75,7 @@ def pairs_of(
         raise UsageError(f"{played.name.folder} is compared with itself", "name another hole")
     pairs = [
         pair_holes(season, played, other, across_stages)
-        if isinstance(other, Played)
+        if isinstance(other, PlayedHole)
         else pair_entry(season, played, other, across_stages)
         for other in others
     ]
@@ -89,13 +90,13 @@ def pairs_of(
     return pairs + list(merged.values())
 
 
-def pair_holes(season: Season, a: Played, b: Played, across_stages: bool = False) -> Pair:
+def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool = False) -> Pair:
     """Compare two holes."""
     sides = (side_of(a), side_of(b))
     return compare(*sides, season.course(a.course), b.title, hole_whiff(a, b), across_stages)
 
 
-def pair_entry(season: Season, a: Played, b: StoredEntry, across_stages: bool = False) -> Pair:
+def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: bool = False) -> Pair:
     """Compare a hole with an imported public run."""
     curve = load_curve(b.curve_path) if b.curve_path else Curve()
     reason = "" if b.sample else f"{b.slug}: no log of it shows a score"
@@ -115,7 +116,7 @@ def pair_reference(season: Season, standing: Standing, kind: Kind) -> Pair:
     return replace(pair, label=kind, caveats=caveats)
 
 
-def side_of(played: Played) -> Side:
+def side_of(played: PlayedHole) -> Side:
     """Return a hole as a side: its group of attempts and the curve of the one that is shown."""
     records = played.group or ((played.record,) if played.record else ())
     reason = ""
@@ -127,7 +128,7 @@ def side_of(played: Played) -> Side:
     return Side(played.name.folder, played.sample, records, curve, reason)
 
 
-def hole_whiff(a: Played, b: Played) -> Whiff | None:
+def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:
     """Look for an override of `a` that did nothing, beside every attempt of `b` with the same seed."""
     if a is b:
         return None
@@ -139,7 +140,7 @@ def hole_whiff(a: Played, b: Played) -> Whiff | None:
     return find_whiff(_swings(a), _swings(b))
 
 
-def parent_whiff(season: Season, played: Played) -> Whiff | None:
+def parent_whiff(season: Season, played: PlayedHole) -> Whiff | None:
     """Look for an override that did nothing beside the parent, else beside the previous hole."""
     other = season.parent(played) or season.neighbours(played)[0]
     if other is None or not _scores_meet(played, other):
@@ -153,16 +154,16 @@ def describe_whiff(whiff: Whiff) -> str:
     return f"WHIFF: {whiff.why} (seed {whiff.seed}, beside {whiff.beside})"
 
 
-def _scores_meet(a: Played, b: Played) -> bool:
+def _scores_meet(a: PlayedHole, b: PlayedHole) -> bool:
     """Whether some attempt of each has the same official score, as those of a whiff have."""
     return bool(_scores(a) & _scores(b))
 
 
-def _scores(played: Played) -> set[float]:
+def _scores(played: PlayedHole) -> set[float]:
     return {record.val_bpb for record in played.records if record.val_bpb is not None}
 
 
-def _swings(played: Played) -> list[Swing]:
+def _swings(played: PlayedHole) -> list[Swing]:
     return [
         Swing(entry.record, load_curve(entry.attempt.curve_path))
         for entry in played.entries

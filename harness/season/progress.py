@@ -21,7 +21,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Progress:
+class AttemptProgress:
     """Steps, training seconds and milliseconds a step; None for what nobody knows.
 
     share: of the training that is done, 0 to 1, by steps or by the training's own limit, whichever ends it first.
@@ -37,14 +37,14 @@ class Progress:
     left_seconds: float | None = None
 
 
-def measure(curve: Curve, launch: Launch | None, planned: int | None = None) -> Progress:
+def measure(curve: Curve, launch: Launch | None, planned: int | None = None) -> AttemptProgress:
     """Return where a curve stands. planned: steps as the log tells them, for trainers whose settings do not."""
     config = launch.config if launch else {}
     wanted = _limit(config.get("ITERATIONS")) or planned
     steps, limit = int(wanted) if wanted else None, _limit(config.get("MAX_WALLCLOCK_SECONDS"))
     points: list[TrainPoint | ValPoint] = [*curve.train[-1:], *curve.val[-1:]]
     if not points:
-        return Progress(planned=steps, limit_seconds=limit)
+        return AttemptProgress(planned=steps, limit_seconds=limit)
     step = max(point.step for point in points)
     seconds = max((point.time_ms / 1000 for point in points if point.time_ms is not None), default=None)
     step_ms = tempo(curve)
@@ -53,7 +53,7 @@ def measure(curve: Curve, launch: Launch | None, planned: int | None = None) -> 
     if limit and seconds is not None:
         done.append(seconds / limit)
         left.append(limit - seconds)
-    return Progress(
+    return AttemptProgress(
         step,
         steps,
         seconds,

@@ -13,14 +13,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.courses.course import Course, Reference, load_course
+from harness.courses.course import Course, ReferenceScore, load_course
 from harness.errors import HarnessError
 from harness.field.entries import FieldStore, StoredEntry
 from harness.records.names import misnamed
 from harness.records.store import Store
 from harness.season import verdict
 from harness.season.compare import ScoreKind, alike, mismatch
-from harness.season.hole import Played, load_hole
+from harness.season.hole import PlayedHole, load_hole
 from harness.season.verdict import Verdict
 from harness.stats import Difference, Sample, subtract
 
@@ -38,7 +38,7 @@ class Comparison(NamedTuple):
     val_bpb: float | None = None
     date: dt.date | None = None
     source: str = ""
-    hole: Played | None = None
+    hole: PlayedHole | None = None
     difference: Difference | None = None
     reason: str = ""
     caveat: str = ""
@@ -48,7 +48,7 @@ class Comparison(NamedTuple):
 class Standing:
     """Everything that is computed about a hole's place in its field."""
 
-    played: Played
+    played: PlayedHole
     course: Course | None
     verdict: Verdict
     comparisons: dict[Kind, Comparison]
@@ -72,7 +72,7 @@ class Season:
     """The holes of a `runs/` folder in the order of play."""
 
     runs: Path
-    holes: tuple[Played, ...]
+    holes: tuple[PlayedHole, ...]
     problems: tuple[str, ...] = ()
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class Season:
         found = self._courses[name]
         return found if isinstance(found, Course) else None
 
-    def standing(self, played: Played, kinds: Sequence[Kind] | None = None) -> Standing:
+    def standing(self, played: PlayedHole, kinds: Sequence[Kind] | None = None) -> Standing:
         """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent.
 
         kinds: fewer than all of these; par must be among them, since the verdict follows from it.
@@ -114,17 +114,17 @@ class Season:
         )
 
     @cached_property
-    def _sota_on(self) -> Callable[[str, dt.date], Reference | None]:
+    def _sota_on(self) -> Callable[[str, dt.date], ReferenceScore | None]:
         """The best published score of a day; many holes are played on one."""
 
         @cache
-        def sota(name: str, day: dt.date) -> Reference | None:
+        def sota(name: str, day: dt.date) -> ReferenceScore | None:
             course = self.course(name)
             return course.sota(day) if course else None
 
         return sota
 
-    def neighbours(self, played: Played) -> tuple[Played | None, Played | None]:
+    def neighbours(self, played: PlayedHole) -> tuple[PlayedHole | None, PlayedHole | None]:
         """Return the holes before and after in the order of play, whatever their course or fate."""
         at = self._place(played)
         return (
@@ -132,7 +132,7 @@ class Season:
             self.holes[at + 1] if at + 1 < len(self.holes) else None,
         )
 
-    def parent(self, played: Played) -> Played | None:
+    def parent(self, played: PlayedHole) -> PlayedHole | None:
         """Return the hole that round.toml names as the parent, by its folder or the beginning of it."""
         named = played.glance.parent
         if not named:
@@ -147,10 +147,10 @@ class Season:
             fitting.append(self._places[name])
         return self.holes[min(fitting)] if fitting else None
 
-    def before(self, played: Played) -> Sequence[Played]:
+    def before(self, played: PlayedHole) -> Sequence[PlayedHole]:
         return self.holes[: self._place(played)]
 
-    def _place(self, played: Played) -> int:
+    def _place(self, played: PlayedHole) -> int:
         """Where a hole stands in the order of play."""
         return self._places[played.name.folder]
 
@@ -163,14 +163,14 @@ class Season:
         return sorted(self._places)
 
     @cached_property
-    def _earlier(self) -> list[tuple[Played | None, Played | None]]:
+    def _earlier(self) -> list[tuple[PlayedHole | None, PlayedHole | None]]:
         """For each hole in the order of play: our best before it and the newest scored one, both of its kind.
 
         One walk over the season. Kinds of scores are few, so each hole looks at a handful of them.
         """
-        best: dict[ScoreKind, Played] = {}
-        newest: dict[ScoreKind, Played] = {}
-        found: list[tuple[Played | None, Played | None]] = []
+        best: dict[ScoreKind, PlayedHole] = {}
+        newest: dict[ScoreKind, PlayedHole] = {}
+        found: list[tuple[PlayedHole | None, PlayedHole | None]] = []
         for hole in self.holes:
             kind = hole.kind
             bests = [one for other, one in best.items() if alike(other, kind)]
@@ -189,15 +189,15 @@ class Season:
         return found
 
     @cached_property
-    def _first(self) -> dict[ScoreKind, Played]:
+    def _first(self) -> dict[ScoreKind, PlayedHole]:
         """The first complete hole of each kind."""
-        found: dict[ScoreKind, Played] = {}
+        found: dict[ScoreKind, PlayedHole] = {}
         for hole in self.holes:
             if hole.status == "ok":
                 found.setdefault(hole.kind, hole)
         return found
 
-    def _compare(self, played: Played, course: Course | None, kind: Kind) -> Comparison:
+    def _compare(self, played: PlayedHole, course: Course | None, kind: Kind) -> Comparison:
         if played.sample is None:
             return Comparison(kind, reason="this hole has no complete attempt")
         if course is None:
@@ -211,7 +211,7 @@ class Season:
         difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise_std)
         return reference._replace(difference=difference)
 
-    def _par_hole(self, played: Played, course: Course | None) -> Played | None:
+    def _par_hole(self, played: PlayedHole, course: Course | None) -> PlayedHole | None:
         """The hole that sets par: on a course without one, the first complete hole on the same split.
 
         Par is a score like a published one: whatever stage of evaluation counts, it is to be beaten.
@@ -222,7 +222,7 @@ class Season:
         fitting = [hole for kind, hole in finals.items() if alike(kind._replace(stage=None), played.kind)]
         return min(fitting, key=self._place, default=None)
 
-    def _par(self, played: Played, course: Course) -> Comparison:
+    def _par(self, played: PlayedHole, course: Course) -> Comparison:
         par, noted = course.par, played.glance.par
         if noted and not (par and round(par.val_bpb - noted, 6) == 0):
             return Comparison("par", "Par", noted, source="noted with the record")
@@ -242,7 +242,7 @@ class Season:
         caveat = f"par was scored at the {str(stages[0]).replace('_', ' ')} stage" if other else ""
         return _against("par", holder)._replace(caveat=caveat)
 
-    def _sota(self, played: Played, course: Course) -> Comparison:
+    def _sota(self, played: PlayedHole, course: Course) -> Comparison:
         if played.glance.sota:
             noted = round(played.glance.sota, 6)
             known = next((row for row in course.field if round(row.val_bpb, 6) == noted), None)
@@ -258,13 +258,13 @@ class Season:
             return Comparison("sota", reason=f"nothing was published by {played.day.isoformat()}")
         return Comparison("sota", best.name, best.val_bpb, best.date, best.source)
 
-    def _best(self, played: Played, course: Course) -> Comparison:
+    def _best(self, played: PlayedHole, course: Course) -> Comparison:
         best, _ = self._earlier[self._place(played)]
         if best is None:
             return Comparison("best", reason="no earlier hole of ours counts on this course, split and stage")
         return _against("best", best)
 
-    def _previous(self, played: Played, course: Course) -> Comparison:
+    def _previous(self, played: PlayedHole, course: Course) -> Comparison:
         at = self._place(played)
         if at == 0:
             return Comparison("previous", reason="this is the first hole")
@@ -275,7 +275,7 @@ class Season:
             )
         return _against("previous", newest)
 
-    def _parent(self, played: Played, course: Course) -> Comparison:
+    def _parent(self, played: PlayedHole, course: Course) -> Comparison:
         if not played.glance.parent:
             return Comparison("parent", reason="round.toml names no parent")
         parent = self.parent(played)
@@ -306,25 +306,25 @@ def load_season(runs: Path) -> Season:
     )
 
 
-def _why_not(a: Played, b: Played) -> str:
+def _why_not(a: PlayedHole, b: PlayedHole) -> str:
     if a.record is None or b.record is None:
         return "another course"
     return mismatch(a.measured, b.measured, (a.name.folder, b.name.folder))
 
 
-def _not_final(played: Played) -> str:
+def _not_final(played: PlayedHole) -> str:
     """Published scores are those of the packed artifact; a score from before packing is none."""
     if played.kind.stage != "pre_quantization":
         return ""
     return "this score was taken before quantization, published ones after it"
 
 
-def _mean(played: Played) -> float:
+def _mean(played: PlayedHole) -> float:
     assert played.sample is not None
     return played.sample.mean
 
 
-def _against(kind: Kind, hole: Played) -> Comparison:
+def _against(kind: Kind, hole: PlayedHole) -> Comparison:
     return Comparison(kind, hole.title, _mean(hole), hole.day, f"{hole.name.folder}, our own", hole=hole)
 
 
@@ -332,7 +332,7 @@ def _is_better(comparison: Comparison) -> bool:
     return comparison.difference is not None and comparison.difference.outcome == "better"
 
 
-def _judge(played: Played, course: Course | None, par: Comparison, sets_par: bool) -> Verdict:
+def _judge(played: PlayedHole, course: Course | None, par: Comparison, sets_par: bool) -> Verdict:
     """Give a hole its golf name, or say why it has none."""
     if played.status == "over_cap":
         return Verdict(verdict.OVER_CAP, 2, "the artifact is not under the cap")
@@ -352,4 +352,4 @@ def _judge(played: Played, course: Course | None, par: Comparison, sets_par: boo
     return verdict.judge(par.difference, course.verdicts)
 
 
-__all__ = ["KINDS", "Comparison", "Kind", "Played", "Season", "Standing", "load_hole", "load_season"]
+__all__ = ["KINDS", "Comparison", "Kind", "Season", "Standing", "load_hole", "load_season"]

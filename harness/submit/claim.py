@@ -18,13 +18,13 @@ from harness.courses.course import Course, load_course
 from harness.errors import HarnessError, UsageError
 from harness.field.entries import StoredEntry
 from harness.field.record_folders import read_bundles
-from harness.field.submission_file import Submission
+from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import ReadLog, record_from_run
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
 from harness.scripts.git import fingerprint_folder, read_commit
 from harness.scripts.snapshot import Snapshot, fingerprint, load_snapshot, take_snapshot
-from harness.season.hole import Played
+from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.stats import Sample
 
@@ -34,7 +34,7 @@ SCRIPT = "train_gpt.py"  # what a submission's code is called
 
 
 @dataclass(frozen=True)
-class Run:
+class ClaimedRun:
     """One run with what lies on disk of it. name: how it is called in sentences."""
 
     name: str
@@ -62,20 +62,20 @@ class CodeOnDisk:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class Claim:
     """runs: what the score is the mean of. others: the remaining attempts. published: somebody else's."""
 
     name: str
     title: str
     course: Course
     day: dt.date | None
-    runs: tuple[Run, ...]
-    others: tuple[Run, ...] = ()
+    runs: tuple[ClaimedRun, ...]
+    others: tuple[ClaimedRun, ...] = ()
     code: CodeOnDisk = field(default_factory=CodeOnDisk)
     folder: Path | None = None
-    submission: Submission | None = None
+    submission: SubmissionFile | None = None
     published: bool = False
-    played: Played | None = None
+    played: PlayedHole | None = None
 
     @property
     def sample(self) -> Sample | None:
@@ -93,7 +93,7 @@ class Exhibit:
         return sum(ratios) / len(ratios) if ratios else None
 
 
-def show_hole(season: Season, played: Played) -> Exhibit:
+def show_hole(season: Season, played: PlayedHole) -> Claim:
     """Show a hole of ours. Raises HarnessError when none of its attempts was completed."""
     runs = [_attempt_run(entry.attempt, entry.record) for entry in played.entries if entry.record]
     counted = [run for run in runs if run.record in played.group]
@@ -112,7 +112,7 @@ def show_hole(season: Season, played: Played) -> Exhibit:
     others = tuple(run for run in runs if run.record not in played.group)
     code = _code_of(counted[-1].record, played.attempt)
     published = counted[-1].record.provenance is not None
-    return Exhibit(
+    return Claim(
         played.name.folder,
         played.title,
         course,
@@ -125,14 +125,14 @@ def show_hole(season: Season, played: Played) -> Exhibit:
     )
 
 
-def show_entry(season: Season, entry: StoredEntry) -> Exhibit:
+def show_entry(season: Season, entry: StoredEntry) -> Claim:
     """Show a public run that was imported. Raises HarnessError when no log of it shows a score."""
     if not entry.complete:
         raise HarnessError(f"{entry.slug}: no log of it shows a score", "nothing can be checked without one")
     runs = [
         _attempt_run(Attempt(entry.path / f"attempt_{r.attempt:02d}", r.attempt), r) for r in entry.records
     ]
-    return Exhibit(
+    return Claim(
         entry.slug,
         entry.entry.name,
         load_course(entry.entry.course, season.runs),
@@ -144,7 +144,7 @@ def show_entry(season: Season, entry: StoredEntry) -> Exhibit:
     )
 
 
-def show_folder(folder: Path, runs_folder: Path, course_name: str = "fineweb") -> Exhibit:
+def show_folder(folder: Path, runs_folder: Path, course_name: str = "fineweb") -> Claim:
     """Show a submission folder: its logs, its submission file, its script.
 
     Raises UsageError when it holds no log and no submission file, HarnessError when no log shows a score.
@@ -164,7 +164,7 @@ def show_folder(folder: Path, runs_folder: Path, course_name: str = "fineweb") -
         raise HarnessError(f"no log in {folder} shows a score", "a submission proves its claim by its logs")
     others = tuple(run for run in runs if not run.record.complete)
     title = (bundle.submission.name if bundle.submission else None) or folder.name
-    return Exhibit(
+    return Claim(
         folder.name,
         title,
         course,
@@ -177,19 +177,19 @@ def show_folder(folder: Path, runs_folder: Path, course_name: str = "fineweb") -
     )
 
 
-def _attempt_run(attempt: Attempt, record: RunRecord) -> Run:
+def _attempt_run(attempt: Attempt, record: RunRecord) -> ClaimedRun:
     log = attempt.log_path if attempt.log_path.is_file() else None
     model = attempt.path / record.model_file if record.model_file else None
     inside = model is not None and model.is_file() and not model.is_symlink() and model.parent == attempt.path
-    return Run(attempt.path.name, record, log, model if inside else None)
+    return ClaimedRun(attempt.path.name, record, log, model if inside else None)
 
 
-def _log_run(read: ReadLog, course: Course, hole: str, number: int, day: dt.date | None) -> Run | None:
+def _log_run(read: ReadLog, course: Course, hole: str, number: int, day: dt.date | None) -> ClaimedRun | None:
     try:
         record, _ = record_from_run(read, course, hole, number, read.name, day, None)
     except HarnessError:  # a log without a run, such as a summary
         return None
-    return Run(read.name, record, read.path)
+    return ClaimedRun(read.name, record, read.path)
 
 
 def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from harness.errors import HarnessError
 from harness.scripts.git import fingerprint_folder
 from harness.scripts.snapshot import load_snapshot
-from harness.submit.prepared import SCRIPT, Run
+from harness.submit.prepared import SCRIPT, SubmittedRun
 
 
-def make_code(run: Run) -> dict[str, bytes]:
+def make_code(run: SubmittedRun) -> dict[str, bytes]:
     """Return the code that reproduces a run, by file name.
 
     Raises HarnessError when the code that ran is not here.
@@ -33,7 +33,7 @@ def make_code(run: Run) -> dict[str, bytes]:
     return {SCRIPT: source}
 
 
-def _how_to_get_back(run: Run) -> str:
+def _how_to_get_back(run: SubmittedRun) -> str:
     code = run.record.code
     if code.git_sha is None:
         return "play the hole again with the trainer that is here: `harness run ROUND --repeat`"
@@ -48,7 +48,7 @@ def _how_to_get_back(run: Run) -> str:
     return f"{away}, there `git apply {diff.resolve()}`, and submit from there; or play the hole again"
 
 
-def _kept_code(run: Run) -> dict[str, bytes]:
+def _kept_code(run: SubmittedRun) -> dict[str, bytes]:
     """The files of a script of one's own, as they were kept when it ran."""
     folder, name = run.attempt.source_dir, run.record.code.trainer
     files = dict(load_snapshot(folder, name).files) if folder.is_dir() else {}

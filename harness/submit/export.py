@@ -15,10 +15,10 @@ from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.records.curve import load_curve
 from harness.records.record import RunRecord, mean_stage_bpb
-from harness.season.season import Played
+from harness.season.hole import PlayedHole
 
 
-def export_hole(played: Played, out: Path, author: str = "", github_id: str = "") -> list[Path]:
+def export_hole(played: PlayedHole, out: Path, author: str = "", github_id: str = "") -> list[Path]:
     """Write a hole's complete attempts as a record folder and return the files written.
 
     Raises HarnessError when nothing is complete, or when `out` holds files already.
@@ -48,7 +48,7 @@ def export_hole(played: Played, out: Path, author: str = "", github_id: str = ""
     return [*written, path]
 
 
-def _log_name(record: RunRecord, played: Played) -> str:
+def _log_name(record: RunRecord, played: PlayedHole) -> str:
     """`train_seed42.log`; the attempt's number joins in when two attempts share a seed."""
     shared = [other for other in played.group if other.seed == record.seed]
     tail = f"_attempt{record.attempt}" if len(shared) > 1 else ""
@@ -59,7 +59,7 @@ def _log_name(record: RunRecord, played: Played) -> str:
     )
 
 
-def submission(played: Played, author: str, github_id: str) -> dict[str, Any]:
+def submission(played: PlayedHole, author: str, github_id: str) -> dict[str, Any]:
     """Return the submission file's content; what was not measured is left out."""
     assert played.sample is not None
     group, last = played.group, played.group[-1]

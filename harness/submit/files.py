@@ -9,7 +9,7 @@ import re
 import sys
 from typing import Any
 
-from harness.submit.prepared import SCRIPT, Prepared, Run, mean, spread
+from harness.submit.prepared import SCRIPT, Prepared, SubmittedRun, mean, spread
 from harness.submit.readme import blurb, readme
 
 _TOTAL = re.compile(rb"^Total submission size (\S+): ", re.MULTILINE)
@@ -27,7 +27,7 @@ def make_files(made: Prepared) -> dict[str, bytes]:
     return files
 
 
-def _log(made: Prepared, run: Run) -> bytes:
+def _log(made: Prepared, run: SubmittedRun) -> bytes:
     """The log as it was printed. Where it counted other code, the folder's own count is added below, marked."""
     raw = run.attempt.log_path.read_bytes()
     record = run.record

@@ -29,7 +29,7 @@ Reading = Literal["own tokenizer", "baseline tokenizer", "per byte"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Limits(Frozen):
+class PolicyLimits(Frozen):
     """What a run may take. None is no limit. over_by_steps: how many steps past the clock are forgiven."""
 
     artifact_bytes: PositiveInt | None = None
@@ -54,7 +54,7 @@ class Significance(Frozen):
     margin_in_test: bool = False
 
 
-class Submission(Frozen):
+class RequiredFiles(Frozen):
     files: tuple[str, ...] = ()
 
 
@@ -70,9 +70,9 @@ class Policy(Frozen):
     since: dt.date
     until: dt.date | None = None
     source: str
-    limits: Limits = Limits()
+    limits: PolicyLimits = PolicyLimits()
     significance: Significance | None = None
-    submission: Submission = Submission()
+    submission: RequiredFiles = RequiredFiles()
     attest: tuple[Attest, ...] = ()
 
     @model_validator(mode="after")

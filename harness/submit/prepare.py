@@ -21,12 +21,13 @@ from harness import figures
 from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.records.record import RunRecord
-from harness.season.season import Played, Season
+from harness.season.hole import PlayedHole
+from harness.season.season import Season
 from harness.submit.code import make_code
 from harness.submit.files import make_files, submission_data
 from harness.submit.needs import author_rule, course_rule, log_rule, size_rule
 from harness.submit.policy import Policy
-from harness.submit.prepared import Author, Prepared, Rule, Run
+from harness.submit.prepared import Author, Prepared, Requirement, SubmittedRun
 from harness.submit.self_check import judge
 
 # What people type -> the track's name in submission files.
@@ -39,7 +40,7 @@ _SPELLINGS = TRACKS | {name: name for name in TRACKS.values()} | {"non_record_16
 
 
 def prepare(
-    played: Played, track: str, author: Author, season: Season, policy: Policy | None = None
+    played: PlayedHole, track: str, author: Author, season: Season, policy: Policy | None = None
 ) -> Prepared:
     """Make a hole's submission in memory and hold the rules against it. Writes nothing.
 
@@ -50,16 +51,16 @@ def prepare(
     if not played.group:
         raise HarnessError(*_nothing_to_submit(played))
     by_record = {id(entry.record): entry.attempt for entry in played.entries}
-    runs = tuple(Run(r, by_record[id(r)], _log_name(r, played)) for r in played.group)
+    runs = tuple(SubmittedRun(r, by_record[id(r)], _log_name(r, played)) for r in played.group)
     course = load_course(played.course or "", season.runs)
     made = Prepared(played, name, author, course, runs, played.hole.load_notes())
     made.rules += [author_rule(author), course_rule(made)]
     made.rules += [log_rule(run) for run in runs]
     try:
         made.code = make_code(runs[0])
-        made.rules.append(Rule("code", "pass", f"{len(made.code)} file(s), {made.code_bytes:,} bytes"))
+        made.rules.append(Requirement("code", "pass", f"{len(made.code)} file(s), {made.code_bytes:,} bytes"))
     except HarnessError as error:
-        made.rules.append(Rule("code", "fail", error.message, error.hint))
+        made.rules.append(Requirement("code", "fail", error.message, error.hint))
         return made
     made.rules += [size_rule(made, run) for run in runs]
     if not [rule for rule in made.failed if rule.name == "log"]:
@@ -103,7 +104,7 @@ def _track_name(track: str) -> str:
     return name
 
 
-def _nothing_to_submit(played: Played) -> tuple[str, str]:
+def _nothing_to_submit(played: PlayedHole) -> tuple[str, str]:
     folder = played.name.folder
     if not played.entries:
         return f"{folder} has no attempt", f"play it: `harness run {folder}`"
@@ -115,7 +116,7 @@ def _nothing_to_submit(played: Played) -> tuple[str, str]:
     )
 
 
-def _log_name(record: RunRecord, played: Played) -> str:
+def _log_name(record: RunRecord, played: PlayedHole) -> str:
     """`train_seed42.log`; the attempt's number joins in when two attempts share a seed."""
     twins = [other for other in played.group if other.seed == record.seed]
     tail = f"_attempt{record.attempt}" if len(twins) > 1 else ""

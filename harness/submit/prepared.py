@@ -11,18 +11,18 @@ from harness.courses.course import Course
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
-from harness.season.season import Played
-from harness.submit.rules.ruling import Outcome
+from harness.season.hole import PlayedHole
+from harness.submit.rules.ruling import RulingOutcome
 
 SCRIPT = "train_gpt.py"
 
 
 @dataclass(frozen=True)
-class Rule:
+class Requirement:
     """One rule held against a hole. hint: what to type, where it failed or cannot be told."""
 
     name: str
-    outcome: Outcome
+    outcome: RulingOutcome
     what: str
     hint: str = ""
 
@@ -34,7 +34,7 @@ class Author:
 
 
 @dataclass(frozen=True)
-class Run:
+class SubmittedRun:
     """One attempt that is submitted."""
 
     record: RunRecord
@@ -65,18 +65,18 @@ class Run:
 class Prepared:
     """A submission, made and judged. files: by name; empty when the script could not be made."""
 
-    played: Played
+    played: PlayedHole
     track: str
     author: Author
     course: Course
-    runs: tuple[Run, ...]
+    runs: tuple[SubmittedRun, ...]
     notes: Notes
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[Requirement] = field(default_factory=list)
     code: dict[str, bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
     @property
-    def failed(self) -> list[Rule]:
+    def failed(self) -> list[Requirement]:
         return [rule for rule in self.rules if rule.outcome == "fail"]
 
     @property
@@ -84,7 +84,7 @@ class Prepared:
         """Bytes of all code in the folder: what counts beside the model."""
         return sum(map(len, self.code.values()))
 
-    def total_bytes(self, run: Run) -> int | None:
+    def total_bytes(self, run: SubmittedRun) -> int | None:
         """Model and counted code of one run."""
         return None if run.record.model_bytes is None else run.record.model_bytes + self.code_bytes
 

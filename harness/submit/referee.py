@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.season.season import Season
-from harness.submit.claim import Exhibit
+from harness.submit.claim import Claim
 from harness.submit.policy import Policy
 from harness.submit.rules.machine import check_eval_time, check_machine, check_train_time
 from harness.submit.rules.papers import check_attest, check_files, check_network
-from harness.submit.rules.ruling import Case, Finding, Outcome, number
+from harness.submit.rules.ruling import Case, Ruling, RulingOutcome, number
 from harness.submit.rules.score import check_byte_count, check_log_proves, check_split
 from harness.submit.rules.seeds import check_seeds, check_significance
 from harness.submit.rules.size import check_local_code, check_size
 
-RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+RULES: tuple[Callable[[Case], Iterator[Ruling]], ...] = (
     check_size,
     check_local_code,
     check_train_time,
@@ -42,9 +42,9 @@ class Report:
     subject: str
     title: str
     policy: Policy
-    findings: tuple[Finding, ...]
+    findings: tuple[Ruling, ...]
 
-    def count(self, outcome: Outcome) -> int:
+    def count(self, outcome: RulingOutcome) -> int:
         return sum(finding.outcome == outcome for finding in self.findings)
 
     @property
@@ -63,7 +63,7 @@ class Report:
         return "every rule passed"
 
 
-def check(season: Season, exhibit: Exhibit, policy: Policy) -> Report:
+def check(season: Season, exhibit: Claim, policy: Policy) -> Report:
     """Judge an exhibit by every rule of a policy that applies to it."""
     case = Case(exhibit, policy, season)
     findings = [finding for rule in RULES for finding in rule(case)]

@@ -10,18 +10,17 @@ from harness.courses.course import RECORD_TRACK
 from harness.errors import HarnessError
 from harness.records.record import RunRecord
 from harness.season.season import Season
-from harness.submit.claim import Run as ShownRun
-from harness.submit.claim import show_folder, show_hole
+from harness.submit.claim import ClaimedRun, show_folder, show_hole
 from harness.submit.policy import Policy, policy_for
-from harness.submit.prepared import Prepared, Rule, Run
+from harness.submit.prepared import Prepared, Requirement, SubmittedRun
 from harness.submit.referee import check
-from harness.submit.rules.ruling import Finding
+from harness.submit.rules.ruling import Ruling
 
 # Rules of the ten-minute track alone.
 _RECORD_ONLY = frozenset({"training time", "evaluation time", "machine", "significance"})
 
 
-def judge(made: Prepared, season: Season, policy: Policy | None) -> list[Rule]:
+def judge(made: Prepared, season: Season, policy: Policy | None) -> list[Requirement]:
     """Hold the folder's files, as they would be written, against a policy; else against the one of the hole's day."""
     try:
         policy = policy or policy_for(made.course.name, made.played.day, season.runs)
@@ -32,7 +31,7 @@ def judge(made: Prepared, season: Season, policy: Policy | None) -> list[Rule]:
             hole = show_hole(season, made.played)
             models = {run.record.attempt: run.model for run in hole.runs}
             runs = tuple(
-                ShownRun(
+                ClaimedRun(
                     run.log_name,
                     _as_counted(made, run),
                     folder / run.log_name,
@@ -43,12 +42,12 @@ def judge(made: Prepared, season: Season, policy: Policy | None) -> list[Rule]:
             exhibit = replace(shown, runs=runs, others=hole.others, day=made.played.day, played=made.played)
             report = check(season, exhibit, policy)
     except HarnessError as error:
-        return [Rule("referee", "cannot tell", error.message, error.hint)]
+        return [Requirement("referee", "cannot tell", error.message, error.hint)]
     findings = [f for f in report.findings if made.track == RECORD_TRACK or f.rule not in _RECORD_ONLY]
     return [_rule(finding, made) for finding in findings]
 
 
-def _as_counted(made: Prepared, run: Run) -> RunRecord:
+def _as_counted(made: Prepared, run: SubmittedRun) -> RunRecord:
     """The record as it would be had the folder's code run."""
     total = made.total_bytes(run)
     status = "over_cap" if total is not None and total >= made.course.caps.artifact_bytes else "ok"
@@ -56,7 +55,7 @@ def _as_counted(made: Prepared, run: Run) -> RunRecord:
     return run.record.model_copy(update=counted)
 
 
-def _rule(finding: Finding, made: Prepared) -> Rule:
+def _rule(finding: Ruling, made: Prepared) -> Requirement:
     outcome, hint = finding.outcome, finding.hint
     if finding.rule == "significance" and outcome == "fail":
         if made.course.leaderboard is None:  # nobody's record is claimed on a course of one's own
@@ -64,4 +63,4 @@ def _rule(finding: Finding, made: Prepared) -> Rule:
         else:
             hint = "hand it in without the claim: --track non-record"
     limit = f" (limit: {finding.limit})" if finding.limit else ""
-    return Rule(finding.rule, outcome, finding.measured + limit, hint)
+    return Requirement(finding.rule, outcome, finding.measured + limit, hint)

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
-from harness.field.log_lines import ResultLine, Stop, TrainPoint, ValPoint
+from harness.field.log_lines import ResultLine, StopLine, TrainLine, ValLine
 from harness.field.log_parser import LogParser
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -63,15 +63,15 @@ class LiveView:
         """Hear one line of the log, of whatever trainer."""
         events = self._parser.feed_line(text)
         for event in events:
-            if isinstance(event, TrainPoint | ValPoint):
+            if isinstance(event, TrainLine | ValLine):
                 self._step, self._planned = event.step, event.planned
                 if event.time_ms is not None:
                     self._train_seconds = event.time_ms / 1000
-            if isinstance(event, TrainPoint):
+            if isinstance(event, TrainLine):
                 self._keep(event.loss)
-            elif isinstance(event, ValPoint):
+            elif isinstance(event, ValLine):
                 self._val = f"val_bpb {event.bpb:.4f} at step {event.step:,}"
-        if any(isinstance(event, TrainPoint | ValPoint | ResultLine | Stop) for event in events):
+        if any(isinstance(event, TrainLine | ValLine | ResultLine | StopLine) for event in events):
             self._say(text)
         elif text.strip():
             self._recent.append(text)

@@ -14,8 +14,8 @@ from harness import figures
 from harness.records.decision import as_data as decision_data
 from harness.records.record import mean_gap
 from harness.run.result import hint_for
-from harness.season.hole import Entry
-from harness.season.season import Comparison, Played, Standing
+from harness.season.hole import Entry, PlayedHole
+from harness.season.season import Comparison, Standing
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
 _LABELS = {
@@ -66,14 +66,14 @@ def scorecard(standing: Standing) -> RenderableType:
     return _panel(played, Group(*rows), standing.verdict.name)
 
 
-def _add_decision(grid: Table, played: Played) -> None:
+def _add_decision(grid: Table, played: PlayedHole) -> None:
     if played.decision:
         taken = played.decision
         text = f"{taken.decision}: {taken.reason} ({taken.who}, {taken.when.date().isoformat()})"
         grid.add_row("decision", Text(text))
 
 
-def shown_attempt(played: Played) -> str:
+def shown_attempt(played: PlayedHole) -> str:
     """Name the attempt whose figures stand for the hole where they are no mean."""
     attempt, record = played.attempt, played.record
     assert attempt is not None
@@ -86,7 +86,7 @@ def verdict_line(standing: Standing) -> str:
     return f"{standing.verdict.name}{record} ({standing.verdict.why})"
 
 
-def attempts_table(played: Played) -> Table:
+def attempts_table(played: PlayedHole) -> Table:
     """Return all attempts of a hole, the bad ones too, and which of them the score is the mean of."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, right in (
@@ -143,7 +143,7 @@ def as_data(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _attempt_data(played: Played, entry: Entry) -> dict[str, Any]:
+def _attempt_data(played: PlayedHole, entry: Entry) -> dict[str, Any]:
     record = entry.record
     return {
         "attempt": entry.attempt.number,
@@ -159,7 +159,7 @@ def print_card(standing: Standing) -> None:
     Console(highlight=False, soft_wrap=False).print(scorecard(standing))
 
 
-def _panel(played: Played, body: RenderableType, subtitle: str) -> Panel:
+def _panel(played: PlayedHole, body: RenderableType, subtitle: str) -> Panel:
     head = f"{played.name.position}: {played.title}"
     return Panel(
         body,
@@ -173,7 +173,7 @@ def _panel(played: Played, body: RenderableType, subtitle: str) -> Panel:
     )
 
 
-def _score(played: Played) -> str:
+def _score(played: PlayedHole) -> str:
     record = played.record
     if played.sample is None:
         return "no score"

@@ -13,14 +13,14 @@ from rich.text import Text
 from harness import figures
 from harness.cli.views.line_chart import draw
 from harness.run.watch.projection import Projection
-from harness.run.watch.watch import Look, Watcher
+from harness.run.watch.watch import AttemptWatcher, Look
 
 MAX_WIDTH = 100
 _CHART_ROWS = 10
 _LEAST_ROWS = 3
 
 
-class Picture:
+class WatchScreen:
     """One look, drawn for the width it gets."""
 
     def __init__(self, look: Look) -> None:
@@ -124,35 +124,35 @@ def _against_par(value: float, look: Look) -> str:
     return f", {figures.delta(value - look.par.val_bpb)} to par ({figures.bpb(look.par.val_bpb)}, {look.par.name})"
 
 
-def show_once(watcher: Watcher, console: Console) -> Look:
+def show_once(watcher: AttemptWatcher, console: Console) -> Look:
     """Show one look: a picture, or the same as plain lines."""
     look = watcher.look()
     if console.is_terminal:
-        console.print(Picture(look))
+        console.print(WatchScreen(look))
     else:
         for line in describe(look):
             print(line, flush=True)
     return look
 
 
-def follow(watcher: Watcher, console: Console, every_seconds: float) -> Look:
+def follow(watcher: AttemptWatcher, console: Console, every_seconds: float) -> Look:
     """Show an attempt until it is over, and return the last look. Ctrl-C stops the watching, not the run."""
     if console.is_terminal:
         return _follow_live(watcher, console, every_seconds)
     return _follow_plain(watcher, every_seconds)
 
 
-def _follow_live(watcher: Watcher, console: Console, every_seconds: float) -> Look:
+def _follow_live(watcher: AttemptWatcher, console: Console, every_seconds: float) -> Look:
     look = watcher.look()
-    with Live(Picture(look), console=console, auto_refresh=False) as live:
+    with Live(WatchScreen(look), console=console, auto_refresh=False) as live:
         while look.state == "playing":
             time.sleep(every_seconds)
             look = watcher.look()
-            live.update(Picture(look), refresh=True)
+            live.update(WatchScreen(look), refresh=True)
     return look
 
 
-def _follow_plain(watcher: Watcher, every_seconds: float) -> Look:
+def _follow_plain(watcher: AttemptWatcher, every_seconds: float) -> Look:
     """Print a line whenever there is something new."""
     look = watcher.look()
     print(_title(look), flush=True)

@@ -28,7 +28,7 @@ _PAPER, _INK, _GREEN, _DEEP, _SOFT, _BRASS, _RED = (
 
 
 @dataclass(frozen=True)
-class Picture:
+class SocialCard:
     """What is drawn: words ready to be placed, and the curve thinned."""
 
     club: str
@@ -52,7 +52,7 @@ def thinned(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(thin(points, 100))
 
 
-def draw_picture(picture: Picture) -> bytes:
+def draw_picture(picture: SocialCard) -> bytes:
     """Return the PNG. The same picture gives the same bytes with the same matplotlib."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -16,7 +16,7 @@ from harness.publish.drawings.charts import Mark, MarkRole, artifact_bar, number
 from harness.publish.views import curve
 from harness.publish.views.in_play import InPlay, read_play
 from harness.publish.views.tables import (
-    Row,
+    FactRow,
     Table,
     attempt_rows,
     byte_check,
@@ -27,15 +27,16 @@ from harness.publish.views.tables import (
     shown_note,
 )
 from harness.publish.words import prose
-from harness.publish.words.commentary import Result, name_result, speak
+from harness.publish.words.commentary import ResultLabel, name_result, speak
 from harness.publish.words.facts import Facts, read_facts
 from harness.publish.words.text import tidy
-from harness.publish.words.voices import Turn, Voice, announcer_voice, booth_dialogue, caddie_voice
+from harness.publish.words.voices import BoothLine, Voice, announcer_voice, booth_dialogue, caddie_voice
 from harness.publish.words.wording import Wording
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
+from harness.season.hole import PlayedHole
 from harness.season.pairs import parent_whiff
-from harness.season.season import Comparison, Kind, Played, Season, Standing
+from harness.season.season import Comparison, Kind, Season, Standing
 
 TITLE_LENGTH = 120
 
@@ -114,7 +115,7 @@ class HoleCard:
     score: str
     score_label: str
     score_note: str
-    result: Result
+    result: ResultLabel
     summary: str
     meaning: str
     par_delta: DeltaCard
@@ -131,14 +132,14 @@ class HoleCard:
     hypothesis: str
     caddie: Voice
     announcer: Voice
-    booth: tuple[Turn, ...]
+    booth: tuple[BoothLine, ...]
     booth_voice: Voice
     shot_title: str
     shot_question: str
     shot: Markup
     shot_initial: bool  # begins with a letter that may stand large; half a number may not
     more: tuple[tuple[str, Markup], ...]
-    results: tuple[Row, ...]
+    results: tuple[FactRow, ...]
     results_note: str
     cap_check: str
     cap_ok: bool | None
@@ -152,7 +153,7 @@ class HoleCard:
     lesson_text: str
     own_lesson: bool
     field_line: Markup
-    model: tuple[Row, ...]
+    model: tuple[FactRow, ...]
     overrides: tuple[str, ...]
     command: str
     attempts: Table | None
@@ -279,7 +280,7 @@ def build_card(
     )
 
 
-def _load_notes(played: Played, wording: Wording) -> tuple[Notes, list[str]]:
+def _load_notes(played: PlayedHole, wording: Wording) -> tuple[Notes, list[str]]:
     """The hole's words; when they cannot be read, none and the reason. The page must still be built."""
     try:
         return played.hole.load_notes(), []
@@ -316,7 +317,7 @@ def verdict_name(standing: Standing, wording: Wording) -> str:
     return standing.verdict.name if status in ("ok", "over_cap") else wording.say("verdict", status)
 
 
-def neighbour(played: Played | None) -> Neighbour | None:
+def neighbour(played: PlayedHole | None) -> Neighbour | None:
     if played is None:
         return None
     return Neighbour(played.name.position, tidy(played.title, TITLE_LENGTH), f"{played.name.folder}.html")
@@ -517,7 +518,7 @@ def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
     return number_line(marks, wording.say("charts", "better"), name)
 
 
-def _command(played: Played, overrides: dict[str, str]) -> str:
+def _command(played: PlayedHole, overrides: dict[str, str]) -> str:
     """The line that plays the hole again."""
     parts = [f"harness run {played.name.folder}"]
     if played.record and played.record.preset:
@@ -528,7 +529,7 @@ def _command(played: Played, overrides: dict[str, str]) -> str:
     return tidy(" ".join(parts), 2000)
 
 
-def _decision(played: Played, wording: Wording) -> tuple[str, str] | None:
+def _decision(played: PlayedHole, wording: Wording) -> tuple[str, str] | None:
     """What was decided on the hole: the word, and the reason with who and when."""
     taken = played.decision
     if taken is None:

@@ -17,7 +17,8 @@ from harness.publish.words.text import tidy
 from harness.publish.words.wording import Wording
 from harness.records.record import RunRecord
 from harness.season.compare import counted_config
-from harness.season.season import Kind, Played, Standing
+from harness.season.hole import PlayedHole
+from harness.season.season import Kind, Standing
 
 MOST_SETTINGS = 40
 COMMON_STEPS = 8
@@ -108,7 +109,7 @@ def _differences(
     )
 
 
-def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, shelf: Shelf) -> Markup:
+def _overlay(played: PlayedHole, other: PlayedHole, card: HoleCard, wording: Wording, shelf: Shelf) -> Markup:
     """Both curves on one scale, as far as the hole's own goes."""
     ours, theirs = shelf.line(played), shelf.line(other)
     if not ours or not theirs:
@@ -135,7 +136,7 @@ def _overlay(played: Played, other: Played, card: HoleCard, wording: Wording, sh
 
 
 def _losses(
-    names: tuple[str, str], played: Played, other: Played, wording: Wording, shelf: Shelf
+    names: tuple[str, str], played: PlayedHole, other: PlayedHole, wording: Wording, shelf: Shelf
 ) -> Table | None:
     """Both losses and their difference at some steps that both logged."""
     ours, theirs = shelf.get(played).by_step, shelf.get(other).by_step

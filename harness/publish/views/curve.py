@@ -19,7 +19,8 @@ from harness.publish.words.facts import Facts
 from harness.publish.words.text import tidy
 from harness.publish.words.wording import Wording
 from harness.records.curve import Curve, load_curve
-from harness.season.season import Played, Season, Standing
+from harness.season.hole import PlayedHole
+from harness.season.season import Season, Standing
 
 TABLE_ROWS = 12
 THINNED = 150  # stretches, two points each: finer than any picture of ours shows
@@ -36,16 +37,16 @@ class Shelf:
         self.get = lru_cache(_KEPT)(_shown_curve)
         self.line = lru_cache(_KEPT)(lambda played: thin(self.get(played).finite, THINNED))
         self._series = lru_cache(3 * _KEPT)(lambda played, role: Series(role, self.line(played)))
-        self._reference: dict[str, Played | None] = {}
+        self._reference: dict[str, PlayedHole | None] = {}
 
-    def series(self, played: Played, role: Role, last: float = math.inf) -> Series:
+    def series(self, played: PlayedHole, role: Role, last: float = math.inf) -> Series:
         """Return a hole's line for a picture whose axis ends with the step `last`."""
         line = self.line(played)
         if not line or line[-1][0] <= last:
             return self._series(played, role)
         return Series(role, [point for point in line if point[0] <= last])
 
-    def reference(self, season: Season, course: Course) -> Played | None:
+    def reference(self, season: Season, course: Course) -> PlayedHole | None:
         """Our own hole that plays a course's published par: the first `reference` whose score is in par's band."""
         if course.par is None:
             return None
@@ -65,7 +66,7 @@ class Shelf:
         return self._reference[course.name]
 
 
-def _shown_curve(played: Played | None) -> Curve:
+def _shown_curve(played: PlayedHole | None) -> Curve:
     """Read the curve of the attempt that a hole's record is of, else of its newest attempt; empty when there is none."""
     if played is None or not played.entries:
         return Curve()
@@ -111,7 +112,7 @@ def draw_curve(
         own.finite[-1][0] if own.finite else math.inf
     )  # the axis is this hole's: longer curves are cut there
     values = {"title": title}
-    others: list[tuple[Role, str, Played | None]] = [
+    others: list[tuple[Role, str, PlayedHole | None]] = [
         ("par", "baseline", baseline),
         ("previous", "previous", previous),
     ]
@@ -152,7 +153,7 @@ def draw_curve(
     )
 
 
-def baseline_hole(season: Season, standing: Standing, shelf: Shelf) -> Played | None:
+def baseline_hole(season: Season, standing: Standing, shelf: Shelf) -> PlayedHole | None:
     """The hole of ours that plays par: the one that set it, else the course's reference; None for itself."""
     par = standing.comparisons["par"]
     if par.hole is not None:
@@ -161,7 +162,9 @@ def baseline_hole(season: Season, standing: Standing, shelf: Shelf) -> Played | 
     return None if found is standing.played else found
 
 
-def _why_no_baseline(standing: Standing, played: Played, baseline: Played | None, wording: Wording) -> str:
+def _why_no_baseline(
+    standing: Standing, played: PlayedHole, baseline: PlayedHole | None, wording: Wording
+) -> str:
     course = standing.course
     level = played.sample is not None and course is not None and course.par is not None
     if standing.sets_par or (level and played.intent.strategy == "reference"):
@@ -169,7 +172,7 @@ def _why_no_baseline(standing: Standing, played: Played, baseline: Played | None
     return wording.say("hole", "curve_no_baseline")
 
 
-def _ends(own: Curve, played: Played) -> dict[str, str]:
+def _ends(own: Curve, played: PlayedHole) -> dict[str, str]:
     """First, last and number of steps. The last loss is the record's, where it has one."""
     finite = own.finite
     if not finite:

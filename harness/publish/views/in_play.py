@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from harness import figures
 from harness.errors import HarnessError
-from harness.publish.views.tables import Row
+from harness.publish.views.tables import FactRow
 from harness.publish.words.facts import Facts
 from harness.publish.words.wording import Wording
 from harness.records.curve import Curve
 from harness.records.launch import Launch, load_launch
-from harness.season.season import Played
+from harness.season.hole import PlayedHole
 
 if TYPE_CHECKING:
-    from harness.season.progress import Progress
+    from harness.season.progress import AttemptProgress
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class InPlay:
     lead: str
     line: str
     share: int | None
-    rows: tuple[Row, ...]
+    rows: tuple[FactRow, ...]
 
 
-def read_play(played: Played, wording: Wording, ask_system: bool = False) -> InPlay | None:
+def read_play(played: PlayedHole, wording: Wording, ask_system: bool = False) -> InPlay | None:
     """Describe a hole's newest attempt when it has no record; None when it has one or there is none.
 
     ask_system: find out whether a process holds it.
@@ -59,7 +59,7 @@ def read_play(played: Played, wording: Wording, ask_system: bool = False) -> InP
         return next((text for text in filled if text), "")
 
     state = "unknown" if not ask_system else "playing" if is_playing(attempt) else "quiet"
-    rows = [Row(keys[0], said(f"row_{keys[0]}"), said(*keys)) for keys in _ROWS]
+    rows = [FactRow(keys[0], said(f"row_{keys[0]}"), said(*keys)) for keys in _ROWS]
     line = said("line_full", "line_part", "line_none")
     return InPlay(said(f"lead_{state}"), line, share, tuple(row for row in rows if row.value))
 
@@ -77,7 +77,9 @@ _ROWS = (
 )
 
 
-def _read_progress(curve: Curve, now: Progress, launch: Launch | None, values: dict[str, str]) -> int | None:
+def _read_progress(
+    curve: Curve, now: AttemptProgress, launch: Launch | None, values: dict[str, str]
+) -> int | None:
     """Fill in what is known; return the share done in thousandths."""
     if launch:
         values |= {"seed": str(launch.seed), "started": f"{launch.started_at:%Y-%m-%d %H:%M} UTC"}

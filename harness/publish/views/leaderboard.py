@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness import figures
-from harness.courses.course import RECORD_TRACK, Course, Reference, check_bytes
+from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_bytes
 from harness.field.entries import StoredEntry
 from harness.publish.views.index import Line, on_one_split
 from harness.publish.words.text import tidy
@@ -175,7 +175,7 @@ def _p_value(sample: Sample | None, other: Sample | None, course: Course) -> str
     return "" if found is None else f"{found:.2g}" if found >= 1e-4 else "< 0.0001"
 
 
-def _published(row: Reference, wording: Wording) -> _Score:
+def _published(row: ReferenceScore, wording: Wording) -> _Score:
     return _Score(
         row.val_bpb, row.date.isoformat(), _by(row.name, row.author, wording), tidy(_folder(row), 140)
     )
@@ -206,7 +206,7 @@ def _by(name: str, author: str | None, wording: Wording) -> str:
     return wording.fill("field", "by", name=shown, author=tidy(author, 60)) if author else shown
 
 
-def _folder(row: Reference) -> str:
+def _folder(row: ReferenceScore) -> str:
     """The part of a source that is the row's own; what all share is said once."""
     return row.source.rpartition(", ")[2]
 
@@ -230,12 +230,12 @@ def _below(entry: StoredEntry, wording: Wording) -> Below:
 
 
 def _record_steps(
-    references: Sequence[Reference], ranked: Sequence[StoredEntry], course: Course
+    references: Sequence[ReferenceScore], ranked: Sequence[StoredEntry], course: Course
 ) -> tuple[Step, ...]:
     """Every row that beat all before it. Seeds and p come from the imported logs, where they are here."""
     samples = {entry.entry.source: entry.sample for entry in ranked}
     steps: list[Step] = []
-    before: Reference | None = None
+    before: ReferenceScore | None = None
     for row in sorted(references, key=lambda row: (row.date, row.val_bpb)):
         if before is not None and row.val_bpb >= before.val_bpb:
             continue

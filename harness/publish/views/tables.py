@@ -10,14 +10,15 @@ from harness import figures
 from harness.publish.words.text import tidy
 from harness.publish.words.wording import Wording
 from harness.records.record import RunRecord, Score, mean_gap, mean_stage_bpb
-from harness.season.season import Comparison, Played, Standing
+from harness.season.hole import PlayedHole
+from harness.season.season import Comparison, Standing
 from harness.stats import Sample
 
 BYTES_AGREE = 5e-4  # relative; scores are printed with four places
 _LONG = 200
 
 
-class Row(NamedTuple):
+class FactRow(NamedTuple):
     """One fact. key: which; tone: good, bad or empty, for the stylesheet; the words say the same."""
 
     key: str
@@ -36,19 +37,19 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def _row(wording: Wording, key: str, value: str, note: str = "", tone: str = "") -> Row:
-    return Row(key, wording.say("label", key), value, note, tone)
+def _row(wording: Wording, key: str, value: str, note: str = "", tone: str = "") -> FactRow:
+    return FactRow(key, wording.say("label", key), value, note, tone)
 
 
 def result_rows(
-    played: Played, record: RunRecord | None, cap: int | None, wording: Wording
-) -> tuple[Row, ...]:
+    played: PlayedHole, record: RunRecord | None, cap: int | None, wording: Wording
+) -> tuple[FactRow, ...]:
     """Metric and value, all from the validated record."""
     if record is None:
         return ()
     sample = played.sample
 
-    def row(key: str, value: str, note: str = "", tone: str = "") -> Row:
+    def row(key: str, value: str, note: str = "", tone: str = "") -> FactRow:
         return _row(wording, key, value, note, tone)
 
     def note(key: str, **values: str) -> str:
@@ -79,7 +80,7 @@ def result_rows(
     if record.peak_memory_bytes is not None:
         rows.append(row("peak_memory", figures.megabytes(record.peak_memory_bytes)))
     for name, bpb in sorted(record.data.yardsticks.items()):
-        rows.append(Row("yardstick", tidy(name, 40), f"{bpb:.4f}", note("yardstick")))
+        rows.append(FactRow("yardstick", tidy(name, 40), f"{bpb:.4f}", note("yardstick")))
     return tuple(rows)
 
 
@@ -92,7 +93,7 @@ def seeds_note(sample: Sample | None, wording: Wording) -> str:
     return wording.fill("note", "seeds", seeds=str(sample.n), spread=figures.bpb(sample.std))
 
 
-def _score_basis(played: Played, record: RunRecord, wording: Wording) -> str:
+def _score_basis(played: PlayedHole, record: RunRecord, wording: Wording) -> str:
     """Which score counts, and on how many runs."""
     stage = record.official.stage.replace("_", " ") if record.official else ""
     return ", ".join(filter(None, (stage, seeds_note(played.sample, wording))))
@@ -122,7 +123,7 @@ def _room(record: RunRecord, cap: int | None) -> str:
 # Beside the previous hole ---------------------------------------------------------------------------------
 
 
-def compare_rows(played: Played, comparison: Comparison, wording: Wording) -> Table | None:
+def compare_rows(played: PlayedHole, comparison: Comparison, wording: Wording) -> Table | None:
     """Two holes side by side; the heads name what was changed. None when there is nothing to compare with."""
     other, record = comparison.hole, played.record
     before = other.record if other else None
@@ -178,12 +179,12 @@ def compare_rows(played: Played, comparison: Comparison, wording: Wording) -> Ta
     return Table(caption, heads, tuple((wording.say("label", key), *cells) for key, *cells in rows))
 
 
-def _gaps(played: Played, other: Played) -> tuple[str, str, str]:
+def _gaps(played: PlayedHole, other: PlayedHole) -> tuple[str, str, str]:
     theirs, ours = mean_gap(other.measured), mean_gap(played.measured)
     return figures.delta(theirs), figures.delta(ours), _change(ours, theirs, ".4f")
 
 
-def shown_note(played: Played, wording: Wording) -> str:
+def shown_note(played: PlayedHole, wording: Wording) -> str:
     """Which attempt the figures are of that are no mean; empty where there is only one."""
     if len(played.group) < 2 or played.attempt is None or played.record is None:
         return ""
@@ -191,7 +192,7 @@ def shown_note(played: Played, wording: Wording) -> str:
     return wording.fill("note", "shown_attempt", attempt=str(played.attempt.number), seed=seed)
 
 
-def hole_name(played: Played, wording: Wording) -> str:
+def hole_name(played: PlayedHole, wording: Wording) -> str:
     return f"{wording.say('label', 'hole')} {played.name.number}"
 
 
@@ -215,7 +216,7 @@ def _change(now: float | None, then: float | None, form: str, unit: str = "") ->
     return f"{change:+{form}}{unit}"
 
 
-def attempt_rows(played: Played, wording: Wording) -> Table | None:
+def attempt_rows(played: PlayedHole, wording: Wording) -> Table | None:
     """Every attempt of a hole that has more than one."""
     if len(played.entries) < 2:
         return None
@@ -245,7 +246,7 @@ def attempt_rows(played: Played, wording: Wording) -> Table | None:
 # Provenance -----------------------------------------------------------------------------------------------
 
 
-def model_rows(standing: Standing, wording: Wording) -> tuple[Row, ...]:
+def model_rows(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
     """What is needed to play a hole again. Facts that nobody recorded are left out, except the first three."""
     played, record = standing.played, standing.played.record
     status = wording.say("status", played.status)
@@ -253,7 +254,7 @@ def model_rows(standing: Standing, wording: Wording) -> tuple[Row, ...]:
     def note(key: str, **values: str) -> str:
         return wording.fill("note", key, **values)
 
-    def row(key: str, value: str, said: str = "") -> Row:
+    def row(key: str, value: str, said: str = "") -> FactRow:
         return _row(wording, key, value, said)
 
     rows = [
@@ -303,7 +304,7 @@ def model_rows(standing: Standing, wording: Wording) -> tuple[Row, ...]:
         )
         rows.append(row("author", source.author or ""))
     return tuple(
-        Row(one.key, one.label, tidy(one.value, _LONG), tidy(one.note, _LONG), one.tone)
+        FactRow(one.key, one.label, tidy(one.value, _LONG), tidy(one.note, _LONG), one.tone)
         for one in rows
         if one.value
     )
@@ -318,7 +319,7 @@ def _hardware(record: RunRecord) -> str:
     return ", ".join(filter(None, (f"{count} × {name}" if count > 1 and name else name, threads)))
 
 
-def byte_check(standing: Standing, wording: Wording) -> tuple[Row, ...]:
+def byte_check(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
     """Recompute the validation bytes from loss, tokens and score, and say whose bytes they are (DESIGN rule 5)."""
     record, course = standing.played.record, standing.course
     if record is None or record.val_bpb is None:
@@ -327,7 +328,7 @@ def byte_check(standing: Standing, wording: Wording) -> tuple[Row, ...]:
     loss = score.val_loss if score and score.val_loss is not None else record.val_loss
     tokens = (score.tokens if score else None) or record.data.val_tokens
 
-    def said(word: str, reason: str, tone: str = "", **values: str) -> tuple[Row, ...]:
+    def said(word: str, reason: str, tone: str = "", **values: str) -> tuple[FactRow, ...]:
         note = wording.fill("bytes", reason, **values)
         return (_row(wording, "byte_check", wording.say("bytes", word), note, tone),)
 

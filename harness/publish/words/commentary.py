@@ -27,7 +27,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Result:
+class ResultLabel:
     """A row of the results table, as it came out for one hole."""
 
     label: str
@@ -72,14 +72,14 @@ def speak(script: Script, part: str, facts: Facts) -> str:
     return ""
 
 
-def name_result(table: Sequence[Mapping[str, Any]], facts: Facts) -> Result:
+def name_result(table: Sequence[Mapping[str, Any]], facts: Facts) -> ResultLabel:
     """Return the first row of the published results table that fits."""
     for row in table:
         if facts.tags.issuperset(row["when"]):
             lines = [line for line in map(facts.fill, row["headlines"]) if line is not None]
             headline = lines[_draw(f"{facts.seed}/{row['label']}", len(lines))] if lines else ""
-            return Result(row["label"], headline, row["rule"])
-    return Result("", "", "")
+            return ResultLabel(row["label"], headline, row["rule"])
+    return ResultLabel("", "", "")
 
 
 def _draw(key: str, count: int) -> int:

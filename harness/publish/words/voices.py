@@ -26,7 +26,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Turn:
+class BoothLine:
     name: str
     initials: str
     html: Markup
@@ -64,7 +64,7 @@ _BOOTH = (
 )
 
 
-def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[Turn, ...], Voice]:
+def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[BoothLine, ...], Voice]:
     """Return the dialogue, and the analyst's first word of it as a voice of its own."""
     noted = [(turn.speaker, prose.render(turn.text)) for turn in notes.booth_turns()]
     spoken = []
@@ -80,12 +80,12 @@ def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[
             else:
                 merged.append((name, html))
         spoken = merged
-    turns: list[Turn] = []
+    turns: list[BoothLine] = []
     sides: dict[str, str] = {}
     for name, html in noted or spoken:
         sides.setdefault(name, "left" if len(sides) % 2 == 0 else "right")
         shown = tidy(name, 60) or wording.say("booth", "unnamed")
-        turns.append(Turn(shown, _initials(shown, wording), html, sides[name]))
+        turns.append(BoothLine(shown, _initials(shown, wording), html, sides[name]))
     analyst = wording.cast["analyst"]
     first = next((turn for turn in turns if turn.name == analyst.name), turns[0] if turns else None)
     html = first.html if first else Markup("")

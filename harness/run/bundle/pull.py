@@ -28,7 +28,7 @@ from harness.records.record import Frozen, Provenance, RunRecord, dump_record
 from harness.records.store import Attempt, Hole, Store
 from harness.run.bundle import start
 from harness.run.bundle.emit import PLACES, Bundle, load_bundle
-from harness.run.capture import Outcome
+from harness.run.capture import ProcessEnd
 from harness.run.result import build_record
 
 
@@ -52,7 +52,7 @@ class Finish(Frozen):
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PulledSeed:
     """What became of one seed. state: added (or would be), known, or missing: it has not been played to its end."""
 
     seed: int | None
@@ -63,7 +63,7 @@ class Pulled:
     why: str = ""
 
 
-def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[Pulled]:
+def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[PulledSeed]:
     """Take in what a bundle left in its `result/`.
 
     Raises HarnessError when it is no bundle, when a file is missing or is not the one that was written over there, or
@@ -76,15 +76,15 @@ def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[Pulled]:
     for seed in bundle.seeds:
         source = folder / "result" / (f"seed_{seed}" if seed is not None else "run")
         if not (source / start.FINISH).is_file():
-            found.append(Pulled(seed, "missing", bundle.hole, why=_why_missing(source)))
+            found.append(PulledSeed(seed, "missing", bundle.hole, why=_why_missing(source)))
             continue
         finish, digest = _load_finish(source / start.FINISH, bundle)
         if known := _known(hole, digest):
-            found.append(Pulled(seed, "known", bundle.hole, known.attempt, known))
+            found.append(PulledSeed(seed, "known", bundle.hole, known.attempt, known))
             continue
         _check_files(source, finish)
         if dry_run:
-            found.append(Pulled(seed, "added", bundle.hole))
+            found.append(PulledSeed(seed, "added", bundle.hole))
             continue
         if hole is None:
             hole = store.create(bundle.hole, Intent.model_validate(bundle.intent))
@@ -167,7 +167,7 @@ def _way(source: Path, name: str) -> Iterator[Path]:
 
 def _take(
     bundle: Bundle, finish: Finish, digest: str, folder: Path, source: Path, hole: Hole, runs: Path
-) -> Pulled:
+) -> PulledSeed:
     """Build the attempt beside its place and move it there whole."""
     attempt = hole.new_attempt()
     beside = Attempt(hole.path / f".{attempt.path.name}.pulled", attempt.number)
@@ -193,7 +193,7 @@ def _take(
         shutil.rmtree(beside.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             attempt.path.rmdir()  # only while it is empty
-    return Pulled(finish.seed, "added", hole.name.folder, attempt.number, record)
+    return PulledSeed(finish.seed, "added", hole.name.folder, attempt.number, record)
 
 
 def _copy_source(bundle: Bundle, folder: Path, beside: Attempt) -> None:
@@ -242,7 +242,7 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
 def _record(
     bundle: Bundle, finish: Finish, digest: str, attempt: Attempt, launch: Launch, runs: Path
 ) -> RunRecord:
-    outcome = Outcome(finish.exit_code, finish.wall_seconds, finish.interrupted)
+    outcome = ProcessEnd(finish.exit_code, finish.wall_seconds, finish.interrupted)
     record = build_record(launch, attempt, outcome, load_course(bundle.course, runs))
     warnings = [*record.warnings, *finish.notes]
     if finish.source_sha256 != bundle.code.source_sha256:

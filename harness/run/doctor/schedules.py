@@ -62,7 +62,7 @@ def foresee(config: Mapping[str, str], tempo_ms: float | None) -> Outlook:
 
 
 @dataclass(frozen=True)
-class Rule:
+class ScheduleRule:
     """A schedule of one knob. fires: whether it does what it is for; what, todo: filled from the configuration."""
 
     knob: str
@@ -106,16 +106,18 @@ def _type(text: str) -> Callable[[Outlook], str]:
     )
 
 
-def _beyond(knob: str, what: str, why: str, todo: str, level: Level = "warning") -> Rule:
+def _beyond(knob: str, what: str, why: str, todo: str, level: Level = "warning") -> ScheduleRule:
     """A number of steps that the run does not have."""
-    return Rule(knob, level, lambda run: _value(run, knob) > run.steps, _says(knob, what), why, _type(todo))
+    return ScheduleRule(
+        knob, level, lambda run: _value(run, knob) > run.steps, _says(knob, what), why, _type(todo)
+    )
 
 
-def _off(knob: str, what: str, why: str, todo: str) -> Rule:
-    return Rule(knob, "note", lambda run: _value(run, knob) == 0, _says(knob, what), why, _type(todo))
+def _off(knob: str, what: str, why: str, todo: str) -> ScheduleRule:
+    return ScheduleRule(knob, "note", lambda run: _value(run, knob) == 0, _says(knob, what), why, _type(todo))
 
 
-def _below(switch: str, knob: str, what: str) -> Rule:
+def _below(switch: str, knob: str, what: str) -> ScheduleRule:
     """A switch that goes on once the learning rates' factor is at or below the value of `knob`."""
 
     def never(run: Outlook) -> bool:
@@ -123,7 +125,7 @@ def _below(switch: str, knob: str, what: str) -> Rule:
         on = not needed or bool(getattr(run.config, KNOBS[needed].field))
         return on and run.foreseen and run.least_scale() > _value(run, knob)
 
-    return Rule(
+    return ScheduleRule(
         knob,
         "warning",
         never,
@@ -145,8 +147,8 @@ def _ramping(run: Outlook) -> bool:
     return c.muon_momentum_warmup_steps > 0 and abs(muon_momentum(c, run.steps - 1) - c.muon_momentum) > 1e-3
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(
+RULES: tuple[ScheduleRule, ...] = (
+    ScheduleRule(
         "WARMDOWN_ITERS",
         "warning",
         lambda run: (
@@ -158,7 +160,7 @@ RULES: tuple[Rule, ...] = (
         "the run never has the learning rates that were asked for",
         _type("-o WARMDOWN_ITERS={half}, or a longer run"),
     ),
-    Rule(
+    ScheduleRule(
         "WARMDOWN_ITERS",
         "warning",
         lambda run: (
@@ -174,7 +176,7 @@ RULES: tuple[Rule, ...] = (
         "with a wall-clock cap the decay waits for the last seconds, and this run ends before them",
         lambda run: f"-o MAX_WALLCLOCK_SECONDS=0 to decay by steps, or ITERATIONS above {_reach(run):,}",
     ),
-    Rule(
+    ScheduleRule(
         "WARMDOWN_ITERS",
         "note",
         lambda run: run.by_clock and run.tempo_ms is None and _decays(run),
@@ -185,7 +187,7 @@ RULES: tuple[Rule, ...] = (
         "with a wall-clock cap the learning rates decay in its last seconds; a run that ends before keeps them high",
         lambda run: "play once, then ask again",
     ),
-    Rule(
+    ScheduleRule(
         "WARMDOWN_ITERS",
         "note",
         lambda run: not _decays(run),
@@ -193,7 +195,7 @@ RULES: tuple[Rule, ...] = (
         "a final decay is worth more than most ideas",
         _type("-o WARMDOWN_ITERS={half}"),
     ),
-    Rule(
+    ScheduleRule(
         "MUON_MOMENTUM_WARMUP_STEPS",
         "warning",
         _ramping,
@@ -236,7 +238,7 @@ RULES: tuple[Rule, ...] = (
         "the training curve stays empty",
         "-o TRAIN_LOG_EVERY={tenth}",
     ),
-    Rule(
+    ScheduleRule(
         "CHECKPOINT_SECONDS",
         "note",
         lambda run: run.config.checkpoint_seconds == 0 and run.config.checkpoint_every == 0,
@@ -253,7 +255,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _below("SWA_ENABLED", "SWA_START_FRAC", "sampling weights"),
     _below("QAT_ENABLED", "LATE_QAT_THRESHOLD", "training with rounded matrices"),
-    Rule(
+    ScheduleRule(
         "SWA_EVERY",
         "warning",
         lambda run: bool(getattr(run.config, "swa_enabled", False)) and _value(run, "SWA_EVERY") > run.steps,
@@ -261,7 +263,7 @@ RULES: tuple[Rule, ...] = (
         "at most one sample is taken: there is nothing to average",
         _type("-o SWA_EVERY={tenth}"),
     ),
-    Rule(
+    ScheduleRule(
         "ITERATIONS",
         "note",
         lambda run: run.capped,

@@ -20,7 +20,7 @@ _UNLIKE = 1.25  # times as long: the schedule ends elsewhere, and so does the cu
 
 
 @dataclass(frozen=True)
-class Reference:
+class FinishedRun:
     """A finished attempt to go by. steps: it made. same_tokens: whether its losses are per the same tokens."""
 
     name: str
@@ -42,7 +42,7 @@ class Projection:
     why: str
 
 
-def project(curve: Curve, steps: int | None, references: Sequence[Reference]) -> Projection | str:
+def project(curve: Curve, steps: int | None, references: Sequence[FinishedRun]) -> Projection | str:
     """Project an attempt's final score. steps: it will make. references: nearest relatives first.
 
     Returns the reason as text where nothing can be said.
@@ -61,7 +61,7 @@ def project(curve: Curve, steps: int | None, references: Sequence[Reference]) ->
     return f"it is told from {_EARLIEST:.0%} of the training on, where {alike[0].name} has points too"
 
 
-def _by_validation(curve: Curve, steps: int, reference: Reference) -> Projection | None:
+def _by_validation(curve: Curve, steps: int, reference: FinishedRun) -> Projection | None:
     """Take what the reference still gained after this share of its training for what we still gain."""
     ours = [(p.step, p.bpb) for p in curve.val if p.bpb is not None and p.step >= _EARLIEST * steps]
     theirs = [
@@ -77,7 +77,7 @@ def _by_validation(curve: Curve, steps: int, reference: Reference) -> Projection
     return Projection(bpb + reference.val_bpb - then, step, reference.name, "val", why)
 
 
-def _by_training(curve: Curve, steps: int, reference: Reference) -> Projection | None:
+def _by_training(curve: Curve, steps: int, reference: FinishedRun) -> Projection | None:
     """Take the difference in training loss now for the difference at the end, in the reference's bits per nat."""
     if not (reference.val_loss and reference.same_tokens):
         return None
@@ -95,7 +95,7 @@ def _by_training(curve: Curve, steps: int, reference: Reference) -> Projection |
     return Projection(final, step, reference.name, "train", why)
 
 
-def _at(step: int, steps: int, reference: Reference) -> str:
+def _at(step: int, steps: int, reference: FinishedRun) -> str:
     """Name the place in the reference's training that ours is set beside."""
     if reference.steps == steps:
         return f"step {step:,}"

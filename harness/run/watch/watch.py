@@ -1,6 +1,6 @@
 """What `harness watch` sees of an attempt: asked again and again, from any terminal of the machine. Never writes.
 
-Watcher(runs, hole).look()   everything known now, as one `Look`
+AttemptWatcher(runs, hole).look()   everything known now, as one `Look`
 as_data(look)                the same for programs
 """
 
@@ -20,16 +20,17 @@ from harness.records.record import RunRecord
 from harness.records.store import Attempt, Store
 from harness.run import processes
 from harness.run.result import last_lines
-from harness.run.watch.projection import Projection, Reference, project
-from harness.season.progress import Follower, Progress, is_playing, measure
-from harness.season.season import Played, Season, load_season
+from harness.run.watch.projection import FinishedRun, Projection, project
+from harness.season.hole import PlayedHole
+from harness.season.progress import AttemptProgress, Follower, is_playing, measure
+from harness.season.season import Season, load_season
 
 State = Literal["playing", "finished", "left"]  # left: no record, and nobody plays it here
 _SHOWN_LINES = 5
 
 
 @dataclass(frozen=True)
-class Par:
+class ParScore:
     val_bpb: float
     name: str
 
@@ -43,18 +44,18 @@ class Look:
     state: State
     launch: Launch | None
     record: RunRecord | None
-    progress: Progress
+    progress: AttemptProgress
     curve: Curve
     tokens_per_second: float | None
     processes: int
     memory_bytes: int | None
     silent_seconds: float | None
     lines: tuple[str, ...]
-    par: Par | None
+    par: ParScore | None
     projection: Projection | str
 
 
-class Watcher:
+class AttemptWatcher:
     """Follows one attempt of a hole, by default the newest. The season around it is read once."""
 
     def __init__(self, runs: Path, reference: str, number: int | None = None) -> None:
@@ -65,8 +66,8 @@ class Watcher:
         self._follower = Follower(self._attempt)
         self._launch: Launch | None = None
         self._season = load_season(runs)
-        self._references: list[Reference] = []
-        self._par: Par | None = None
+        self._references: list[FinishedRun] = []
+        self._par: ParScore | None = None
 
     def look(self) -> Look:
         """Read what there is now."""
@@ -132,19 +133,19 @@ def _choose(hole: str, attempts: Sequence[Attempt], number: int | None) -> Attem
 # What it is measured by -----------------------------------------------------------------------------
 
 
-def _find_par(season: Season, known: Launch | RunRecord) -> Par | None:
+def _find_par(season: Season, known: Launch | RunRecord) -> ParScore | None:
     course = season.course(known.course)
     if course is None:
         return None
     if course.par is not None:
-        return Par(course.par.val_bpb, course.par.name)
+        return ParScore(course.par.val_bpb, course.par.name)
     for hole in season.holes:
         if hole.status == "ok" and (hole.course, hole.split) == (known.course, known.split) and hole.sample:
-            return Par(hole.sample.mean, hole.name.folder)
+            return ParScore(hole.sample.mean, hole.name.folder)
     return None
 
 
-def _find_references(season: Season, attempt: Attempt, known: Launch | RunRecord) -> list[Reference]:
+def _find_references(season: Season, attempt: Attempt, known: Launch | RunRecord) -> list[FinishedRun]:
     """Finished attempts on this course and split: of this hole, of its parent, then of the holes before it."""
     own = next((hole for hole in season.holes if hole.name.folder == attempt.path.parent.name), None)
     if own is None:
@@ -152,14 +153,14 @@ def _find_references(season: Season, attempt: Attempt, known: Launch | RunRecord
     before = list(reversed(season.before(own)))
     parent = season.parent(own)
     holes = [own, *([parent] if parent else []), *before]
-    found: dict[str, Reference] = {}
+    found: dict[str, FinishedRun] = {}
     for hole in holes:
         if hole.course in (known.course, None) and hole.name.folder not in found and len(found) < 4:
             found |= _reference_of(hole, attempt, known)
     return list(found.values())
 
 
-def _reference_of(hole: Played, attempt: Attempt, known: Launch | RunRecord) -> dict[str, Reference]:
+def _reference_of(hole: PlayedHole, attempt: Attempt, known: Launch | RunRecord) -> dict[str, FinishedRun]:
     """Return the newest complete attempt of a hole under the hole's name, if it is comparable and has a curve."""
     for entry in reversed(hole.entries):
         record = entry.record
@@ -174,7 +175,9 @@ def _reference_of(hole: Played, attempt: Attempt, known: Launch | RunRecord) -> 
             same = record.data.tokenizer_sha256 == known.data.tokenizer_sha256
             name = f"attempt {record.attempt}" if hole.hole.path == attempt.path.parent else hole.name.folder
             return {
-                hole.name.folder: Reference(name, record.val_bpb, curve, record.steps, record.val_loss, same)
+                hole.name.folder: FinishedRun(
+                    name, record.val_bpb, curve, record.steps, record.val_loss, same
+                )
             }
     return {}
 
@@ -201,14 +204,14 @@ def _silence(attempt: Attempt) -> float | None:
         return None
 
 
-def _rate(progress: Progress, launch: Launch | None) -> float | None:
+def _rate(progress: AttemptProgress, launch: Launch | None) -> float | None:
     batch = launch.config.get("TRAIN_BATCH_TOKENS", "") if launch else ""
     if not batch.isdecimal() or not progress.step_ms:
         return None
     return int(batch) / progress.step_ms * 1000
 
 
-def _last_step(progress: Progress) -> int | None:
+def _last_step(progress: AttemptProgress) -> int | None:
     """The step it will end at: as planned, or sooner where the time for training ends before."""
     if progress.step and progress.share:
         return round(progress.step / progress.share)

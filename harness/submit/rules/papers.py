@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.scripts import network
-from harness.submit.rules.ruling import Case, Finding, number
+from harness.submit.rules.ruling import Case, Ruling, number
 
 
-def check_network(case: Case) -> Iterator[Finding]:
+def check_network(case: Case) -> Iterator[Ruling]:
     """A warning by reading: what could reach the network."""
     limit = "none while the artifact is evaluated"
     script = case.exhibit.code.script
     if script is None:
         why = case.exhibit.code.why or "the code is not here"
-        yield Finding("network", "cannot tell", why, limit)
+        yield Ruling("network", "cannot tell", why, limit)
         return
     uses, problems = network.find_uses(script.texts())
     if uses:
-        yield Finding(
+        yield Ruling(
             "network",
             "please attest",
             "; ".join(uses[:4]),
@@ -26,7 +26,7 @@ def check_network(case: Case) -> Iterator[Finding]:
             "say that none of it runs in training or evaluation",
         )
     elif problems:
-        yield Finding(
+        yield Ruling(
             "network",
             "cannot tell",
             "; ".join(problems[:2]),
@@ -34,10 +34,10 @@ def check_network(case: Case) -> Iterator[Finding]:
             "code that cannot be read cannot be vouched for",
         )
     else:
-        yield Finding("network", "pass", f"nothing found in {number(len(script.files), 'file')}", limit)
+        yield Ruling("network", "pass", f"nothing found in {number(len(script.files), 'file')}", limit)
 
 
-def check_files(case: Case) -> Iterator[Finding]:
+def check_files(case: Case) -> Iterator[Ruling]:
     folder, wanted = case.exhibit.folder, case.policy.submission.files
     if folder is None or not wanted:
         return
@@ -46,7 +46,7 @@ def check_files(case: Case) -> Iterator[Finding]:
     ]
     limit = ", ".join(wanted) + ", a log per seed"
     if missing:
-        yield Finding(
+        yield Ruling(
             "submission files",
             "fail",
             f"missing or empty: {', '.join(missing)}",
@@ -54,11 +54,9 @@ def check_files(case: Case) -> Iterator[Finding]:
             "`harness submit ROUND --write DIR` makes them all",
         )
     else:
-        yield Finding(
-            "submission files", "pass", f"all there, {number(len(case.exhibit.runs), 'log')}", limit
-        )
+        yield Ruling("submission files", "pass", f"all there, {number(len(case.exhibit.runs), 'log')}", limit)
 
 
-def check_attest(case: Case) -> Iterator[Finding]:
+def check_attest(case: Case) -> Iterator[Ruling]:
     for one in case.policy.attest:
-        yield Finding("your word", "please attest", one.what)
+        yield Ruling("your word", "please attest", one.what)

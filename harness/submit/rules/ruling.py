@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.season.season import Season
-from harness.submit.claim import Exhibit
+from harness.submit.claim import Claim
 from harness.submit.policy import Policy
 
-Outcome = Literal["pass", "fail", "cannot tell", "please attest"]
-GRAVITY: dict[Outcome, int] = {"pass": 0, "please attest": 1, "cannot tell": 2, "fail": 3}
+RulingOutcome = Literal["pass", "fail", "cannot tell", "please attest"]
+GRAVITY: dict[RulingOutcome, int] = {"pass": 0, "please attest": 1, "cannot tell": 2, "fail": 3}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Ruling:
     """What one rule came to. limit: what was allowed. hint: what to do about it."""
 
     rule: str
-    outcome: Outcome
+    outcome: RulingOutcome
     measured: str
     limit: str = ""
     hint: str = ""
@@ -28,7 +28,7 @@ class Finding:
 class Case:
     """What every rule is given."""
 
-    exhibit: Exhibit
+    exhibit: Claim
     policy: Policy
     season: Season
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from harness.courses.course import check_bytes
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import ROUNDING_BPB
-from harness.submit.claim import Run
-from harness.submit.rules.ruling import GRAVITY, Case, Finding, Outcome, number
+from harness.submit.claim import ClaimedRun
+from harness.submit.rules.ruling import GRAVITY, Case, Ruling, RulingOutcome, number
 
 LOG_DIGITS = 5e-9  # a log prints eight decimals; older lines four
 
 
-def check_split(case: Case) -> Iterator[Finding]:
+def check_split(case: Case) -> Iterator[Ruling]:
     """The validation text must be the course's current one, and whole."""
     splits = case.exhibit.course.splits
     seen = {run.record.split for run in case.exhibit.runs}
     if len(seen) > 1:
         names = ", ".join(sorted(str(name) for name in seen))
-        yield Finding(
+        yield Ruling(
             "validation split", "fail", f"the runs were scored on several: {names}", "one for all runs"
         )
         return
@@ -28,14 +28,14 @@ def check_split(case: Case) -> Iterator[Finding]:
         marks = {run.record.data.val_sha256 or "" for run in case.exhibit.runs}
         mark = min(marks)
         if split and len(marks) == 1 and mark:
-            yield Finding(
+            yield Ruling(
                 "validation split",
                 "pass",
                 f"{split}, fingerprint {mark[:12]}",
                 "one for all runs",
             )
         else:
-            yield Finding(
+            yield Ruling(
                 "validation split",
                 "cannot tell",
                 f"{split or 'unknown'}, with no fingerprint",
@@ -44,7 +44,7 @@ def check_split(case: Case) -> Iterator[Finding]:
         return
     limit = f"{splits[0].name}, {splits[0].val_bytes / 1e6:.2f} M bytes, whole"
     if split is None:
-        yield Finding(
+        yield Ruling(
             "validation split",
             "cannot tell",
             "nothing tells which text was scored",
@@ -52,13 +52,13 @@ def check_split(case: Case) -> Iterator[Finding]:
             "the log must print the number of validation tokens",
         )
     elif split == splits[0].name:
-        yield Finding("validation split", "pass", split, limit)
+        yield Ruling("validation split", "pass", split, limit)
     elif split in {known.name for known in splits}:
-        yield Finding(
+        yield Ruling(
             "validation split", "fail", f"{split}: an older export", limit, "evaluate on the current export"
         )
     else:
-        yield Finding(
+        yield Ruling(
             "validation split",
             "fail",
             f"{split}: no known export, or a part of one",
@@ -67,17 +67,17 @@ def check_split(case: Case) -> Iterator[Finding]:
         )
 
 
-def check_byte_count(case: Case) -> Iterator[Finding]:
+def check_byte_count(case: Case) -> Iterator[Ruling]:
     """bytes = tokens * val_loss / (ln 2 * val_bpb) must be those of the text."""
     if not case.exhibit.course.splits:
         return
     limit = "the bytes of a known export"
-    worst: Finding | None = None
+    worst: Ruling | None = None
     for run in case.exhibit.runs:
         record = run.record
         badge = check_bytes(case.exhibit.course, _scored_tokens(run), record.val_loss, record.val_bpb)
-        outcome: Outcome = {"suspect": "fail", "unchecked": "cannot tell"}.get(badge.kind, "pass")  # type: ignore[assignment]
-        finding = Finding(
+        outcome: RulingOutcome = {"suspect": "fail", "unchecked": "cannot tell"}.get(badge.kind, "pass")  # type: ignore[assignment]
+        finding = Ruling(
             "byte count",
             outcome,
             f"{run.name}: {badge.why}",
@@ -90,7 +90,7 @@ def check_byte_count(case: Case) -> Iterator[Finding]:
         yield worst
 
 
-def _scored_tokens(run: Run) -> int | None:
+def _scored_tokens(run: ClaimedRun) -> int | None:
     official = run.record.official
     for score in run.record.scores:
         if official and (score.stage, score.label) == (official.stage, official.label) and score.tokens:
@@ -98,7 +98,7 @@ def _scored_tokens(run: Run) -> int | None:
     return run.record.data.val_tokens
 
 
-def check_log_proves(case: Case) -> Iterator[Finding]:
+def check_log_proves(case: Case) -> Iterator[Ruling]:
     """Read every kept log again and hold it against the record, or against what the submission claims."""
     limit = "score, bytes, steps and seed as in the log"
     missing = [run.name for run in case.exhibit.runs if run.log is None]
@@ -113,11 +113,11 @@ def check_log_proves(case: Case) -> Iterator[Finding]:
                 f"{min(sample.values):.8f} at best"
             )
     if wrong:
-        yield Finding(
+        yield Ruling(
             "log proves the claim", "fail", "; ".join(wrong[:3]), limit, "the log counts: correct the claim"
         )
     elif missing:
-        yield Finding(
+        yield Ruling(
             "log proves the claim",
             "cannot tell",
             f"no log is kept of {', '.join(missing[:4])}",
@@ -125,12 +125,12 @@ def check_log_proves(case: Case) -> Iterator[Finding]:
             "git ignores train.log: check where the run was made",
         )
     else:
-        yield Finding(
+        yield Ruling(
             "log proves the claim", "pass", f"{number(len(case.exhibit.runs), 'log')} read again", limit
         )
 
 
-def _contradictions(run: Run) -> list[str]:
+def _contradictions(run: ClaimedRun) -> list[str]:
     assert run.log is not None
     log, record = parse_log(run.log).result, run.record
     if log is None or log.final_val_bpb is None:

@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterator
 
 from harness import figures
-from harness.courses.course import Reference
+from harness.courses.course import ReferenceScore
 from harness.season.pairs import SAME_SCORE
 from harness.stats import Sample, lower_by
-from harness.submit.claim import Exhibit, Run
+from harness.submit.claim import Claim, ClaimedRun
 from harness.submit.policy import Significance
-from harness.submit.rules.ruling import Case, Finding
+from harness.submit.rules.ruling import Case, Ruling
 
 BASELINE_TOKENS_A_BYTE = 0.41052  # of the challenge's 1024-piece tokenizer, as all public logs with it imply
 
 
-def check_seeds(case: Case) -> Iterator[Finding]:
+def check_seeds(case: Case) -> Iterator[Ruling]:
     """Seeds must be distinct, and all of them shown."""
     limit = "distinct, none left out"
     runs = case.exhibit.runs
@@ -32,7 +32,7 @@ def check_seeds(case: Case) -> Iterator[Finding]:
     )
     unclaimed = sorted({str(seed) for seed in seeds if seed is not None} - set(claimed)) if claimed else []
     if again:
-        yield Finding(
+        yield Ruling(
             "seeds",
             "fail",
             f"{said}: {again[0]} was used {seeds.count(again[0])} times",
@@ -40,11 +40,11 @@ def check_seeds(case: Case) -> Iterator[Finding]:
             "a repeat of one seed is no second run",
         )
     elif hidden:
-        yield Finding(
+        yield Ruling(
             "seeds", "fail", f"{said}: no log of seed {', '.join(hidden)}", limit, "add the missing log"
         )
     elif unclaimed:
-        yield Finding(
+        yield Ruling(
             "seeds",
             "fail",
             f"{said}: submission.json leaves out {', '.join(unclaimed)}",
@@ -52,24 +52,24 @@ def check_seeds(case: Case) -> Iterator[Finding]:
             "list every run that was made",
         )
     elif None in seeds:
-        yield Finding(
+        yield Ruling(
             "seeds", "cannot tell", f"{said}: a run names no seed", limit, "the log must print its seed"
         )
     else:
-        yield Finding("seeds", "pass", said, limit)
+        yield Ruling("seeds", "pass", said, limit)
 
 
-def _same_configuration(run: Run, counted: tuple[Run, ...]) -> bool:
+def _same_configuration(run: ClaimedRun, counted: tuple[ClaimedRun, ...]) -> bool:
     return any(run.record.config_hash == other.record.config_hash for other in counted)
 
 
-def _claimed_seeds(exhibit: Exhibit) -> list[str]:
+def _claimed_seeds(exhibit: Claim) -> list[str]:
     if exhibit.submission is None:
         return []
     return [score.seed for score in exhibit.submission.seeds]
 
 
-def check_significance(case: Case) -> Iterator[Finding]:
+def check_significance(case: Case) -> Iterator[Ruling]:
     rule = case.policy.significance
     if rule is None:
         return
@@ -79,7 +79,7 @@ def check_significance(case: Case) -> Iterator[Finding]:
     waiver = "a systems-only speed-up may be waived: say so in the submission" if asked else ""
     reference = _reference(case, rule)
     if isinstance(reference, str):
-        yield Finding(name, "cannot tell", reference, limit)
+        yield Ruling(name, "cannot tell", reference, limit)
         return
     label, other = reference
     ours = exhibit.sample
@@ -93,23 +93,23 @@ def check_significance(case: Case) -> Iterator[Finding]:
     said = f"{figures.bpb(ours.mean)} against {figures.bpb(other.mean)} of {label}: {told}"
     gate = readings.get(rule.reading)
     if gate is None:
-        yield Finding(name, "cannot tell", f"{said}; val_loss is not known, so nats a token are not", limit)
+        yield Ruling(name, "cannot tell", f"{said}; val_loss is not known, so nats a token are not", limit)
         return
     if gate <= 0 or gate < rule.min_improvement_nats:
-        yield Finding(name, "fail", said, limit, waiver or "nothing to claim yet")
+        yield Ruling(name, "fail", said, limit, waiver or "nothing to claim yet")
         return
     margin = rule.min_improvement_nats * gain / gate if rule.margin_in_test else 0.0  # in bpb
     test = lower_by(ours, other, margin, exhibit.course.noise_std)
     if isinstance(test, str):
-        yield Finding(name, "cannot tell", f"{said}; {test}", limit, "play more seeds: --seeds 42,1337,314")
+        yield Ruling(name, "cannot tell", f"{said}; {test}", limit, "play more seeds: --seeds 42,1337,314")
         return
     said += (
         f"; one-sided p {test.p:.2g} (t {test.t:.2f}, {test.freedom:.2f} degrees of freedom; {test.basis})"
     )
     if test.p < rule.p_below:
-        yield Finding(name, "pass", said, limit)
+        yield Ruling(name, "pass", said, limit)
     else:
-        yield Finding(
+        yield Ruling(
             name, "fail", said, limit, waiver or "more seeds may show it, or show that it is not there"
         )
 
@@ -122,7 +122,7 @@ _READING = {
 }
 
 
-def _readings(gain: float, exhibit: Exhibit) -> dict[str, float]:
+def _readings(gain: float, exhibit: Claim) -> dict[str, float]:
     """Return an improvement in bpb in the three readings of "nats"; what is not known is left out."""
     a_byte = gain * math.log(2)
     found: dict[str, float] = {}
@@ -168,6 +168,6 @@ def _reference(case: Case, rule: Significance) -> tuple[str, Sample] | str:
     )
 
 
-def _is_own(row: Reference, exhibit: Exhibit, mean: float) -> bool:
+def _is_own(row: ReferenceScore, exhibit: Claim, mean: float) -> bool:
     named = row.source.endswith(exhibit.name)
     return named or (exhibit.published and abs(row.val_bpb - mean) <= SAME_SCORE)

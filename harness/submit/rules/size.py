@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.submit.rules.ruling import Case, Finding, number
+from harness.submit.rules.ruling import Case, Ruling, number
 
 
-def check_size(case: Case) -> Iterator[Finding]:
+def check_size(case: Case) -> Iterator[Ruling]:
     """Weigh model and code from the files on disk."""
     cap = case.policy.limits.artifact_bytes
     if cap is None:
@@ -32,7 +32,7 @@ def check_size(case: Case) -> Iterator[Finding]:
         elif record.artifact_bytes is not None:
             totals.append(record.artifact_bytes)
     if not totals:
-        yield Finding(
+        yield Ruling(
             "artifact size", "cannot tell", "no size is known", limit, "keep the model beside its record"
         )
         return
@@ -41,7 +41,7 @@ def check_size(case: Case) -> Iterator[Finding]:
         f", the largest of {len(totals)}" if len(totals) > 1 else ""
     )
     if wrong:
-        yield Finding(
+        yield Ruling(
             "artifact size",
             "fail",
             "; ".join(wrong),
@@ -49,7 +49,7 @@ def check_size(case: Case) -> Iterator[Finding]:
             "the record and the file belong to different runs",
         )
     elif worst >= cap:
-        yield Finding(
+        yield Ruling(
             "artifact size",
             "fail",
             f"{said}: {worst - cap:,} too many",
@@ -58,7 +58,7 @@ def check_size(case: Case) -> Iterator[Finding]:
         )
     elif missing:
         what = " and ".join(sorted(missing))
-        yield Finding(
+        yield Ruling(
             "artifact size",
             "cannot tell",
             f"{said} as claimed; {what} cannot be weighed here",
@@ -66,23 +66,23 @@ def check_size(case: Case) -> Iterator[Finding]:
             "check where the run was made, or keep its files",
         )
     else:
-        yield Finding("artifact size", "pass", said, limit)
+        yield Ruling("artifact size", "pass", said, limit)
 
 
 def _both(size: int) -> str:
     return f"{size / 1e6:.3f} MB, {size / 2**20:.3f} MiB"
 
 
-def check_local_code(case: Case) -> Iterator[Finding]:
+def check_local_code(case: Case) -> Iterator[Ruling]:
     """Every local module that the script imports must be counted."""
     code = case.exhibit.code
     limit = "all of it counted"
     claimed = {run.record.code_bytes for run in case.exhibit.runs if run.record.code_bytes is not None}
     if code.total is None:
-        yield Finding("local code", "cannot tell", code.why, limit, "keep the script beside its record")
+        yield Ruling("local code", "cannot tell", code.why, limit, "keep the script beside its record")
         return
     if not claimed:
-        yield Finding(
+        yield Ruling(
             "local code", "cannot tell", f"{code.total:,} bytes on disk; no count was recorded", limit
         )
         return
@@ -91,11 +91,11 @@ def check_local_code(case: Case) -> Iterator[Finding]:
     main = len(files[code.script.main]) if code.script else code.total
     if least >= code.total:
         what = number(len(files), "file")
-        yield Finding("local code", "pass", f"{code.total:,} bytes in {what}, {least:,} counted", limit)
+        yield Ruling("local code", "pass", f"{code.total:,} bytes in {what}, {least:,} counted", limit)
     elif len(files) > 1 and least >= main:
         assert code.script is not None
         extra = ", ".join(name for name in sorted(files) if name != code.script.main)
-        yield Finding(
+        yield Ruling(
             "local code",
             "fail",
             f"{least:,} bytes counted, {code.total:,} on disk: {extra} are imported, too",
@@ -103,7 +103,7 @@ def check_local_code(case: Case) -> Iterator[Finding]:
             "count them, or put them into the script",
         )
     else:
-        yield Finding(
+        yield Ruling(
             "local code",
             "cannot tell",
             f"{least:,} bytes counted, the code here has {code.total:,}",

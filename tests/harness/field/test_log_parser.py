@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.field.log_lines import Event, ResultLine, Setting, TrainPoint, ValPoint
+from harness.field.log_lines import Event, ResultLine, Setting, TrainLine, ValLine
 from harness.field.log_parser import LogParser, ParsedLog, parse_lines, parse_log
 from harness.field.logged_run import MAX_POINTS, LoggedRun
 from tests.paths import DATA, ROOT
@@ -269,7 +269,7 @@ def test_lines_that_are_no_score(line: str) -> None:
 def test_training_lines_of_each_family(line: str, point: tuple[object, ...]) -> None:
     (event,) = LogParser().feed_line(line)
 
-    assert isinstance(event, TrainPoint)
+    assert isinstance(event, TrainLine)
     found = (event.step, event.planned, event.loss, event.time_ms, event.step_avg_ms, event.tag)
     assert found == pytest.approx(point) if None not in point else found == point
 
@@ -664,9 +664,9 @@ def test_events_come_with_each_line() -> None:
     parser = LogParser()
 
     assert [type(event) for event in parser.feed_line("seed:1337")] == [Setting]
-    assert [type(event) for event in parser.feed_line(STEPS.splitlines()[1])] == [TrainPoint]
+    assert [type(event) for event in parser.feed_line(STEPS.splitlines()[1])] == [TrainLine]
     assert parser.run.steps == 1
-    assert [type(event) for event in parser.feed_line(STEPS.splitlines()[4])] == [ValPoint]
+    assert [type(event) for event in parser.feed_line(STEPS.splitlines()[4])] == [ValLine]
     (event,) = parser.feed_line(END.splitlines()[-1] + "\n")
     assert isinstance(event, ResultLine)
     assert parser.run.final_val_bpb == 1.2243657
@@ -693,7 +693,7 @@ def test_sink_gets_every_point_though_the_curve_is_thinned() -> None:
     listened = parse_log(io.BytesIO(raw), points.append).result
     skimmed = parse_log(io.BytesIO(raw)).result
 
-    assert sum(isinstance(point, TrainPoint) for point in points) == count
+    assert sum(isinstance(point, TrainLine) for point in points) == count
     assert listened is not None
     assert skimmed is not None
     for run in (listened, skimmed):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.errors import HarnessError
 from harness.field.log_parser import ParsedLog, parse_log
 from harness.field.submission_file import (
-    Submission,
+    SubmissionFile,
     compare_with_logs,
     distinct_logs,
     find_record_files,
@@ -29,7 +29,7 @@ FIELD = DATA / "field"
 EXPECTED: dict[str, Any] = json.loads((FIELD / "expected.json").read_text(encoding="utf-8"))["records"]
 
 
-def read(raw: object) -> Submission:
+def read(raw: object) -> SubmissionFile:
     data = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
     return parse_submission(data, "submission.json")
 

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.run import processes
-from harness.run.capture import MAX_LINE_BYTES, Listeners, Stop, run_captured
+from harness.run.capture import MAX_LINE_BYTES, Listeners, StopReason, run_captured
 from harness.run.command import Command
 
 
@@ -77,7 +77,7 @@ def test_timeout_asks_first_and_says_so(tmp_path):
     lines = []
 
     began = time.monotonic()
-    stop = Stop("timeout", "too long")
+    stop = StopReason("timeout", "too long")
 
     outcome = run_captured(
         python(tmp_path, script), tmp_path / "train.log",

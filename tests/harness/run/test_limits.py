@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import HarnessError, UsageError
-from harness.run.limits import Limits, Watcher, parse_abort
+from harness.run.limits import LimitWatcher, RunLimits, parse_abort
 
 
 class Clock:
@@ -22,7 +22,7 @@ def val(step, bpb):
 
 
 def hear(limits, *lines):
-    watcher = Watcher(limits, Clock())
+    watcher = LimitWatcher(limits, Clock())
     for line in lines:
         watcher.line(line)
     return watcher.judge()
@@ -39,7 +39,7 @@ def hear(limits, *lines):
     ],
 )
 def test_abort_rule_looks_from_its_step_on(rule, lines, said):
-    stop = hear(Limits(aborts=(parse_abort(rule),)), *lines)
+    stop = hear(RunLimits(aborts=(parse_abort(rule),)), *lines)
 
     assert (stop is None) == (said is None)
     assert said is None or (stop.kind == "aborted" and said in stop.message)
@@ -54,23 +54,23 @@ def test_rule_that_is_none_is_refused_with_the_form(rule):
 
 
 def test_one_bad_step_is_forgiven_two_in_a_row_are_not():
-    assert hear(Limits(), train(1), train(2, "nan"), train(3), train(4, "nan")) is None
-    assert hear(Limits(), train(1), train(2, "nan"), train(3, "inf")).kind == "nan"
-    assert hear(Limits(), val(10, "nan")).kind == "nan"
+    assert hear(RunLimits(), train(1), train(2, "nan"), train(3), train(4, "nan")) is None
+    assert hear(RunLimits(), train(1), train(2, "nan"), train(3, "inf")).kind == "nan"
+    assert hear(RunLimits(), val(10, "nan")).kind == "nan"
 
 
 def test_steps_must_be_slow_for_a_while_and_not_at_the_start():
     slow = [train(step, ms=step * 500) for step in (1, 5, 10, 15, 20)]
-    assert hear(Limits(slow=300), *slow) is None
+    assert hear(RunLimits(slow=300), *slow) is None
     settled = [train(step, ms=step * 500) for step in range(21, 25)]
-    assert hear(Limits(slow=300), *slow, *settled).kind == "slow"
+    assert hear(RunLimits(slow=300), *slow, *settled).kind == "slow"
     hiccup = [train(30, ms=3_000), train(40, ms=9_000), train(50, ms=10_000), train(60, ms=11_000)]
-    assert hear(Limits(slow=300), *hiccup) is None
+    assert hear(RunLimits(slow=300), *hiccup) is None
 
 
 def test_silence_and_time_and_money_run_out():
     clock = Clock()
-    watcher = Watcher(Limits(timeout=100, stall=30, max_cost=1.0, rate=60.0), clock)
+    watcher = LimitWatcher(RunLimits(timeout=100, stall=30, max_cost=1.0, rate=60.0), clock)
     clock.now = 29
     assert watcher.judge() is None
     watcher.line("anything")
@@ -86,7 +86,7 @@ def test_silence_and_time_and_money_run_out():
 
 
 def test_budget_is_checked_before_and_shared_by_the_attempts():
-    limits = Limits(max_cost=1.0, rate=6.0)  # ten minutes
+    limits = RunLimits(max_cost=1.0, rate=6.0)  # ten minutes
 
     limits.check_budget(600, 1)
     with pytest.raises(HarnessError, match=r"2 x 600 s of training cost 2.00") as refused:

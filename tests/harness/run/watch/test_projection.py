@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.records.curve import Curve, TrainPoint, ValPoint
-from harness.run.watch.projection import Projection, Reference, project
+from harness.run.watch.projection import FinishedRun, Projection, project
 
 
 def curve(*, val: dict[int, float] | None = None, train: dict[int, float] | None = None) -> Curve:
@@ -15,8 +15,8 @@ def curve(*, val: dict[int, float] | None = None, train: dict[int, float] | None
     )
 
 
-def reference(steps: int = 100, **points: dict[int, float]) -> Reference:
-    return Reference("round_001", 1.20, curve(**points), steps, val_loss=2.40)
+def reference(steps: int = 100, **points: dict[int, float]) -> FinishedRun:
+    return FinishedRun("round_001", 1.20, curve(**points), steps, val_loss=2.40)
 
 
 def test_what_the_other_run_still_gained_is_what_ours_still_gains() -> None:
@@ -62,7 +62,7 @@ def test_training_losses_serve_where_nobody_validates_on_the_way() -> None:
     ],
 )
 def test_nothing_is_said_where_nothing_is_known(
-    ours: Curve, steps: int | None, others: list[Reference], why: str
+    ours: Curve, steps: int | None, others: list[FinishedRun], why: str
 ) -> None:
     told = project(ours, steps, others)
 

@@ -16,8 +16,8 @@ from filelock import FileLock
 from rich.console import Console
 
 from harness.cli.views.line_chart import draw
-from harness.cli.views.watched import Picture
-from harness.run.watch.watch import Look, Watcher, resident_bytes
+from harness.cli.views.watched import WatchScreen
+from harness.run.watch.watch import AttemptWatcher, Look, resident_bytes
 
 LOG = "".join(
     f"step:{step}/100 train_loss:{6 - step / 20:.4f} train_time:{step * 100}ms step_avg:100.00ms\n"
@@ -59,7 +59,7 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def look(attempt: Path) -> Look:
-    return Watcher(attempt.parents[1], "round_002").look()
+    return AttemptWatcher(attempt.parents[1], "round_002").look()
 
 
 def test_a_running_attempt_is_told_as_one_object_and_nothing_is_written(
@@ -162,7 +162,7 @@ def test_the_picture_fits_the_terminal(attempt: Path, width: int, height: int) -
     put_val(attempt)
     console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height, color_system=None)
     with FileLock(attempt / ".lock"):
-        console.print(Picture(look(attempt)))
+        console.print(WatchScreen(look(attempt)))
 
     drawn = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert max(map(len, drawn)) <= width
