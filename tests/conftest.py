@@ -30,6 +30,15 @@ SEED_PAGE: dict[str, Any] = {
     "baseline": 1.2244,
 }
 
+SLOW_SECONDS = 900  # time limit of a test marked slow; the others have that of pyproject.toml
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests more time than the rest, unless they say how much themselves."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:

@@ -18,6 +18,7 @@ from harness.index import glance_season
 from harness.resources import PACKAGE
 from harness.season.hole import load_hole
 from harness.season.season import load_season
+from tests.compare_bytes import assert_same
 from tests.paths import ROOT
 
 
@@ -248,7 +249,8 @@ def test_ls_is_the_same_with_and_without_an_index(harness, tmp_path):
     cold, warm = (harness("ls", "--sort", "val_bpb", env=env) for _ in range(2))
 
     assert plain.returncode == 0, plain.stderr
-    assert plain.stdout == cold.stdout == warm.stdout
+    assert_same(plain.stdout, cold.stdout)
+    assert_same(plain.stdout, warm.stdout)
     assert len(plain.stdout.splitlines()) == index.SMALL + 2
 
 

@@ -17,6 +17,7 @@ from harness.field.leaderboard import refresh_leaderboard
 from harness.records.record import RunRecord, dump_record
 from harness.season.season import load_season
 from harness.submit.export import export_hole
+from tests.compare_bytes import assert_same, file_hashes
 from tests.paths import DATA
 
 FIELD = DATA / "field"
@@ -27,13 +28,13 @@ BASELINE = RECORDS / "2026-03-17_NaiveBaseline"
 
 def test_whole_field_is_imported_once(runs):
     first = import_paths([RECORDS], runs)
-    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    before = file_hashes(runs)
     second = import_paths([RECORDS], runs)
 
     assert first.added == len(EXPECTED)
     assert second.added == 0
     assert {bundle.state for bundle in second.bundles} == {"unchanged"}
-    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
+    assert file_hashes(runs) == before
 
 
 def test_records_say_what_the_logs_say(runs):
@@ -56,7 +57,7 @@ def test_records_say_what_the_logs_say(runs):
             attempt = stored[name].path / f"attempt_{record.attempt:02d}"
             points = [json.loads(line) for line in (attempt / "curve.jsonl").read_text().splitlines()]
             assert sum("train_loss" in point for point in points) == facts["n_train_points"]
-            assert (attempt / "train.log").read_bytes() == (RECORDS / name / log).read_bytes()
+            assert_same((attempt / "train.log").read_bytes(), (RECORDS / name / log).read_bytes())
             if record.official:
                 line = next(
                     s.line
@@ -160,7 +161,7 @@ def test_standard_input_is_read(harness, tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert list(spool.iterdir()) == []
-    assert next((tmp_path / "runs").rglob("train.log")).read_text() == text
+    assert_same(next((tmp_path / "runs").rglob("train.log")).read_text(), text)
     assert json.loads(done.stdout)["bundles"][0]["records"][0]["val_bpb"] == 1.2243657
     assert harness("ls").returncode == 0
 

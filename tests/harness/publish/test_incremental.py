@@ -18,6 +18,7 @@ from harness.errors import HarnessError
 from harness.publish import build, manifest, pages
 from harness.publish.build import publish
 from harness.publish.options import PublishOptions
+from tests.compare_bytes import file_hashes
 from tests.paths import DATA, ROOT
 
 SEASON = DATA / "season"
@@ -56,14 +57,10 @@ def options(place: Path, **more: bool) -> PublishOptions:
     return PublishOptions(base_url=BASE, theme=place / "theme", pictures=False, **more)
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}  # fmt: skip
-
-
-def made_whole(place: Path) -> dict[str, bytes]:
+def made_whole(place: Path) -> dict[str, str]:
     shutil.rmtree(place / "whole", ignore_errors=True)
     publish(place / "runs", place / "whole", options(place, fresh=True))
-    return files(place / "whole")
+    return file_hashes(place / "whole")
 
 
 def hole(place: Path, start: str) -> Path:
@@ -219,7 +216,7 @@ def test_site_after_an_edit_is_the_site_made_whole(edit: Callable[[Path], None],
     report = publish(place / "runs", place / "site", options(place))
 
     whole = made_whole(place)
-    assert files(place / "site") == whole
+    assert file_hashes(place / "site") == whole
     assert report.written + report.unchanged == len(whole)
 
 
@@ -235,7 +232,7 @@ def test_any_edits_in_any_order_give_the_site_made_whole(edits: list[Callable[[P
         edit(place)
         publish(place / "runs", place / "site", options(place))
 
-        assert files(place / "site") == made_whole(place)
+        assert file_hashes(place / "site") == made_whole(place)
 
 
 def test_a_few_edits_give_the_site_made_whole(place: Path) -> None:
@@ -243,7 +240,7 @@ def test_a_few_edits_give_the_site_made_whole(place: Path) -> None:
     for edit in (edit_record, rename_title, spoil_page):
         edit(place)
         publish(place / "runs", place / "site", options(place))
-    assert files(place / "site") == made_whole(place)
+    assert file_hashes(place / "site") == made_whole(place)
 
 
 def test_nothing_changed_makes_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +275,7 @@ def test_other_options_make_the_pages_again(place: Path) -> None:
 
     publish(place / "runs", place / "whole", PublishOptions(pictures=False, fresh=True))
 
-    assert files(place / "site") == files(place / "whole")
+    assert file_hashes(place / "site") == file_hashes(place / "whole")
 
 
 def test_several_processes_make_the_same_site(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,15 +285,15 @@ def test_several_processes_make_the_same_site(place: Path, monkeypatch: pytest.M
 
     report = publish(place / "runs", place / "shared", options(place, fresh=True))
 
-    assert files(place / "shared") == files(place / "site")
-    assert report.written == len(files(place / "site"))
+    assert file_hashes(place / "shared") == file_hashes(place / "site")
+    assert report.written == len(file_hashes(place / "site"))
 
 
 def test_broken_template_in_a_process_leaves_the_old_site(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(place / "runs", place / "site", options(place))
-    before = files(place / "site")
+    before = file_hashes(place / "site")
     monkeypatch.setattr(build, "FORK_WORTHY", 1)
     monkeypatch.setattr(forked, "cores", lambda: 3)
     (place / "theme" / "templates" / "compare.html").write_text("{{ nothing.like.this }}")
@@ -304,5 +301,5 @@ def test_broken_template_in_a_process_leaves_the_old_site(
     with pytest.raises(HarnessError, match=r"template compare\.html failed"):
         publish(place / "runs", place / "site", options(place))
 
-    assert files(place / "site") == before
+    assert file_hashes(place / "site") == before
     assert not list(place.glob(".site*"))

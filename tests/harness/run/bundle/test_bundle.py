@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.compare_bytes import file_hashes
 from tests.paths import DATA, ROOT
 from trainer.data import HEADER_BYTES, TOKEN_BYTES, write_shard
 
@@ -60,10 +61,6 @@ def records(runs: Path, hole: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted((runs / hole).glob("attempt_*/record.json"))]
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 HOLE = "round_003_far_away"
 
 
@@ -74,7 +71,7 @@ def test_a_script_goes_away_and_comes_back_as_attempts_with_their_intent(
     assert played.returncode == 0, played.stderr
     assert "step:40/40" in played.stdout  # the screen shows what the log keeps
     first = harness("import", "--pull", str(away), cwd=home)
-    before = files_of(home / "runs")
+    before = file_hashes(home / "runs")
     again = harness("import", "--pull", str(away), cwd=home)
 
     assert first.returncode == 0, first.stderr
@@ -88,13 +85,13 @@ def test_a_script_goes_away_and_comes_back_as_attempts_with_their_intent(
     assert seven["artifact_bytes"] == seven["code_bytes"] + seven["model_bytes"]
     assert again.returncode == 0
     assert again.stdout.count("is here already") == 2
-    assert files_of(home / "runs") == before
+    assert file_hashes(home / "runs") == before
     refused = harness("run", HOLE, "--script", "train_gpt.py", "--seed", "7", cwd=home)
     assert refused.returncode == 15  # it was played: over there
 
 
 def test_a_bundle_knows_nothing_of_the_machine_it_comes_from(home: Path, tmp_path: Path, away: Path) -> None:
-    said = b"".join(files_of(away).values())
+    said = b"".join(path.read_bytes() for path in away.rglob("*") if path.is_file())
 
     assert str(tmp_path).encode() not in said
     assert str(ROOT).encode() not in said
@@ -152,14 +149,14 @@ def test_a_broken_copy_is_told_and_nothing_is_written(
     home: Path, away: Path, harness: Run, damage: Callable[[Path], object], said: str
 ) -> None:
     play_there(away, "--seed", "7")
-    before = files_of(home / "runs")
+    before = file_hashes(home / "runs")
     damage(away)
 
     done = harness("import", "--pull", str(away), cwd=home)
 
     assert done.returncode == 1
     assert said in done.stderr
-    assert files_of(home / "runs") == before
+    assert file_hashes(home / "runs") == before
     assert not list((home / "runs").rglob("attempt_*"))
 
 
