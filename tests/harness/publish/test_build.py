@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,7 +26,7 @@ from harness.publish.serve import make_server
 from harness.records.notes import Notes
 from harness.records.store import Hole
 from tests.compare_bytes import file_hashes
-from tests.paths import DATA
+from tests.paths import DATA, ROOT
 
 SEASON = DATA / "season"
 PLAIN = PublishOptions(pictures=False)
@@ -349,3 +352,32 @@ def test_unreadable_notes_do_not_stop_the_press(
     publish(runs, tmp_path / "site", PLAIN)
     page = (tmp_path / "site" / "holes" / "round_006_fp16embed.html").read_text()
     assert "notes.md cannot be read: Permission denied" in page
+
+
+def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Python salts the hashes of its strings anew in each process; no choice of words or order may follow them."""
+    sites = []
+    for salt in ("1", "2"):
+        out = tmp_path / salt
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "harness",
+                "publish",
+                "--runs",
+                str(SEASON),
+                "--out",
+                str(out),
+                "--no-pictures",
+            ],
+            env=os.environ | {"PYTHONHASHSEED": salt, "HARNESS_CACHE": str(tmp_path / f"cache_{salt}")},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        sites.append(file_hashes(out))
+
+    assert sites[0] == sites[1]

@@ -176,7 +176,9 @@ def test_holes_are_found_by_number_name_and_prefix(runs, put_record):
         assert store.get(reference).name.folder == "round_001_base"
     assert store.get("10").name.folder == "round_010_ten"
     for reference in ("round_01", "2", "", "round_0", "../runs", "round_001_x"):
-        assert store.find(reference) is None or reference == "round_0"
+        assert store.find(reference) is None, reference
+    with pytest.raises(UsageError, match='"round_" fits 2 holes: round_001_base, round_010_ten'):
+        store.find("round_")
 
 
 def test_unknown_hole_names_the_nearest(runs, put_record):
