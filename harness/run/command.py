@@ -19,6 +19,8 @@ from harness.records.launch import Launch
 from harness.resources import PACKAGE
 from harness.run import processes
 
+TRAINER = ("-m", "trainer")  # what Python is told to start for the built-in trainer
+
 # Set by torchrun for its own workers; inherited by accident they make one process wait for others.
 _LAUNCHER_VARIABLES = frozenset(
     {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
@@ -55,7 +57,7 @@ def trainer_command(
     env = _environment(inherited, knobs, config, out)
     import_path = str(PACKAGE.parent)  # finds `trainer` in a checkout, too
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [import_path, env.get("PYTHONPATH", "")]))
-    words = ("-m", "trainer", "--out", str(out), *arguments)
+    words = (*TRAINER, "--out", str(out), *arguments)
     return Command((*_starter(nproc, launcher), *words), env, out)
 
 
