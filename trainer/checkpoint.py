@@ -70,9 +70,11 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def check_same_run(meta: dict[str, Any], setup: Setup) -> None:
     """Refuse a checkpoint of another configuration or other data, naming the first difference."""
     now = setup.config.to_env()
+    # Another number of threads may add up in another order, which DETERMINISTIC rules out.
+    free = _FREE_ON_RESUME - {"THREADS"} if setup.config.deterministic else _FREE_ON_RESUME
     for name, knob in KNOBS.items():
         then = meta["config"].get(name, knob.format(knob.default))
-        if name not in _FREE_ON_RESUME and then != now[name]:
+        if name not in free and then != now[name]:
             raise CheckpointError(
                 f"the checkpoint was made with {name}={then}, now it is {now[name]}",
                 "resume with the settings it was started with, or start a new run",

@@ -160,7 +160,7 @@ KNOBS: dict[str, Knob] = {
             choices=("sdpa", "blocked"),
         ),
         _a("FUSED_CE_ENABLED", False, "the loss in pieces that stay in the cache, in fp32 after the product: faster on a CPU"),
-        _a("DETERMINISTIC", False, "refuse operations whose bits differ from run to run: same seed, same bits, on CUDA too"),
+        _a("DETERMINISTIC", False, "same seed, same bits on one kind of machine: no operation that varies from run to run, one CPU thread if THREADS=0"),
         _k("THREADS", 0, "CPU threads; 0 = all cores", low=0, high=4096),
     )
 }  # fmt: skip

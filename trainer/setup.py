@@ -121,6 +121,7 @@ def prepare(config: Config, workers: Workers | None = None, counted: int | None 
             "sentencepiece": sentencepiece.__version__, "platform": f"{platform.system()} {platform.machine()}",
             "device": device.type, "device_name": device_name(device), "threads": config.threads,
             "world_size": workers.world_size,
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(), "backends": backend_switches(),
         },
     )  # fmt: skip
 
@@ -146,6 +147,26 @@ def start_torch(config: Config, workers: Workers) -> None:
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
+
+
+def backend_switches() -> dict[str, bool | str]:
+    """Return what decides, beside threads and CPU capability, in which order this machine adds up products.
+
+    amx_bfloat16: whether bfloat16 products run on Intel's AMX tiles, whose sums differ with the number of threads.
+    onednn_max_cpu_isa: the user's cap on oneDNN's instructions, "" for none; torch has no switch to read it from.
+    """
+    backends = torch.backends
+    return {
+        "mkl": bool(torch._C.has_mkl),
+        "mkldnn": bool(torch._C._has_mkldnn and backends.mkldnn.enabled),
+        "avx512_bfloat16": bool(torch.cpu._is_avx512_bf16_supported()),
+        "amx_bfloat16": bool(torch.cpu._is_amx_tile_supported()),
+        "onednn_max_cpu_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", ""),
+        "cuda_matmul_tf32": bool(backends.cuda.matmul.allow_tf32),
+        "cudnn_tf32": bool(backends.cudnn.allow_tf32),
+        "cudnn_benchmark": bool(backends.cudnn.benchmark),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
 
 
 def check_ids(tokens: Any, vocab_size: int, where: str) -> None:
@@ -213,7 +234,9 @@ def resolve(config: Config, device: torch.device, world_size: int = 1) -> Config
         )
     compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = config.threads or max(1, cores // world_size)
+    # DETERMINISTIC must not depend on how many cores a machine lends today: one thread adds up in one order.
+    ours = 1 if config.deterministic and device.type == "cpu" else max(1, cores // world_size)
+    threads = config.threads or ours
     return replace(config, device=device.type, dtype=dtype, compile=compile_, threads=threads)
 
 

@@ -138,6 +138,8 @@ class Environment(Frozen):
     device_name: str | None = None
     world_size: PositiveInt | None = None
     threads: PositiveInt | None = None
+    cpu_capability: str | None = None  # the vector instructions torch uses: DEFAULT, AVX2, AVX512
+    backends: dict[str, bool | str] | None = None  # torch's switches that decide in which order sums are made
 
 
 class Data(Frozen):

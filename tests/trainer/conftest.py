@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,26 @@ def tiny() -> dict[str, str]:
     }
 
 
+# The last two choose a processor's instructions: tests run under them in the trainer's processes, too.
+_INHERITED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+
+
+def file_hash(path: Path) -> str:
+    """Return a file's sha256: what an assertion compares instead of the bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def first_difference(ours: Sequence[Any], theirs: Sequence[Any]) -> str | None:
+    """Return where two lists part, in one line, or None: pytest takes long to compare long lists."""
+    for place, (one, other) in enumerate(zip(ours, theirs, strict=False)):
+        if one != other:
+            return f"at {place}: {one!r:.300} against {other!r:.300}"
+    return None if len(ours) == len(theirs) else f"{len(ours)} entries against {len(theirs)}"
+
+
 def process_env(knobs: dict[str, str]) -> dict[str, str]:
     """An environment with these knobs and no others."""
-    kept = {
-        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ
-    }
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | knobs
 
 

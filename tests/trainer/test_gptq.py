@@ -149,16 +149,17 @@ def test_grams_are_of_what_each_matrix_was_given(tiny, extra, autocast):
 
 @pytest.mark.slow
 def test_packing_for_what_was_seen_loses_less(trainer, tiny, tmp_path):
+    """In fp32 throughout: with Muon in bfloat16 the gaps vary from processor to processor more than the margin."""
     gaps = {}
     for switch in ("0", "1"):
         knobs = tiny | FOUR_BITS | {"ITERATIONS": "150", "WARMDOWN_ITERS": "50", "FP16_EMBED": "1"}
-        knobs["GPTQ_ENABLED"] = switch
+        knobs |= {"GPTQ_ENABLED": switch, "MUON_DTYPE": "float32"}
         done = trainer(knobs, "--out", tmp_path / switch)
         assert done.returncode == 0, done.stderr
         scores = json.loads((tmp_path / switch / "result.json").read_text())["scores"]
         gaps[switch] = scores[1]["val_bpb"] - scores[0]["val_bpb"]
 
-    assert gaps["0"] > 0.004
+    assert gaps["0"] > 0.002  # measured: 0.0054 against 0.0006
     assert abs(gaps["1"]) < 0.5 * gaps["0"]
 
 

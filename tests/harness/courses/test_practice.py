@@ -37,6 +37,7 @@ from harness.courses.practice import (
     load_course,
     prepare_course,
 )
+from tests.trainer.conftest import file_hash
 
 SMALL = Recipe(vocab_size=300, val_file_bytes=3_000, val_tokens=8 * 128 + 1, least_bytes=20_000)
 SHARDS = ("fineweb_train_000000.bin", "fineweb_val_000000.bin", "practice_bpe.model")
@@ -141,7 +142,7 @@ def test_same_documents_give_the_same_bytes(documents: list[Document], tmp_path:
         build_course(documents, folder, SMALL)
 
     for name in (*SHARDS, "course.json"):
-        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+        assert file_hash(folders[0] / name) == file_hash(folders[1] / name), name
 
 
 def test_validation_text_is_counted_as_by_hand(course: PracticeCourse, documents: list[Document]) -> None:
@@ -454,7 +455,7 @@ def test_own_standard_library_makes_the_course(cache: Path) -> None:
     """The numbers of PRACTICE.md section 4, loosely: they move a little from one Python to the next."""
     first = run_command("--json")
     course = json.loads(first.stdout)
-    files = {name: (Path(course["data_path"]) / name).read_bytes() for name in (*SHARDS, "course.json")}
+    before = {name: file_hash(Path(course["data_path"]) / name) for name in (*SHARDS, "course.json")}
     rebuilt = run_command("--rebuild")
 
     assert course["vocab_size"] == 1024
@@ -466,7 +467,7 @@ def test_own_standard_library_makes_the_course(cache: Path) -> None:
     assert first.stderr.splitlines()[0] == "practice course: training the tokenizer"
     assert len(first.stderr.splitlines()) == 4  # one line a stage, nothing of SentencePiece's
     assert "TOKENIZER_PATH=" in rebuilt.stdout
-    assert files == {name: (Path(course["data_path"]) / name).read_bytes() for name in files}
+    assert before == {name: file_hash(Path(course["data_path"]) / name) for name in before}
 
 
 @pytest.mark.slow
