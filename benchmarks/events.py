@@ -1,15 +1,15 @@
 """What logging a point costs, beside writing the same line to a file and flushing it, alternating in one run.
 
-    python benchmarks/events.py [points]
+    python -m benchmarks.events [points]
 
 The aim is at most 1.5 times a flushed JSONL line.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -44,7 +44,9 @@ def ours(path: Path, count: int) -> float:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("points", nargs="?", type=int, default=20_000)
+    count = parser.parse_args().points
     with tempfile.TemporaryDirectory() as folder:
         times: dict[str, list[float]] = {"flushed line": [], "logged point": []}
         for number in range(ROUNDS):

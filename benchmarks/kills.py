@@ -9,6 +9,7 @@ second before the kill is in curve.jsonl, and no process of the run is left.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -102,8 +103,11 @@ def _kept(attempt: Path) -> set[int]:
 
 
 def main() -> None:
-    times = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("times", nargs="?", type=int, default=100)
+    parser.add_argument("seed", nargs="?", type=int, default=0)
+    words = parser.parse_args()
+    times, rng = words.times, random.Random(words.seed)
     seen: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

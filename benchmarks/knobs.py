@@ -1,6 +1,6 @@
 """What each added knob costs on the practice preset: parameters, bytes of the model, time of a step, of packing, of scoring.
 
-    python benchmarks/knobs.py [WORD ...] [--rounds N]
+    python -m benchmarks.knobs [WORD ...] [--rounds N]
 
 A run with the knob and one without take steps in turn, on one thread; times are CPU time, ratios are of medians. Both are
 packed after those steps, or after 50 where packing is what is timed: bytes are of weights that have hardly been trained. WORD: only knobs whose name holds it.
@@ -13,21 +13,18 @@ import argparse
 import contextlib
 import io
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)  # benchmarks/trainer.py would hide the package
-
-from trainer.adapt import adapt_and_score  # noqa: E402
-from trainer.artifact import encode, pack  # noqa: E402
-from trainer.build import count_params  # noqa: E402
-from trainer.config import PRESETS, load_config  # noqa: E402
-from trainer.evaluate import evaluate  # noqa: E402
-from trainer.progress import Observer  # noqa: E402
-from trainer.setup import prepare  # noqa: E402
-from trainer.train import Run  # noqa: E402
+from trainer.adapt import adapt_and_score
+from trainer.artifact import encode, pack
+from trainer.build import count_params
+from trainer.config import PRESETS, load_config
+from trainer.evaluate import evaluate
+from trainer.progress import Observer
+from trainer.setup import prepare
+from trainer.train import Run
 
 PARITY = Path(__file__).resolve().parent.parent / "tests" / "data" / "parity"
 PLAIN = PRESETS["practice"] | {

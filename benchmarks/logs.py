@@ -1,6 +1,6 @@
 """How fast logs are read, against a plain line-by-line read of the same file.
 
-    python benchmarks/logs.py [--size 256MB] [--mix baseline|real|steps|noise|prefixed|runs]
+    python -m benchmarks.logs [--size 256MB] [--mix baseline|real|steps|noise|prefixed|runs]
 
 Writes a synthetic log from the lines of the real ones in tests/data/field, reads it both ways in turn,
 three times, and prints MB/s, the ratio (the aim: at most 12) and the peak memory of a process that parses it.
@@ -18,10 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from harness.field.log_parser import parse_log
 
-from harness.field.log_parser import parse_log  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 RECORDS = ROOT / "tests" / "data" / "field" / "records"
 AIM = 12.0

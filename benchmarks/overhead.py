@@ -1,6 +1,6 @@
 """What `harness run` costs a run that prints 10,000 lines a minute: wall time, processor time, memory.
 
-    python benchmarks/overhead.py [seconds] [repeats]
+    python -m benchmarks.overhead [seconds] [repeats]
 
 The same script runs alone and under the harness, in turn. Its steps take their time, so that both print at the same
 pace; what the harness adds is the longer wall time of the steps, and, once, its start and its record. Memory is what
@@ -9,6 +9,7 @@ the harness and its watchman hold at most (resident, from /proc), the data check
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -100,9 +101,11 @@ def under_harness(folder: Path, hole: int, steps: int) -> tuple[float, float, fl
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
-    repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    steps = int(seconds * LINES_A_MINUTE / 60)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("seconds", nargs="?", type=float, default=30.0, help="of the script alone")
+    parser.add_argument("repeats", nargs="?", type=int, default=3)
+    words = parser.parse_args()
+    repeats, steps = words.repeats, int(words.seconds * LINES_A_MINUTE / 60)
     alone, ours = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

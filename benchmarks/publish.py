@@ -1,6 +1,6 @@
 """How fast `harness publish` builds a season, beside a plain Jinja2 script over the same data and Hugo, if installed.
 
-    python benchmarks/publish.py [--holes 1000] [--points 1000] [--rounds 3]
+    python -m benchmarks.publish [--holes 1000] [--points 1000] [--rounds 3]
 
 Each in a fresh process, in turn, with byte code cached as an installation has it; without social pictures, which
 are cached by what they show. Printed: the median and best seconds, the ratio to the plain script, the seconds of
@@ -23,10 +23,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.season import write_season
 
-from benchmarks.season import write_season  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 # One page a hole: its numbers and its curve, every tenth point; and an index. No comparison, no copy, no CSV.
 PLAIN = '''

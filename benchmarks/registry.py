@@ -1,6 +1,6 @@
 """How fast `harness ls --sort val_bpb` answers for 10,000 attempts, beside a plain loop over the JSON files.
 
-    python benchmarks/registry.py [--holes 2500] [--attempts 4] [--rounds 5]
+    python -m benchmarks.registry [--holes 2500] [--attempts 4] [--rounds 5]
 
 All in fresh processes, in turn, with byte code cached as an installation has it. "no index" reads every file;
 "index" is the second look. The aims: 500 ms and 150 ms. Medians and the best of the rounds are printed.
@@ -17,10 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.season import write_season
 
-from benchmarks.season import write_season  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 LOOP = """
 import json, pathlib, sys

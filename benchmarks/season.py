@@ -1,6 +1,6 @@
 """A big season for the benchmarks: holes with attempts, records as the harness writes them, curves, notes.
 
-    python benchmarks/season.py FOLDER [--holes 1000] [--attempts 1] [--points 1000]
+    python -m benchmarks.season FOLDER [--holes 1000] [--attempts 1] [--points 1000]
 
 Synthetic, and the same bytes each time. Every fate occurs: most holes end well, some crash, some are over the cap,
 the last one is still out; a few holes open a second course; one in ten has notes of its own; parents, overrides and
@@ -14,13 +14,9 @@ import datetime as dt
 import json
 import math
 import random
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from harness.records.record import hash_config  # noqa: E402
+from harness.records.record import hash_config
 
 STRATEGIES = ("safe tweak", "architecture", "schedule", "optimizer", "tokenizer", "export", "long shot")
 FIRST_DAY = dt.date(2026, 3, 18)

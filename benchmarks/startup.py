@@ -1,12 +1,13 @@
 """How long `harness --help` takes, beside importing typer and pydantic alone, alternating in one run.
 
-    python benchmarks/startup.py [repeats]
+    python -m benchmarks.startup [repeats]
 
 The aim is a ratio of at most 2.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -25,7 +26,9 @@ def measure(argv: list[str]) -> float:
 
 
 def main() -> None:
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("repeats", nargs="?", type=int, default=15)
+    repeats = parser.parse_args().repeats
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(repeats + 1):
         for name, argv in COMMANDS.items():

@@ -1,6 +1,6 @@
 """Tokens a second of the trainer beside a plain transcription of the challenge's loop, alternating in one run.
 
-    python benchmarks/trainer.py [practice|baseline] [--steps N] [--rounds N] [--threads N]
+    python -m benchmarks.trainer [practice|baseline] [--steps N] [--rounds N] [--threads N]
 
 The transcription does what the challenge's script does, in its plainest form: torch's own attention, Muon one matrix at
 a time, quantiles by sorting. Both train the same weights on the same batches, and their losses are printed side by side.
@@ -27,13 +27,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file's own name would hide the package
-
-from trainer.artifact import decode, encode, load_into, pack  # noqa: E402
-from trainer.config import PRESETS, Config, load_config  # noqa: E402
-from trainer.schedule import lr_scale, muon_momentum  # noqa: E402
-from trainer.setup import Setup, prepare  # noqa: E402
-from trainer.train import Observer, Run  # noqa: E402
+from trainer.artifact import decode, encode, load_into, pack
+from trainer.config import PRESETS, Config, load_config
+from trainer.schedule import lr_scale, muon_momentum
+from trainer.setup import Setup, prepare
+from trainer.train import Observer, Run
 
 PARITY = Path(__file__).resolve().parent.parent / "tests" / "data" / "parity"
 PLACES = {"DATA_PATH": str(PARITY), "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"), "DEVICE": "cpu"}
