@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness import figures
-from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_bytes
+from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_record_bytes
 from harness.field.entries import StoredEntry
 from harness.publish.views.index import Line, on_one_split
 from harness.publish.words.text import tidy
@@ -183,7 +183,7 @@ def _published(row: ReferenceScore, wording: Wording) -> _Score:
 
 def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
     record = entry.complete[-1]
-    badge = check_bytes(course, record.data.val_tokens, record.val_loss, record.val_bpb)
+    badge = check_record_bytes(course, record)
     assert entry.sample is not None
     return _Score(
         entry.sample.mean,

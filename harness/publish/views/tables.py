@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness import figures
+from harness.courses.course import check_record_bytes
 from harness.publish.words.text import tidy
 from harness.publish.words.wording import Wording
-from harness.records.record import RunRecord, Score, mean_gap, mean_stage_bpb
+from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
 from harness.season.hole import PlayedHole
 from harness.season.season import Comparison, Standing
 from harness.stats import Sample
 
-BYTES_AGREE = 5e-4  # relative; scores are printed with four places
 _LONG = 200
 
 
@@ -320,36 +320,24 @@ def _hardware(record: RunRecord) -> str:
 
 
 def byte_check(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
-    """Recompute the validation bytes from loss, tokens and score, and say whose bytes they are (DESIGN rule 5)."""
+    """Say whose bytes a score stands on, as `check_record_bytes` finds it (DESIGN rule 5)."""
     record, course = standing.played.record, standing.course
     if record is None or record.val_bpb is None:
         return ()
-    score = _official_score(record)
-    loss = score.val_loss if score and score.val_loss is not None else record.val_loss
-    tokens = (score.tokens if score else None) or record.data.val_tokens
+    badge = check_record_bytes(course, record)
+    implied = figures.count(round(badge.implied_bytes)) if badge.implied_bytes is not None else ""
 
-    def said(word: str, reason: str, tone: str = "", **values: str) -> tuple[FactRow, ...]:
+    def row(word: str, reason: str, tone: str = "", **values: str) -> tuple[FactRow, ...]:
         note = wording.fill("bytes", reason, **values)
         return (_row(wording, "byte_check", wording.say("bytes", word), note, tone),)
 
-    if loss is None or not tokens or not record.val_bpb:
-        return said("unchecked", "no_tokens")
-    bytes_ = tokens * loss / (math.log(2) * record.val_bpb)
-    implied = figures.count(round(bytes_))
-    known = [(split.name, split.val_bytes) for split in course.splits] if course else []
-    if record.data.val_bytes:
-        known.insert(0, (wording.say("bytes", "data_read"), record.data.val_bytes))
-    for at, (name, expected) in enumerate(known):
-        if math.isclose(bytes_, expected, rel_tol=BYTES_AGREE):
-            word, tone = ("verified", "good") if at == 0 else ("other_split", "")
-            return said(word, "has", tone, implied=implied, name=name, expected=figures.count(expected))
-    if not known:
-        return said("unchecked", "none_listed", implied=implied)
-    return said("suspect", "unknown_export", "bad", implied=implied)
-
-
-def _official_score(record: RunRecord) -> Score | None:
-    if record.official is None:
-        return None
-    wanted = (record.official.stage, record.official.label)
-    return next((score for score in reversed(record.scores) if (score.stage, score.label) == wanted), None)
+    if badge.kind == "unchecked":
+        return row("unchecked", "none_listed", implied=implied) if implied else row("unchecked", "no_tokens")
+    if badge.kind == "suspect" and badge.expected_bytes is None:
+        return row("suspect", "unknown_export", "bad", implied=implied)
+    word, tone = {"verified": ("verified", "good"), "older split": ("other_split", "")}.get(
+        badge.kind, ("suspect", "bad")
+    )
+    by_run = badge.expected_bytes == record.data.val_bytes
+    name = wording.say("bytes", "data_read") if by_run else badge.split or ""
+    return row(word, "has", tone, implied=implied, name=name, expected=figures.count(badge.expected_bytes))

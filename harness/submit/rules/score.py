@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.courses.course import check_bytes
+from harness.courses.course import check_record_bytes
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import ROUNDING_BPB
 from harness.submit.claim import ClaimedRun
@@ -74,8 +74,7 @@ def check_byte_count(case: Case) -> Iterator[Ruling]:
     limit = "the bytes of a known export"
     worst: Ruling | None = None
     for run in case.exhibit.runs:
-        record = run.record
-        badge = check_bytes(case.exhibit.course, _scored_tokens(run), record.val_loss, record.val_bpb)
+        badge = check_record_bytes(case.exhibit.course, run.record)
         outcome: RulingOutcome = {"suspect": "fail", "unchecked": "cannot tell"}.get(badge.kind, "pass")  # type: ignore[assignment]
         finding = Ruling(
             "byte count",
@@ -88,14 +87,6 @@ def check_byte_count(case: Case) -> Iterator[Ruling]:
             worst = finding
     if worst:
         yield worst
-
-
-def _scored_tokens(run: ClaimedRun) -> int | None:
-    official = run.record.official
-    for score in run.record.scores:
-        if official and (score.stage, score.label) == (official.stage, official.label) and score.tokens:
-            return score.tokens
-    return run.record.data.val_tokens
 
 
 def check_log_proves(case: Case) -> Iterator[Ruling]:
