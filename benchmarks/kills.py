@@ -1,10 +1,11 @@
-"""Kill the harness or its child at random moments, a hundred times: what is lost, what is broken, what is left over.
+"""Kill the harness or its child at random moments, a hundred times: what is lost, what is broken, what is
+left over.
 
     python -m benchmarks.kills [times] [seed]
 
-Each run plays a script that keeps a journal of its own beside what it prints. After the kill the next command writes
-the missing record, and then must hold: the record can be read, every point that the journal has from more than a
-second before the kill is in curve.jsonl, and no process of the run is left.
+Each run plays a script that keeps a journal of its own beside what it prints. After the kill the next
+command writes the missing record, and then must hold: the record can be read, every point that the journal
+has from more than a second before the kill is in curve.jsonl, and no process of the run is left.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ began = time.perf_counter()
 with open("journal.txt", "w", buffering=1) as journal:
     for step in range(1, steps + 1):
         ms = (time.perf_counter() - began) * 1000
-        print(f"step:{step}/{steps} train_loss:{2 + 5 / step:.4f} train_time:{ms:.0f}ms step_avg:{ms / step:.2f}ms")
+        loss, average = 2 + 5 / step, ms / step
+        print(f"step:{step}/{steps} train_loss:{loss:.4f} train_time:{ms:.0f}ms step_avg:{average:.2f}ms")
         print(step, time.time(), file=journal)
         time.sleep(0.02)
 print("Serialized model int8+zlib: 5000 bytes")
@@ -114,8 +116,11 @@ def main() -> None:
         (folder / "short.py").write_text(SCRIPT)
         for hole in range(1, times + 1):
             seen.update(play_once(folder, hole, rng))
-    print(f"{times} kills: {seen.pop('harness', 0)} of the harness and {seen.pop('child', 0)} of the child survived, "
-          f"{seen.pop('early', 0)} before anything had started")  # fmt: skip
+    print(
+        f"{times} kills: {seen.pop('harness', 0)} of the harness and {seen.pop('child', 0)} of the child "
+        "survived, "
+        f"{seen.pop('early', 0)} before anything had started"
+    )
     for what in ("lost point", "no record", "unreadable record", "orphan"):
         print(f"{what:20} {seen[what]}")
     sys.exit(1 if any(seen.values()) else 0)

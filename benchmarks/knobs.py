@@ -1,10 +1,12 @@
-"""What each added knob costs on the practice preset: parameters, bytes of the model, time of a step, of packing, of scoring.
+"""What each added knob costs on the practice preset: parameters, bytes of the model, time of a step, of
+packing, of scoring.
 
     python -m benchmarks.knobs [WORD ...] [--rounds N]
 
-A run with the knob and one without take steps in turn, on one thread; times are CPU time, ratios are of medians. Both are
-packed after those steps, or after 50 where packing is what is timed: bytes are of weights that have hardly been trained. WORD: only knobs whose name holds it.
-The practice model is small (361,608 parameters): what a knob adds per layer or per head weighs less in a large one.
+A run with the knob and one without take steps in turn, on one thread; times are CPU time, ratios are of
+medians. Both are packed after those steps, or after 50 where packing is what is timed: bytes are of weights
+that have hardly been trained. WORD: only knobs whose name holds it. The practice model is small (361,608
+parameters): what a knob adds per layer or per head weighs less in a large one.
 """
 
 from __future__ import annotations
@@ -28,23 +30,49 @@ from trainer.train import Run
 
 PARITY = Path(__file__).resolve().parent.parent / "tests" / "data" / "parity"
 PLAIN = PRESETS["practice"] | {
-    "DATA_PATH": str(PARITY), "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"), "DEVICE": "cpu", "THREADS": "1",
-}  # fmt: skip
+    "DATA_PATH": str(PARITY),
+    "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"),
+    "DEVICE": "cpu",
+    "THREADS": "1",
+}
 STEPS_BEFORE_PACKING = 50  # untrained matrices are half zeros, which pack like nothing else
 ALL_QUANTIZED = {"INT8_KEEP_FLOAT_MAX_NUMEL": "8192"}
 TRAINING = (
-    {"ACTIVATION": "leaky_relu2"}, {"ACTIVATION": "gelu"}, {"ACTIVATION": "silu"}, {"MLP_MULT": "2.5"}, {"ROPE_DIMS": "8"},
-    {"LN_SCALE": "1"}, {"XSA_LAST_N": "2"}, {"GATED_ATTENTION": "1"}, {"VALUE_RESIDUAL": "1"}, {"PARALLEL_START_LAYER": "0"},
-    {"SMEAR_GATE_ENABLED": "1"}, {"BIGRAM_VOCAB_SIZE": "4096", "BIGRAM_DIM": "64"},
-    {"NUM_LOOPS": "1", "LOOP_START": "0", "LOOP_END": "1"}, {"MUON_WD": "0.1"}, {"ADAM_WD": "0.1"},
-    {"MUON_POLYNOMIAL": "polar_express"}, {"MUON_ROW_NORMALIZE": "1"}, {"EMA_DECAY": "0.99"},
-    {"SWA_ENABLED": "1", "SWA_EVERY": "1", "SWA_START_FRAC": "1"}, {"QAT_ENABLED": "1", "LATE_QAT_THRESHOLD": "1"} | ALL_QUANTIZED,
-    {"WARMDOWN_FRAC": "0.5"}, {"DETERMINISTIC": "1"}, {"FUSED_CE_ENABLED": "0"},
-)  # fmt: skip
+    {"ACTIVATION": "leaky_relu2"},
+    {"ACTIVATION": "gelu"},
+    {"ACTIVATION": "silu"},
+    {"MLP_MULT": "2.5"},
+    {"ROPE_DIMS": "8"},
+    {"LN_SCALE": "1"},
+    {"XSA_LAST_N": "2"},
+    {"GATED_ATTENTION": "1"},
+    {"VALUE_RESIDUAL": "1"},
+    {"PARALLEL_START_LAYER": "0"},
+    {"SMEAR_GATE_ENABLED": "1"},
+    {"BIGRAM_VOCAB_SIZE": "4096", "BIGRAM_DIM": "64"},
+    {"NUM_LOOPS": "1", "LOOP_START": "0", "LOOP_END": "1"},
+    {"MUON_WD": "0.1"},
+    {"ADAM_WD": "0.1"},
+    {"MUON_POLYNOMIAL": "polar_express"},
+    {"MUON_ROW_NORMALIZE": "1"},
+    {"EMA_DECAY": "0.99"},
+    {"SWA_ENABLED": "1", "SWA_EVERY": "1", "SWA_START_FRAC": "1"},
+    {"QAT_ENABLED": "1", "LATE_QAT_THRESHOLD": "1"} | ALL_QUANTIZED,
+    {"WARMDOWN_FRAC": "0.5"},
+    {"DETERMINISTIC": "1"},
+    {"FUSED_CE_ENABLED": "0"},
+)
 PACKING = (
-    {"MATRIX_BITS": "6"} | ALL_QUANTIZED, {"MATRIX_BITS": "4"} | ALL_QUANTIZED, {"EMBED_BITS": "6"}, {"QUANT_CLIP": "search"},
-    {"GPTQ_ENABLED": "1"} | ALL_QUANTIZED, ALL_QUANTIZED, {"COMPRESSOR": "lzma"}, {"COMPRESSOR": "zstd"}, {"COMPRESSOR": "brotli"},
-)  # fmt: skip
+    {"MATRIX_BITS": "6"} | ALL_QUANTIZED,
+    {"MATRIX_BITS": "4"} | ALL_QUANTIZED,
+    {"EMBED_BITS": "6"},
+    {"QUANT_CLIP": "search"},
+    {"GPTQ_ENABLED": "1"} | ALL_QUANTIZED,
+    ALL_QUANTIZED,
+    {"COMPRESSOR": "lzma"},
+    {"COMPRESSOR": "zstd"},
+    {"COMPRESSOR": "brotli"},
+)
 SCORING = (
     {"EVAL_STRIDE": "64"},
     {"EVAL_STRIDE": "32"},
@@ -111,7 +139,8 @@ def main() -> None:
             size = 0 if what == "scoring" else packed(ours) - packed(plain)  # TTT has changed the weights
             name = " ".join(f"{k}={v}" for k, v in knobs.items())
             print(
-                f"{name:58} {params:>+10,} {size:>+9,}  {what} {a / b:.2f}  ({a * 1000:.0f} to {b * 1000:.0f} ms)",
+                f"{name:58} {params:>+10,} {size:>+9,}  {what} {a / b:.2f}  "
+                f"({a * 1000:.0f} to {b * 1000:.0f} ms)",
                 flush=True,
             )
 

@@ -72,8 +72,8 @@ def write_log(path: Path, size: int, mix: str) -> None:
 
     baseline: one run of the commonest family, steps going on: the NaiveBaseline record, continued;
     real: one run with the step, progress and noise lines of all families, mixed as no single log mixes them;
-    steps, noise: the same, of one kind only; prefixed: with a time before every line; runs: the real logs, whole,
-    one after the other.
+    steps, noise: the same, of one kind only; prefixed: with a time before every line; runs: the real logs,
+    whole, one after the other.
     """
     logs = [p.read_bytes() for p in sorted(RECORDS.rglob("*")) if p.suffix in (".log", ".txt")]
     lines = [line for log in logs for line in log.splitlines(keepends=True) if line.endswith(b"\n")]
@@ -104,8 +104,9 @@ CLOCK = re.compile(rb"^\d{10}\.\d{3} ")
 STEP = re.compile(rb"(?:step:)?\d+/\d+ ").match
 # What only the head or the end of a run prints.
 SETUP = re.compile(
-    rb"(?:  \w+: |Hyper|Running P|\w+:\S+( \w+:\S+)*$|val_|train_|final|quantized|legal|stopping|Total|Serial)"
-).match  # fmt: skip
+    rb"(?:  \w+: |Hyper|Running P|\w+:\S+( \w+:\S+)*$|val_|train_|final|quantized|legal|stopping|"
+    rb"Total|Serial)"
+).match
 
 
 def _renumber(block: bytes, step: int) -> bytes:

@@ -2,9 +2,10 @@
 
     python -m benchmarks.overhead [seconds] [repeats]
 
-The same script runs alone and under the harness, in turn. Its steps take their time, so that both print at the same
-pace; what the harness adds is the longer wall time of the steps, and, once, its start and its record. Memory is what
-the harness and its watchman hold at most (resident, from /proc), the data check included.
+The same script runs alone and under the harness, in turn. Its steps take their time, so that both print at
+the same pace; what the harness adds is the longer wall time of the steps, and, once, its start and its
+record. Memory is what the harness and its watchman hold at most (resident, from /proc), the data check
+included.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ pace = 60 / {LINES_A_MINUTE}
 began = time.perf_counter()
 for step in range(1, steps + 1):
     ms = (time.perf_counter() - began) * 1000
-    print(f"step:{{step}}/{{steps}} train_loss:{{2 + 5 / step:.4f}} train_time:{{ms:.0f}}ms step_avg:{{ms / step:.2f}}ms")
+    loss, mean = 2 + 5 / step, ms / step
+    print(f"step:{{step}}/{{steps}} train_loss:{{loss:.4f}} train_time:{{ms:.0f}}ms step_avg:{{mean:.2f}}ms")
     x = 0
     until = began + step * pace - 0.002
     while time.perf_counter() < until: time.sleep(0.0005)
@@ -84,9 +86,23 @@ def under_harness(folder: Path, hole: int, steps: int) -> tuple[float, float, fl
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", str(hole), "--script", "noisy.py", "-o", f"ITERATIONS={steps}",
-         "--repeat"], cwd=folder, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "harness",
+            "run",
+            str(hole),
+            "--script",
+            "noisy.py",
+            "-o",
+            f"ITERATIONS={steps}",
+            "--repeat",
+        ],
+        cwd=folder,
+        env=dict(os.environ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     most = 0
     while process.poll() is None:
         most = max(most, memory_of([process.pid, *children(process.pid, "watchdog.py")]))
@@ -112,20 +128,26 @@ def main() -> None:
         (folder / "noisy.py").write_text(SCRIPT)
         for number in range(1, repeats + 1):
             done = subprocess.run(
-                [sys.executable, "noisy.py"], cwd=folder, env=os.environ | {"ITERATIONS": str(steps)},
-                capture_output=True, text=True, check=True,
-            )  # fmt: skip
+                [sys.executable, "noisy.py"],
+                cwd=folder,
+                env=os.environ | {"ITERATIONS": str(steps)},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             alone.append(took(done.stdout)[0])
             ours.append(under_harness(folder, number, steps))
     wall, rest = statistics.median(row[0] for row in ours), statistics.median(row[2] for row in ours)
     slower = wall / statistics.median(alone) - 1
     print(
-        f"{steps:,} lines in {statistics.median(alone):.2f} s alone, {wall:.2f} s under the harness: {slower:+.2%}"
+        f"{steps:,} lines in {statistics.median(alone):.2f} s alone, "
+        f"{wall:.2f} s under the harness: {slower:+.2%}"
     )
     print(f"start, checks and record: {rest:.2f} s once, {rest / 600:.2%} of a run of ten minutes")
     cpu = statistics.median(row[3] for row in ours)
     print(
-        f"processor time of the harness: {cpu:.2f} s, of which about {max(0.0, cpu - rest):.2f} s while it runs"
+        f"processor time of the harness: {cpu:.2f} s, "
+        f"of which about {max(0.0, cpu - rest):.2f} s while it runs"
     )
     print(f"memory over the child: {max(row[4] for row in ours) / 1e6:.1f} MB")
 

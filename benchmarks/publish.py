@@ -1,11 +1,13 @@
-"""How fast `harness publish` builds a season, beside a plain Jinja2 script over the same data and Hugo, if installed.
+"""How fast `harness publish` builds a season, beside a plain Jinja2 script over the same data and Hugo, if
+installed.
 
     python -m benchmarks.publish [--holes 1000] [--points 1000] [--rounds 3]
 
-Each in a fresh process, in turn, with byte code cached as an installation has it; without social pictures, which
-are cached by what they show. Printed: the median and best seconds, the ratio to the plain script, the seconds of
-processor time of all processes (which other work on the machine stretches less), the peak memory of the largest. The aims, on two cores: 1,000 holes in 2.0 s and 100 MiB, 5,000 in 9 s and 150 MiB;
-nothing changed 0.5 s, one hole changed 0.6 s.
+Each in a fresh process, in turn, with byte code cached as an installation has it; without social pictures,
+which are cached by what they show. Printed: the median and best seconds, the ratio to the plain script, the
+seconds of processor time of all processes (which other work on the machine stretches less), the peak memory
+of the largest. The aims, on two cores: 1,000 holes in 2.0 s and 100 MiB, 5,000 in 9 s and 150 MiB; nothing
+changed 0.5 s, one hole changed 0.6 s.
 """
 
 from __future__ import annotations
@@ -31,12 +33,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PLAIN = '''
 import json, pathlib, sys
 from jinja2 import Environment
-page = Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html><html><head><title>{{ r.hole }}</title>
-</head><body><h1>{{ r.hole }}</h1><p>{{ r.status }} {{ r.val_bpb }}</p><svg viewBox="0 0 1000 500"><path d="{{ path }}"/>
-</svg><table>{% for name, value in r.config.items() %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>
-<table>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table></body></html>""")
+page = Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html><html><head>
+<title>{{ r.hole }}</title></head><body><h1>{{ r.hole }}</h1><p>{{ r.status }} {{ r.val_bpb }}</p><svg
+viewBox="0 0 1000 500"><path d="{{ path }}"/></svg><table>{% for name, value in r.config.items() %}<tr><th>
+{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table><table>{% for row in rows %}<tr>
+{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table></body></html>""")
 index = Environment(autoescape=True).from_string(
-    "<ul>{% for r in records %}<li><a href='{{ r.hole }}.html'>{{ r.hole }}</a> {{ r.val_bpb }}</li>{% endfor %}</ul>")
+    "<ul>{% for r in records %}<li><a href='{{ r.hole }}.html'>{{ r.hole }}</a> {{ r.val_bpb }}</li>"
+    "{% endfor %}</ul>")
 runs, out = map(pathlib.Path, sys.argv[1:])
 out.mkdir(parents=True)
 records = []
@@ -79,11 +83,14 @@ class Bench:
         publish = [sys.executable, "-m", "harness", "publish", "--no-pictures", "--runs", str(self.runs)]
         publish += ["--out", str(self.site)]
         self.ways: dict[str, tuple[list[str], Callable[[], object]]] = {
-            "plain Jinja2": ([sys.executable, "-c", PLAIN, str(self.runs), str(folder / "plain")], self._empty),
+            "plain Jinja2": (
+                [sys.executable, "-c", PLAIN, str(self.runs), str(folder / "plain")],
+                self._empty,
+            ),
             "empty folder": (publish, self._empty),
             "nothing changed": (publish, lambda: None),
             "one hole changed": (publish, self._edit),
-        }  # fmt: skip
+        }
         if shutil.which("hugo"):
             self._write_hugo()
             self.ways["Hugo"] = (["hugo", "--quiet", "--source", str(folder / "hugo")], self._empty)
@@ -130,7 +137,8 @@ class Bench:
         )
         (site / "layouts" / "_default" / "single.html").write_text(
             "<h1>{{ .Title }}</h1><p>{{ .Params.val_bpb }}</p><svg><path d='{{ .Params.path }}'/></svg>"
-            "<table>{{ range $k, $v := .Params.config }}<tr><th>{{ $k }}</th><td>{{ $v }}</td></tr>{{ end }}</table>"
+            "<table>{{ range $k, $v := .Params.config }}<tr><th>{{ $k }}</th><td>{{ $v }}</td></tr>{{ end }}"
+            "</table>"
         )
         (site / "layouts" / "_default" / "list.html").write_text(
             "<ul>{{ range .Pages }}<li><a href='{{ .RelPermalink }}'>{{ .Title }}</a></li>{{ end }}</ul>"
@@ -140,17 +148,23 @@ class Bench:
             points = [json.loads(line) for line in (path.parent / "curve.jsonl").read_text().splitlines()]
             line = " ".join(f"{p['step']} {p['train_loss']:.3f}" for p in points[::10] if "train_loss" in p)
             front = {
-                "title": record["hole"], "val_bpb": record.get("val_bpb"), "config": record["config"], "path": line,
-            }  # fmt: skip
+                "title": record["hole"],
+                "val_bpb": record.get("val_bpb"),
+                "config": record["config"],
+                "path": line,
+            }
             (site / "content" / "holes" / f"{record['hole']}.md").write_text(json.dumps(front) + "\n")
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, float, int]:
-    """Return seconds, processor seconds and the peak MiB of the largest process, measured by a process of its own."""
+    """Return seconds, processor seconds and the peak MiB of the largest process, measured by a process of
+    its own."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment = inherited | {
-        "HARNESS_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
-    }  # fmt: skip
+        "HARNESS_CACHE": str(folder / "cache"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
+    }
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:

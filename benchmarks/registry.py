@@ -70,15 +70,18 @@ def measure(runs: Path, folder: Path, rounds: int) -> None:
     for name, values in times.items():
         median = statistics.median(values)
         print(
-            f"{name:16} {median * 1000:7.0f} ms   best {min(values) * 1000:5.0f}   ratio {median / floor:5.2f}"
+            f"{name:16} {median * 1000:7.0f} ms   best {min(values) * 1000:5.0f}   "
+            f"ratio {median / floor:5.2f}"
         )
 
 
 def timed(command: list[str], folder: Path, cache: Path) -> float:
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment = inherited | {
-        "HARNESS_CACHE": str(cache), "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
-    }  # fmt: skip
+        "HARNESS_CACHE": str(cache),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
+    }
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     return time.perf_counter() - began

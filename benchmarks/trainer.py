@@ -1,10 +1,12 @@
-"""Tokens a second of the trainer beside a plain transcription of the challenge's loop, alternating in one run.
+"""Tokens a second of the trainer beside a plain transcription of the challenge's loop, alternating in one
+run.
 
     python -m benchmarks.trainer [practice|baseline] [--steps N] [--rounds N] [--threads N]
 
-The transcription does what the challenge's script does, in its plainest form: torch's own attention, Muon one matrix at
-a time, quantiles by sorting. Both train the same weights on the same batches, and their losses are printed side by side.
-Ratios are of medians; with one thread they are of CPU time, which other work on the machine disturbs least.
+The transcription does what the challenge's script does, in its plainest form: torch's own attention, Muon
+one matrix at a time, quantiles by sorting. Both train the same weights on the same batches, and their losses
+are printed side by side. Ratios are of medians; with one thread they are of CPU time, which other work on
+the machine disturbs least.
 Aims: 1.5 on the practice preset, 1.35 on the baseline model.
 """
 
@@ -43,7 +45,7 @@ SHAPES = {
 }
 
 
-# The plain transcription ----------------------------------------------------------------------------------------
+# The plain transcription ------------------------------------------------------------------------------------
 
 
 def norm(x: Tensor) -> Tensor:
@@ -228,7 +230,7 @@ class PlainRun:
         return total / v.targets
 
 
-# Measuring ------------------------------------------------------------------------------------------------------
+# Measuring --------------------------------------------------------------------------------------------------
 
 
 def our_round_trip(run: Run) -> float:
@@ -269,8 +271,10 @@ def first_step_seconds(shape: dict[str, str]) -> float:
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "trainer", "--out", out + "/o"],
-            env={**os.environ, **knobs}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env={**os.environ, **knobs},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("step:1/"):

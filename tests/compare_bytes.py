@@ -1,4 +1,5 @@
-"""Comparisons for big values. A bare `assert a == b` makes pytest compute a diff, on big byte strings for an hour."""
+"""Comparisons for big values. A bare `assert a == b` makes pytest compute a diff, on big byte strings for an
+hour."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ SHOWN = 40  # bytes, characters or digits shown of either side
 
 
 def first_difference(left: Sequence[Any], right: Sequence[Any]) -> str:
-    """Return where two byte strings, texts or lists first differ, in one short line; "" when they are equal."""
+    """Return where two byte strings, texts or lists first differ, in one short line; "" when they are
+    equal."""
     if left == right:
         return ""
     if type(left) is not type(right):

@@ -69,8 +69,14 @@ def harness(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def call(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160", **options.pop("env", {})}
         return subprocess.run(
-            [sys.executable, "-m", "harness", *words], capture_output=True, text=True, check=False,
-            cwd=options.pop("cwd", tmp_path), env=env, timeout=options.pop("timeout", 300), **options,
-        )  # fmt: skip
+            [sys.executable, "-m", "harness", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=options.pop("cwd", tmp_path),
+            env=env,
+            timeout=options.pop("timeout", 300),
+            **options,
+        )
 
     return call

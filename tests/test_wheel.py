@@ -1,4 +1,5 @@
-"""The installed wheel, not the checkout: builds, installs into a clean environment, plays and publishes elsewhere."""
+"""The installed wheel, not the checkout: builds, installs into a clean environment, plays and publishes
+elsewhere."""
 
 import os
 import site
@@ -15,9 +16,19 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.mark.slow
 def test_wheel_plays_and_publishes_from_any_folder(tmp_path):
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            str(tmp_path / "dist"),
+            str(ROOT),
+        ],
+        check=True,
+        capture_output=True,
+    )
     wheel = next((tmp_path / "dist").glob("*.whl"))
     home = tmp_path / "venv"
     venv.create(home, with_pip=True)
@@ -25,7 +36,8 @@ def test_wheel_plays_and_publishes_from_any_folder(tmp_path):
     subprocess.run(
         [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True
     )
-    # Torch and the other dependencies are borrowed: a .pth line adds their folder, but not the editable install in it.
+    # Torch and the other dependencies are borrowed: a .pth line adds their folder,
+    # but not the editable install in it.
     packages = next(home.glob("lib/python*/site-packages"))
     (packages / "borrowed.pth").write_text(site.getsitepackages()[0] + "\n")
     elsewhere = tmp_path / "elsewhere"

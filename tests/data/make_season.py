@@ -33,8 +33,14 @@ def curve(
         lines.append({"step": step, "train_loss": round(loss, 4), "train_time_ms": round(step * ms)})
         if val_bpb and step in measured:
             bpb = val_bpb if step == steps else round(val_bpb + (loss - end) * 0.592, 4)
-            lines.append({"step": step, "val_loss": round(bpb / 0.59228, 4), "val_bpb": bpb,
-                          "train_time_ms": round(step * ms)})  # fmt: skip
+            lines.append(
+                {
+                    "step": step,
+                    "val_loss": round(bpb / 0.59228, 4),
+                    "val_bpb": bpb,
+                    "train_time_ms": round(step * ms),
+                }
+            )
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
@@ -56,21 +62,47 @@ def hole(folder: str, toml: str, notes: str = "", **attempts: tuple[object, str]
 def record(folder: str, number: int, day: str, bpb: float, **fields: object) -> dict[str, object]:
     pre = fields.pop("pre_bpb", None)
     loss = fields.pop("val_loss", round(bpb / 0.59228, 6))
-    scores = [] if pre is None else [
-        {"stage": "pre_quantization", "label": "step val", "val_bpb": pre},
-        {"stage": "round_trip", "label": "final_int8_zlib_roundtrip", "val_bpb": bpb, "val_loss": loss},
-    ]  # fmt: skip
-    official = {"stage": "round_trip", "label": "final_int8_zlib_roundtrip",
-                "why": "the artifact read back from its compressed bytes: what would be submitted"}  # fmt: skip
+    scores = (
+        []
+        if pre is None
+        else [
+            {"stage": "pre_quantization", "label": "step val", "val_bpb": pre},
+            {"stage": "round_trip", "label": "final_int8_zlib_roundtrip", "val_bpb": bpb, "val_loss": loss},
+        ]
+    )
+    official = {
+        "stage": "round_trip",
+        "label": "final_int8_zlib_roundtrip",
+        "why": "the artifact read back from its compressed bytes: what would be submitted",
+    }
     known: dict[str, object] = {
-        "schema": 2, "hole": folder, "attempt": number, "course": "fineweb", "status": "ok",
-        "started_at": f"{day}T09:00:00Z", "ended_at": f"{day}T09:12:00Z", "val_bpb": bpb, "val_loss": loss,
-        "scores": scores, "params": 17059912, "steps": 1300, "planned_steps": 20000, "step_ms": 231.0,
-        "train_seconds": 300.0, "cap_bytes": 16000000, "seed": 1337, "stop_reason": "wall clock",
-        "environment": {"python": "3.11.9", "torch": "2.8.0", "device": "cuda",
-                        "device_name": "NVIDIA GeForce RTX 4090", "world_size": 1},
+        "schema": 2,
+        "hole": folder,
+        "attempt": number,
+        "course": "fineweb",
+        "status": "ok",
+        "started_at": f"{day}T09:00:00Z",
+        "ended_at": f"{day}T09:12:00Z",
+        "val_bpb": bpb,
+        "val_loss": loss,
+        "scores": scores,
+        "params": 17059912,
+        "steps": 1300,
+        "planned_steps": 20000,
+        "step_ms": 231.0,
+        "train_seconds": 300.0,
+        "cap_bytes": 16000000,
+        "seed": 1337,
+        "stop_reason": "wall clock",
+        "environment": {
+            "python": "3.11.9",
+            "torch": "2.8.0",
+            "device": "cuda",
+            "device_name": "NVIDIA GeForce RTX 4090",
+            "world_size": 1,
+        },
         "code": {"trainer": "builtin", "git_sha": "0f3c2a9be1d4", "dirty": False},
-    }  # fmt: skip
+    }
     if pre is not None:
         known["official"] = official
     return known | fields
@@ -84,17 +116,32 @@ def write() -> None:
         'hypothesis = "The published baseline reproduces on our machine within seed noise."\n',
         NOTES_BASELINE,
         attempt_01=(
-            record("round_001_baseline", 1, "2026-03-18", 1.2244, pre_bpb=1.2172, steps=13780, step_ms=43.5,
-                   train_seconds=599.6, artifact_bytes=15863489, code_bytes=47642, model_bytes=15815847,
-                   last_train_loss=2.0711),
+            record(
+                "round_001_baseline",
+                1,
+                "2026-03-18",
+                1.2244,
+                pre_bpb=1.2172,
+                steps=13780,
+                step_ms=43.5,
+                train_seconds=599.6,
+                artifact_bytes=15863489,
+                code_bytes=47642,
+                model_bytes=15815847,
+                last_train_loss=2.0711,
+            ),
             curve("round_001", 13780, 2.0711, every=130, val_bpb=1.2172, spike=6.0),
         ),
-    )  # fmt: skip
+    )
     failed = record("round_002_hot_hands", 1, "2026-03-18", 1.0, status="failed", steps=412)
     for gone in ("val_bpb", "val_loss", "scores"):
         failed.pop(gone)
-    failed["failure"] = {"kind": "nan", "message": "the training loss is nan at step 412", "step": 412,
-                         "last_lines": ["step:411/20000 train_loss:9.8143", "step:412/20000 train_loss:nan"]}  # fmt: skip
+    failed["failure"] = {
+        "kind": "nan",
+        "message": "the training loss is nan at step 412",
+        "step": 412,
+        "last_lines": ["step:411/20000 train_loss:9.8143", "step:412/20000 train_loss:nan"],
+    }
     failed["overrides"] = {"MATRIX_LR": "0.4"}
     hole(
         "round_002_hot_hands",
@@ -110,12 +157,25 @@ def write() -> None:
         'title = "The Wide Fairway"\nstrategy = "architecture"\ncreated = 2026-03-18\n'
         'hypothesis = "A model a quarter wider uses its steps better."\n',
         attempt_01=(
-            record("round_003_wide_fairway", 1, "2026-03-18", 1.3987, status="over_cap", pre_bpb=1.3921,
-                   params=26312712, artifact_bytes=20114903, code_bytes=47642, model_bytes=20067261,
-                   last_train_loss=2.3411, step_ms=318.0, steps=943, overrides={"MODEL_DIM": "640"}),
+            record(
+                "round_003_wide_fairway",
+                1,
+                "2026-03-18",
+                1.3987,
+                status="over_cap",
+                pre_bpb=1.3921,
+                params=26312712,
+                artifact_bytes=20114903,
+                code_bytes=47642,
+                model_bytes=20067261,
+                last_train_loss=2.3411,
+                step_ms=318.0,
+                steps=943,
+                overrides={"MODEL_DIM": "640"},
+            ),
             curve("round_003", 940, 2.3411, val_bpb=1.3921),
         ),
-    )  # fmt: skip
+    )
     hole(
         "round_004_longer_irons",
         'title = "Longer Irons"\nstrategy = "schedule"\ncreated = 2026-03-18\n'
@@ -126,14 +186,27 @@ def write() -> None:
         'title = "More Swings, Less Club Head"\nstrategy = "schedule"\ncreated = 2026-03-18\n'
         'hypothesis = "A batch a quarter the size buys four times the steps, and the steps are worth more."\n',
         attempt_01=(
-            {"schema": 1, "run_id": "round_005_more_swings", "date": "2026-03-18", "val_bpb": 1.4139,
-             "val_loss": 2.3872, "params": 17059912, "artifact_bytes": 13350000, "wall_time_s": 300,
-             "steps": 1310, "step_avg_ms": 229, "status": "ok", "backend": "cuda", "sota": 1.2197,
-             "baseline": 1.2244, "last_train_loss": 2.3702,
-             "overrides": {"TRAIN_BATCH_TOKENS": "131072", "MAX_WALLCLOCK_SECONDS": "300"}},
+            {
+                "schema": 1,
+                "run_id": "round_005_more_swings",
+                "date": "2026-03-18",
+                "val_bpb": 1.4139,
+                "val_loss": 2.3872,
+                "params": 17059912,
+                "artifact_bytes": 13350000,
+                "wall_time_s": 300,
+                "steps": 1310,
+                "step_avg_ms": 229,
+                "status": "ok",
+                "backend": "cuda",
+                "sota": 1.2197,
+                "baseline": 1.2244,
+                "last_train_loss": 2.3702,
+                "overrides": {"TRAIN_BATCH_TOKENS": "131072", "MAX_WALLCLOCK_SECONDS": "300"},
+            },
             curve("round_005", 1310, 2.3702),
         ),
-    )  # fmt: skip
+    )
     hole(
         "round_006_fp16embed",
         'title = "Full Ink for the Names"\nstrategy = "safe tweak"\ncreated = 2026-03-17\n'
@@ -142,25 +215,62 @@ def write() -> None:
         'for a third of a megabyte."\n[overrides]\nFP16_EMBED = true\n',
         NOTES_FP16,
         attempt_01=(
-            {"run_id": "round_006_fp16embed", "round": 1, "hole": 6, "date": "2026-03-18", "val_bpb": 1.4141,
-             "val_loss": 2.3876, "params": 17059912, "artifact_bytes": 13678772, "wall_time_s": 300,
-             "steps": 1300, "step_avg_ms": 231, "status": "ok", "backend": "cuda",
-             "overrides": {"TRAIN_BATCH_TOKENS": "131072", "FP16_EMBED": "true", "MAX_WALLCLOCK_SECONDS": "300"},
-             "previous": {"hole": 5, "val_bpb": 1.4139, "artifact_mb": 13.35, "title": "More Swings, Less Club Head"},
-             "next": {"hole": 7, "title": "Traveling Light"}, "sota": 1.2197, "baseline": 1.2244,
-             "our_best": 1.2244, "last_train_loss": 2.3685},
+            {
+                "run_id": "round_006_fp16embed",
+                "round": 1,
+                "hole": 6,
+                "date": "2026-03-18",
+                "val_bpb": 1.4141,
+                "val_loss": 2.3876,
+                "params": 17059912,
+                "artifact_bytes": 13678772,
+                "wall_time_s": 300,
+                "steps": 1300,
+                "step_avg_ms": 231,
+                "status": "ok",
+                "backend": "cuda",
+                "overrides": {
+                    "TRAIN_BATCH_TOKENS": "131072",
+                    "FP16_EMBED": "true",
+                    "MAX_WALLCLOCK_SECONDS": "300",
+                },
+                "previous": {
+                    "hole": 5,
+                    "val_bpb": 1.4139,
+                    "artifact_mb": 13.35,
+                    "title": "More Swings, Less Club Head",
+                },
+                "next": {"hole": 7, "title": "Traveling Light"},
+                "sota": 1.2197,
+                "baseline": 1.2244,
+                "our_best": 1.2244,
+                "last_train_loss": 2.3685,
+            },
             curve("round_006", 1300, 2.3685, val_bpb=1.4102, spike=8.0),
         ),
-    )  # fmt: skip
+    )
     light = {
         f"attempt_{n:02d}": (
-            record("round_007_traveling_light", n, "2026-03-19", bpb, pre_bpb=round(bpb - 0.0031, 5), seed=seed,
-                   artifact_bytes=9884120 + n, code_bytes=47642, model_bytes=9836478 + n, step_ms=172.4, steps=1740,
-                   params=12082184, last_train_loss=2.3402, overrides={"NUM_LAYERS": "6", "TRAIN_BATCH_TOKENS": "131072"}),
+            record(
+                "round_007_traveling_light",
+                n,
+                "2026-03-19",
+                bpb,
+                pre_bpb=round(bpb - 0.0031, 5),
+                seed=seed,
+                artifact_bytes=9884120 + n,
+                code_bytes=47642,
+                model_bytes=9836478 + n,
+                step_ms=172.4,
+                steps=1740,
+                params=12082184,
+                last_train_loss=2.3402,
+                overrides={"NUM_LAYERS": "6", "TRAIN_BATCH_TOKENS": "131072"},
+            ),
             curve(f"round_007_{n}", 1740, 2.3402, val_bpb=round(bpb - 0.0031, 5)),
         )
         for n, (seed, bpb) in enumerate([(1337, 1.3986), (42, 1.3991), (7, 1.3979)], start=1)
-    }  # fmt: skip
+    }
     hole(
         "round_007_traveling_light",
         'title = "Traveling Light"\nstrategy = "architecture"\ncreated = 2026-03-19\n'
@@ -176,25 +286,57 @@ def write() -> None:
         "round_009_practice_green",
         'title = "The Practice Green"\nstrategy = "reference"\ncreated = 2026-03-21\ncourse = "practice"\n',
         attempt_01=(
-            record("round_009_practice_green", 1, "2026-03-21", 2.0417, course="practice", split="cpython-3.11.9",
-                   val_loss=3.9021, pre_bpb=2.0391, artifact_bytes=1204331, code_bytes=51200, model_bytes=1153131,
-                   params=1118992, steps=200, planned_steps=200, step_ms=310.2, train_seconds=62.0, last_train_loss=3.874,
-                   environment={"python": "3.11.9", "device": "cpu", "threads": 2},
-                   data={"val_bytes": 1048576, "val_tokens": 380272, "yardsticks": {"zlib -9": 2.2511, "xz": 1.9072}}),
+            record(
+                "round_009_practice_green",
+                1,
+                "2026-03-21",
+                2.0417,
+                course="practice",
+                split="cpython-3.11.9",
+                val_loss=3.9021,
+                pre_bpb=2.0391,
+                artifact_bytes=1204331,
+                code_bytes=51200,
+                model_bytes=1153131,
+                params=1118992,
+                steps=200,
+                planned_steps=200,
+                step_ms=310.2,
+                train_seconds=62.0,
+                last_train_loss=3.874,
+                environment={"python": "3.11.9", "device": "cpu", "threads": 2},
+                data={
+                    "val_bytes": 1048576,
+                    "val_tokens": 380272,
+                    "yardsticks": {"zlib -9": 2.2511, "xz": 1.9072},
+                },
+            ),
             curve("round_009", 200, 3.874, every=2, val_bpb=2.0391),
         ),
-    )  # fmt: skip
+    )
     hole(
         "round_019_back_nine_again",
         'title = "Round Two, First Tee"\nstrategy = "schedule"\ncreated = 2026-03-28\n'
         'hypothesis = "A cosine warm-down ends a hair lower than a linear one."\n',
         attempt_01=(
-            record("round_019_back_nine_again", 1, "2026-03-28", 1.2179, pre_bpb=1.2138, steps=13640, step_ms=44.0,
-                   train_seconds=600.0, artifact_bytes=15902211, code_bytes=47980, model_bytes=15854231,
-                   last_train_loss=2.0594, overrides={"WARMDOWN": "cosine"}),
+            record(
+                "round_019_back_nine_again",
+                1,
+                "2026-03-28",
+                1.2179,
+                pre_bpb=1.2138,
+                steps=13640,
+                step_ms=44.0,
+                train_seconds=600.0,
+                artifact_bytes=15902211,
+                code_bytes=47980,
+                model_bytes=15854231,
+                last_train_loss=2.0594,
+                overrides={"WARMDOWN": "cosine"},
+            ),
             curve("round_019", 13640, 2.0594, every=120, val_bpb=1.2138),
         ),
-    )  # fmt: skip
+    )
 
 
 NOTES_BASELINE = """

@@ -1,10 +1,12 @@
-"""Stands in for `python -m trainer`: the same words, environment, lines, files and exit codes, in milliseconds.
+"""Stands in for `python -m trainer`: the same words, environment, lines, files and exit codes, in
+milliseconds.
 
     python fake_trainer.py --out DIR [--resume] | --check
 
 It imports no torch and trains nothing: its loss is a formula of step, seed and settings. FAKE_TRAINER in the
-environment makes it end in another way at its third step: nan, memory, crash, silent, torn, kill, big, wait (until it is
-asked to stop) or deaf (until it is killed). `tests/trainer/test_fake.py` compares what it writes with the real one.
+environment makes it end in another way at its third step: nan, memory, crash, silent, torn, kill, big, wait
+(until it is asked to stop) or deaf (until it is killed). `tests/trainer/test_fake.py` compares what it
+writes with the real one.
 """
 
 from __future__ import annotations

@@ -52,7 +52,10 @@ def glances(season):
 def rows(season):
     """What a table shows of every hole, comparisons and all."""
     standings = [season.standing(hole) for hole in season.holes]
-    return [(s.verdict, s.headroom_bytes, [(c.val_bpb, c.difference) for c in s.comparisons.values()]) for s in standings]  # fmt: skip
+    return [
+        (s.verdict, s.headroom_bytes, [(c.val_bpb, c.difference) for c in s.comparisons.values()])
+        for s in standings
+    ]
 
 
 def test_second_look_reads_no_hole(season, read, tmp_path):
@@ -142,9 +145,21 @@ def rename_hole(runs):
 
 
 EDITS = [
-    edit_record, edit_record_unseen, touch_record, break_record, swap_record, delete_record, add_attempt,
-    start_attempt, edit_intent, delete_intent, decide, add_hole, delete_hole, rename_hole,
-]  # fmt: skip
+    edit_record,
+    edit_record_unseen,
+    touch_record,
+    break_record,
+    swap_record,
+    delete_record,
+    add_attempt,
+    start_attempt,
+    edit_intent,
+    delete_intent,
+    decide,
+    add_hole,
+    delete_hole,
+    rename_hole,
+]
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -173,7 +188,9 @@ def test_any_edits_in_any_order_are_seen(edits, season, tmp_path):
         assert glances(glance_season(folder)) == glances(load_season(folder))
 
 
-@pytest.mark.parametrize("harm", [lambda b: b"", lambda b: b[:-7], lambda b: b.replace(b"10000", b"10001"), lambda b: b"\x00" * 9])  # fmt: skip
+@pytest.mark.parametrize(
+    "harm", [lambda b: b"", lambda b: b[:-7], lambda b: b.replace(b"10000", b"10001"), lambda b: b"\x00" * 9]
+)
 def test_damaged_index_is_not_believed(harm, season, tmp_path):
     glance_season(season)
     (kept,) = (tmp_path / "cache" / "seasons").iterdir()
@@ -207,7 +224,10 @@ def listing_of(runs, made=None):
         if made is not None:
             made.append(len(marks))
         season = glance_season(runs, marks)
-        return listed.Listing(tuple(holes_table.row_of(season.standing(h, holes_table.KINDS)) for h in season.holes), season.problems)  # fmt: skip
+        return listed.Listing(
+            tuple(holes_table.row_of(season.standing(h, holes_table.KINDS)) for h in season.holes),
+            season.problems,
+        )
 
     return listed.list_season(runs, make)
 
@@ -267,7 +287,9 @@ print(*sys.modules)
 def test_kept_rows_are_printed_without_loading_what_made_them(season, tmp_path):
     def loaded():
         env = os.environ | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", KEPT], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", KEPT], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        )
         return set(done.stdout.splitlines()[-1].split())
 
     slow = {"typer", "pydantic", "rich", "shutil", "harness.records.record"}

@@ -84,12 +84,22 @@ cli.main()
 @pytest.mark.parametrize(
     "words",
     [
-        "", "--sort val_bpb", "--sort luck", "--sort", "--course practice", "--course finweb", "--runs runs",
-        "--runs nowhere", "--sort date --sort val_bpb --strict", "--sort=val_bpb", "extra",
+        "",
+        "--sort val_bpb",
+        "--sort luck",
+        "--sort",
+        "--course practice",
+        "--course finweb",
+        "--runs runs",
+        "--runs nowhere",
+        "--sort date --sort val_bpb --strict",
+        "--sort=val_bpb",
+        "extra",
     ],
-)  # fmt: skip
+)
 def test_plain_listing_is_what_typer_makes_of_the_words(words, named, harness, runs, put_record, tmp_path):
-    """The plain spellings are read without typer, which takes longer to load than a season of thousands to list."""
+    """The plain spellings are read without typer, which takes longer to load than a season of thousands to
+    list."""
     put_record("round_001", val_bpb=1.3)
     put_record("round_002", val_bpb=1.2)
     put_record("round_003").write_text("{")
@@ -98,9 +108,13 @@ def test_plain_listing_is_what_typer_makes_of_the_words(words, named, harness, r
 
     plain = harness("ls", *words.split(), env=env)
     typed = subprocess.run(
-        [sys.executable, "-c", BY_TYPER.format(words=["ls", *words.split()])], cwd=tmp_path, check=False,
-        capture_output=True, text=True, env=os.environ | env | {"COLUMNS": "160", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [sys.executable, "-c", BY_TYPER.format(words=["ls", *words.split()])],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | env | {"COLUMNS": "160", "PYTHONPATH": str(ROOT)},
+    )
 
     assert (plain.returncode, plain.stdout) == (typed.returncode, typed.stdout)
     assert plain.stderr.replace("python -m harness", "-c") == typed.stderr

@@ -1,4 +1,5 @@
-"""What goes wrong around a run: folders that cannot be written, disks without rename or locks, links, foreign pickles."""
+"""What goes wrong around a run: folders that cannot be written, disks without rename or locks, links,
+foreign pickles."""
 
 from __future__ import annotations
 
@@ -48,11 +49,17 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 def broken_system(tmp_path: Path, code: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command line on a system where something is missing; `code` takes it away."""
-    program = f"import sys\n{code}\nfrom harness.cli import main\nsys.argv = ['harness', *{list(words)!r}]\nmain()\n"
+    start = f"from harness.cli import main\nsys.argv = ['harness', *{list(words)!r}]\nmain()\n"
+    program = f"import sys\n{code}\n{start}"
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-    )  # fmt: skip
+    )
 
 
 NO_RENAME = """
@@ -228,7 +235,8 @@ def test_a_pickle_in_a_run_folder_is_never_loaded(tmp_path: Path, harness: Run) 
 
 @pytest.mark.slow
 def test_the_harness_stays_small_beside_the_run(tmp_path: Path) -> None:
-    """What the checks before a run import is gone when it starts: 20 MB that a long run would hold for nothing."""
+    """What the checks before a run import is gone when it starts: 20 MB that a long run would hold for
+    nothing."""
     code = "import atexit\natexit.register(lambda: print('numpy' in sys.modules))"
 
     done = broken_system(tmp_path, code, "run", "1", "--preset", "tiny", "--dry-run")

@@ -62,9 +62,13 @@ class Hub:
         request.send_response(206 if wanted else 200)
         etag = self.etags.get(path, hashlib.sha256(content).hexdigest())
         for name, value in {
-            "X-Repo-Commit": COMMIT, "ETag": f'"{etag}"', "X-Linked-Etag": f'"{etag}"',
-            "X-Linked-Size": str(len(content)), "Accept-Ranges": "bytes", "Content-Length": str(len(content) - start),
-        }.items():  # fmt: skip
+            "X-Repo-Commit": COMMIT,
+            "ETag": f'"{etag}"',
+            "X-Linked-Etag": f'"{etag}"',
+            "X-Linked-Size": str(len(content)),
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(len(content) - start),
+        }.items():
             request.send_header(name, value)
         if wanted:
             request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
@@ -127,8 +131,10 @@ def test_shards_and_tokenizer_lie_where_the_challenge_wants_them(pull, hub, tmp_
     assert said["commit"] == COMMIT
     data = tmp_path / "data" / "datasets" / "fineweb10B_sp64"
     assert sorted(path.name for path in data.iterdir()) == [
-        "fineweb_train_000000.bin", "fineweb_train_000001.bin", "fineweb_val_000000.bin",
-    ]  # fmt: skip
+        "fineweb_train_000000.bin",
+        "fineweb_train_000001.bin",
+        "fineweb_val_000000.bin",
+    ]
     assert (tmp_path / said["tokenizer_path"]).read_bytes() == b"pieces"
     assert not (tmp_path / "data" / ".pull").exists()
 
@@ -142,8 +148,9 @@ def test_second_pull_fetches_only_what_is_new_or_was_changed(pull, hub, tmp_path
 
     assert done.returncode == 0, done.stderr
     assert [Path(name).name for name in hub.fetched()] == [
-        "fineweb_val_000000.bin", "fineweb_train_000001.bin",
-    ]  # fmt: skip
+        "fineweb_val_000000.bin",
+        "fineweb_train_000001.bin",
+    ]
     assert "2 files fetched, 3 were there" in done.stdout
 
 

@@ -116,8 +116,10 @@ def course(documents: list[Document]) -> PracticeCourse:
 def start_child(sources: Path, stay_in: str = "", until: Path = Path("never")) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", CHILD.format(recipe=SMALL), str(sources), stay_in, str(until)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_for(child: subprocess.Popen[str], stage: str) -> None:
@@ -132,7 +134,7 @@ def read_tokens(shard: Path) -> np.ndarray:
     return np.fromfile(shard, dtype="<u2")[512:]
 
 
-# -- what is built ----------------------------------------------------------------------------------------------
+# -- what is built -------------------------------------------------------------------------------------------
 
 
 def test_same_documents_give_the_same_bytes(documents: list[Document], tmp_path: Path) -> None:
@@ -146,7 +148,8 @@ def test_same_documents_give_the_same_bytes(documents: list[Document], tmp_path:
 
 
 def test_validation_text_is_counted_as_by_hand(course: PracticeCourse, documents: list[Document]) -> None:
-    """val_bytes, its fingerprint and the yardsticks all speak of the raw bytes that the scored tokens cover."""
+    """val_bytes, its fingerprint and the yardsticks all speak of the raw bytes that the scored tokens
+    cover."""
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(course.tokenizer_path))
     tokens = read_tokens(course.data_path / "fineweb_val_000000.bin").tolist()
     raw = b"".join(document.data for document in documents[: course.val_files])
@@ -207,15 +210,24 @@ def test_tokens_of_another_text_are_refused(
         cut_validation(tokenizer, tokens, documents[1:4], count=100)
 
 
-# -- which text -------------------------------------------------------------------------------------------------
+# -- which text ----------------------------------------------------------------------------------------------
 
 
 def test_corpus_leaves_out_what_installs_differ_in(tmp_path: Path) -> None:
     for name in (
-        "kept.py", "package/kept.py", "test/a.py", "package/tests/a.py", "idlelib/idle_test/a.py",
-        "site-packages/a.py", "dist-packages/a.py", "encodings/cp037.py", "pydoc_data/topics.py",
-        "config-3.11-x86_64-linux-gnu/python-config.py", "_sysconfigdata__linux_.py", "sitecustomize.py",
-    ):  # fmt: skip
+        "kept.py",
+        "package/kept.py",
+        "test/a.py",
+        "package/tests/a.py",
+        "idlelib/idle_test/a.py",
+        "site-packages/a.py",
+        "dist-packages/a.py",
+        "encodings/cp037.py",
+        "pydoc_data/topics.py",
+        "config-3.11-x86_64-linux-gnu/python-config.py",
+        "_sysconfigdata__linux_.py",
+        "sitecustomize.py",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("pass\n")
     (tmp_path / "latin.py").write_bytes("# caf\xe9\n".encode("latin-1"))
@@ -248,7 +260,7 @@ def test_trimmed_python_is_refused(documents: list[Document]) -> None:
         prepare_course(documents=documents)
 
 
-# -- where it lies ----------------------------------------------------------------------------------------------
+# -- where it lies -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -318,7 +330,7 @@ def test_full_disk_is_explained_and_leaves_nothing(sources: Path, cache: Path) -
     assert [path.suffix for path in cache.iterdir()] == [".lock"]
 
 
-# -- found again ------------------------------------------------------------------------------------------------
+# -- found again ---------------------------------------------------------------------------------------------
 
 
 def test_prepared_course_is_found_without_building(course: PracticeCourse, documents: list[Document]) -> None:
@@ -393,7 +405,7 @@ def test_rebuild_replaces_a_damaged_course(
     assert sorted(path.name for path in cache.iterdir()) == [course.path.name, f"{course.path.name}.lock"]
 
 
-# -- several processes ------------------------------------------------------------------------------------------
+# -- several processes ---------------------------------------------------------------------------------------
 
 
 def test_two_processes_at_once_build_one_course(
@@ -438,7 +450,7 @@ def _refuse_to_build(what: str, share: float) -> None:
     raise AssertionError(f"nothing was to be built, but: {what}")
 
 
-# -- this interpreter's own course, and the command -------------------------------------------------------------
+# -- this interpreter's own course, and the command ----------------------------------------------------------
 
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -472,7 +484,10 @@ def test_own_standard_library_makes_the_course(cache: Path) -> None:
 
 @pytest.mark.slow
 def test_course_is_prepared_without_torch(cache: Path) -> None:
-    script = "import sys; from harness.courses.practice import prepare_course; prepare_course(); sys.exit('torch' in sys.modules)"
+    script = (
+        "import sys; from harness.courses.practice import prepare_course; prepare_course(); "
+        "sys.exit('torch' in sys.modules)"
+    )
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
@@ -498,7 +513,8 @@ def test_command_explains_a_mistake_without_a_traceback(cache: Path) -> None:
 
 
 def test_bytes_are_of_the_very_same_text(course: PracticeCourse, documents: list[Document]) -> None:
-    """The byte shards hold what the tokens stand for, byte for byte, with BOS between documents; made once."""
+    """The byte shards hold what the tokens stand for, byte for byte, with BOS between documents; made
+    once."""
     from trainer.bytevocab import BOS, SPECIAL
     from trainer.data import load_shard
 

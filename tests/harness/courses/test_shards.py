@@ -100,9 +100,12 @@ def test_broken_shards_are_named(folder, texts):
 def test_shard_that_is_not_what_was_pulled_is_an_error(folder, texts):
     there = put(folder, *texts)
     seals = {
-        f"datasets/{folder.name}/{path.name}": {"bytes": path.stat().st_size, "fingerprint": shards.fingerprint_file(path, 64)}
+        f"datasets/{folder.name}/{path.name}": {
+            "bytes": path.stat().st_size,
+            "fingerprint": shards.fingerprint_file(path, 64),
+        }
         for path in (*there.val, *there.train)
-    }  # fmt: skip
+    }
     (folder.parent.parent / "pulled.json").write_text(json.dumps({"files": seals}))
     assert check_seals(there) == ("2 of 2 shards hashed against pulled.json", [])
 

@@ -181,9 +181,12 @@ def test_leaderboard_is_refreshed_from_a_readme(runs, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(
         "# Challenge\n\n| Run | Score | Author | Summary | Date | Info |\n|-----|------:|---|---|---|---|\n"
-        "| **New Best** | 1.0500 | someone | words | 2026-05-10 | [info](https://github.com/o/r/pull/2000) |\n"
-        "| Old | 1.2244 | base | words | 2026-03-18 | [info](records/track_10min_16mb/2026-03-17_NaiveBaseline/README.md) |\n\n"
-        "## Non-record runs\n\n| Run | Score | Author | Date |\n|--|--|--|--|\n| Wild | 0.9 | x | 2026-05-01 |\n"
+        "| **New Best** | 1.0500 | someone | words | 2026-05-10 | "
+        "[info](https://github.com/o/r/pull/2000) |\n"
+        "| Old | 1.2244 | base | words | 2026-03-18 | "
+        "[info](records/track_10min_16mb/2026-03-17_NaiveBaseline/README.md) |\n\n"
+        "## Non-record runs\n\n| Run | Score | Author | Date |\n|--|--|--|--|\n"
+        "| Wild | 0.9 | x | 2026-05-01 |\n"
     )
 
     rows = refresh_leaderboard(readme, runs)
@@ -218,10 +221,17 @@ losses = st.floats(min_value=1e-3, max_value=30, allow_nan=False)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(
-    bpb=st.floats(min_value=0.5, max_value=5), before=st.floats(min_value=0.1, max_value=0.49), loss=losses,
-    params=st.integers(1, 10**9), steps=st.integers(10, 10**6), code=st.integers(1, 10**5), model=st.integers(1, 10**7),
-    seed=st.integers(0, 2**31), train_ms=st.integers(1, 10**8), curve=st.lists(losses, min_size=1, max_size=5),
-)  # fmt: skip
+    bpb=st.floats(min_value=0.5, max_value=5),
+    before=st.floats(min_value=0.1, max_value=0.49),
+    loss=losses,
+    params=st.integers(1, 10**9),
+    steps=st.integers(10, 10**6),
+    code=st.integers(1, 10**5),
+    model=st.integers(1, 10**7),
+    seed=st.integers(0, 2**31),
+    train_ms=st.integers(1, 10**8),
+    curve=st.lists(losses, min_size=1, max_size=5),
+)
 def test_exported_record_reads_back_as_itself(
     tmp_path_factory, bpb, before, loss, params, steps, code, model, seed, train_ms, curve
 ):
@@ -237,12 +247,26 @@ def test_exported_record_reads_back_as_itself(
         },
         {"stage": "round_trip", "label": "final_int8_zlib_roundtrip_exact", "val_bpb": bpb, "val_loss": loss},
     ]
-    record = RunRecord.model_validate({
-        "hole": "round_001", "course": "fineweb", "status": "ok", "val_bpb": bpb, "val_loss": loss, "scores": scores,
-        "official": {"stage": "round_trip", "label": "final_int8_zlib_roundtrip_exact", "why": "w"},
-        "artifact_bytes": code + model, "code_bytes": code, "model_bytes": model, "params": params, "seed": seed,
-        "steps": steps, "planned_steps": steps, "train_seconds": train_ms / 1000, "step_ms": train_ms / steps,
-    })  # fmt: skip
+    record = RunRecord.model_validate(
+        {
+            "hole": "round_001",
+            "course": "fineweb",
+            "status": "ok",
+            "val_bpb": bpb,
+            "val_loss": loss,
+            "scores": scores,
+            "official": {"stage": "round_trip", "label": "final_int8_zlib_roundtrip_exact", "why": "w"},
+            "artifact_bytes": code + model,
+            "code_bytes": code,
+            "model_bytes": model,
+            "params": params,
+            "seed": seed,
+            "steps": steps,
+            "planned_steps": steps,
+            "train_seconds": train_ms / 1000,
+            "step_ms": train_ms / steps,
+        }
+    )
     (folder / "record.json").write_text(dump_record(record))
     points = [
         {"step": index + 1, "train_loss": value, "train_time_ms": float(index + 1)}
@@ -256,8 +280,19 @@ def test_exported_record_reads_back_as_itself(
     export_hole(load_season(runs).holes[0], out, author="me")
     read = import_paths([out], runs / "back").bundles[0].records[0]
 
-    kept = ("val_bpb", "val_loss", "artifact_bytes", "code_bytes", "model_bytes", "params", "seed", "steps",
-            "planned_steps", "train_seconds", "status")  # fmt: skip
+    kept = (
+        "val_bpb",
+        "val_loss",
+        "artifact_bytes",
+        "code_bytes",
+        "model_bytes",
+        "params",
+        "seed",
+        "steps",
+        "planned_steps",
+        "train_seconds",
+        "status",
+    )
     assert {name: getattr(read, name) for name in kept} == {name: getattr(record, name) for name in kept}
     assert read.step_ms == pytest.approx(record.step_ms, rel=1e-12)
     assert [(s.stage, s.label, s.val_bpb) for s in read.scores] == [

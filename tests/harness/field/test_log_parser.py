@@ -140,8 +140,10 @@ def test_feeding_pieces_gives_what_reading_the_file_gives(record: str, name: str
     assert as_expected(fed.result) == as_expected(whole.result)
     assert_same(as_expected_text(fed.result), as_expected_text(whole.result))
     assert (fed.sha256, fed.lines, fed.result.hyperparameters) == (
-        whole.sha256, whole.lines, whole.result.hyperparameters
-    )  # fmt: skip
+        whole.sha256,
+        whole.lines,
+        whole.result.hyperparameters,
+    )
 
 
 def test_curve_holds_every_printed_point_with_its_time() -> None:
@@ -155,8 +157,10 @@ def test_curve_holds_every_printed_point_with_its_time() -> None:
 
 
 def test_official_score_is_the_precise_twin_of_the_lowest() -> None:
-    run = result(RUN + "final_int6_sliding_window val_loss:1.8773 val_bpb:1.1118 stride:64 eval_time:78358ms\n"
-                 "final_int6_sliding_window_exact val_loss:1.87728338 val_bpb:1.11183590\n")  # fmt: skip
+    run = result(
+        RUN + "final_int6_sliding_window val_loss:1.8773 val_bpb:1.1118 stride:64 eval_time:78358ms\n"
+        "final_int6_sliding_window_exact val_loss:1.87728338 val_bpb:1.11183590\n"
+    )
 
     assert run.official is not None
     assert (run.official.val_bpb_text, run.official.line) == ("1.11183590", 20)
@@ -185,13 +189,17 @@ def test_nothing_before_quantization_can_be_the_score() -> None:
 
 
 def test_stages_and_gaps_are_told_apart() -> None:
-    run = result(HEAD + STEPS + (
-        "diagnostic pre-quantization post-ema val_loss:2.77 val_bpb:1.07280189 eval_time:6448ms\n"
-        "quantized val_loss:2.80433049 val_bpb:1.08560874 eval_time:9ms\n"
-        "quantized_sliding_window val_loss:2.78 val_bpb:1.07600000 eval_time:9ms\n"
-        "quantized_ttt_phased val_loss:2.77232000 val_bpb:1.07325147 eval_time:504949ms\n"
-        "total_eval_time:504.9s\n"
-    ))  # fmt: skip
+    run = result(
+        HEAD
+        + STEPS
+        + (
+            "diagnostic pre-quantization post-ema val_loss:2.77 val_bpb:1.07280189 eval_time:6448ms\n"
+            "quantized val_loss:2.80433049 val_bpb:1.08560874 eval_time:9ms\n"
+            "quantized_sliding_window val_loss:2.78 val_bpb:1.07600000 eval_time:9ms\n"
+            "quantized_ttt_phased val_loss:2.77232000 val_bpb:1.07325147 eval_time:504949ms\n"
+            "total_eval_time:504.9s\n"
+        )
+    )
 
     assert [gap.after for gap in run.gaps] == ["round_trip", "sliding_window", "test_time_training"]
     assert run.gaps[0].bpb == pytest.approx(1.08560874 - 1.07280189)
@@ -199,15 +207,21 @@ def test_stages_and_gaps_are_told_apart() -> None:
 
 
 def test_a_score_repeated_under_an_older_label_keeps_its_stage() -> None:
-    run = result(HEAD + STEPS + (
-        "final_int6_roundtrip_exact val_loss:1.91694484 val_bpb:1.13532271\n"
-        "final_int6_sliding_window_exact val_loss:1.87728338 val_bpb:1.11183590\n"
-        "final_int8_zlib_roundtrip_exact val_loss:1.87728338 val_bpb:1.11183590\n"
-    ))  # fmt: skip
+    run = result(
+        HEAD
+        + STEPS
+        + (
+            "final_int6_roundtrip_exact val_loss:1.91694484 val_bpb:1.13532271\n"
+            "final_int6_sliding_window_exact val_loss:1.87728338 val_bpb:1.11183590\n"
+            "final_int8_zlib_roundtrip_exact val_loss:1.87728338 val_bpb:1.11183590\n"
+        )
+    )
 
     assert [(line.stage, line.copy_of) for line in run.results] == [
-        ("round_trip", None), ("sliding_window", None), ("sliding_window", 13),
-    ]  # fmt: skip
+        ("round_trip", None),
+        ("sliding_window", None),
+        ("sliding_window", 13),
+    ]
     assert run.official is not None
     assert run.official.label == "final_int6_sliding_window_exact"
 
@@ -217,14 +231,34 @@ def test_a_score_repeated_under_an_older_label_keeps_its_stage() -> None:
     [
         ("final_ternary_roundtrip val_loss:2.9 val_bpb:1.1601", "final_ternary_roundtrip", 1.1601),
         ("final_temped val_loss:2.9 val_bpb:1.1590 T:0.90", "final_temped", 1.159),
-        ("final_sliding val_loss:2.9027 val_bpb:1.1239 (stride=16, T=0.90) eval_time:7ms", "final_sliding", 1.1239),
-        ("final_sliding_window_eval_exact stride:64 val_loss:1.9 val_bpb:1.16301431", "final_sliding_window_eval_exact", 1.16301431),
-        ("final_INT7_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.19", "final_INT7_zlib_roundtrip_exact", 1.19),
+        (
+            "final_sliding val_loss:2.9027 val_bpb:1.1239 (stride=16, T=0.90) eval_time:7ms",
+            "final_sliding",
+            1.1239,
+        ),
+        (
+            "final_sliding_window_eval_exact stride:64 val_loss:1.9 val_bpb:1.16301431",
+            "final_sliding_window_eval_exact",
+            1.16301431,
+        ),
+        (
+            "final_INT7_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.19",
+            "final_INT7_zlib_roundtrip_exact",
+            1.19,
+        ),
         ("final_roundtrip val_loss:2.0 val_bpb:1.19 eval_seq_len:2048", "final_roundtrip", 1.19),
-        ("legal_ttt_exact val_loss:1.8 val_bpb:1.12002032 eval_mode:online_ttt", "legal_ttt_exact", 1.12002032),
-        ("final_int8_zlib_roundtrip_exact sliding val_loss:2.0 sliding val_bpb:1.19692464", "final_int8_zlib_roundtrip_exact sliding", 1.19692464),
+        (
+            "legal_ttt_exact val_loss:1.8 val_bpb:1.12002032 eval_mode:online_ttt",
+            "legal_ttt_exact",
+            1.12002032,
+        ),
+        (
+            "final_int8_zlib_roundtrip_exact sliding val_loss:2.0 sliding val_bpb:1.19692464",
+            "final_int8_zlib_roundtrip_exact sliding",
+            1.19692464,
+        ),
     ],
-)  # fmt: skip
+)
 def test_score_labels_of_the_field(line: str, label: str, bpb: float) -> None:
     official = result(HEAD + STEPS + line + "\n").official
 
@@ -259,14 +293,29 @@ def test_lines_that_are_no_score(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "point"),
     [
-        ("step:5/20 train_loss:2.1855 train_time:590003ms step_avg:43.54ms", (5, 20, 2.1855, 590003, 43.54, None)),
-        ("step:5/20 [BRIDGE 3%] train_loss:0.2 train_time:9ms step_avg:8.3ms", (5, 20, 0.2, 9, 8.3, "BRIDGE 3%")),
-        ("step:5/20 train_loss:2.1 lr_mul:0.9 train_time:9ms step_avg:8.3ms tok/s:512", (5, 20, 2.1, 9, 8.3, None)),
-        ("500/20000 train_loss: 3.2 train_time: 0.8m tok/s: 8251409 looping:False", (500, 20000, 3.2, 48000, None, None)),
+        (
+            "step:5/20 train_loss:2.1855 train_time:590003ms step_avg:43.54ms",
+            (5, 20, 2.1855, 590003, 43.54, None),
+        ),
+        (
+            "step:5/20 [BRIDGE 3%] train_loss:0.2 train_time:9ms step_avg:8.3ms",
+            (5, 20, 0.2, 9, 8.3, "BRIDGE 3%"),
+        ),
+        (
+            "step:5/20 train_loss:2.1 lr_mul:0.9 train_time:9ms step_avg:8.3ms tok/s:512",
+            (5, 20, 2.1, 9, 8.3, None),
+        ),
+        (
+            "500/20000 train_loss: 3.2 train_time: 0.8m tok/s: 8251409 looping:False",
+            (500, 20000, 3.2, 48000, None, None),
+        ),
         ("step:500/50000 loss:3.6 t:77540ms avg:155.1ms", (500, 50000, 3.6, 77540, 155.1, None)),
-        ("step:500/50000 loss:3.6 ce:3.1 mtp_loss:9.9 t:77540ms step_avg:155.1ms", (500, 50000, 3.6, 77540, 155.1, None)),
+        (
+            "step:500/50000 loss:3.6 ce:3.1 mtp_loss:9.9 t:77540ms step_avg:155.1ms",
+            (500, 50000, 3.6, 77540, 155.1, None),
+        ),
     ],
-)  # fmt: skip
+)
 def test_training_lines_of_each_family(line: str, point: tuple[object, ...]) -> None:
     (event,) = LogParser().feed_line(line)
 
@@ -278,11 +327,20 @@ def test_training_lines_of_each_family(line: str, point: tuple[object, ...]) -> 
 @pytest.mark.parametrize(
     "line",
     [
-        "warmup_step: 1/20", "loop_warmup_step: 1/20", "loop_warmup_p1_step:3/20", "base_warmup_step:1/20",
-        "recur_warmup_step:5/20", "warmup:1/5", "step:1000 churn:0.0", "step:5000 checkpoint saved",
-        "3/100 windows done", "step:1/x train_loss:2.0", "step:1/10 train_loss:", "12/20 loss:0.1",
+        "warmup_step: 1/20",
+        "loop_warmup_step: 1/20",
+        "loop_warmup_p1_step:3/20",
+        "base_warmup_step:1/20",
+        "recur_warmup_step:5/20",
+        "warmup:1/5",
+        "step:1000 churn:0.0",
+        "step:5000 checkpoint saved",
+        "3/100 windows done",
+        "step:1/x train_loss:2.0",
+        "step:1/10 train_loss:",
+        "12/20 loss:0.1",
     ],
-)  # fmt: skip
+)
 def test_lines_that_are_no_step(line: str) -> None:
     run = result(HEAD + line + "\n" + END)
 
@@ -298,7 +356,10 @@ def test_minutes_are_not_taken_for_the_training_time() -> None:
 
 
 def test_derived_step_time_is_kept_apart_from_a_printed_one() -> None:
-    text = "model_params:5\n8/9 train_loss: 3.2 train_time: 0.8m tok/s: 82\nstopping_early: wallclock_cap train_time: 800ms step: 8/9\n"
+    text = (
+        "model_params:5\n8/9 train_loss: 3.2 train_time: 0.8m tok/s: 82\n"
+        "stopping_early: wallclock_cap train_time: 800ms step: 8/9\n"
+    )
 
     run = result(text)
 
@@ -363,11 +424,15 @@ def test_hyperparameters_keep_their_printed_text() -> None:
 
 
 def test_compressed_code_counts_and_adds_up() -> None:
-    run = result(HEAD + STEPS + (
-        "Serialized model: 135409136 bytes\nCode size (uncompressed): 139831 bytes\n"
-        "Code size (compressed): 28599 bytes\nSerialized model quantized+brotli: 15960206 bytes\n"
-        "Total submission size quantized+brotli: 15988805 bytes\n"
-    ))  # fmt: skip
+    run = result(
+        HEAD
+        + STEPS
+        + (
+            "Serialized model: 135409136 bytes\nCode size (uncompressed): 139831 bytes\n"
+            "Code size (compressed): 28599 bytes\nSerialized model quantized+brotli: 15960206 bytes\n"
+            "Total submission size quantized+brotli: 15988805 bytes\n"
+        )
+    )
 
     assert (run.bytes_total, run.bytes_model, run.bytes_code) == (15988805, 15960206, 28599)
     assert (run.bytes_raw_model, run.codec, run.sizes_add_up) == (135409136, "quantized+brotli", True)
@@ -384,8 +449,10 @@ def test_raw_total_of_a_run_that_died_is_not_the_artifact() -> None:
 
 
 def test_budget_line_gives_total_and_code() -> None:
-    run = result(HEAD + STEPS + "artifact:15.60MB ternary:97320960(13685760B) fp:2542200(2585072B) code:70,399\n"
-                 "budget:15670651/16000000 (15.67/16.00MB) FITS\n")  # fmt: skip
+    run = result(
+        HEAD + STEPS + "artifact:15.60MB ternary:97320960(13685760B) fp:2542200(2585072B) code:70,399\n"
+        "budget:15670651/16000000 (15.67/16.00MB) FITS\n"
+    )
 
     assert (run.bytes_total, run.bytes_code, run.bytes_model) == (15670651, 70399, None)
 
@@ -394,7 +461,8 @@ def test_sizes_on_one_line_and_in_megabytes() -> None:
     run = result(
         HEAD
         + STEPS
-        + "Serialized model int6+zstd: 15,810,407 bytes | Code size: 52,243 bytes | Total size: 15,862,650 bytes\n"
+        + "Serialized model int6+zstd: 15,810,407 bytes | Code size: 52,243 bytes | "
+        + "Total size: 15,862,650 bytes\n"
     )
     vague = parse(HEAD + STEPS + "Total submission size: 15.86 MB\n")
 
@@ -469,8 +537,10 @@ def test_two_logs_pasted_without_a_newline_between_them() -> None:
 
 
 def test_a_resumed_run_is_one_run() -> None:
-    log = parse(HEAD + STEPS[: STEPS.index("step:250")] + "resuming from checkpoint step:150\n"
-                "step:160/300 train_loss:2.6000 train_time:7000ms step_avg:44.00ms\n" + END)  # fmt: skip
+    log = parse(
+        HEAD + STEPS[: STEPS.index("step:250")] + "resuming from checkpoint step:150\n"
+        "step:160/300 train_loss:2.6000 train_time:7000ms step_avg:44.00ms\n" + END
+    )
 
     assert len(log.runs) == 1
 
@@ -563,8 +633,14 @@ def test_source_code_in_a_log_is_not_read(rule: str) -> None:
 
 
 def test_source_code_between_hyperparameters_and_steps_keeps_both() -> None:
-    run = result("Hyperparameters:\n  seed: 42\n  lr: 0.1\nSource code:\n" + SCRIPT + "=" * 100 + "\nRunning Python 3.12\n"
-                 + STEPS + END)  # fmt: skip
+    run = result(
+        "Hyperparameters:\n  seed: 42\n  lr: 0.1\nSource code:\n"
+        + SCRIPT
+        + "=" * 100
+        + "\nRunning Python 3.12\n"
+        + STEPS
+        + END
+    )
 
     assert (run.seed, run.hyperparameters, run.final_val_bpb) == (42, {"seed": "42", "lr": "0.1"}, 1.2243657)
 
@@ -619,7 +695,7 @@ def test_embedded_half_lines_change_nothing() -> None:
         "resume " + "step " * 12_000,
         "1712345678.123 " * 4_000,
     ],
-)  # fmt: skip
+)
 def test_hostile_lines_are_neither_believed_nor_slow(line: str) -> None:
     start = time.perf_counter()
     log = parse(HEAD + (line + "\n") * 3 + STEPS + END)
@@ -708,11 +784,33 @@ def test_sink_gets_every_point_though_the_curve_is_thinned() -> None:
 
 # Laws ---------------------------------------------------------------------------------------------
 
-PIECES = st.sampled_from([
-    *RUN.splitlines(keepends=True), "Running Python 3.12\n", "Hyperparameters:\n", "  seed: 5\n", "\n", "\r", "\x1b[1m",
-    '"""\n', "import os\n", "=" * 40 + "\n", "step:", "val_bpb:", "1712345678.1 ", "[rank1]: ", "nan", "1e999", "/",
-    "é", "\x00", "9" * 30, "budget:1/2\n", "12/20 train_loss: 1.0 train_time: 0.1m\n", "step:5/9 loss:1.0 t:5ms avg:1.0ms\n",
-])  # fmt: skip
+PIECES = st.sampled_from(
+    [
+        *RUN.splitlines(keepends=True),
+        "Running Python 3.12\n",
+        "Hyperparameters:\n",
+        "  seed: 5\n",
+        "\n",
+        "\r",
+        "\x1b[1m",
+        '"""\n',
+        "import os\n",
+        "=" * 40 + "\n",
+        "step:",
+        "val_bpb:",
+        "1712345678.1 ",
+        "[rank1]: ",
+        "nan",
+        "1e999",
+        "/",
+        "é",
+        "\x00",
+        "9" * 30,
+        "budget:1/2\n",
+        "12/20 train_loss: 1.0 train_time: 0.1m\n",
+        "step:5/9 loss:1.0 t:5ms avg:1.0ms\n",
+    ]
+)
 
 
 @settings(max_examples=150, deadline=timedelta(seconds=20), suppress_health_check=[HealthCheck.too_slow])

@@ -93,10 +93,19 @@ def test_a_consistent_record_gives_no_warning() -> None:
 
 
 def test_other_key_names_and_unknown_keys() -> None:
-    submission = read({
-        "run_name": "x", "mean_val_bpb": 1.1, "mean_val_loss": 1.9, "artifact_bytes_max": 15_000_000,
-        "code_bytes": 5, "bytes_model_int6_zstd": 7, "base_pr": 1394, "date": "2026-03-19T10:00:00Z", "author": "",
-    })  # fmt: skip
+    submission = read(
+        {
+            "run_name": "x",
+            "mean_val_bpb": 1.1,
+            "mean_val_loss": 1.9,
+            "artifact_bytes_max": 15_000_000,
+            "code_bytes": 5,
+            "bytes_model_int6_zstd": 7,
+            "base_pr": 1394,
+            "date": "2026-03-19T10:00:00Z",
+            "author": "",
+        }
+    )
 
     assert (submission.name, submission.val_bpb, submission.val_loss) == ("x", 1.1, 1.9)
     assert (submission.bytes_total, submission.bytes_code, submission.bytes_model) == (15_000_000, 5, 7)
@@ -185,9 +194,23 @@ JSON = st.recursive(
     max_leaves=12,
 )
 KEYS = st.sampled_from(
-    ["val_bpb", "val_loss", "seeds", "seed_results", "seed_scores", "seed", "n_seeds", "date", "name", "bytes_total",
-     "eval_time_seconds", "bytes_model_x", "vocab_size", "author"]
-)  # fmt: skip
+    [
+        "val_bpb",
+        "val_loss",
+        "seeds",
+        "seed_results",
+        "seed_scores",
+        "seed",
+        "n_seeds",
+        "date",
+        "name",
+        "bytes_total",
+        "eval_time_seconds",
+        "bytes_model_x",
+        "vocab_size",
+        "author",
+    ]
+)
 
 
 @settings(max_examples=200, deadline=timedelta(seconds=20))
@@ -214,8 +237,18 @@ def test_any_bytes_give_a_submission_or_an_error(raw: bytes) -> None:
 
 
 def test_logs_are_told_from_other_texts(tmp_path: Path) -> None:
-    for name in ["train.log", "README.md", "README.txt", "requirements.txt", "LICENSE.txt", "b_log.TXT", "x.json",
-                 ".hidden.log", "logs/train0.txt", "logs/deep/train1.txt"]:  # fmt: skip
+    for name in [
+        "train.log",
+        "README.md",
+        "README.txt",
+        "requirements.txt",
+        "LICENSE.txt",
+        "b_log.TXT",
+        "x.json",
+        ".hidden.log",
+        "logs/train0.txt",
+        "logs/deep/train1.txt",
+    ]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
@@ -263,8 +296,14 @@ def test_missing_folder_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [("train_seed42.log", 42), ("logs/train_seed_2026.txt", 2026), ("seed-7.log", 7), ("train.log", None), ("train_v2.txt", None)],
-)  # fmt: skip
+    [
+        ("train_seed42.log", 42),
+        ("logs/train_seed_2026.txt", 2026),
+        ("seed-7.log", 7),
+        ("train.log", None),
+        ("train_v2.txt", None),
+    ],
+)
 def test_seed_in_a_file_name(name: str, seed: int | None) -> None:
     assert seed_in_name(name) == seed
 

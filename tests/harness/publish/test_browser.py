@@ -24,18 +24,24 @@ HOSTILE_TITLE = "\u202e\"><script>alert(1)</script> \u2067עברית\u2069 🏌 
 HOSTILE_NOTES = (
     "## The Shot: </h2><script>alert(2)</script>\n\n<script>alert(3)</script> [press](javascript:alert(4)) "
     "[data](data:text/html,<script>alert(5)</script>) ![spy](https://tracker.example/p.png) "
-    "<a href='javascript:alert(6)'>raw</a> \u202edesrever\u202c 🏌️‍♀️🏌️\n\n" + "x" * 10_000
-    + "\n\n| a | b |\n| --- | --- |\n| " + "y" * 3_000 + " | 2 |\n\n```\n" + "z" * 3_000 + "\n```\n\n"
+    "<a href='javascript:alert(6)'>raw</a> \u202edesrever\u202c 🏌️‍♀️🏌️\n\n"
+    + "x" * 10_000
+    + "\n\n| a | b |\n| --- | --- |\n| "
+    + "y" * 3_000
+    + " | 2 |\n\n```\n"
+    + "z" * 3_000
+    + "\n```\n\n"
     "## The Booth Reacts\n\n**<img src=x onerror=alert(7)>:** \"quotes\" & 'more' 🏌️\n\n"
     "## Post-Round Lesson\n\n<style>body{display:none}</style>" + "V" * 10_000 + "\n"
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = Path(shutil.copytree(SEASON, tmp_path_factory.mktemp("season") / "runs"))
     for name in HOSTILE:  # one without a score, one that stands on every page there is
-        toml = f"title = {json.dumps(HOSTILE_TITLE, ensure_ascii=False)}\nhypothesis = '</p><svg onload=alert(9)>'\n"
+        title = json.dumps(HOSTILE_TITLE, ensure_ascii=False)
+        toml = f"title = {title}\nhypothesis = '</p><svg onload=alert(9)>'\n"
         (runs / name / "round.toml").write_text(toml, encoding="utf-8")
         (runs / name / "notes.md").write_text(HOSTILE_NOTES, encoding="utf-8")
     out = tmp_path_factory.mktemp("site") / "site"

@@ -1,4 +1,5 @@
-"""Publishing: the same bytes each time, nothing outside its folder, and the old site whole until the new one is."""
+"""Publishing: the same bytes each time, nothing outside its folder, and the old site whole until the new one
+is."""
 
 from __future__ import annotations
 
@@ -56,8 +57,23 @@ def test_every_hole_has_a_page_with_its_record_and_curve(site: Path) -> None:
 
 def test_the_example_page_shows_its_numbers(site: Path) -> None:
     html = (site / "holes/round_006_fp16embed.html").read_text()
-    for shown in ("1.4141", "2.3876", "17,059,912", "13,678,772", "300 s", "1,300 steps", "231 ms", "+0.1897", "+0.1944",
-                  "+0.0002", "2,321,228 bytes", "Triple Bogey", "Round 1, Hole 6", "Encouraging Miss", "13.68 MB"):  # fmt: skip
+    for shown in (
+        "1.4141",
+        "2.3876",
+        "17,059,912",
+        "13,678,772",
+        "300 s",
+        "1,300 steps",
+        "231 ms",
+        "+0.1897",
+        "+0.1944",
+        "+0.0002",
+        "2,321,228 bytes",
+        "Triple Bogey",
+        "Round 1, Hole 6",
+        "Encouraging Miss",
+        "13.68 MB",
+    ):
         assert shown in html, shown
     assert html.count("<h1") == 1
     assert re.search(r'<head>\s*<meta http-equiv="Content-Security-Policy"', html)
@@ -76,8 +92,14 @@ def test_a_hole_page_stays_light(site: Path) -> None:
         reader = TagReader()
         reader.feed(page.read_text())
         assert len(reader.tags) <= 800
-        requests = {attrs[key] for tag, attrs in reader.tags for key in ("src", "href")
-                    if tag in ("link", "script", "img") and key in attrs and attrs.get("rel") in (None, "stylesheet", "icon")}  # fmt: skip
+        requests = {
+            attrs[key]
+            for tag, attrs in reader.tags
+            for key in ("src", "href")
+            if tag in ("link", "script", "img")
+            and key in attrs
+            and attrs.get("rel") in (None, "stylesheet", "icon")
+        }
         assert len(requests) == len(shared)
 
 
@@ -209,7 +231,8 @@ HOSTILE_NOTES = (
     """
 ## The Shot: <script>alert(1)</script>
 
-<script>alert(2)</script> [press](javascript:alert(3)) [data](data:text/html,x) <a href="#" onclick="x()">y</a>
+<script>alert(2)</script> [press](javascript:alert(3)) [data](data:text/html,x)
+<a href="#" onclick="x()">y</a>
 ![spy](https://tracker.example/pixel.png) [fine](https://example.org/) \u202edesrever\u202c
 
 <style>body{display:none}</style><iframe src="https://evil.example"></iframe>
@@ -355,7 +378,8 @@ def test_unreadable_notes_do_not_stop_the_press(
 
 
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Python salts the hashes of its strings anew in each process; no choice of words or order may follow them."""
+    """Python salts the hashes of its strings anew in each process; no choice of words or order may follow
+    them."""
     sites = []
     for salt in ("1", "2"):
         out = tmp_path / salt

@@ -144,7 +144,10 @@ def delete_hole(place: Path) -> None:
     (place / "runs" / "round_005_more_swings").mkdir()  # later edits may look for it
     (place / "runs" / "round_005_more_swings" / "attempt_01").mkdir()
     for name in ("record.json", "curve.jsonl"):
-        shutil.copy(SEASON / "round_001_baseline" / "attempt_01" / name, place / "runs" / "round_005_more_swings" / "attempt_01" / name)  # fmt: skip
+        shutil.copy(
+            SEASON / "round_001_baseline" / "attempt_01" / name,
+            place / "runs" / "round_005_more_swings" / "attempt_01" / name,
+        )
 
 
 def drop_last(place: Path) -> None:
@@ -155,12 +158,17 @@ def drop_last(place: Path) -> None:
 
 def import_entry(place: Path) -> None:
     """Somebody else's practice round: the field of another course appears in the navigation's order."""
-    shutil.copytree(FIELD / "2026-03-17_NaiveBaseline", place / "runs" / "field" / "2026-03-17_NaiveBaseline", dirs_exist_ok=True)  # fmt: skip
+    shutil.copytree(
+        FIELD / "2026-03-17_NaiveBaseline",
+        place / "runs" / "field" / "2026-03-17_NaiveBaseline",
+        dirs_exist_ok=True,
+    )
 
 
 def add_reference(place: Path) -> None:
     (place / "runs" / "field.toml").write_text(
-        '[[reference]]\ncourse = "fineweb"\nname = "Ours elsewhere"\nval_bpb = 1.21\ndate = 2026-03-18\nsource = "us"\n'
+        '[[reference]]\ncourse = "fineweb"\nname = "Ours elsewhere"\nval_bpb = 1.21\n'
+        'date = 2026-03-18\nsource = "us"\n'
     )
 
 
@@ -200,11 +208,32 @@ def stray_file(place: Path) -> None:
 
 
 EDITS = [
-    edit_record, edit_best, break_record, edit_curve, edit_baseline_curve, train_on, edit_notes, delete_notes,
-    rename_title, make_reference, decide_invalid, add_hole, add_unplayed, add_attempt, delete_hole, drop_last,
-    import_entry, add_reference, change_template, change_copy, change_asset, touch_everything, spoil_page,
-    lose_page, stray_file,
-]  # fmt: skip
+    edit_record,
+    edit_best,
+    break_record,
+    edit_curve,
+    edit_baseline_curve,
+    train_on,
+    edit_notes,
+    delete_notes,
+    rename_title,
+    make_reference,
+    decide_invalid,
+    add_hole,
+    add_unplayed,
+    add_attempt,
+    delete_hole,
+    drop_last,
+    import_entry,
+    add_reference,
+    change_template,
+    change_copy,
+    change_asset,
+    touch_everything,
+    spoil_page,
+    lose_page,
+    stray_file,
+]
 
 
 @pytest.mark.slow
@@ -223,7 +252,9 @@ def test_site_after_an_edit_is_the_site_made_whole(edit: Callable[[Path], None],
 @pytest.mark.slow
 @given(edits=st.lists(st.sampled_from(EDITS), min_size=2, max_size=6))
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_edits_in_any_order_give_the_site_made_whole(edits: list[Callable[[Path], None]], place: Path, source: Path) -> None:  # fmt: skip
+def test_any_edits_in_any_order_give_the_site_made_whole(
+    edits: list[Callable[[Path], None]], place: Path, source: Path
+) -> None:
     for name in ("runs", "theme"):
         shutil.rmtree(place / name)
         shutil.copytree(source / name, place / name)

@@ -27,11 +27,22 @@ from tests.paths import DATA, ROOT
 SEASON = DATA / "season"
 
 LAUNCH = {
-    "schema": 1, "hole": "round_008_still_walking", "attempt": 1, "course": "fineweb", "split": None,
-    "cap_bytes": 16_000_000, "preset": "baseline", "overrides": {}, "seed": 7,
-    "config": {"ITERATIONS": "2000", "MAX_WALLCLOCK_SECONDS": "0"}, "started_at": "2026-03-20T09:00:00Z",
-    "command": ["harness", "run"], "code": {"trainer": "builtin"}, "data": {}, "harness": "0.1.0",
-}  # fmt: skip
+    "schema": 1,
+    "hole": "round_008_still_walking",
+    "attempt": 1,
+    "course": "fineweb",
+    "split": None,
+    "cap_bytes": 16_000_000,
+    "preset": "baseline",
+    "overrides": {},
+    "seed": 7,
+    "config": {"ITERATIONS": "2000", "MAX_WALLCLOCK_SECONDS": "0"},
+    "started_at": "2026-03-20T09:00:00Z",
+    "command": ["harness", "run"],
+    "code": {"trainer": "builtin"},
+    "data": {},
+    "harness": "0.1.0",
+}
 
 
 @pytest.fixture
@@ -58,10 +69,25 @@ def served(runs: Path, theme: Path, tmp_path: Path) -> Iterator[tuple[str, subpr
     """A running preview: its address and its process."""
     (tmp_path / "tmp").mkdir()
     process = subprocess.Popen(
-        (sys.executable, "-m", "harness", "preview", "--runs", str(runs), "--theme", str(theme), "--port", "0", "--json"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        (
+            sys.executable,
+            "-m",
+            "harness",
+            "preview",
+            "--runs",
+            str(runs),
+            "--theme",
+            str(theme),
+            "--port",
+            "0",
+            "--json",
+        ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
         env=os.environ | {"TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     said = ""
     while not said.endswith("}\n"):

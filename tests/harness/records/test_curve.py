@@ -78,12 +78,15 @@ points = st.lists(st.tuples(st.floats(-10, 1e9), st.floats(0, 1e12), st.booleans
 def test_the_quick_way_reads_what_the_careful_one_reads(
     logged: list[tuple[float, float, bool]], tail: str
 ) -> None:
-    """Curves as the trainers write them are decoded in one go; whatever else is in them, the points are the same."""
+    """Curves as the trainers write them are decoded in one go; whatever else is in them, the points are the
+    same."""
     lines = []
     for at, (loss, time_ms, checked) in enumerate(logged):
         lines.append(json.dumps({"step": at, "train_loss": loss, "train_time_ms": time_ms}))
         if checked:
-            lines.append(json.dumps({"step": at, "val_loss": loss, "val_bpb": abs(loss), "train_time_ms": time_ms}))  # fmt: skip
+            lines.append(
+                json.dumps({"step": at, "val_loss": loss, "val_bpb": abs(loss), "train_time_ms": time_ms})
+            )
     text = "\n".join(lines) + tail
 
     quick = curve_module._read_plain(text.encode())

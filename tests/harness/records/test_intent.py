@@ -40,8 +40,11 @@ def test_overrides_are_read_as_people_write_them(tmp_path):
     )
 
     assert load_intent(path).overrides == {
-        "FP16_EMBED": "true", "MATRIX_LR": "0.03", "SEED": "42", "DTYPE": "float32",
-    }  # fmt: skip
+        "FP16_EMBED": "true",
+        "MATRIX_LR": "0.03",
+        "SEED": "42",
+        "DTYPE": "float32",
+    }
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,8 @@ def test_intent_reads_back(title, seeds, overrides):
 
 def test_notes_are_split_by_heading_and_nothing_is_lost():
     notes = parse_notes(
-        "# Title\n\nBefore.\n\n## The Caddie’s Pick\nSafe.\n\n## The Shot: half a byte\nLong\n\n```\n## not a heading\n```\n"
+        "# Title\n\nBefore.\n\n## The Caddie’s Pick\nSafe.\n\n## The Shot: half a byte\nLong\n\n"
+        "```\n## not a heading\n```\n"
         "## The Booth Reacts\n**Trent:** Well.\n\nReally.\n\n**Slice:** No!\n\n## Odd heading\nKept.\n"
     )
 
@@ -87,6 +91,7 @@ def test_notes_are_split_by_heading_and_nothing_is_lost():
     assert notes.shot_title == "half a byte"
     assert "## not a heading" in notes.get("shot")
     assert [(turn.speaker, turn.text) for turn in notes.booth_turns()] == [
-        ("Trent", "Well. Really."), ("Slice", "No!"),
-    ]  # fmt: skip
+        ("Trent", "Well. Really."),
+        ("Slice", "No!"),
+    ]
     assert notes.other == (("", "Before."), ("Odd heading", "Kept."))

@@ -55,7 +55,7 @@ def test_upgraded_record_reads_back_as_itself():
             "named official",
         ),
     ],
-)  # fmt: skip
+)
 def test_record_that_does_not_add_up_is_refused_with_the_reason(change, said, tmp_path):
     path = tmp_path / "record.json"
     path.write_text(json.dumps(MINIMAL | change))

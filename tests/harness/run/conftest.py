@@ -35,7 +35,8 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command line without waiting for its end; what still runs at the end of the test is killed."""
+    """Start the command line without waiting for its end; what still runs at the end of the test is
+    killed."""
     started = []
 
     def call(*words: str, fate: str = "") -> subprocess.Popen[str]:

@@ -80,9 +80,10 @@ def test_timeout_asks_first_and_says_so(tmp_path):
     stop = StopReason("timeout", "too long")
 
     outcome = run_captured(
-        python(tmp_path, script), tmp_path / "train.log",
+        python(tmp_path, script),
+        tmp_path / "train.log",
         Listeners(lines.append, judge=lambda: stop if lines and time.monotonic() > began + 0.8 else None),
-    )  # fmt: skip
+    )
 
     assert outcome.timed_out
     assert lines == ["up", "saving"]
@@ -140,7 +141,8 @@ def test_worker_in_a_session_of_its_own_does_not_outlive_the_run(tmp_path):
     """torchrun starts its workers so: a signal to the group does not reach them."""
     script = """
         import subprocess, sys
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        code = "import time; time.sleep(60)"
+        child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
         print(child.pid)
     """
     command = python(tmp_path, script)

@@ -1,4 +1,5 @@
-"""`harness run` before anything starts: what is refused, and the plan that is printed. No torch: a fake trainer."""
+"""`harness run` before anything starts: what is refused, and the plan that is printed. No torch: a fake
+trainer."""
 
 from __future__ import annotations
 

@@ -37,9 +37,13 @@ def play(harness, cache):
 def start(cache, tmp_path, *words):
     """Start `harness run` without waiting for it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", *words], cwd=tmp_path, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HARNESS_CACHE": str(cache)},
-    )  # fmt: skip
+        [sys.executable, "-m", "harness", "run", *words],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "HARNESS_CACHE": str(cache)},
+    )
 
 
 def record_of(folder: Path, attempt=1):
@@ -48,8 +52,20 @@ def record_of(folder: Path, attempt=1):
 
 def repeatable(record):
     """The part of a record that the same run must give again: no times, no places."""
-    timed = {"started_at", "ended_at", "train_seconds", "eval_seconds", "wall_seconds", "step_ms", "resumes",
-             "tokens_per_second", "peak_memory_bytes", "hole", "attempt", "command"}  # fmt: skip
+    timed = {
+        "started_at",
+        "ended_at",
+        "train_seconds",
+        "eval_seconds",
+        "wall_seconds",
+        "step_ms",
+        "resumes",
+        "tokens_per_second",
+        "peak_memory_bytes",
+        "hole",
+        "attempt",
+        "command",
+    }
     kept = {key: value for key, value in record.items() if key not in timed}
     kept["scores"] = [{k: v for k, v in score.items() if k != "seconds"} for score in kept["scores"]]
     kept["config"] = {k: v for k, v in kept["config"].items() if k != "RUN_ID"}
@@ -135,8 +151,18 @@ def test_override_that_does_nothing_is_told_when_the_run_ends(play, tmp_path):
 
 
 def test_killed_harness_leaves_a_trail_and_resumes_to_the_same_record(play, cache, tmp_path):
-    long = ("--preset", "tiny", "-o", "THREADS=1", "-o", "ITERATIONS=120", "-o", "CHECKPOINT_EVERY=10",
-            "-o", "TRAIN_LOG_EVERY=5")  # fmt: skip
+    long = (
+        "--preset",
+        "tiny",
+        "-o",
+        "THREADS=1",
+        "-o",
+        "ITERATIONS=120",
+        "-o",
+        "CHECKPOINT_EVERY=10",
+        "-o",
+        "TRAIN_LOG_EVERY=5",
+    )
     assert play("run", "round_001", *long).returncode == 0
     process = start(cache, tmp_path, "round_002", *long, "--repeat")
     attempt = tmp_path / "runs" / "round_002" / "attempt_01"

@@ -44,9 +44,13 @@ def play(harness, script):
 def start(tmp_path, *words):
     """Start `harness run` without waiting for it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", *words], cwd=tmp_path, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "NO_COLOR": "1"},
-    )  # fmt: skip
+        [sys.executable, "-m", "harness", "run", *words],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
 
 
 def wait_for(what, seconds=180):
@@ -172,7 +176,7 @@ def test_variable_of_the_shell_does_not_reach_the_script(play, tmp_path):
         (["--max-cost", "1"], 2, "--max-cost 1", "--rate"),
         (["--seed", "7", "-o", "SEED=8"], 2, "twice", ""),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_is_named_before_anything_is_written(words, code, said, hint, play, tmp_path):
     done = play("round_007", *words)
 
@@ -260,9 +264,12 @@ def test_limits_stop_the_run_with_the_reason_in_the_record(words, kind, code, pl
 
 
 def test_run_that_cannot_be_paid_for_is_refused(script, harness, tmp_path):
-    script.write_text(script.read_text().replace(
-        "class Hyperparameters:\n", 'class Hyperparameters:\n    cap = float(os.environ.get("MAX_WALLCLOCK_SECONDS", 600))\n'
-    ))  # fmt: skip
+    script.write_text(
+        script.read_text().replace(
+            "class Hyperparameters:\n",
+            'class Hyperparameters:\n    cap = float(os.environ.get("MAX_WALLCLOCK_SECONDS", 600))\n',
+        )
+    )
 
     done = harness("run", "1", "--script", "train_gpt.py", "--max-cost", "0.10", "--rate", "24")
 
@@ -370,13 +377,15 @@ def test_commands_of_the_readme_do_what_they_say(script, harness, tmp_path):
 
 def add_data_knobs(script):
     """Let the script read where its data lies, as those of the field do."""
-    script.write_text(script.read_text().replace(
-        "class Hyperparameters:\n",
-        "class Hyperparameters:\n"
-        '    data_path = os.environ.get("DATA_PATH", "./data/shards")\n'
-        '    tokenizer_path = os.environ.get("TOKENIZER_PATH", "./data/tokens.model")\n'
-        '    vocab_size = int(os.environ.get("VOCAB_SIZE", 1024))\n',
-    ))  # fmt: skip
+    script.write_text(
+        script.read_text().replace(
+            "class Hyperparameters:\n",
+            "class Hyperparameters:\n"
+            '    data_path = os.environ.get("DATA_PATH", "./data/shards")\n'
+            '    tokenizer_path = os.environ.get("TOKENIZER_PATH", "./data/tokens.model")\n'
+            '    vocab_size = int(os.environ.get("VOCAB_SIZE", 1024))\n',
+        )
+    )
 
 
 def test_data_of_a_script_is_checked_and_fingerprinted(script, play, tmp_path):
@@ -439,9 +448,12 @@ def test_full_disk_is_a_clear_error_and_leaves_no_half_record(script, harness, t
 def test_random_kills_lose_nothing(tmp_path):
     """A few rounds of `benchmarks/kills.py`."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kills", "6", "3"], cwd=ROOT,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "benchmarks.kills", "6", "3"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -510,11 +522,27 @@ def test_link_out_of_the_season_is_not_written_through(script, play, harness, tm
 def test_closed_terminal_ends_neither_the_run_nor_the_next_seed(script, tmp_path):
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", "round_007", "--script", "train_gpt.py", "--seeds", "1,2",
-         "-o", "STEP_SECONDS=0.05"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
-        env={**os.environ, "TERM": "xterm"}, start_new_session=True,
+        [
+            sys.executable,
+            "-m",
+            "harness",
+            "run",
+            "round_007",
+            "--script",
+            "train_gpt.py",
+            "--seeds",
+            "1,2",
+            "-o",
+            "STEP_SECONDS=0.05",
+        ],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+        start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
-    )  # fmt: skip
+    )
     os.close(theirs)
     seen = b""
     while b"loss" not in seen:  # the live view draws

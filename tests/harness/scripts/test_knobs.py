@@ -23,8 +23,11 @@ class Hyperparameters:
     train_files = os.path.join(data, "train_*.bin")
 """,
         {
-            "RUN_ID": ("text", None, None), "NUM_LAYERS": ("int", "9", None), "MATRIX_LR": ("float", "0.04", None),
-            "TIE_EMBEDDINGS": ("flag", "1", ("1", "0")), "TRAIN_BATCH_TOKENS": ("int", "262144", None),
+            "RUN_ID": ("text", None, None),
+            "NUM_LAYERS": ("int", "9", None),
+            "MATRIX_LR": ("float", "0.04", None),
+            "TIE_EMBEDDINGS": ("flag", "1", ("1", "0")),
+            "TRAIN_BATCH_TOKENS": ("int", "262144", None),
             "DATA_PATH": ("text", "./data/shards", None),
         },
     ),
@@ -45,11 +48,17 @@ if os.environ.get("DEBUG"):
     pass
 """,
         {
-            "USE_A": ("flag", "1", ("1", "0")), "USE_B": ("flag", "false", ("true", "false")),
-            "USE_C": ("flag", "False", ("1", "0")), "USE_D": ("flag", "1", ("1", "0")),
-            "USE_E": ("flag", "no", ("yes", "no")), "USE_F": ("flag", "True", ("True", "False")),
-            "USE_G": ("flag", "", ("1", "")), "USE_H": ("int", "0", None),
-            "USE_I": ("int", "0", None), "OPT": ("word", "muon", None), "DEBUG": ("flag", None, ("1", "")),
+            "USE_A": ("flag", "1", ("1", "0")),
+            "USE_B": ("flag", "false", ("true", "false")),
+            "USE_C": ("flag", "False", ("1", "0")),
+            "USE_D": ("flag", "1", ("1", "0")),
+            "USE_E": ("flag", "no", ("yes", "no")),
+            "USE_F": ("flag", "True", ("True", "False")),
+            "USE_G": ("flag", "", ("1", "")),
+            "USE_H": ("int", "0", None),
+            "USE_I": ("int", "0", None),
+            "OPT": ("word", "muon", None),
+            "DEBUG": ("flag", None, ("1", "")),
         },
     ),
     "other names of the environment": (
@@ -65,9 +74,16 @@ mine = dict(_os.environ)
 j = float(mine.get("J", 1e-8))
 """,
         {
-            "A": ("int", "1", None), "B": ("float", "2.5", None), "C": ("text", "x", None), "D": ("int", "4", None),
-            "E": ("int", None, None), "F": ("text", "6", None), "G": ("text", None, None),
-            "H": ("int", "8", None), "I": ("int", "9", None), "J": ("float", "1e-08", None),
+            "A": ("int", "1", None),
+            "B": ("float", "2.5", None),
+            "C": ("text", "x", None),
+            "D": ("int", "4", None),
+            "E": ("int", None, None),
+            "F": ("text", "6", None),
+            "G": ("text", None, None),
+            "H": ("int", "8", None),
+            "I": ("int", "9", None),
+            "J": ("float", "1e-08", None),
         },
     ),
     "helper functions": (
@@ -102,10 +118,17 @@ def str2bool(s): return s.lower() in ("true", "t")
 z = str2bool(os.environ.get("Z", "false"))
 """,
         {
-            "NUM_LAYERS": ("int", "9", None), "QAT": ("flag", "True", ("1", "0")), "LR": ("float", "0.02", None),
-            "DIM": ("int", "512", None), "PG_STEPS": ("int", "100", None), "PG_NAME": ("text", "x", None),
-            "PG_SOFT": ("flag", "False", ("true", "false")), "TA": ("flag", "True", ("1", "0")),
-            "TB": ("int", "3", None), "TC": ("float", "0.5", None), "TD": ("text", "s", None),
+            "NUM_LAYERS": ("int", "9", None),
+            "QAT": ("flag", "True", ("1", "0")),
+            "LR": ("float", "0.02", None),
+            "DIM": ("int", "512", None),
+            "PG_STEPS": ("int", "100", None),
+            "PG_NAME": ("text", "x", None),
+            "PG_SOFT": ("flag", "False", ("true", "false")),
+            "TA": ("flag", "True", ("1", "0")),
+            "TB": ("int", "3", None),
+            "TC": ("float", "0.5", None),
+            "TD": ("text", "s", None),
             "Z": ("flag", "false", ("true", "false")),
         },
     ),
@@ -121,9 +144,13 @@ for key in ["alpha", "beta"]:
     x = float(os.environ.get(f"{key.upper()}_SCALE", "1.0"))
 """,
         {
-            "LAYERS": ("int", "9", None), "LR": ("float", "0.04", None), "TIE": ("flag", "True", ("1", "")),
-            "WARMDOWN_ITERS": ("int", "1200", None), "MUON_WD": ("float", "0.04", None),
-            "ALPHA_SCALE": ("float", "1.0", None), "BETA_SCALE": ("float", "1.0", None),
+            "LAYERS": ("int", "9", None),
+            "LR": ("float", "0.04", None),
+            "TIE": ("flag", "True", ("1", "")),
+            "WARMDOWN_ITERS": ("int", "1200", None),
+            "MUON_WD": ("float", "0.04", None),
+            "ALPHA_SCALE": ("float", "1.0", None),
+            "BETA_SCALE": ("float", "1.0", None),
         },
     ),
     "dataclass from the environment": (
@@ -147,8 +174,11 @@ class Args:
         return cls(**given)
 """,
         {
-            "NUM_LAYERS": ("int", "9", None), "MATRIX_LR": ("float", "0.04", None),
-            "TIE": ("flag", "True", ("1", "0")), "NAME": ("text", "run", None), "MODEL_DIM": ("int", "512", None),
+            "NUM_LAYERS": ("int", "9", None),
+            "MATRIX_LR": ("float", "0.04", None),
+            "TIE": ("flag", "True", ("1", "0")),
+            "NAME": ("text", "run", None),
+            "MODEL_DIM": ("int", "512", None),
             "DIM": ("int", None, None),
         },
     ),
@@ -164,8 +194,12 @@ def main():
     words = [int(w) for w in os.environ.get("LIST", "1,2").split(",")]
     decay = os.environ.get("DECAY"); decay = float(decay) if decay is not None else 0.9
 """,
-        {"SEED": ("int", "1337", None), "FLAG": ("flag", "0", ("1", "0")), "LIST": ("text", "1,2", None),
-         "DECAY": ("float", None, None)},
+        {
+            "SEED": ("int", "1337", None),
+            "FLAG": ("flag", "0", ("1", "0")),
+            "LIST": ("text", "1,2", None),
+            "DECAY": ("float", None, None),
+        },
     ),
     "config object with a method": (
         """
@@ -179,8 +213,11 @@ env = Env()
 clip = env.num("GRAD_CLIP_NORM", 0.3)
 ema = Env.on("EMA", "1"); swa = Env.on("SWA")
 """,
-        {"GRAD_CLIP_NORM": ("float", "0.3", None), "EMA": ("flag", "1", ("1", "0")),
-         "SWA": ("flag", "0", ("1", "0"))},
+        {
+            "GRAD_CLIP_NORM": ("float", "0.3", None),
+            "EMA": ("flag", "1", ("1", "0")),
+            "SWA": ("flag", "0", ("1", "0")),
+        },
     ),
     "launcher's and system's variables are no knobs": (
         """
@@ -201,10 +238,16 @@ o = os.environ.get("O", os.environ.get("OLD_O", "7"))
 p = bool(int(os.environ.get("P", str(int(False)))))
 q = float(os.environ.get("Q", 2 ** 10)) * 0.5
 """,
-        {"K": ("float", "1e3", None), "M": ("int", "4", None), "O": ("text", None, None),
-         "OLD_O": ("text", "7", None), "P": ("flag", "0", ("1", "0")), "Q": ("float", "1024", None)},
+        {
+            "K": ("float", "1e3", None),
+            "M": ("int", "4", None),
+            "O": ("text", None, None),
+            "OLD_O": ("text", "7", None),
+            "P": ("flag", "0", ("1", "0")),
+            "Q": ("float", "1024", None),
+        },
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -1,4 +1,5 @@
-"""A package flattened into one script: it does the same, and holds only what the settled configuration needs."""
+"""A package flattened into one script: it does the same, and holds only what the settled configuration
+needs."""
 
 import importlib
 import subprocess
@@ -61,8 +62,10 @@ def run(script, tmp_path):
     path.write_text(script)
     lint = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F,E9", "--no-cache", str(path)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert lint.returncode == 0, lint.stdout
     done = subprocess.run([sys.executable, "-I", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -71,7 +74,8 @@ def run(script, tmp_path):
 
 def test_names_that_two_modules_share_stay_apart(package, tmp_path):
     folder = package(
-        one="VERSION = 1\ndef show(list=None):\n    VERSION = 5\n    return VERSION\ndef version(): return VERSION\n",
+        one="VERSION = 1\ndef show(list=None):\n    VERSION = 5\n    return VERSION\n"
+        "def version(): return VERSION\n",
         two="import json as os\nVERSION = 2\ndef show(): return VERSION, os.dumps([1])\n",
         main="""
             import os
@@ -218,7 +222,7 @@ def test_stand_in_and_addition_take_the_place(package, tmp_path):
         ("def main(:\n", "cannot read"),
         ("from pkg import other\ndef main(): other.f()\n", "import each other"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_flattened_is_named_with_its_place(source, said, package):
     folder = package(main=source, other="from pkg import main\ndef f(): pass\n")
 

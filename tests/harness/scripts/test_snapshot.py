@@ -29,9 +29,14 @@ def test_snapshot_holds_the_script_and_what_it_imports(folder):
     snapshot = take_snapshot(folder / "train_gpt.py")
 
     assert sorted(snapshot.files) == [
-        "layers/__init__.py", "layers/attention.py", "layers/rope.py", "model.py", "tools/env.py",
-        "tools/muon.py", "train_gpt.py",
-    ]  # fmt: skip
+        "layers/__init__.py",
+        "layers/attention.py",
+        "layers/rope.py",
+        "model.py",
+        "tools/env.py",
+        "tools/muon.py",
+        "train_gpt.py",
+    ]
     assert next(iter(snapshot.texts())) == "train_gpt.py"
     assert snapshot.code_bytes == sum((folder / name).stat().st_size for name in snapshot.files)
 

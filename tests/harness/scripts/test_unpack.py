@@ -17,6 +17,7 @@ from harness.scripts.unpack import MAX_BYTES, unpack_source
 
 SOURCE = 'import os\nLR = float(os.environ.get("MATRIX_LR", "0.04"))\nprint("é")\n'
 RAW = [{"id": lzma.FILTER_LZMA2}]
+ZLIB = zlib.compress(SOURCE.encode())
 
 
 def b85(data: bytes) -> str:
@@ -24,7 +25,9 @@ def b85(data: bytes) -> str:
 
 
 SHAPES = {
-    "lzma, base85": f"import lzma, base64\nexec(lzma.decompress(base64.b85decode({b85(lzma.compress(SOURCE.encode()))})))",
+    "lzma, base85": (
+        f"import lzma, base64\nexec(lzma.decompress(base64.b85decode({b85(lzma.compress(SOURCE.encode()))})))"
+    ),
     "raw lzma2 under short names": (
         "import lzma as L,base64 as B\nexec(L.decompress(B.b85decode("
         f"{b85(lzma.compress(SOURCE.encode(), format=lzma.FORMAT_RAW, filters=RAW))}"
@@ -42,7 +45,7 @@ SHAPES = {
         "import lzma, base64\nexec(compile(lzma.decompress(base64.b85decode("
         f"{b85(lzma.compress(SOURCE.encode()))})).decode(), 'train_gpt.py', 'exec'))"
     ),
-    "two strings joined": f"import zlib\nexec(zlib.decompress({zlib.compress(SOURCE.encode())[:9]!r} + {zlib.compress(SOURCE.encode())[9:]!r}))",
+    "two strings joined": f"import zlib\nexec(zlib.decompress({ZLIB[:9]!r} + {ZLIB[9:]!r}))",
 }
 
 

@@ -35,8 +35,11 @@ def test_brief_sums_up_the_season(harness, runs, put_record):
     assert brief["open_questions"] == [{"hole": "round_007", "hypothesis": "Longer sequences help."}]
     assert brief["noise_floor"]["std_bpb"] == 0.00063
     assert brief["budget"] == {
-        "train_seconds": 200.0, "wall_seconds": 250.0, "attempts": 6, "unmeasured_attempts": 3,
-    }  # fmt: skip
+        "train_seconds": 200.0,
+        "wall_seconds": 250.0,
+        "attempts": 6,
+        "unmeasured_attempts": 3,
+    }
     kept = json.loads(harness("show", "5", "--json").stdout)
     assert kept["comparisons"]["best"]["hole"] == "round_002"  # an invalid score is nobody's yardstick
     text = harness("brief").stdout

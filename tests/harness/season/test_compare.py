@@ -116,10 +116,11 @@ def test_references_of_the_day_are_compared_when_nobody_is_named(harness, put_gr
 )
 def test_what_is_not_comparable_is_said_with_exit_13(harness, put_record, theirs, said):
     ours = {
-        "split": "one", "data": {"val_bytes": 2_000},
+        "split": "one",
+        "data": {"val_bytes": 2_000},
         "official": {"stage": "round_trip", "label": "r", "why": "w"},
         "scores": [{"stage": "round_trip", "label": "r", "val_bpb": 1.2}],
-    }  # fmt: skip
+    }
     put_record("round_001", val_bpb=1.2, **ours)
     put_record("round_002", val_bpb=1.2, **(ours | theirs))
 
@@ -385,17 +386,31 @@ def test_every_attempt_of_a_hole_is_listed_with_what_became_of_it(harness, put_r
 
 @pytest.mark.parametrize(
     "other",
-    [{}, {"course": "practice"}, {"split": "b"}, {"split": None}, {"official": None},
-     {"official": {"stage": "pre_quantization", "label": "x", "why": "w"}}, {"scores": ()},
-     {"data": {"val_bytes": 151_080_100}}, {"data": {"val_bytes": 155_000_000}}],
-)  # fmt: skip
+    [
+        {},
+        {"course": "practice"},
+        {"split": "b"},
+        {"split": None},
+        {"official": None},
+        {"official": {"stage": "pre_quantization", "label": "x", "why": "w"}},
+        {"scores": ()},
+        {"data": {"val_bytes": 151_080_100}},
+        {"data": {"val_bytes": 155_000_000}},
+    ],
+)
 def test_kinds_of_scores_are_alike_exactly_where_no_mismatch_is_told(other):
     """The quick check that a season uses and the sentence that a person reads never disagree."""
     scores = [{"stage": stage, "label": "x", "val_bpb": 1.2} for stage in ("pre_quantization", "round_trip")]
     plain = {
-        "hole": "h", "course": "fineweb", "split": "a", "status": "ok", "val_bpb": 1.2, "scores": scores,
-        "official": {"stage": "round_trip", "label": "x", "why": "w"}, "data": {"val_bytes": 151_080_000},
-    }  # fmt: skip
+        "hole": "h",
+        "course": "fineweb",
+        "split": "a",
+        "status": "ok",
+        "val_bpb": 1.2,
+        "scores": scores,
+        "official": {"stage": "round_trip", "label": "x", "why": "w"},
+        "data": {"val_bytes": 151_080_000},
+    }
     fields = plain | other
     if "scores" in other:
         fields["official"] = None
@@ -405,7 +420,8 @@ def test_kinds_of_scores_are_alike_exactly_where_no_mismatch_is_told(other):
 
 
 def test_published_t_statistic_is_found_again_from_the_logs(harness, tmp_path):
-    """The record of 2026-03-25 states t = -11.8339, -0.00464458 bpb and -0.00784215 nats against that of 2026-03-23."""
+    """The record of 2026-03-25 states t = -11.8339, -0.00464458 bpb and -0.00784215 nats against that of
+    2026-03-23."""
     records = DATA / "field" / "records"
     for name in ("2026-03-23_LeakyReLU_LegalTTT_ParallelMuon", "2026-03-25_ValCalib_GPTQ_XSA_BigramHash3072"):
         assert harness("import", str(records / name), "--as", "hole").returncode == 0

@@ -101,8 +101,13 @@ def test_other_stages_are_never_subtracted(runs, put_record):
 def test_par_is_to_be_beaten_at_any_stage(runs, put_record):
     def scored(stage, bpb):
         score = {"stage": stage, "label": stage, "val_bpb": bpb}
-        return {"course": "practice", "split": "a", "val_bpb": bpb, "scores": [score],
-                "official": {"stage": stage, "label": stage, "why": "the last one"}}  # fmt: skip
+        return {
+            "course": "practice",
+            "split": "a",
+            "val_bpb": bpb,
+            "scores": [score],
+            "official": {"stage": stage, "label": stage, "why": "the last one"},
+        }
 
     put_record("round_001", **scored("pre_quantization", 2.0))
     put_record("round_002", **scored("round_trip", 2.1))
@@ -162,9 +167,12 @@ def test_folder_that_was_meant_as_a_hole_is_named(runs, put_record):
     (runs / "Round_004").mkdir()
     (runs / "notes").mkdir()
 
-    assert [problem.partition(" is passed over")[0].rpartition("/")[2] for problem in load_season(runs).problems] == [
-        "Round_004", "round_3_short",
-    ]  # fmt: skip
+    assert [
+        problem.partition(" is passed over")[0].rpartition("/")[2] for problem in load_season(runs).problems
+    ] == [
+        "Round_004",
+        "round_3_short",
+    ]
 
 
 def test_holes_are_found_by_number_name_and_prefix(runs, put_record):
@@ -236,10 +244,24 @@ def test_what_stands_beside_a_mean_is_a_mean_or_says_whose_it_is(harness, put_re
     for number, (seed, before, after) in enumerate(
         [(7, 1.20, 1.21), (42, 1.21, 1.23), (1337, 1.22, 1.28)], 1
     ):
-        put_record("round_001", number, seed=seed, val_bpb=after, scores=scores(before, after), step_ms=50.0 + number,
-                   official={"stage": "round_trip", "label": "round_trip", "why": "w"})  # fmt: skip
-    put_record("round_002", val_bpb=1.25, scores=[*scores(1.27, 1.26), {"stage": "sliding_window", "label": "s", "val_loss": 2.0, "val_bpb": 1.25}],
-               official={"stage": "sliding_window", "label": "s", "why": "w"})  # fmt: skip
+        put_record(
+            "round_001",
+            number,
+            seed=seed,
+            val_bpb=after,
+            scores=scores(before, after),
+            step_ms=50.0 + number,
+            official={"stage": "round_trip", "label": "round_trip", "why": "w"},
+        )
+    put_record(
+        "round_002",
+        val_bpb=1.25,
+        scores=[
+            *scores(1.27, 1.26),
+            {"stage": "sliding_window", "label": "s", "val_loss": 2.0, "val_bpb": 1.25},
+        ],
+        official={"stage": "sliding_window", "label": "s", "why": "w"},
+    )
 
     shown = harness("show", "1").stdout
     pair = harness("compare", "1", "2").stderr + harness("compare", "1", "2").stdout

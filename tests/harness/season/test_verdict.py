@@ -14,17 +14,28 @@ PAR = 1.2244
 @pytest.mark.parametrize(
     ("score", "name"),
     [
-        (1.2244, "Par"), (1.2294, "Par"), (1.2194, "Par"),
-        (1.22941, "Bogey"), (1.2744, "Bogey"),
-        (1.27441, "Double Bogey"), (1.3444, "Double Bogey"),
-        (1.34441, "Triple Bogey"), (1.4744, "Triple Bogey"), (1.4141, "Triple Bogey"),
-        (1.47441, "Picked Up"), (9.0, "Picked Up"),
-        (1.21939, "Birdie"), (1.1944, "Birdie"),
-        (1.19439, "Eagle"), (1.1444, "Eagle"),
-        (1.14439, "Albatross"), (1.0744, "Albatross"),
-        (1.07439, "Condor"), (0.5, "Condor"),
+        (1.2244, "Par"),
+        (1.2294, "Par"),
+        (1.2194, "Par"),
+        (1.22941, "Bogey"),
+        (1.2744, "Bogey"),
+        (1.27441, "Double Bogey"),
+        (1.3444, "Double Bogey"),
+        (1.34441, "Triple Bogey"),
+        (1.4744, "Triple Bogey"),
+        (1.4141, "Triple Bogey"),
+        (1.47441, "Picked Up"),
+        (9.0, "Picked Up"),
+        (1.21939, "Birdie"),
+        (1.1944, "Birdie"),
+        (1.19439, "Eagle"),
+        (1.1444, "Eagle"),
+        (1.14439, "Albatross"),
+        (1.0744, "Albatross"),
+        (1.07439, "Condor"),
+        (0.5, "Condor"),
     ],
-)  # fmt: skip
+)
 def test_fineweb_names_change_exactly_at_their_edges(score, name):
     assert name_distance(score - PAR, FINEWEB.verdicts) == name
 

@@ -28,14 +28,27 @@ def legal(seed: int, bpb: float, **changed: object) -> dict[str, object]:
     official = {"stage": "sliding_window", "label": "final_int6_sliding_window_exact", "why": "the lowest"}
     score = {"stage": official["stage"], "label": official["label"], "val_bpb": bpb, "val_loss": loss_of(bpb)}
     return {
-        "started_at": DAY, "seed": seed, "val_bpb": bpb, "val_loss": loss_of(bpb), "official": official,
-        "scores": [score | {"tokens": VAL_TOKENS, "bytes": VAL_BYTES}], "split": "current",
+        "started_at": DAY,
+        "seed": seed,
+        "val_bpb": bpb,
+        "val_loss": loss_of(bpb),
+        "official": official,
+        "scores": [score | {"tokens": VAL_TOKENS, "bytes": VAL_BYTES}],
+        "split": "current",
         "data": {"val_tokens": VAL_TOKENS, "val_bytes": VAL_BYTES, "val_sha256": "ab" * 32},
-        "model_file": "model.bin", "model_bytes": 5_000, "code_bytes": len(SCRIPT),
-        "artifact_bytes": 5_000 + len(SCRIPT), "cap_bytes": 16_000_000, "config_hash": None, "steps": 6000,
-        "train_seconds": 600.05, "eval_seconds": 120.0, "step_ms": 100.0, "code": {"trainer": "train_gpt.py", "source_sha256": "cd" * 32},
+        "model_file": "model.bin",
+        "model_bytes": 5_000,
+        "code_bytes": len(SCRIPT),
+        "artifact_bytes": 5_000 + len(SCRIPT),
+        "cap_bytes": 16_000_000,
+        "config_hash": None,
+        "steps": 6000,
+        "train_seconds": 600.05,
+        "eval_seconds": 120.0,
+        "step_ms": 100.0,
+        "code": {"trainer": "train_gpt.py", "source_sha256": "cd" * 32},
         "environment": {"device": "cuda", "device_name": "NVIDIA H100 80GB HBM3", "world_size": 8},
-    } | changed  # fmt: skip
+    } | changed
 
 
 def log_of(record: dict[str, object]) -> str:
@@ -44,7 +57,8 @@ def log_of(record: dict[str, object]) -> str:
         f"seed:{record['seed']}\nstep:1/20000 train_loss:6.9 train_time:100ms step_avg:100.00ms\n"
         f"step:{steps}/20000 val_loss:2.0 val_bpb:1.2 train_time:{seconds * 1000:.0f}ms step_avg:100.00ms\n"
         f"Total submission size: {record['artifact_bytes']} bytes\n"
-        f"final_int6_sliding_window_exact val_loss:{record['val_loss'] or 2:.8f} val_bpb:{record['val_bpb'] or 1:.8f}\n"
+        f"final_int6_sliding_window_exact val_loss:{record['val_loss'] or 2:.8f} "
+        f"val_bpb:{record['val_bpb'] or 1:.8f}\n"
     )
 
 
@@ -55,8 +69,10 @@ def play(put_record: Callable[..., Path]) -> Callable[..., Path]:
     def put(attempt: int, record: dict[str, object], files: dict[str, str | None] | None = None) -> Path:
         path = put_record("round_001_try", attempt, **{k: v for k, v in record.items() if v is not None})
         kept: dict[str, str | None] = {
-            "train.log": log_of(record), "model.bin": "w" * 5_000, "source/train_gpt.py": SCRIPT,
-        } | (files or {})  # fmt: skip
+            "train.log": log_of(record),
+            "model.bin": "w" * 5_000,
+            "source/train_gpt.py": SCRIPT,
+        } | (files or {})
         for name, text in kept.items():
             if text is not None:
                 (path.parent / name).parent.mkdir(exist_ok=True)
@@ -87,42 +103,96 @@ def test_run_that_keeps_every_rule_passes_all_but_what_only_a_person_knows(play,
     found = judged()
 
     assert {rule: outcome for rule, (outcome, _) in found.items()} == {
-        "artifact size": "pass", "local code": "pass", "training time": "pass", "evaluation time": "pass",
-        "machine": "pass", "validation split": "pass", "byte count": "pass", "log proves the claim": "pass",
-        "seeds": "pass", "significance": "pass", "network": "pass", "your word": "please attest",
-    }  # fmt: skip
+        "artifact size": "pass",
+        "local code": "pass",
+        "training time": "pass",
+        "evaluation time": "pass",
+        "machine": "pass",
+        "validation split": "pass",
+        "byte count": "pass",
+        "log proves the claim": "pass",
+        "seeds": "pass",
+        "significance": "pass",
+        "network": "pass",
+        "your word": "please attest",
+    }
     assert "0.005 MB, 0.005 MiB" in found["artifact size"][1]
     assert "not proven either: 3 for you to attest" in harness("check", "1").stdout
 
 
 BREACHES = {
     "model heavier than claimed": ("artifact size", "fail", {}, {"model.bin": "w" * 5_001}),
-    "over the cap": ("artifact size", "fail", {"model_bytes": 16_000_000 - len(SCRIPT), "artifact_bytes": 16_000_000, "status": "over_cap"}, {"model.bin": None}),
+    "over the cap": (
+        "artifact size",
+        "fail",
+        {"model_bytes": 16_000_000 - len(SCRIPT), "artifact_bytes": 16_000_000, "status": "over_cap"},
+        {"model.bin": None},
+    ),
     "model not here": ("artifact size", "cannot tell", {}, {"model.bin": None}),
-    "module not counted": ("local code", "fail", {}, {"source/train_gpt.py": "import tricks\n#" + "x" * (len(SCRIPT) - 15), "source/tricks.py": "x = 1\n"}),
+    "module not counted": (
+        "local code",
+        "fail",
+        {},
+        {"source/train_gpt.py": "import tricks\n#" + "x" * (len(SCRIPT) - 15), "source/tricks.py": "x = 1\n"},
+    ),
     "script not here": ("local code", "cannot tell", {}, {"source/train_gpt.py": None}),
     "too long": ("training time", "fail", {"train_seconds": 600.3}, {}),
     "time unknown": ("training time", "cannot tell", {"train_seconds": None}, {"train.log": None}),
     "slow evaluation": ("evaluation time", "fail", {"eval_seconds": 688.0}, {}),
     "evaluation unknown": ("evaluation time", "cannot tell", {"eval_seconds": None}, {}),
-    "one small GPU": ("machine", "fail", {"environment": {"device": "cuda", "device_name": "NVIDIA A100", "world_size": 8}}, {}),
-    "two of eight": ("machine", "fail", {"environment": {"device": "cuda", "device_name": "NVIDIA H100", "world_size": 2}}, {}),
+    "one small GPU": (
+        "machine",
+        "fail",
+        {"environment": {"device": "cuda", "device_name": "NVIDIA A100", "world_size": 8}},
+        {},
+    ),
+    "two of eight": (
+        "machine",
+        "fail",
+        {"environment": {"device": "cuda", "device_name": "NVIDIA H100", "world_size": 2}},
+        {},
+    ),
     "machine unknown": ("machine", "cannot tell", {"environment": {}}, {}),
     "older export": ("validation split", "fail", {"split": "first export"}, {}),
     "part of the text": ("validation split", "fail", {"split": "suspect"}, {}),
     "split unknown": ("validation split", "cannot tell", {"split": None}, {}),
-    "bytes miscounted": ("byte count", "fail", {"val_loss": loss_of(1.03), "scores": []} | {"official": None}, {"train.log": None}),
-    "loss unknown": ("byte count", "cannot tell", {"val_loss": None, "scores": [], "official": None}, {"train.log": None}),
-    "another score in the log": ("log proves the claim", "fail", {}, {"train.log": log_of(legal(42, 1.0599))}),
+    "bytes miscounted": (
+        "byte count",
+        "fail",
+        {"val_loss": loss_of(1.03), "scores": []} | {"official": None},
+        {"train.log": None},
+    ),
+    "loss unknown": (
+        "byte count",
+        "cannot tell",
+        {"val_loss": None, "scores": [], "official": None},
+        {"train.log": None},
+    ),
+    "another score in the log": (
+        "log proves the claim",
+        "fail",
+        {},
+        {"train.log": log_of(legal(42, 1.0599))},
+    ),
     "another seed in the log": ("log proves the claim", "fail", {}, {"train.log": log_of(legal(7, 1.06))}),
     "empty log": ("log proves the claim", "fail", {}, {"train.log": ""}),
     "log not kept": ("log proves the claim", "cannot tell", {}, {"train.log": None}),
     "one seed": ("significance", "cannot tell", {}, {}),
-    "worse than the SOTA": ("significance", "fail", {"val_bpb": 1.08, "val_loss": loss_of(1.08), "scores": [], "official": None}, {"train.log": None}),
+    "worse than the SOTA": (
+        "significance",
+        "fail",
+        {"val_bpb": 1.08, "val_loss": loss_of(1.08), "scores": [], "official": None},
+        {"train.log": None},
+    ),
     "downloads": ("network", "please attest", {}, {"source/train_gpt.py": "import urllib.request\n"}),
-    "shells out": ("network", "please attest", {}, {"source/train_gpt.py": "import os\nos.system('pip install brotli')\n"}),
+    "shells out": (
+        "network",
+        "please attest",
+        {},
+        {"source/train_gpt.py": "import os\nos.system('pip install brotli')\n"},
+    ),
     "code computed": ("network", "cannot tell", {}, {"source/train_gpt.py": "exec(open('x').read())\n"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BREACHES)
@@ -154,9 +224,23 @@ def test_packed_script_is_read_without_running_it(play, judged):
 def test_repeated_seed_and_hidden_failure_are_told(play, judged):
     play(1, legal(42, 1.06, config_hash="x"))
     play(2, legal(42, 1.0601, config_hash="x"))
-    play(3, {"status": "failed", "failure": {"kind": "nan", "message": "m"}, "seed": 7, "config_hash": "x", "started_at": DAY,
-             "steps": 1, "train_seconds": 1.0, "artifact_bytes": 0, "val_loss": 0.0, "val_bpb": None} | {"val_loss": None},
-         {"train.log": None})  # fmt: skip
+    play(
+        3,
+        {
+            "status": "failed",
+            "failure": {"kind": "nan", "message": "m"},
+            "seed": 7,
+            "config_hash": "x",
+            "started_at": DAY,
+            "steps": 1,
+            "train_seconds": 1.0,
+            "artifact_bytes": 0,
+            "val_loss": 0.0,
+            "val_bpb": None,
+        }
+        | {"val_loss": None},
+        {"train.log": None},
+    )
 
     outcome, measured = judged()["seeds"]
 
@@ -176,7 +260,8 @@ def test_identical_scores_are_no_certainty(play, judged):
 
 
 def test_gate_is_tested_as_scipy_does_with_the_margin_inside(play, judged, harness, runs):
-    """The SOTA of 2026-04-20 has its three seeds here; 0.005 nats are asked beyond it, in the run's own tokens."""
+    """The SOTA of 2026-04-20 has its three seeds here; 0.005 nats are asked beyond it, in the run's own
+    tokens."""
     theirs = RECORDS / "2026-04-19_SP8192_CaseOps_GatedAttn_QuantGate_Loop45_PhasedTTT"
     assert harness("import", str(theirs), "--as", "field").returncode == 0
     ours = [bpb - 0.002 for bpb in SEEDS.values()]
@@ -202,7 +287,10 @@ def test_policy_is_that_of_the_day_and_another_can_be_named(play, harness, runs,
     play(1, legal(42, 1.06))
     play(2, legal(43, 1.0601))
     (runs / "policies").mkdir()
-    own = 'schema = 1\nname = "mine"\ntitle = "Mine"\ncourse = "fineweb"\nsince = 2020-01-01\nsource = "me"\n[limits]\neval_seconds = 60\n'
+    own = (
+        'schema = 1\nname = "mine"\ntitle = "Mine"\ncourse = "fineweb"\nsince = 2020-01-01\nsource = "me"\n'
+        "[limits]\neval_seconds = 60\n"
+    )
     (runs / "policies" / "mine.toml").write_text(own)
     (tmp_path / "bad.toml").write_text(own.replace("eval_seconds = 60", "eval_second = 60"))
 
@@ -224,8 +312,9 @@ def test_public_record_folders_are_judged_from_their_logs(judged):
     repeats = judged(str(RECORDS / "2026-03-17_LoRA_TTT"))
 
     assert found["artifact size"] == (
-        "fail", "16,059,704 bytes (16.060 MB, 15.316 MiB), the largest of 3: 59,704 too many",
-    )  # fmt: skip
+        "fail",
+        "16,059,704 bytes (16.060 MB, 15.316 MiB), the largest of 3: 59,704 too many",
+    )
     assert found["submission files"][0] == "fail"
     assert "train_gpt.py" in found["submission files"][1]
     assert found["seeds"] == ("pass", "1337, 3141, 42")
@@ -264,7 +353,8 @@ def test_policy_shown_in_the_docs_is_one(tmp_path):
 
 
 def test_our_trainers_code_is_weighed_as_its_commit_would_hand_it_in(harness) -> None:
-    """Hole 33 was played at a commit whose trainer is not today's; git has it, so its one script can be made again."""
+    """Hole 33 was played at a commit whose trainer is not today's; git has it, so its one script can be made
+    again."""
     root = ROOT
     played_at = "da42181b4a401a093d9903440615a9a3a8cae835"
     if subprocess.run(

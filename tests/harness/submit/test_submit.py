@@ -1,4 +1,5 @@
-"""`harness submit` from the outside: the folder it writes, the script that reproduces the record, what it refuses."""
+"""`harness submit` from the outside: the folder it writes, the script that reproduces the record, what it
+refuses."""
 
 import json
 import os
@@ -15,8 +16,18 @@ pytestmark = pytest.mark.slow
 TINY = ("--preset", "tiny", "-o", "THREADS=1")
 WHO = ("--author", "Ann Club", "--github-id", "ann")
 TRAIN_LINE = re.compile(r"step:(\d+)/\d+ train_loss:(\S+) ")
-CHANGED = ("TIE_EMBEDDINGS=0", "ATTENTION=sdpa", "GRAD_CLIP_NORM=1.0", "WARMUP_STEPS=2", "EVAL_STRIDE=64", "COMPRESSOR=lzma",
-           "ITERATIONS=8", "VAL_LOSS_EVERY=0", "GPTQ_ENABLED=1", "INT8_KEEP_FLOAT_MAX_NUMEL=1000")  # fmt: skip
+CHANGED = (
+    "TIE_EMBEDDINGS=0",
+    "ATTENTION=sdpa",
+    "GRAD_CLIP_NORM=1.0",
+    "WARMUP_STEPS=2",
+    "EVAL_STRIDE=64",
+    "COMPRESSOR=lzma",
+    "ITERATIONS=8",
+    "VAL_LOSS_EVERY=0",
+    "GPTQ_ENABLED=1",
+    "INT8_KEEP_FLOAT_MAX_NUMEL=1000",
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +38,14 @@ def season(tmp_path_factory):
 
     def call(*words, **options):
         return subprocess.run(
-            [sys.executable, "-m", "harness", *words], capture_output=True, text=True, check=False, cwd=folder,
-            env=env, **options,
-        )  # fmt: skip
+            [sys.executable, "-m", "harness", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env=env,
+            **options,
+        )
 
     plain = call("run", "round_001", *TINY, "--seeds", "42,7", "--title", "Two | Putts")
     changed = call("run", "round_002", *TINY, *(word for c in CHANGED for word in ("-o", c)))
@@ -127,8 +143,14 @@ def test_folder_has_what_the_challenge_asks_for(season, tmp_path):
     report = json.loads(done.stdout)
     assert report["written"] == str(out)
     assert {path.name: path.stat().st_size for path in out.iterdir()} == report["files"]
-    assert set(report["files"]) == {"README.md", "submission.json", "train_seed42.log", "train_seed7.log",
-                                    "train_gpt.py", "requirements.txt"}  # fmt: skip
+    assert set(report["files"]) == {
+        "README.md",
+        "submission.json",
+        "train_seed42.log",
+        "train_seed7.log",
+        "train_gpt.py",
+        "requirements.txt",
+    }
     submission = json.loads((out / "submission.json").read_text())
     scores = [record(season, "round_001", n)["val_bpb"] for n in (1, 2)]
     assert submission["val_bpb"] == pytest.approx(sum(scores) / 2, abs=1e-12)
@@ -157,9 +179,13 @@ def test_setting_whose_code_was_left_out_is_refused_by_the_script(season, tmp_pa
     season("submit", "2", "--write", str(tmp_path / "out"), *WHO)
 
     done = subprocess.run(
-        [sys.executable, "train_gpt.py"], capture_output=True, text=True, check=False, cwd=tmp_path / "out",
+        [sys.executable, "train_gpt.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path / "out",
         env={**os.environ, "ATTENTION": "blocked"},
-    )  # fmt: skip
+    )
 
     assert done.returncode == 1
     assert "ATTENTION=blocked" in done.stderr
@@ -305,8 +331,13 @@ def test_wrong_words_are_named(words, code, said, hint, season):
 def test_hole_without_a_complete_attempt_has_nothing_to_submit(season, tmp_path):
     folder = tmp_path / "runs" / "round_003" / "attempt_01"
     folder.mkdir(parents=True)
-    kept = {"schema": 2, "hole": "round_003", "course": "practice", "status": "failed",
-            "failure": {"kind": "nan", "message": "train_loss became nan"}}  # fmt: skip
+    kept = {
+        "schema": 2,
+        "hole": "round_003",
+        "course": "practice",
+        "status": "failed",
+        "failure": {"kind": "nan", "message": "train_loss became nan"},
+    }
     (folder / "record.json").write_text(json.dumps(kept))
 
     done = season("submit", "3", "--runs", str(tmp_path / "runs"))

@@ -146,6 +146,10 @@ def test_the_csv_holds_every_point_as_it_was_logged() -> None:
 
     assert rows == [
         "step,train_loss,val_loss,val_bpb,train_time_ms",
-        "1,6.9,,,200", "2,nan,6.5,,", "4,1e-7,,,3e+20", f"{10**20},5.5,,,7.5",
-        "0,,6.95,4.1,1", "9,,,3.25,",
-    ]  # fmt: skip
+        "1,6.9,,,200",
+        "2,nan,6.5,,",
+        "4,1e-7,,,3e+20",
+        f"{10**20},5.5,,,7.5",
+        "0,,6.95,4.1,1",
+        "9,,,3.25,",
+    ]

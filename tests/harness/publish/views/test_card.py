@@ -37,27 +37,40 @@ def example(cards: dict[str, HoleCard]) -> HoleCard:
 def test_the_example_page_comes_out_exactly(example: HoleCard) -> None:
     assert example.score == "1.4141"
     assert (example.position, example.verdict, example.result.label) == (
-        "Round 1, Hole 6", "Triple Bogey", "Encouraging Miss",
-    )  # fmt: skip
+        "Round 1, Hole 6",
+        "Triple Bogey",
+        "Encouraging Miss",
+    )
     assert (example.par_delta.value, example.par_delta.word) == ("+0.1897", "worse")
     assert (example.sota_delta.value, example.sota_delta.reference) == ("+0.1944", "1.2197")
     assert (example.previous_delta.value, example.previous_delta.word) == ("+0.0002", "within noise")
     assert (example.artifact, example.headroom, example.tempo, example.tempo_note) == (
-        "13.68 MB", "2.32 MB", "231 ms", "1,300 steps",
-    )  # fmt: skip
+        "13.68 MB",
+        "2.32 MB",
+        "231 ms",
+        "1,300 steps",
+    )
     assert "2,321,228 bytes" in example.headroom_note
     assert "0.0002" in example.summary
     assert "2,321,228" in example.summary
     values = {row.label: row.value for row in example.results}
     assert values == {
-        "val_bpb": "1.4141", "val_loss": "2.3876", "tokens a byte": "0.41053", "params": "17,059,912",
-        "artifact": "13,678,772 bytes", "wall time": "300 s", "steps": "1,300", "step avg": "231 ms",
-    }  # fmt: skip
+        "val_bpb": "1.4141",
+        "val_loss": "2.3876",
+        "tokens a byte": "0.41053",
+        "params": "17,059,912",
+        "artifact": "13,678,772 bytes",
+        "wall time": "300 s",
+        "steps": "1,300",
+        "step avg": "231 ms",
+    }
     assert example.cap_check == "passes the 16MB cap"
     assert example.day == "March 18, 2026"
     assert example.overrides == (
-        "FP16_EMBED=true", "MAX_WALLCLOCK_SECONDS=300", "TRAIN_BATCH_TOKENS=131072",
-    )  # fmt: skip
+        "FP16_EMBED=true",
+        "MAX_WALLCLOCK_SECONDS=300",
+        "TRAIN_BATCH_TOKENS=131072",
+    )
 
 
 def test_references_carry_their_date_and_source(example: HoleCard) -> None:

@@ -19,9 +19,12 @@ def rows_of(page: str, start: str) -> list[list[str]]:
     table = page[page.index(f'id="{start}"') :]
     table = table[: table.index("</table>")]
     return [
-        [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in re.findall(r"<t[dh].*?</t[dh]>", row, re.S)]
+        [
+            " ".join(re.sub(r"<[^>]+>", " ", cell).split())
+            for cell in re.findall(r"<t[dh].*?</t[dh]>", row, re.S)
+        ]
         for row in re.findall(r"<tr.*?</tr>", table, re.S)
-    ]  # fmt: skip
+    ]
 
 
 def board(tmp_path: Path) -> str:

@@ -85,9 +85,17 @@ def test_no_win_inside_the_noise(facts: dict[str, Facts], wording: Wording) -> N
 
 def test_rules_name_only_facts_that_exist(wording: Wording) -> None:
     kinds = {
-        "nan", "out_of_memory", "reference", "long_shot", "safe_tweak", "architecture", "schedule", "optimizer",
-        "tokenizer", "export",
-    }  # fmt: skip
+        "nan",
+        "out_of_memory",
+        "reference",
+        "long_shot",
+        "safe_tweak",
+        "architecture",
+        "schedule",
+        "optimizer",
+        "tokenizer",
+        "export",
+    }
     known = set(FACTS) | kinds
     used = {tag for groups in wording.script.values() for group in groups for tag in group.when}
     used |= {tag for row in wording.results for tag in row["when"]}

@@ -52,9 +52,14 @@ def clean_env(**extra: str) -> dict[str, str]:
 
 def play_there(bundle: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", str(bundle / "run.sh"), *words], cwd=bundle.parent, env=clean_env(**env), capture_output=True,
-        text=True, timeout=300, check=False,
-    )  # fmt: skip
+        ["bash", str(bundle / "run.sh"), *words],
+        cwd=bundle.parent,
+        env=clean_env(**env),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def records(runs: Path, hole: str) -> list[dict[str, Any]]:
@@ -173,9 +178,12 @@ def test_a_run_that_is_cut_short_ends_with_run_sh_and_is_no_result_yet(
     home: Path, away: Path, harness: Run
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "start.py", "--seed", "7"], cwd=away, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "start.py", "--seed", "7"],
+        cwd=away,
+        stdout=subprocess.PIPE,
+        text=True,
         env=clean_env(STEP_SECONDS="0.2"),
-    )  # fmt: skip
+    )
     _wait_for_steps(away / "result/seed_7/train.log")
     process.send_signal(signal.SIGKILL)
     process.wait()

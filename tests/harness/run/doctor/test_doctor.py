@@ -15,12 +15,21 @@ from trainer.data import write_shard
 
 def test_variables_that_look_like_knobs_are_named_and_others_are_not():
     found = stray_variables(
-        {"MATRIX_LR": "0.5", "ITERATION": "5", "TTT_EVAL_ONLY": "1", "HOME": "/", "OMP_NUM_THREADS": "2", "EDITOR": "vi"}
-    )  # fmt: skip
+        {
+            "MATRIX_LR": "0.5",
+            "ITERATION": "5",
+            "TTT_EVAL_ONLY": "1",
+            "HOME": "/",
+            "OMP_NUM_THREADS": "2",
+            "EDITOR": "vi",
+        }
+    )
 
     assert [(f.level, f.what.split("=")[0]) for f in found] == [
-        ("warning", "ITERATION"), ("warning", "MATRIX_LR"), ("note", "TTT_EVAL_ONLY")
-    ]  # fmt: skip
+        ("warning", "ITERATION"),
+        ("warning", "MATRIX_LR"),
+        ("note", "TTT_EVAL_ONLY"),
+    ]
     assert "-o MATRIX_LR=0.5" in found[1].todo
 
 

@@ -24,10 +24,13 @@ def test_practice_preset_has_nothing_to_say():
         ({"MUON_MOMENTUM_WARMUP_STEPS": "900"}, "momentum ends at 0.928, not 0.95"),
         ({"WARMUP_STEPS": "800"}, "WARMUP_STEPS=800 is more than the 700 steps"),
         ({"SWA_ENABLED": "1", "SWA_START_FRAC": "0.0"}, "SWA_START_FRAC=0.0 is never reached"),
-        ({"QAT_ENABLED": "1", "LATE_QAT_THRESHOLD": "0.15", "MIN_LR": "0.3"}, "LATE_QAT_THRESHOLD=0.15 is never reached"),
+        (
+            {"QAT_ENABLED": "1", "LATE_QAT_THRESHOLD": "0.15", "MIN_LR": "0.3"},
+            "LATE_QAT_THRESHOLD=0.15 is never reached",
+        ),
         ({"SWA_ENABLED": "1", "SWA_EVERY": "5000"}, "SWA_EVERY=5000 is beyond the run"),
     ],
-)  # fmt: skip
+)
 def test_schedule_that_never_fires_is_a_warning(settings, said):
     found = what(**settings)
 

@@ -42,11 +42,22 @@ def attempt(runs: Path, put_record: Callable[..., Path]) -> Path:
 
 def launch(**changed: Any) -> dict[str, Any]:
     return {
-        "schema": 1, "hole": "round_002_next", "attempt": 1, "course": "fineweb", "cap_bytes": 16_000_000,
-        "split": None, "preset": "baseline", "overrides": {}, "seed": 7, "started_at": "2026-04-01T12:00:00Z",
-        "config": {"ITERATIONS": "100", "TRAIN_BATCH_TOKENS": "2000"}, "command": [], "code": {}, "data": {},
+        "schema": 1,
+        "hole": "round_002_next",
+        "attempt": 1,
+        "course": "fineweb",
+        "cap_bytes": 16_000_000,
+        "split": None,
+        "preset": "baseline",
+        "overrides": {},
+        "seed": 7,
+        "started_at": "2026-04-01T12:00:00Z",
+        "config": {"ITERATIONS": "100", "TRAIN_BATCH_TOKENS": "2000"},
+        "command": [],
+        "code": {},
+        "data": {},
         "harness": "0",
-    } | changed  # fmt: skip
+    } | changed
 
 
 def put_val(attempt: Path) -> None:
