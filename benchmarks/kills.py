@@ -65,7 +65,7 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
     process = subprocess.Popen([*words, "--script", "short.py", "--repeat"], **quiet)  # type: ignore[call-overload]
     attempt = (folder / "runs" / f"round_{hole:03d}" / "attempt_01").resolve()
     if rng.random() < 0.9:  # the others fall into its start
-        wait_for((attempt / "train.log").exists, 30)
+        wait_for((attempt / "train.log").exists, 120)
     time.sleep(rng.uniform(0, LONGEST))
     killed_at = time.time()
     victim = rng.choice(("harness", "child"))
@@ -76,7 +76,7 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
     if not attempt.is_dir():
         return ["early"]  # killed before anything was started
     problems = []
-    if not wait_for(lambda: not processes.members(str(attempt)), 10):
+    if not wait_for(lambda: not processes.members(str(attempt)), 60):
         problems.append("orphan")
     record = attempt / "record.json"
     if not record.exists() and (attempt / "launch.json").exists():

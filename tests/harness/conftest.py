@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,18 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+LIMIT_MS = 120_000  # a page that is waited for on a busy machine; Playwright's own limit is 30 s
+
+
+def patient(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the pages that a browser makes wait longer."""
+
+    def call(**options: Any) -> Any:
+        page = make(**options)
+        page.set_default_timeout(LIMIT_MS)
+        return page
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +41,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=LIMIT_MS)
+        launched.new_page, launched.new_context = patient(launched.new_page), patient(launched.new_context)
         yield launched
         launched.close()

@@ -697,10 +697,10 @@ def test_embedded_half_lines_change_nothing() -> None:
     ],
 )
 def test_hostile_lines_are_neither_believed_nor_slow(line: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # milliseconds; what backtracks takes minutes
     log = parse(HEAD + (line + "\n") * 3 + STEPS + END)
 
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 5.0
     assert log.result is not None
     assert log.result.final_val_bpb == 1.2243657
     assert log.result.bytes_total == 15863489

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from harness.errors import HarnessError
 from harness.run import processes
 from harness.run.capture import MAX_LINE_BYTES, Listeners, StopReason, run_captured
 from harness.run.command import Command
+from tests.waiting import wait_for
 
 
 def python(tmp_path, script):
@@ -72,38 +72,33 @@ def test_timeout_asks_first_and_says_so(tmp_path):
     script = """
         import signal, sys, time
         signal.signal(signal.SIGTERM, lambda *_: (print("saving"), sys.exit(3)))
-        print("up"); time.sleep(60)
+        print("up"); time.sleep(600)
     """
     lines = []
-
-    began = time.monotonic()
     stop = StopReason("timeout", "too long")
 
     outcome = run_captured(
         python(tmp_path, script),
         tmp_path / "train.log",
-        Listeners(lines.append, judge=lambda: stop if lines and time.monotonic() > began + 0.8 else None),
+        Listeners(lines.append, judge=lambda: stop if lines else None),
     )
 
     assert outcome.timed_out
     assert lines == ["up", "saving"]
-    assert outcome.wall_seconds < 20
+    assert outcome.exit_code == 3  # it ended itself: it was not killed
 
 
 def test_grandchildren_do_not_outlive_the_run(tmp_path):
     script = """
         import subprocess, sys
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         print(child.pid)
     """
     lines = []
 
     run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
 
-    deadline = time.monotonic() + 45
-    while alive(int(lines[0])) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(int(lines[0]))
+    wait_for(lambda: not alive(int(lines[0])), "the end of the grandchild")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals are Linux's")
@@ -111,7 +106,7 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
     trainer = (
         "import signal, sys, time, os\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(3)))\n"
-        "print(os.getpid(), flush=True)\ntime.sleep(60)"
+        "print(os.getpid(), flush=True)\ntime.sleep(600)"
     )
     harness = (
         "import os, sys; from pathlib import Path\n"
@@ -125,10 +120,7 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
 
-    deadline = time.monotonic() + 45
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(pid)
+    wait_for(lambda: not alive(pid), "the end of the child")
     assert (tmp_path / "train.log").read_text().endswith("saved\n")
 
 
@@ -141,7 +133,7 @@ def test_worker_in_a_session_of_its_own_does_not_outlive_the_run(tmp_path):
     """torchrun starts its workers so: a signal to the group does not reach them."""
     script = """
         import subprocess, sys
-        code = "import time; time.sleep(60)"
+        code = "import time; time.sleep(600)"
         child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
         print(child.pid)
     """

@@ -12,12 +12,12 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 
 import pytest
 
 from harness.run import processes
 from tests.paths import DATA, ROOT
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -51,13 +51,6 @@ def start(tmp_path, *words):
         stderr=subprocess.PIPE,
         env={**os.environ, "NO_COLOR": "1"},
     )
-
-
-def wait_for(what, seconds=180):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.02)
 
 
 def attempt_of(tmp_path, hole="round_007", number=1):
@@ -292,12 +285,15 @@ def test_interrupt_once_stops_with_a_record(script, tmp_path):
 
 
 def test_interrupt_twice_kills_a_script_that_does_not_listen(script, tmp_path):
-    script.write_text("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + script.read_text())
-    process = start(tmp_path, "round_007", "--script", "train_gpt.py", "-o", "STEP_SECONDS=0.5")
+    deaf = "import signal\nsignal.signal(signal.SIGINT, lambda *_: print('heard', flush=True))\n"
+    script.write_text(deaf + script.read_text())
+    process = start(
+        tmp_path, "round_007", "--script", "train_gpt.py", "-o", "STEP_SECONDS=0.5", "-o", "ITERATIONS=2000"
+    )
     wait_for(lambda: steps_logged(tmp_path) > 1)
 
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    wait_for(lambda: "heard" in (attempt_of(tmp_path) / "train.log").read_text())
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=180)
@@ -341,15 +337,16 @@ def test_attempt_whose_harness_was_killed_is_salvaged_from_its_log(script, harne
 
 
 def test_child_goes_on_without_the_harness_when_it_may(script, harness, tmp_path):
+    """The script stays in its tenth step until the test lets it go on."""
+    wait = f"while step == 9 and not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.02)"
+    held = script.read_text().replace("        time.sleep(args.step_seconds)\n", f"        {wait}\n")
+    assert wait in held
+    script.write_text(held)
     process = start(
         tmp_path,
         "round_007",
         "--script",
         "train_gpt.py",
-        "-o",
-        "STEP_SECONDS=0.05",
-        "-o",
-        "ITERATIONS=200",
         "--outlive",
     )
     wait_for(lambda: steps_logged(tmp_path) > 3)
@@ -359,6 +356,7 @@ def test_child_goes_on_without_the_harness_when_it_may(script, harness, tmp_path
     early = harness("run", "round_007", "--resume")
     assert early.returncode == 1
     assert "still running" in early.stderr
+    (tmp_path / "go").touch()
     wait_for(lambda: not processes.members(str(attempt_of(tmp_path).resolve())))
     assert harness("run", "round_007", "--resume").returncode == 0
     assert record_of(tmp_path)["status"] == "ok"

@@ -44,8 +44,12 @@ def test_good_name_is_not_given_inside_the_noise():
     lucky = subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise_std=0.05)
     real = subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise_std=0.0006)
 
-    assert judge(lucky, FINEWEB.verdicts).name == "Par"
-    assert "Birdie" in judge(lucky, FINEWEB.verdicts).why
+    told = judge(lucky, FINEWEB.verdicts)
+    assert (told.name, told.strokes) == ("Par", 0)
+    assert told.why == f"-0.0200 bpb to par would be Birdie, but luck alone reaches {lucky.threshold:.4f}"
+    unknown = judge(subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise_std=None), FINEWEB.verdicts)
+    assert (unknown.name, unknown.strokes) == ("Par", 0)
+    assert unknown.why.endswith("luck alone reaches unknown")
     assert judge(real, FINEWEB.verdicts).name == "Birdie"
 
 

@@ -8,16 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.compare_bytes import file_hashes
 from tests.paths import DATA, ROOT
+from tests.waiting import wait_for
 from trainer.data import HEADER_BYTES, TOKEN_BYTES, write_shard
 
 pytestmark = pytest.mark.slow
@@ -184,27 +185,21 @@ def test_a_run_that_is_cut_short_ends_with_run_sh_and_is_no_result_yet(
         text=True,
         env=clean_env(STEP_SECONDS="0.2"),
     )
-    _wait_for_steps(away / "result/seed_7/train.log")
+    log = away / "result" / "seed_7" / "train.log"
+    wait_for(lambda: log.exists() and "train_loss" in log.read_text(), "the first step")
+    started = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    log = away / "result" / "seed_7" / "train.log"
-    time.sleep(1.0)
+    wait_for(lambda: not any(child.is_running() for child in started), "the end of what it had started")
     size = log.stat().st_size
-    time.sleep(1.0)
     pulled = harness("import", "--pull", str(away), cwd=home)
     after = play_there(away, "--seed", "7")
 
+    assert started
     assert size == (away / "result" / "seed_7.unfinished_1" / "train.log").stat().st_size  # nothing ran on
     assert pulled.returncode == 1
     assert "was cut short" in pulled.stdout
     assert after.returncode == 0
-
-
-def _wait_for_steps(log: Path) -> None:
-    deadline = time.monotonic() + 180
-    while not log.exists() or "train_loss" not in log.read_text():
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.02)
 
 
 def test_a_failed_run_comes_back_as_what_it_is(home: Path, tmp_path: Path, harness: Run) -> None:
