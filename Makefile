@@ -31,7 +31,7 @@ test: lint
 	$(BIN)/pytest -n 2
 
 test-fast: $(READY)
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -n 2 -m 'not slow'
 
 clean:
 	rm -rf $(VENV) _site build dist .pytest_cache .mypy_cache .ruff_cache

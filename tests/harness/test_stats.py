@@ -83,6 +83,29 @@ def test_a_difference_tells_its_interval_and_which_side_is_better():
     assert (better.n, better.basis) == ((3, 3), "Welch's t over 3 and 3 seeds")
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")
+def test_one_group_without_spread_still_leaves_the_others():
+    a, b = (1.21, 1.21, 1.21), (1.20, 1.22)
+
+    difference = subtract(Sample(a), Sample(b), 0.002)
+
+    assert difference.p_value == pytest.approx(scipy_stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert lower_by(Sample(b), Sample(a), 0.0, None).p == pytest.approx(
+        scipy_stats.ttest_ind(b, a, equal_var=False, alternative="less").pvalue
+    )
+    assert lower_by(Sample((*a, 1.23)), Sample(b), 0.0, None).basis == "Welch's t over 4 and 2 seeds"
+
+
+def test_a_little_worse_is_not_better():
+    a, b = (1.21, 1.22, 1.23), (1.205, 1.22, 1.225)
+
+    difference = subtract(Sample(a), Sample(b), None)
+
+    one_sided = scipy_stats.ttest_ind(a, b, equal_var=False, alternative="less")
+    assert 0 < difference.t < 1
+    assert difference.p_better == pytest.approx(one_sided.pvalue)
+
+
 def test_nothing_is_told_where_no_spread_is_known():
     difference = subtract(Sample((1.0,)), Sample((2.0,)), noise_std=None)
 
@@ -98,7 +121,9 @@ def test_a_group_against_one_seed_takes_the_larger_spread():
     assert calm.error == pytest.approx(0.002 * math.sqrt(1 / 3 + 1))
     assert calm.basis == "3 seeds against 1 seed, seed noise 0.002 bpb"
     assert wild.error == pytest.approx(0.02 * math.sqrt(1 / 3 + 1))
-    assert subtract(Sample((1.21,)), Sample((1.20, 1.22, 1.24)), 0.002).error == pytest.approx(wild.error)
+    other = subtract(Sample((1.21,)), Sample((1.20, 1.22, 1.24)), 0.002)
+    assert other.error == pytest.approx(wild.error)
+    assert other.basis == "1 seed against 3 seeds, seed noise 0.02 bpb"
     equal = subtract(Sample((1.2, 1.2)), Sample((1.3, 1.3)), noise_std=0.002)
     assert equal.basis == "equal scores show no spread; 2 seeds against 2 seeds, seed noise 0.002 bpb"
 

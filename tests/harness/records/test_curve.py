@@ -19,6 +19,12 @@ def write(path: Path, text: str) -> Curve:
     return load_curve(file)
 
 
+def test_what_the_trainers_write_is_read_the_quick_way() -> None:
+    text = '{"step": 1, "train_loss": 6.9, "train_time_ms": 200.0}\n'
+
+    assert curve_module._read_plain(text.encode()) == curve_module._read_any(text)
+
+
 def test_points_and_validations_are_told_apart(tmp_path: Path) -> None:
     curve = write(
         tmp_path,
