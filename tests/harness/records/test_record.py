@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.records.record import RunRecord, Score, dump_record, hash_config, load_record, parse_record
+from harness.records.record import (
+    RunRecord,
+    Score,
+    dump_record,
+    hash_config,
+    load_record,
+    mean_gap,
+    mean_stage_bpb,
+    parse_record,
+    recorded_config,
+)
 from tests.conftest import SEED_PAGE
 from trainer.config import KNOBS, load_config
 
@@ -41,9 +51,17 @@ def test_upgraded_record_reads_back_as_itself():
         ({"colour": "green"}, "colour"),
         ({"val_bpb": None}, "no val_bpb"),
         ({"val_bpb": -1.0}, "val_bpb"),
-        ({"val_bpb": "fast"}, "val_bpb"),
+        (
+            {"val_bpb": "fast"},
+            "val_bpb: Input should be a valid number, unable to parse string as a number (found 'fast')",
+        ),
         ({"status": "splendid"}, "status"),
         ({"status": "failed"}, "no failure is described"),
+        ({"failure": {"kind": "nan", "message": "m"}}, "status is ok but a failure is described: nan"),
+        (
+            {"started_at": "2026-03-18T10:00:00Z", "ended_at": "2026-03-18T09:59:59Z"},
+            "ended_at lies before started_at",
+        ),
         ({"code_bytes": 10, "model_bytes": 20, "artifact_bytes": 31}, "code_bytes 10 + model_bytes 20 = 30"),
         ({"artifact_bytes": 16_000_000, "cap_bytes": 16_000_000}, "not under"),
         ({"status": "over_cap", "artifact_bytes": 5, "cap_bytes": 6}, "is under"),
@@ -113,3 +131,83 @@ def test_a_trick_the_trainer_learnt_later_leaves_old_fingerprints_alone(name):
 
     assert hash_config(now) == hash_config(then)
     assert hash_config(now | {name: "used"}) != hash_config(then)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"artifact_bytes": 5, "cap_bytes": 6},
+        {"status": "over_cap", "artifact_bytes": 6, "cap_bytes": 6},
+        {"code_bytes": 10, "model_bytes": 20, "artifact_bytes": 30},
+        {"scores": [{"stage": "round_trip", "label": "x", "val_loss": 2.0, "val_bpb": 1.2}]},
+        {"started_at": "2026-03-18T10:00:00Z", "ended_at": "2026-03-18T10:00:00Z"},
+    ],
+)
+def test_record_that_adds_up_is_accepted(fields):
+    assert parse_record(MINIMAL | fields, "x").val_bpb == 1.2
+
+
+@pytest.mark.parametrize(
+    ("status", "now"), [("crashed", "failed"), ("failed", "failed"), ("over", "over_cap")]
+)
+def test_fates_of_the_flat_form_are_upgraded(status, now):
+    why = {"error": "it broke"} if now == "failed" else {"artifact_bytes": 16_000_001}
+
+    record = parse_record(SEED_PAGE | {"status": status} | why, "seed")
+
+    assert record.status == now
+    assert (record.failure.message if record.failure else None) == ("it broke" if now == "failed" else None)
+    assert record.started_at.isoformat() == "2026-03-18T00:00:00+00:00"
+    assert (record.as_of.par, record.as_of.sota) == (1.2244, 1.2197)
+
+
+def scored(*stages):
+    scores = [{"stage": stage, "label": "x", "val_bpb": bpb} for stage, bpb in stages]
+    return parse_record(MINIMAL | {"scores": scores}, "x")
+
+
+def test_what_packing_cost_is_a_mean_over_all_or_none():
+    one = scored(("pre_quantization", 1.20), ("round_trip", 1.30), ("round_trip", 1.23))
+    other = scored(("pre_quantization", 1.21), ("round_trip", 1.22))
+    cut_short = scored(("pre_quantization", 1.25))
+
+    assert one.stage_bpb("round_trip") == 1.23  # the last of a stage
+    assert one.quantization_gap == pytest.approx(0.03)
+    assert cut_short.quantization_gap is None
+    assert mean_stage_bpb([one, other], "round_trip") == pytest.approx(1.225)
+    assert mean_gap([one, other]) == pytest.approx(0.02)
+    assert mean_stage_bpb([one, cut_short], "round_trip") is None
+    assert mean_gap([one, cut_short]) is None
+    assert mean_gap([]) is None
+
+
+def test_where_a_course_keeps_its_data_is_recorded_only_when_it_was_asked_for():
+    config = {"DATA_PATH": "/a", "TOKENIZER_PATH": "/b", "MATRIX_LR": "0.04"}
+
+    assert recorded_config(config, ()) == {"MATRIX_LR": "0.04"}
+    assert recorded_config(config, {"DATA_PATH"}) == {"DATA_PATH": "/a", "MATRIX_LR": "0.04"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "complete"),
+    [
+        ({}, True),
+        ({"status": "over_cap", "artifact_bytes": 9, "cap_bytes": 9}, True),
+        ({"status": "stopped"}, False),
+        ({"status": "failed", "failure": {"kind": "nan", "message": "m"}}, False),
+        ({"status": "over_cap", "val_bpb": None}, False),
+    ],
+)
+def test_only_a_finished_attempt_with_a_score_is_complete(fields, complete):
+    assert parse_record(MINIMAL | fields, "x").complete is complete
+
+
+def test_the_flat_form_may_know_the_hour_and_only_one_reference():
+    flat = {name: value for name, value in SEED_PAGE.items() if name != "sota"}
+
+    record = parse_record(flat | {"date": "2026-03-18T10:30:00Z"}, "seed")
+
+    assert record.started_at.isoformat() == "2026-03-18T10:30:00+00:00"
+    assert (record.as_of.par, record.as_of.sota) == (1.2244, None)
+    neither = {name: value for name, value in flat.items() if name != "baseline"}
+    assert parse_record(neither, "seed").as_of is None

@@ -148,6 +148,7 @@ def test_run_warns_before_it_plays_and_refuses_a_text_that_was_trained_on(harnes
     assert harness("doctor", "round_001", *tiny, env=cache).returncode == 1
 
 
+@pytest.mark.slow
 def test_a_hole_being_played_is_no_ailment(harness, runs):
     import fcntl
 
