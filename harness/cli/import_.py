@@ -1,4 +1,4 @@
-"""Records in and out: import, export."""
+"""`harness import`: other people's logs and submissions, the published leaderboard, and bundles that were played."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def import_logs(
     ] = "auto",
     course: Annotated[str, typer.Option("--course", help="What they predict.")] = "fineweb",
     log: Annotated[
-        str, typer.Option("--log", help="copy the log beside its record, or only reference it.")
+        str, typer.Option("--log", help="copy the log into its attempt, or only reference it.")
     ] = "copy",
     leaderboard: Annotated[
         Path | None,
@@ -49,49 +49,53 @@ def import_logs(
         _pull(pull, runs, dry_run, as_json)
         return
 
-    from harness.field import importing
-    from harness.field.record_folders import count_bundles
-
     if kind not in ("auto", "field", "hole"):
         raise UsageError(f'--as "{kind}" is not known', "use field, hole or auto")
     if log not in ("copy", "reference"):
         raise UsageError(f'--log "{log}" is not known', "use copy or reference")
+    if leaderboard is None and not paths:
+        raise UsageError(
+            "nothing to import", "name a log, a record folder, a folder of them, or - for standard input"
+        )
     if leaderboard is not None:
-        from harness.field.leaderboard import refresh_leaderboard
+        _refresh_leaderboard(leaderboard, runs, dry_run, as_json, alone=not paths)
+    if paths:
+        _import_paths([Path(path) for path in paths], runs, kind, course, log, dry_run, as_json)
 
-        rows = refresh_leaderboard(leaderboard, runs, dry_run)
-        if as_json and not paths:
-            print_json("import", leaderboard=[row.model_dump(mode="json") for row in rows], dry_run=dry_run)
-        elif not as_json:
-            best = min(rows, key=lambda row: row.val_bpb)
-            typer.echo(
-                f"leaderboard: {len(rows)} rows, best {best.val_bpb} by {best.author or best.name} ({best.date})"
-            )
-    if not paths:
-        if leaderboard is None:
-            raise UsageError(
-                "nothing to import", "name a log, a record folder, a folder of them, or - for standard input"
-            )
-        return
-    given = [Path(path) for path in paths]
-    with _import_progress(count_bundles(given)) as advance:
+
+def _refresh_leaderboard(file: Path, runs: Path, dry_run: bool, as_json: bool, alone: bool) -> None:
+    """alone: nothing else is imported, so that its rows are all that `--json` prints."""
+    from harness.field.leaderboard import refresh_leaderboard
+
+    rows = refresh_leaderboard(file, runs, dry_run)
+    if not as_json:
+        best = min(rows, key=lambda row: row.val_bpb)
+        who = best.author or best.name
+        typer.echo(f"leaderboard: {len(rows)} rows, best {best.val_bpb} by {who} ({best.date})")
+    elif alone:
+        print_json("import", leaderboard=[row.model_dump(mode="json") for row in rows], dry_run=dry_run)
+
+
+def _import_paths(
+    paths: list[Path], runs: Path, kind: str, course: str, log: str, dry_run: bool, as_json: bool
+) -> None:
+    """Import logs and record folders; exit 1 when none of them holds a run."""
+    from harness.field import importing
+    from harness.field.to_record import count_record_folders
+
+    with _import_progress(count_record_folders(paths)) as advance:
         report = importing.import_paths(
-            given, runs, cast("importing.As", kind), course, cast("importing.KeepLog", log), dry_run, advance
+            paths, runs, cast("importing.As", kind), course, cast("importing.KeepLog", log), dry_run, advance
         )
     if as_json:
-        print_json(
-            "import",
-            dry_run=dry_run,
-            added=report.added,
-            bundles=[importing.as_data(b) for b in report.bundles],
-        )
+        bundles = [importing.as_data(bundle) for bundle in report.bundles]
+        print_json("import", dry_run=dry_run, added=report.added, bundles=bundles)
     else:
         for bundle in report.bundles:
             typer.echo(importing.describe(bundle))
         what = "would be added" if dry_run else "added"
-        typer.echo(
-            f"{report.added} of {len(report.bundles)} {what}" + ("" if report.added else ": nothing is new")
-        )
+        nothing = "" if report.added else ": nothing is new"
+        typer.echo(f"{report.added} of {len(report.bundles)} {what}{nothing}")
     if report.bundles and all(bundle.state == "skipped" for bundle in report.bundles):
         raise typer.Exit(Exit.FAILED)
 
@@ -101,7 +105,7 @@ def _pull(folder: Path, runs: Path, dry_run: bool, as_json: bool) -> None:
     from harness import figures
     from harness.run.bundle.pull import pull
 
-    found = pull(folder, runs, dry_run)
+    results = pull(folder, runs, dry_run)
     if as_json:
         seeds = [
             {
@@ -112,11 +116,11 @@ def _pull(folder: Path, runs: Path, dry_run: bool, as_json: bool) -> None:
                 "status": one.record.status if one.record else None,
                 "warnings": list(one.record.warnings) if one.record else [],
             }
-            for one in found
+            for one in results
         ]
-        print_json("import", hole=found[0].hole, pulled=seeds, dry_run=dry_run)
+        print_json("import", hole=results[0].hole, pulled=seeds, dry_run=dry_run)
     else:
-        for one in found:
+        for one in results:
             who = f"{one.hole}" + (f" seed {one.seed}" if one.seed is not None else "")
             if one.state == "missing":
                 typer.echo(f"{who}: nothing to take: {one.why}")
@@ -128,7 +132,7 @@ def _pull(folder: Path, runs: Path, dry_run: bool, as_json: bool) -> None:
                 typer.echo(f"{who}: {what} as attempt {one.attempt} ({one.record.status}{score})")
                 for warning in one.record.warnings:
                     warn(warning)
-    if all(one.state == "missing" for one in found):
+    if all(one.state == "missing" for one in results):
         raise typer.Exit(Exit.FAILED)
 
 

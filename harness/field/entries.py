@@ -100,7 +100,7 @@ class FieldStore:
 
     def load_field(self) -> tuple[list[StoredEntry], list[str]]:
         """Return all entries that can be read, and what is wrong with the others."""
-        found, problems = [], []
+        entries, problems = [], []
         for slug in self._slugs():
             try:
                 entry = self.load(slug)
@@ -108,9 +108,9 @@ class FieldStore:
                 problems.append(error.message)
                 continue
             if entry is not None:
-                found.append(entry)
+                entries.append(entry)
                 problems += entry.problems
-        return found, problems
+        return entries, problems
 
     def load(self, slug: str) -> StoredEntry | None:
         """Read one entry, or return None when there is none. Raises HarnessError when its file is broken."""

@@ -1,8 +1,6 @@
-"""Other people's logs and submissions in, ours out.
+"""Keeps other people's logs and submissions: a record folder becomes an entry of the field or a hole of ours.
 
-A log becomes a record like those of our own runs (`record_from_run`); a record folder becomes an entry of the
-field or a hole of ours (`import_paths`). Reading the lines is `harness.field.log_parser`' work, submission files
-`harness.field.submission_file`'s. Nothing is guessed: what a log does not say stays unmeasured.
+How they are read, and how a log becomes a record, is `harness.field.to_record`'s.
 """
 
 from __future__ import annotations
@@ -13,16 +11,15 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from harness.courses.course import Badge, Course, load_course
 from harness.errors import HarnessError
 from harness.field.entries import ClaimedNumbers, FieldEntry, FieldStore
-from harness.field.record_folders import RecordFolder, read_bundles
 from harness.field.submission_file import (
     SubmissionFile,
 )
-from harness.field.to_record import ReadLog, curve_lines, record_from_run
+from harness.field.to_record import LogFile, RecordFolder, curve_lines, read_record_folders, record_from_run
 from harness.files import write_whole
 from harness.records.intent import Intent, slugify
 from harness.records.record import RunRecord
@@ -33,8 +30,8 @@ KeepLog = Literal["copy", "reference"]
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What became of one bundle. state: new, extended (more logs of a known one), unchanged, or skipped."""
+class ImportResult:
+    """What became of one record folder or log. state: new, extended (more logs of a known one), unchanged, or skipped."""
 
     name: str
     place: str
@@ -45,22 +42,19 @@ class Imported:
     warnings: tuple[str, ...] = ()
 
 
+class ImportedLog(NamedTuple):
+    file: LogFile
+    record: RunRecord
+    badge: Badge
+
+
 @dataclass
 class ImportReport:
-    bundles: list[Imported] = field(default_factory=list)
+    bundles: list[ImportResult] = field(default_factory=list)
 
     @property
     def added(self) -> int:
         return sum(1 for bundle in self.bundles if bundle.state in ("new", "extended"))
-
-
-# Reading ------------------------------------------------------------------------------------------
-
-
-# A log as a record --------------------------------------------------------------------------------
-
-
-# Keeping ------------------------------------------------------------------------------------------
 
 
 def import_paths(
@@ -79,20 +73,22 @@ def import_paths(
     """
     course = load_course(course_name, runs)
     report = ImportReport()
-    for bundle in read_bundles(paths, progress):
+    for bundle in read_record_folders(paths, progress):
         as_field = kind == "field" or (kind == "auto" and bundle.submission is not None)
-        keep = _keep_in_field if as_field else _keep_as_hole
+        keep = _keep_as_entry if as_field else _keep_as_hole
         try:
-            report.bundles.append(keep(bundle, runs, course, "copy" if bundle.spooled else keep_log, dry_run))
+            report.bundles.append(
+                keep(bundle, runs, course, "copy" if bundle.from_stdin else keep_log, dry_run)
+            )
         finally:
-            if bundle.spooled:
+            if bundle.from_stdin:
                 bundle.logs[0].path.unlink(missing_ok=True)
     return report
 
 
-def _keep_in_field(
+def _keep_as_entry(
     bundle: RecordFolder, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool
-) -> Imported:
+) -> ImportResult:
     slug = field_slug(bundle.name)
     store = FieldStore(runs)
     place = f"field/{slug}"
@@ -110,96 +106,96 @@ def _keep_in_field(
         claimed=_claimed(submission),
         warnings=bundle.warnings,
     )
-    new = [read for read in bundle.logs if read.log.sha256 not in known]
+    new = [file for file in bundle.logs if file.log.sha256 not in known]
     same_entry = known_entry is not None and known_entry.entry.submission_sha256 == entry.submission_sha256
     if same_entry and not new:
-        return Imported(bundle.name, place, "unchanged")
+        return ImportResult(bundle.name, place, "unchanged")
     first = known_entry.next_attempt if known_entry else 1
-    made, skipped = _records(new, course, slug, first, bundle, entry.author)
-    if not made and not entry.claimed:
-        return Imported(bundle.name, place, "skipped", warnings=(*bundle.warnings, *skipped))
+    imported, skipped = _records(new, course, slug, first, bundle, entry.author)
+    if not imported and not entry.claimed:
+        return ImportResult(bundle.name, place, "skipped", warnings=(*bundle.warnings, *skipped))
     if not dry_run:
         folder = store.write_entry(slug, entry)
-        for read, record, _ in made:
-            _write_attempt(
-                Attempt(folder / f"attempt_{record.attempt:02d}", record.attempt), read, record, keep_log
-            )
-    return _imported(bundle, place, "extended" if known_entry else "new", made, skipped, entry.claimed)
+        for one in imported:
+            number = one.record.attempt
+            _write_attempt(Attempt(folder / f"attempt_{number:02d}", number), one, keep_log)
+    return _imported(bundle, place, "extended" if known_entry else "new", imported, skipped, entry.claimed)
 
 
 def _keep_as_hole(
     bundle: RecordFolder, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool
-) -> Imported:
+) -> ImportResult:
     store = Store(runs)
     known = _known_logs(store)
-    new = [read for read in bundle.logs if read.log.sha256 not in known]
+    new = [file for file in bundle.logs if file.log.sha256 not in known]
     if bundle.logs and not new:
-        return Imported(bundle.name, known[bundle.logs[0].log.sha256], "unchanged")
+        return ImportResult(bundle.name, known[bundle.logs[0].log.sha256], "unchanged")
     title = (bundle.submission.name if bundle.submission else None) or bundle.name
     number = max((hole.name.number for hole in store.holes()), default=0) + 1
     folder = "_".join(filter(None, [f"round_{number:03d}", slugify(title)]))
     author = bundle.submission.author if bundle.submission else None
-    made, skipped = _records(new, course, folder, 1, bundle, author)
-    if not made:
-        return Imported(bundle.name, folder, "skipped", warnings=(*bundle.warnings, *skipped))
+    imported, skipped = _records(new, course, folder, 1, bundle, author)
+    if not imported:
+        return ImportResult(bundle.name, folder, "skipped", warnings=(*bundle.warnings, *skipped))
     if not dry_run:
-        seeds = tuple(dict.fromkeys(record.seed for _, record, _ in made if record.seed is not None))
+        seeds = tuple(dict.fromkeys(one.record.seed for one in imported if one.record.seed is not None))
         day = bundle.submission.date if bundle.submission else None
         hole = store.create(folder, Intent(title=title, course=course.name, seeds=seeds, created=day))
-        for read, record, _ in made:
-            _write_attempt(hole.new_attempt(), read, record, keep_log)
-    return _imported(bundle, folder, "new", made, skipped, None)
+        for one in imported:
+            _write_attempt(hole.new_attempt(), one, keep_log)
+    return _imported(bundle, folder, "new", imported, skipped, None)
 
 
 def _records(
-    reads: Sequence[ReadLog], course: Course, hole: str, first: int, bundle: RecordFolder, author: str | None
-) -> tuple[list[tuple[ReadLog, RunRecord, Badge]], list[str]]:
+    files: Sequence[LogFile], course: Course, hole: str, first: int, bundle: RecordFolder, author: str | None
+) -> tuple[list[ImportedLog], list[str]]:
     """Make records of the logs that hold a run; say of the others that they do not."""
-    made: list[tuple[ReadLog, RunRecord, Badge]] = []
+    imported: list[ImportedLog] = []
     skipped = []
     day = bundle.submission.date if bundle.submission else None
-    for read in reads:
+    for file in files:
         source = (
-            read.name if len(bundle.logs) == 1 and bundle.submission is None else f"{bundle.name}/{read.name}"
+            file.name if len(bundle.logs) == 1 and bundle.submission is None else f"{bundle.name}/{file.name}"
         )
         try:
-            record, badge = record_from_run(read, course, hole, first + len(made), source, day, author)
+            record, badge = record_from_run(file, course, hole, first + len(imported), source, day, author)
         except HarnessError as error:
             skipped.append(error.message)
             continue
-        made.append((read, record, badge))
-    return made, skipped
+        imported.append(ImportedLog(file, record, badge))
+    return imported, skipped
 
 
 def _imported(
     bundle: RecordFolder,
     place: str,
     state: Literal["new", "extended"],
-    made: list[tuple[ReadLog, RunRecord, Badge]],
+    imported: list[ImportedLog],
     skipped: list[str],
     claimed: ClaimedNumbers | None,
-) -> Imported:
-    return Imported(
+) -> ImportResult:
+    return ImportResult(
         bundle.name,
         place,
         state,
-        tuple(record for _, record, _ in made),
-        tuple(badge for _, _, badge in made),
+        tuple(one.record for one in imported),
+        tuple(one.badge for one in imported),
         claimed,
         (*bundle.warnings, *skipped),
     )
 
 
-def _write_attempt(attempt: Attempt, read: ReadLog, record: RunRecord, keep_log: KeepLog) -> None:
+def _write_attempt(attempt: Attempt, imported: ImportedLog, keep_log: KeepLog) -> None:
     """Write the curve and the log first, the record last: an attempt with a record is whole."""
     attempt.path.mkdir(parents=True, exist_ok=True)
-    assert read.run is not None
-    lines = list(curve_lines(read.run))
+    run = imported.file.run
+    assert run is not None
+    lines = list(curve_lines(run))
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
     if keep_log == "copy":
-        shutil.copyfile(read.path, attempt.log_path)
-    attempt.write_record(record)
+        shutil.copyfile(imported.file.path, attempt.log_path)
+    attempt.write_record(imported.record)
 
 
 def _known_logs(store: Store) -> dict[str, str]:
@@ -239,8 +235,8 @@ def field_slug(name: str) -> str:
     return f"{clean or 'entry'}_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
 
 
-def describe(bundle: Imported) -> str:
-    """Return a bundle's fate in a few lines: where it went, its scores, sizes and badges, what was odd."""
+def describe(bundle: ImportResult) -> str:
+    """Return in a few lines where a bundle went, its scores, sizes and badges, and what is odd."""
     lines = [f"{bundle.state:9} {bundle.name}" + (f" -> {bundle.place}" if bundle.state != "skipped" else "")]
     for record, badge in zip(bundle.records, bundle.badges, strict=True):
         score = f"{record.val_bpb:.8g} bpb" if record.val_bpb is not None else "no score"
@@ -261,7 +257,7 @@ def describe(bundle: Imported) -> str:
     return "\n".join(lines)
 
 
-def as_data(bundle: Imported) -> dict[str, object]:
+def as_data(bundle: ImportResult) -> dict[str, object]:
     """Return what `--json` says of a bundle."""
     return {
         "name": bundle.name,

@@ -150,13 +150,13 @@ def _source_of(inline: Token) -> str:
 
 
 def _columns(headings: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    columns: dict[str, int] = {}
     for at, heading in enumerate(headings):
         word = _plain(heading).lower()
         for name, words in _HEADINGS.items():
             if word in words:
-                found.setdefault(name, at)
-    return found
+                columns.setdefault(name, at)
+    return columns
 
 
 def _plain(cell: str) -> str:

@@ -1,4 +1,4 @@
-"""The lines of the field's logs: what one line says, told as an event.
+"""The lines of the field's logs: what one line says, as an event.
 
 Owns every pattern and knows no file, no run and no earlier line; `harness.field.log_parser` keeps those. Patterns work on
 bytes (nearly all lines are never decoded), are anchored at the line's start and read numbers of bounded length
@@ -186,8 +186,8 @@ _AVG = re.compile(rb"(?<![\w.])(?:step_)?avg\s?[:=]\s?" + NUMBER + rb"\s?(ms|s)\
 _METRIC = re.compile(rb"(?:\[[^\]]{1,40}\]\s*)?[A-Za-z_][\w/.]{0,40}\s?[:=]\s?[-+.\dni]").match
 
 
-def _read_step(found: re.Match[bytes], number: int) -> Event | None:
-    step, planned, rest = int(found[1]), int(found[2]), found[3]
+def _read_step(match: re.Match[bytes], number: int) -> Event | None:
+    step, planned, rest = int(match[1]), int(match[2]), match[3]
     time, avg = _TIME(rest), _AVG(rest)
     time_ms = _number(time[1]) * _TO_MS[time[2]] if time else None
     time_is_ms = time is not None and time[2] == b"ms"
@@ -211,7 +211,7 @@ _LABEL_WORD = re.compile(rb"[A-Za-z][\w+.-]{0,80}(?::[A-Za-z]\w{0,40})?:?$").mat
 _ANNOTATION = re.compile(rb"[A-Za-z_]\w{0,40}[:=][^/%\s]{1,80}$").match
 _EVAL_TIME = re.compile(rb"(?<![\w.])(?:eval_time|elapsed)\s?[:=]\s?" + NUMBER + rb"\s?(ms|s|m)\b").search
 
-# In order: the first pattern found in a label names its stage.
+# In order: the first pattern match in a label names its stage.
 _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = (
     (re.compile(r"pre.?quant|post.?ema"), "pre_quantization"),
     (re.compile(r"ttt|test.?time"), "test_time_training"),
@@ -221,7 +221,7 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = (
 
 
 def stage_of(label: str) -> Stage:
-    """Name the stage a label belongs to; "other" when the label does not tell."""
+    """Name the stage a label belongs to; "other" when the label names none."""
     folded = label.lower()
     return next((stage for pattern, stage in _STAGES if pattern.search(folded)), "other")
 
@@ -246,7 +246,7 @@ def _read_result(line: bytes, number: int) -> ResultLine | None:
     if not words or not head[:1].isalpha() or len(words) > 6:
         return None
     label = to_text(b" ".join(words))
-    taken = _EVAL_TIME(line)
+    match = _EVAL_TIME(line)
     return ResultLine(
         number,
         label,
@@ -255,7 +255,7 @@ def _read_result(line: bytes, number: int) -> ResultLine | None:
         _finite(bpb[1]),
         loss[1].decode(),
         bpb[1].decode(),
-        _number(taken[1]) * _TO_MS[taken[2]] if taken else None,
+        _number(match[1]) * _TO_MS[match[2]] if match else None,
     )
 
 
@@ -310,26 +310,26 @@ _SIZE_KINDS: tuple[SizeKind, ...] = ("model", "code", "total")
 
 
 def _read_size(line: bytes, number: int) -> Size | None:
-    found = _SIZE(line)
-    if found is None:
+    match = _SIZE(line)
+    if match is None:
         return None
-    kind = _SIZE_KINDS[next(index for index in range(3) if found[index + 1])]
-    unit, codec = (found[6] or b"").lower(), to_text(found[4]) if found[4] else None
-    short = (found[2] or found[3] or b"").lower() in (b"code", b"total")
-    if short and unit != b"bytes":  # too common a word to be believed without its unit
+    kind = _SIZE_KINDS[next(index for index in range(3) if match[index + 1])]
+    unit, codec = (match[6] or b"").lower(), to_text(match[4]) if match[4] else None
+    short = (match[2] or match[3] or b"").lower() in (b"code", b"total")
+    if short and unit != b"bytes":  # too common a word to count without its unit
         return None
-    if kind == "model" and codec is None and found[1].lower() == b"serialized model":
+    if kind == "model" and codec is None and match[1].lower() == b"serialized model":
         kind = "raw_model"
-    exact = unit in (b"bytes", b"b") or (not unit and b"." not in found[5] and len(found[5]) > 3)
-    return Size(number, kind, read_count(found[5]) if exact else None, to_text(line, 120), codec)
+    exact = unit in (b"bytes", b"b") or (not unit and b"." not in match[5] and len(match[5]) > 3)
+    return Size(number, kind, read_count(match[5]) if exact else None, to_text(line, 120), codec)
 
 
-def _read_params(found: re.Match[bytes], number: int) -> Setting | None:
-    count = read_count(found[1])
+def _read_params(match: re.Match[bytes], number: int) -> Setting | None:
+    count = read_count(match[1])
     if count is None:
         return None
     names = {b"ws": "world_size", b"s": "seed", b"ga": "grad_accum_steps"}
-    more = tuple((names[word[1]], word[2].decode()) for word in _SHORT_KEYS(found[2]))
+    more = tuple((names[word[1]], word[2].decode()) for word in _SHORT_KEYS(match[2]))
     return Setting(number, (("model_params", str(count)), *more))
 
 
@@ -345,22 +345,22 @@ def _read_other(line: bytes, number: int) -> Event | None:
     """Read a line that is neither a step nor a result; the table below says which pattern may fit."""
     first = line[0] | 0x20  # ASCII lower case
     if first == 0x70 or first == 0x72:  # p, r
-        if found := _PARAMS(line):
-            return _read_params(found, number)
-        if found := _PYTHON(line):
-            return Marker(number, "python", to_text(found[1]))
-        if found := _TORCH(line):
-            return Setting(number, (("torch", to_text(found[1])),))
-        if found := _PEAK(line):
-            return Setting(number, (("peak_memory_mib", found[1].decode()),))
-        if found := _RESUME(line):
-            return Marker(number, "resume", found[1].decode())
+        if match := _PARAMS(line):
+            return _read_params(match, number)
+        if match := _PYTHON(line):
+            return Marker(number, "python", to_text(match[1]))
+        if match := _TORCH(line):
+            return Setting(number, (("torch", to_text(match[1])),))
+        if match := _PEAK(line):
+            return Setting(number, (("peak_memory_mib", match[1].decode()),))
+        if match := _RESUME(line):
+            return Marker(number, "resume", match[1].decode())
     elif first == 0x73:  # s
-        if found := _STOP(line):
+        if match := _STOP(line):
             step, time = _STOP_STEP(line), _TIME(line)
             return StopLine(
                 number,
-                to_text(found[1]),
+                to_text(match[1]),
                 _number(time[1]) * _TO_MS[time[2]] if time else None,
                 int(step[1]) if step else None,
                 int(step[2]) if step and step[2] else None,
@@ -370,26 +370,26 @@ def _read_other(line: bytes, number: int) -> Event | None:
     elif first in b"ctma":
         if size := _read_size(line, number):
             return size
-        if (first == 0x6D or first == 0x74) and (found := _PARAMS(line)):  # model_params, total params
-            return _read_params(found, number)
-        if first == 0x61 and (found := _ARTIFACT(line)):
-            return Size(number, "code", read_count(found[1]), to_text(line, 120))
-        if first == 0x61 and (found := _WRAPPER(line)):
-            return Size(number, "total", read_count(found[1]), to_text(line, 120), "wrapper")
-        if first == 0x74 and (found := _EVAL_TOTAL(line)):
-            return Setting(number, (("total_eval_seconds", found[1].decode()),))
-        if first == 0x74 and (found := _TORCH(line)):
-            return Setting(number, (("torch", to_text(found[1])),))
+        if (first == 0x6D or first == 0x74) and (match := _PARAMS(line)):  # model_params, total params
+            return _read_params(match, number)
+        if first == 0x61 and (match := _ARTIFACT(line)):
+            return Size(number, "code", read_count(match[1]), to_text(line, 120))
+        if first == 0x61 and (match := _WRAPPER(line)):
+            return Size(number, "total", read_count(match[1]), to_text(line, 120), "wrapper")
+        if first == 0x74 and (match := _EVAL_TOTAL(line)):
+            return Setting(number, (("total_eval_seconds", match[1].decode()),))
+        if first == 0x74 and (match := _TORCH(line)):
+            return Setting(number, (("torch", to_text(match[1])),))
     elif first == 0x62:  # b
-        if found := _BUDGET(line):
-            return Size(number, "total", read_count(found[1]), to_text(line, 120), "budget")
+        if match := _BUDGET(line):
+            return Size(number, "total", read_count(match[1]), to_text(line, 120), "budget")
     elif first == 0x76:  # v
-        if found := _VAL_LOADER(line):
-            return Setting(number, (("val_tokens", str(read_count(found[1]) or "")),))
+        if match := _VAL_LOADER(line):
+            return Setting(number, (("val_tokens", str(read_count(match[1]) or "")),))
     elif first == 0x68 and _HEADING(line):  # h
         return Marker(number, "hyperparameters")
-    elif first == 0x6E and (found := _PARAMS(line)):  # n
-        return _read_params(found, number)
+    elif first == 0x6E and (match := _PARAMS(line)):  # n
+        return _read_params(match, number)
     if _CODE(line):
         return Marker(number, "code", to_text(line, 80))
     if b"aram" in line and _PARAMS_TABLE(line):
@@ -416,26 +416,26 @@ def read_line(line: bytes, number: int) -> Event | None:
 
     line: without its newline, prefix and escape sequences; not empty. number: its place in the file.
     """
-    if found := _TRAIN_A(line):
-        step, planned, loss, time, avg = found.groups()
+    if match := _TRAIN_A(line):
+        step, planned, loss, time, avg = match.groups()
         return TrainLine(number, int(step), int(planned), float(loss), float(time), float(avg))
     first = line[0]
     if line.startswith(b"step:"):
-        found = _STEP(line)
-        return _read_step(found, number) if found else None
+        match = _STEP(line)
+        return _read_step(match, number) if match else None
     if 0x30 <= first <= 0x39:
-        if found := _TRAIN_B(line):
-            step, planned, loss, time = found.groups()
+        if match := _TRAIN_B(line):
+            step, planned, loss, time = match.groups()
             return TrainLine(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
-        found = _BARE_STEP(line)
-        return _read_step(found, number) if found else None
+        match = _BARE_STEP(line)
+        return _read_step(match, number) if match else None
     if b"val_bpb" in line and (result := _read_result(line, number)):
         return result
     if 0x41 <= first <= 0x7A:  # a letter, an underscore or an opening bracket
         return _read_other(line, number)
     if first == 0x20:
-        if found := _INDENTED(line):
-            return Setting(number, ((to_text(found[1]), to_text(found[2] or b"", 2000)),), True)
+        if match := _INDENTED(line):
+            return Setting(number, ((to_text(match[1]), to_text(match[2] or b"", 2000)),), True)
         return None
     if first == 0x3D:  # =
         if _PARAMS_TABLE(line):
@@ -458,13 +458,13 @@ def read_assignments(line: bytes, number: int) -> Setting | None:
 
 def read_table_total(line: bytes) -> int | None:
     """Read the total of a table of parameters."""
-    found = _TABLE_TOTAL(line)
-    return read_count(found[1]) if found else None
+    match = _TABLE_TOTAL(line)
+    return read_count(match[1]) if match else None
 
 
 # Prefixes -----------------------------------------------------------------------------------------
 
-# One blank at most is eaten after each, since hyperparameters are told by their indent.
+# One blank at most is eaten after each, since hyperparameters are known by their indent.
 _PREFIX = re.compile(
     rb"(?:\d{9,11}\.\d{1,9} "
     rb"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?:?(?: [-|:])? "
@@ -476,7 +476,7 @@ _PREFIX = re.compile(
     rb"){1,4}"
 ).match
 
-# A clock before every line: taken off a whole block at once.
+# A clock before every line: removed from a whole block at once.
 _CLOCK = rb"(?:\d{9,11}\.\d{1,9}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?Z?) (?![-|:] )"
 starts_with_clock = re.compile(_CLOCK).match
 _CLOCKS = re.compile(rb"\n" + _CLOCK)
@@ -491,9 +491,9 @@ PREFIX_STARTS = frozenset(b"0123456789[ID")
 
 
 def strip_prefix(line: bytes) -> tuple[bytes, int | None]:
-    """Take off time stamps, log levels and rank tags; return the rest and the rank, if one is named."""
-    found = _PREFIX(line)
-    if found is None:
+    """Remove time stamps, log levels and rank tags; return the rest and the rank, if there is one."""
+    match = _PREFIX(line)
+    if match is None:
         return line, None
-    rank = found[1] or found[2]
-    return line[found.end() :], None if rank is None else int(rank)
+    rank = match[1] or match[2]
+    return line[match.end() :], None if rank is None else int(rank)

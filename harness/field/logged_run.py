@@ -1,4 +1,4 @@
-"""What one run said in a log: scores by stage, sizes, steps, curve; and which score is official.
+"""What a log says of one run: scores by stage, sizes, steps, curve; and which score is official.
 
 Fills while a log is read, so that a live view can ask at any time. Knows nothing of files; `harness.field.log_parser` feeds it.
 """
@@ -38,7 +38,7 @@ MAX_SETTINGS = 2_000
 class ThinnedCurve:
     """Points in compact arrays: step, then values. Thinned evenly when full; the last point is always there.
 
-    count: how many points were seen, whatever is kept. A value that was not printed is NaN.
+    count: how many points were added, kept or not. A value that was not printed is NaN.
     """
 
     def __init__(self, columns: int) -> None:
@@ -61,7 +61,7 @@ class ThinnedCurve:
         self.count += 1
 
     def due(self) -> slice:
-        """Say which of the points to come will be kept."""
+        """Return which of the points to come will be kept."""
         return slice(-self.count % self.stride, None, self.stride)
 
     def add_many(self, count: int, columns: Sequence[Sequence[bytes]]) -> None:
@@ -117,7 +117,7 @@ class Gap:
 
 @dataclass
 class LoggedRun:
-    """One run of a log. Every number is as printed; None says that the log does not tell."""
+    """One run of a log. Every number is as printed; None: the log does not say."""
 
     first_line: int = 1
     last_line: int = 0
@@ -169,7 +169,7 @@ class LoggedRun:
 
     @property
     def status(self) -> RunStatus:
-        """How the run ended, as far as the log tells.
+        """How the run ended, as far as the log shows.
 
         truncated: no result of the artifact. A run with such a result and no stop line counts as completed
         even when its last step line stands before the planned step, since evaluation comes after training.
@@ -214,10 +214,10 @@ class LoggedRun:
 
         Before quantization, a run without such a line falls back on its last validation step.
         """
-        found = [line for line in self.results if line.stage == stage and line.val_bpb is not None]
-        if found:
-            last = found[-1].val_bpb or 0.0
-            twins = [line for line in found if abs((line.val_bpb or 0.0) - last) <= TWIN_BPB]
+        results_of_stage = [line for line in self.results if line.stage == stage and line.val_bpb is not None]
+        if results_of_stage:
+            last = results_of_stage[-1].val_bpb or 0.0
+            twins = [line for line in results_of_stage if abs((line.val_bpb or 0.0) - last) <= TWIN_BPB]
             return max(twins, key=lambda line: line.decimals)
         if stage == "pre_quantization" and self.val.last is not None:
             step, (loss, bpb, _) = self.val.last
@@ -319,7 +319,7 @@ class LoggedRun:
         self.advance(point)
 
     def advance(self, point: TrainLine | ValLine | StepLine) -> None:
-        """Take what every step line tells."""
+        """Take what every step line has."""
         self.steps, self.planned_steps, self.last_line = point.step, point.planned, point.line
         if point.step_avg_ms is not None:
             self.step_avg_ms = point.step_avg_ms
@@ -390,7 +390,7 @@ class LoggedRun:
                 self.hyperparameters.setdefault(key, value)
 
     def fill_from(self, copy: LoggedRun) -> None:
-        """Take what only an earlier copy of the same run tells."""
+        """Take what only an earlier copy of the same run has."""
         self.copies += copy.copies
         for name in (
             "torch",

@@ -1,6 +1,6 @@
-"""Reads the submission file of a public record, in any of its many shapes, and holds it against the logs.
+"""Reads the submission file of a public record, in any of its many shapes, and compares it with the logs.
 
-A submission file is written by hand: its keys vary, its numbers sometimes disagree with the logs beside it. Both
+A submission file is written by hand: its keys vary, its numbers sometimes disagree with the logs. Both
 are kept; the log wins. Knows nothing of where records are stored.
 """
 
@@ -21,7 +21,6 @@ from harness.field.log_parser import ParsedLog
 from harness.field.logged_run import LoggedRun
 
 MAX_BYTES = 4 * 1024 * 1024  # of a submission file; the largest public one has 4 kB
-MAX_LOGS = 1000  # in one record folder
 ROUNDING_BPB = 6e-5  # a hand-written score may be the log's, rounded to four places
 
 # Our name <- the keys it goes by, best first.
@@ -121,7 +120,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
-        self.taken: set[str] = set()
+        self.read_keys: set[str] = set()
 
     # JSON ---------------------------------------------------------------------------------------
 
@@ -147,12 +146,12 @@ class _Reader:
             raise HarnessError(f"{place} is not JSON: {error}", hint) from error
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         for key, value in pairs:
-            if key in found:
-                self._say(f'key "{key[:80]}" stands twice; the last one counts')
-            found[key] = value
-        return found
+            if key in result:
+                self._warn(f'key "{key[:80]}" stands twice; the last one counts')
+            result[key] = value
+        return result
 
     # Fields -------------------------------------------------------------------------------------
 
@@ -185,11 +184,11 @@ class _Reader:
             model_params=self._count(raw, ("model_params", "params", "num_params")),
             n_seeds=n_seeds,
             seeds=seeds,
-            extra={key: value for key, value in raw.items() if key not in self.taken},
+            extra={key: value for key, value in raw.items() if key not in self.read_keys},
             warnings=tuple(self.warnings),
         )
 
-    def _say(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         if len(self.warnings) < 100:
             self.warnings.append(text)
 
@@ -198,15 +197,15 @@ class _Reader:
         for key in keys:
             value = raw.get(key)
             if isinstance(value, str):
-                self.taken.add(key)
+                self.read_keys.add(key)
                 if value.strip():
                     return value.strip()
             elif isinstance(value, int | float) and not isinstance(value, bool):
-                self.taken.add(key)
-                self._say(f"{key} is a number, not a text")
+                self.read_keys.add(key)
+                self._warn(f"{key} is a number, not a text")
                 return str(value)
             elif value is not None:
-                self._say(f"{key} is {_kind(value)}, not a text; not read")
+                self._warn(f"{key} is {_kind(value)}, not a text; not read")
         return None
 
     def _number(self, raw: Mapping[str, Any], keys: Iterable[str]) -> float | None:
@@ -214,15 +213,15 @@ class _Reader:
         for key in keys:
             value = raw.get(key)
             if value is None:
-                self.taken.update({key} & raw.keys())
+                self.read_keys.update({key} & raw.keys())
                 continue
             number = _as_number(value)
             if number is None:
-                self._say(f"{key} is {_kind(value)}, not a number; not read")
+                self._warn(f"{key} is {_kind(value)}, not a number; not read")
                 continue
             if isinstance(value, str):
-                self._say(f"{key} is a number in quotes")
-            self.taken.add(key)
+                self._warn(f"{key} is a number in quotes")
+            self.read_keys.add(key)
             return number
         return None
 
@@ -233,13 +232,13 @@ class _Reader:
                 continue
             if 0 <= number < 1e15:
                 return round(number)
-            self._say(f"{key} is {number}, not a count; not read")
+            self._warn(f"{key} is {number}, not a count; not read")
         return None
 
     def _numbers(self, raw: Mapping[str, Any], key: str) -> tuple[float, ...]:
         value = raw.get(key)
         if isinstance(value, list):
-            self.taken.add(key)
+            self.read_keys.add(key)
             return tuple(number for item in value[:1000] if (number := _as_number(item)) is not None)
         single = self._number(raw, (key,))
         return () if single is None else (single,)
@@ -253,7 +252,7 @@ class _Reader:
                 raise ValueError
             return dt.date.fromisoformat(text[:10])
         except ValueError:
-            self._say(f"date {text[:40]!r} is not YYYY-MM-DD")
+            self._warn(f"date {text[:40]!r} is not YYYY-MM-DD")
             return None
 
     def _check_scores(
@@ -262,12 +261,12 @@ class _Reader:
         """Notice a bpb that stands under val_loss: nats per token are above 1.2 with 1024 words or more."""
         words = _as_number(raw.get("vocab_size"))
         if loss is not None and bpb is not None and 0 < loss < 1.2 and not loss < bpb:
-            self._say(f"val_loss {loss} looks like a score in bits per byte beside val_bpb {bpb}")
+            self._warn(f"val_loss {loss} looks like a score in bits per byte beside val_bpb {bpb}")
         elif loss is not None and bpb is None and 0 < loss < 1.5 and (words is None or words >= 1024):
-            self._say(f"val_loss {loss} is too low for nats per token; it may be the score in bits per byte")
+            self._warn(f"val_loss {loss} is too low for nats per token; it may be the score in bits per byte")
         for name, value in (("val_bpb", bpb), ("val_loss", loss)):
             if value is not None and not 0 < value < 100:
-                self._say(f"{name} is {value}, which no run scores")
+                self._warn(f"{name} is {value}, which no run scores")
         return bpb, loss
 
     def _seeds(self, raw: Mapping[str, Any]) -> tuple[tuple[SeedScore, ...], int | None]:
@@ -276,33 +275,35 @@ class _Reader:
         for key in ("seed_results", "seeds"):
             value = raw.get(key)
             if isinstance(value, dict):
-                self.taken.add(key)
+                self.read_keys.add(key)
                 for seed, result in list(value.items())[:1000]:
                     scores.setdefault(str(seed), self._seed_score(str(seed), result))
             elif value is not None and not isinstance(value, list):
-                self._say(f"{key} is {_kind(value)}, neither a list nor an object; not read")
-        listed, found = raw.get("seeds"), raw.get("seed_scores")
+                self._warn(f"{key} is {_kind(value)}, neither a list nor an object; not read")
+        listed, listed_scores = raw.get("seeds"), raw.get("seed_scores")
         if isinstance(listed, list):
-            self.taken.add("seeds")
+            self.read_keys.add("seeds")
             names = [str(seed) for seed in listed[:1000] if isinstance(seed, int | str)]
-            values = [_as_number(item) for item in found[:1000]] if isinstance(found, list) else []
+            values = (
+                [_as_number(item) for item in listed_scores[:1000]] if isinstance(listed_scores, list) else []
+            )
             if values and len(values) != len(names):
-                self._say(f"{len(names)} seeds but {len(values)} seed_scores; not matched")
+                self._warn(f"{len(names)} seeds but {len(values)} seed_scores; not matched")
             elif values:
-                self.taken.add("seed_scores")
+                self.read_keys.add("seed_scores")
             for index, name in enumerate(names):
                 bpb = values[index] if len(values) == len(names) else None
                 scores.setdefault(name, SeedScore(name, bpb))
             if len(set(names)) < len(names):
-                self._say("a seed is listed twice")
+                self._warn("a seed is listed twice")
         single = raw.get("seed")
         if not scores and isinstance(single, int) and not isinstance(single, bool):
-            self.taken.add("seed")
+            self.read_keys.add("seed")
             scores[str(single)] = SeedScore(str(single))
-        said = self._count(raw, ("n_seeds",))
-        if said is not None and scores and said != len(scores):
-            self._say(f"n_seeds is {said}, but {len(scores)} seeds are named")
-        return tuple(scores.values()), len(scores) or said
+        count = self._count(raw, ("n_seeds",))
+        if count is not None and scores and count != len(scores):
+            self._warn(f"n_seeds is {count}, but {len(scores)} seeds are named")
+        return tuple(scores.values()), len(scores) or count
 
     def _seed_score(self, seed: str, result: object) -> SeedScore:
         if not isinstance(result, dict):
@@ -347,82 +348,15 @@ def _kind(value: object) -> str:
     return names.get(type(value), "no finite number")
 
 
-# Record folders -----------------------------------------------------------------------------------
+# Submission against logs ------------------------------------------------------------------------
 
-_SUBMISSION_NAME = re.compile(r"submission(?:_\w+)?\.json$", re.IGNORECASE)
-_NOT_LOGS = re.compile(
-    r"requirements.*|readme.*|license.*|notice.*|constraints.*|.*_pr_(?:title|body).*", re.IGNORECASE
-)
 _SEED_IN_NAME = re.compile(r"seed[_-]?(\d{1,10})(?!\d)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class RecordFiles:
-    """What a record folder holds. `refused` are files that lead out of it."""
-
-    folder: Path
-    submission: Path | None
-    logs: tuple[Path, ...]
-    refused: tuple[Path, ...] = ()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        return tuple(f"{path.name} is a link out of the folder; it was not read" for path in self.refused)
-
-
-def find_record_files(folder: Path) -> RecordFiles:
-    """Find the submission file and the logs of a record, up to one folder deep, in name order.
-
-    `submission.json` is taken before `submission_<word>.json`. Links that lead out of the folder are refused.
-    Raises HarnessError when the folder cannot be listed or holds more than MAX_LOGS logs.
-    """
-    try:
-        root = folder.resolve(strict=True)
-        entries = sorted(root.iterdir())
-        inner = [
-            path
-            for entry in entries
-            if entry.is_dir() and not _leaves(entry, root)
-            for path in sorted(entry.iterdir())
-        ]
-    except OSError as error:
-        raise HarnessError(f"cannot list {folder}: {error.strerror}", "expected a record folder") from error
-    submissions: list[Path] = []
-    logs: list[Path] = []
-    refused: list[Path] = []
-    for path in [*entries, *inner]:
-        is_submission = bool(_SUBMISSION_NAME.match(path.name)) and path.parent == root
-        is_log = path.suffix.lower() in (".log", ".txt") and not _NOT_LOGS.fullmatch(path.stem)
-        if not (is_submission or is_log) or path.name.startswith("."):
-            continue
-        place = folder / path.relative_to(root)
-        if _leaves(path, root):
-            refused.append(place)
-        elif path.is_file():
-            (submissions if is_submission else logs).append(place)
-    if len(logs) > MAX_LOGS:
-        raise HarnessError(f"{folder} holds {len(logs)} logs", "name the record folder itself")
-    chosen = min(
-        submissions, key=lambda path: (path.name.lower() != "submission.json", path.name), default=None
-    )
-    return RecordFiles(folder, chosen, tuple(sorted(logs)), tuple(refused))
-
-
-def _leaves(path: Path, root: Path) -> bool:
-    """Whether a path is a link out of a folder, or to nowhere."""
-    try:
-        return not path.resolve(strict=True).is_relative_to(root)
-    except (OSError, RuntimeError):
-        return True
 
 
 def seed_in_name(path: Path | str) -> int | None:
     """Return the seed that a log's file name claims."""
-    found = _SEED_IN_NAME.search(Path(path).stem)
-    return int(found[1]) if found else None
-
-
-# Submission against logs --------------------------------------------------------------------------
+    match = _SEED_IN_NAME.search(Path(path).stem)
+    return int(match[1]) if match else None
 
 
 def distinct_logs(logs: Iterable[ParsedLog]) -> list[ParsedLog]:
@@ -436,55 +370,56 @@ def distinct_logs(logs: Iterable[ParsedLog]) -> list[ParsedLog]:
 def compare_with_logs(submission: SubmissionFile | None, logs: Iterable[tuple[str, ParsedLog]]) -> list[str]:
     """Say where hand-written numbers and logs disagree, with both values; the log is right.
 
-    logs: each with the name of its file. Also says which logs are copies of others, and which seeds contradict their file's name.
+    logs: each with the name of its file. Also says which logs are copies of others, and which seeds contradict the
+    name of their file.
     """
     logs = list(logs)
-    said = _contradictions_among(logs)
-    kept = {id(log) for log in distinct_logs(log for _, log in logs)}
-    runs = [(name, log.result) for name, log in logs if id(log) in kept and log.result is not None]
+    differences = _contradictions_among(logs)
+    distinct = {id(log) for log in distinct_logs(log for _, log in logs)}
+    runs = [(name, log.result) for name, log in logs if id(log) in distinct and log.result is not None]
     if submission is None or not runs:
-        return said
+        return differences
     scored = [run for _, run in runs if run.final_val_bpb is not None]
-    said += _compare_score(submission, scored)
+    differences += _compare_score(submission, scored)
     by_seed: dict[str, list[LoggedRun]] = {}
     for name, run in runs:
-        named = seed_in_name(name)
-        seed = named if named is not None else run.seed
+        seed_of_name = seed_in_name(name)
+        seed = seed_of_name if seed_of_name is not None else run.seed
         if seed is not None:
             by_seed.setdefault(str(seed), []).append(run)
-    for claim in submission.seeds:
-        for run in by_seed.get(claim.seed, [])[:1]:
-            said += _compare_run(f"seed {claim.seed}", claim, run)
-    claimed: tuple[tuple[str, float | None, str], ...] = (
+    for seed_score in submission.seeds:
+        for run in by_seed.get(seed_score.seed, [])[:1]:
+            differences += _compare_run(f"seed {seed_score.seed}", seed_score, run)
+    claims: tuple[tuple[str, float | None, str], ...] = (
         ("bytes_total", submission.bytes_total, "bytes_total"),
         ("bytes_code", submission.bytes_code, "bytes_code"),
         ("bytes_model", submission.bytes_model, "bytes_model"),
         ("steps", submission.steps, "steps"),
         ("model_params", submission.model_params, "model_params"),
     )
-    for what, value, attribute in claimed:
-        measured = {found for _, run in runs if (found := getattr(run, attribute)) is not None}
-        if value is None or not measured or value in measured:
+    for what, claim, attribute in claims:
+        measured = {value for _, run in runs if (value := getattr(run, attribute)) is not None}
+        if claim is None or not measured or claim in measured:
             continue
-        if what == "bytes_total" and round(sum(measured) / len(measured)) == value:
+        if what == "bytes_total" and round(sum(measured) / len(measured)) == claim:
             continue  # a mean of the logs
-        shown = ", ".join(f"{found:,}" for found in sorted(measured)[:5])
-        said.append(f"{what}: the submission says {value:,}, the log(s) {shown}")
-    return said
+        values = ", ".join(f"{value:,}" for value in sorted(measured)[:5])
+        differences.append(f"{what}: the submission says {claim:,}, the log(s) {values}")
+    return differences
 
 
 def _contradictions_among(logs: list[tuple[str, ParsedLog]]) -> list[str]:
-    said: list[str] = []
+    differences: list[str] = []
     first: dict[str, str] = {}
     for name, log in logs:
         if log.sha256 in first:
-            said.append(f"{name} is byte for byte {first[log.sha256]}; it counts once")
+            differences.append(f"{name} is byte for byte {first[log.sha256]}; it counts once")
             continue
         first[log.sha256] = name
-        named, run = seed_in_name(name), log.result
-        if named is not None and run is not None and run.seed is not None and named != run.seed:
-            said.append(f"{name}: the name says seed {named}, the log {run.seed}")
-    return said
+        seed_of_name, run = seed_in_name(name), log.result
+        if seed_of_name is not None and run is not None and run.seed is not None and seed_of_name != run.seed:
+            differences.append(f"{name}: the name says seed {seed_of_name}, the log {run.seed}")
+    return differences
 
 
 def _compare_score(submission: SubmissionFile, runs: list[LoggedRun]) -> list[str]:
@@ -496,9 +431,9 @@ def _compare_score(submission: SubmissionFile, runs: list[LoggedRun]) -> list[st
     mean = sum(scores) / len(scores)
     if any(abs(claim - score) <= ROUNDING_BPB for score in (*scores, mean)):
         return []
-    shown = ", ".join(f"{score:.8g}" for score in scores[:5])
+    listed = ", ".join(f"{score:.8g}" for score in scores[:5])
     also = f" (mean {mean:.6f})" if len(scores) > 1 else ""
-    text = f"val_bpb: the submission says {claim:.8g}, the log(s) {shown}{also}"
+    text = f"val_bpb: the submission says {claim:.8g}, the log(s) {listed}{also}"
     other = {
         line.label
         for run in runs
@@ -511,7 +446,7 @@ def _compare_score(submission: SubmissionFile, runs: list[LoggedRun]) -> list[st
 
 
 def _compare_run(what: str, claim: SeedScore, run: LoggedRun) -> list[str]:
-    said = []
+    differences = []
     for name, value, measured, tolerance in (
         ("val_bpb", claim.val_bpb, run.final_val_bpb, ROUNDING_BPB),
         ("val_loss", claim.val_loss, run.final_val_loss, 6e-4),
@@ -519,5 +454,5 @@ def _compare_run(what: str, claim: SeedScore, run: LoggedRun) -> list[str]:
         ("steps", claim.steps, run.steps, 0.0),
     ):
         if value is not None and measured is not None and abs(value - measured) > tolerance:
-            said.append(f"{what}, {name}: the submission says {value:,.10g}, the log {measured:,.10g}")
-    return said
+            differences.append(f"{what}, {name}: the submission says {value:,.10g}, the log {measured:,.10g}")
+    return differences

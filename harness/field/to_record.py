@@ -1,30 +1,47 @@
-"""A log that was read, as a record and a curve of ours."""
+"""From other people's logs and record folders to records and curves of ours.
+
+A path names a log, a record folder, a folder of record folders, or standard input; each log becomes a record like
+those of our own runs. Nothing is guessed: what a log does not say stays unmeasured. Where records are kept is
+`harness.field.importing`'s.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import math
-from collections.abc import Iterable, Sequence
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import __version__
 from harness.courses.course import Badge, Course, check_bytes
-from harness.errors import HarnessError
-from harness.field.log_parser import ParsedLog
+from harness.errors import HarnessError, UsageError
+from harness.field.log_parser import ParsedLog, parse_log
 from harness.field.logged_run import LoggedRun
 from harness.field.submission_file import (
+    SubmissionFile,
+    compare_with_logs,
+    read_submission,
     seed_in_name,
 )
 from harness.records.record import Data, Environment, Failure, Official, Provenance, RunRecord, Score
 
 IMPORTER = f"harness {__version__}"
+MAX_LOGS = 1000  # in one record folder
+_SUBMISSION_NAME = re.compile(r"submission(?:_\w+)?\.json$", re.IGNORECASE)
+_NOT_LOGS = re.compile(
+    r"requirements.*|readme.*|license.*|notice.*|constraints.*|.*_pr_(?:title|body).*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
-class ReadLog:
+class LogFile:
     """One log file, parsed. name: its path inside the record folder."""
 
     path: Path
@@ -36,8 +53,164 @@ class ReadLog:
         return self.log.result
 
 
+@dataclass(frozen=True)
+class RecordFolder:
+    """What belongs together: the logs of one experiment and its submission file, if it has one."""
+
+    name: str
+    logs: tuple[LogFile, ...]
+    submission: SubmissionFile | None = None
+    warnings: tuple[str, ...] = ()
+    from_stdin: bool = False  # the only copy of the log is a temporary file
+
+
+def read_record_folders(
+    paths: Sequence[Path], progress: Callable[[str], None] = lambda name: None
+) -> Iterator[RecordFolder]:
+    """Read what the paths name: a log, a record folder, a folder of record folders, or `-` for standard input.
+
+    Raises UsageError for a path that is none of these.
+    """
+    for path in paths:
+        if str(path) == "-":
+            yield _read_stdin()
+        elif path.is_file():
+            progress(path.name)
+            yield RecordFolder(path.stem, (LogFile(path, path.name, parse_log(path)),))
+        elif path.is_dir():
+            yield from _read_folder(path, progress)
+        else:
+            raise UsageError(
+                f"there is no {path}",
+                "name a log, a record folder, a folder of them, or - for standard input",
+            )
+
+
+def count_record_folders(paths: Sequence[Path]) -> int:
+    """Estimate how many record folders and logs the paths name, for a progress bar: a folder without logs counts its folders."""
+    total = 0
+    for path in paths:
+        children = [child for child in path.iterdir() if child.is_dir()] if path.is_dir() else []
+        total += max(1, len(children))
+    return total
+
+
+def _read_folder(folder: Path, progress: Callable[[str], None]) -> Iterator[RecordFolder]:
+    files = find_record_files(folder)
+    holds_record = files.submission is not None or any(log.parent == folder for log in files.logs)
+    if holds_record:
+        progress(folder.name)
+        yield _read_record_folder(folder)
+        return
+    children = sorted(child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
+    any_record = False
+    for child in children:
+        files = find_record_files(child)
+        if files.submission is not None or files.logs:
+            any_record = True
+            progress(child.name)
+            yield _read_record_folder(child)
+    if not any_record:
+        raise UsageError(
+            f"{folder} holds no log and no submission file", "name a folder with .log or .txt files in it"
+        )
+
+
+def _read_record_folder(folder: Path) -> RecordFolder:
+    files = find_record_files(folder)
+    warnings = list(files.warnings)
+    submission = None
+    if files.submission is not None:
+        try:
+            submission = read_submission(files.submission)
+            warnings += submission.warnings
+        except HarnessError as error:
+            warnings.append(error.message)
+    logs: list[LogFile] = []
+    for path in files.logs:
+        name = path.relative_to(folder).as_posix()
+        log = parse_log(path)
+        logs.append(LogFile(path, name, log))
+    warnings += compare_with_logs(submission, [(file.name, file.log) for file in logs])
+    distinct: dict[str, LogFile] = {}
+    for file in logs:
+        distinct.setdefault(file.log.sha256, file)
+    return RecordFolder(folder.name, tuple(distinct.values()), submission, tuple(dict.fromkeys(warnings)))
+
+
+def _read_stdin() -> RecordFolder:
+    """Standard input is kept in a temporary file while it is read, so that its log can be kept, too."""
+    with tempfile.NamedTemporaryFile(prefix="harness-", suffix=".log", delete=False) as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    path = Path(copy.name)
+    return RecordFolder("stdin", (LogFile(path, "stdin.log", parse_log(path)),), from_stdin=True)
+
+
+@dataclass(frozen=True)
+class RecordFiles:
+    """What a record folder holds. links_out: links that lead out of it; they are not read."""
+
+    folder: Path
+    submission: Path | None
+    logs: tuple[Path, ...]
+    links_out: tuple[Path, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(f"{path.name} is a link out of the folder; it was not read" for path in self.links_out)
+
+
+def find_record_files(folder: Path) -> RecordFiles:
+    """Find the submission file and the logs of a record, up to one folder deep, in name order.
+
+    `submission.json` is taken before `submission_<word>.json`. Links that lead out of the folder are not followed.
+    Raises HarnessError when the folder cannot be listed or holds more than MAX_LOGS logs.
+    """
+    try:
+        root = folder.resolve(strict=True)
+        entries = sorted(root.iterdir())
+        inner = [
+            path
+            for entry in entries
+            if entry.is_dir() and not _leaves(entry, root)
+            for path in sorted(entry.iterdir())
+        ]
+    except OSError as error:
+        raise HarnessError(f"cannot list {folder}: {error.strerror}", "expected a record folder") from error
+    submissions: list[Path] = []
+    logs: list[Path] = []
+    links_out: list[Path] = []
+    for path in [*entries, *inner]:
+        is_submission = bool(_SUBMISSION_NAME.match(path.name)) and path.parent == root
+        is_log = path.suffix.lower() in (".log", ".txt") and not _NOT_LOGS.fullmatch(path.stem)
+        if not (is_submission or is_log) or path.name.startswith("."):
+            continue
+        place = folder / path.relative_to(root)
+        if _leaves(path, root):
+            links_out.append(place)
+        elif path.is_file():
+            (submissions if is_submission else logs).append(place)
+    if len(logs) > MAX_LOGS:
+        raise HarnessError(f"{folder} holds {len(logs)} logs", "name the record folder itself")
+    submission = min(
+        submissions, key=lambda path: (path.name.lower() != "submission.json", path.name), default=None
+    )
+    return RecordFiles(folder, submission, tuple(sorted(logs)), tuple(links_out))
+
+
+def _leaves(path: Path, root: Path) -> bool:
+    """Whether a path is a link out of a folder, or to nowhere."""
+    try:
+        return not path.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):
+        return True
+
+
+# A log as a record --------------------------------------------------------------------------------
+
+
 def record_from_run(
-    read: ReadLog,
+    file: LogFile,
     course: Course,
     hole: str,
     attempt: int,
@@ -47,15 +220,15 @@ def record_from_run(
 ) -> tuple[RunRecord, Badge]:
     """Turn the last run of a log into a record, and check the bytes behind its score.
 
-    source: how the record names the log. day: the day of the run, where a submission file tells it.
+    source: how the record names the log. day: the day of the run, where a submission file has it.
     Raises HarnessError when the log holds no run at all.
     """
-    run = read.run
+    run = file.run
     if run is None:
         raise HarnessError(f"{source} holds no run", "it has neither step lines nor results that can be read")
-    facts, warnings, badge = facts_of_log(read.log, course)
-    if (named := seed_in_name(read.name)) is not None and run.seed is not None and named != run.seed:
-        warnings.append(f"the file's name says seed {named}, the log says {run.seed}; the log counts")
+    facts, warnings, badge = facts_of_log(file.log, course)
+    if (seed := seed_in_name(file.name)) is not None and run.seed is not None and seed != run.seed:
+        warnings.append(f"the file's name says seed {seed}, the log says {run.seed}; the log counts")
     scored, total, cap = facts["official"] is not None, facts["artifact_bytes"], course.caps.artifact_bytes
     record = RunRecord(
         hole=hole,
@@ -69,7 +242,7 @@ def record_from_run(
         **facts,
         provenance=Provenance(
             source=source,
-            sha256=read.log.sha256,
+            sha256=file.log.sha256,
             importer=IMPORTER,
             author=author,
             lines={fact: line for fact, line in sorted(run.lines.items()) if line > 0},

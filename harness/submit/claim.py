@@ -17,9 +17,8 @@ import trainer
 from harness.courses.course import Course, load_course
 from harness.errors import HarnessError, UsageError
 from harness.field.entries import StoredEntry
-from harness.field.record_folders import read_bundles
 from harness.field.submission_file import SubmissionFile
-from harness.field.to_record import ReadLog, record_from_run
+from harness.field.to_record import LogFile, read_record_folders, record_from_run
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
 from harness.scripts.git import fingerprint_folder, read_commit
@@ -150,7 +149,7 @@ def show_folder(folder: Path, runs_folder: Path, course_name: str = "fineweb") -
     Raises UsageError when it holds no log and no submission file, HarnessError when no log shows a score.
     """
     course = load_course(course_name, runs_folder)
-    bundles = list(read_bundles([folder]))
+    bundles = list(read_record_folders([folder]))
     if len(bundles) != 1 or bundles[0].name != folder.name:
         raise UsageError(f"{folder} holds {len(bundles)} records", "name the folder of one submission")
     bundle = bundles[0]
@@ -184,7 +183,7 @@ def _attempt_run(attempt: Attempt, record: RunRecord) -> ClaimedRun:
     return ClaimedRun(attempt.path.name, record, log, model if inside else None)
 
 
-def _log_run(read: ReadLog, course: Course, hole: str, number: int, day: dt.date | None) -> ClaimedRun | None:
+def _log_run(read: LogFile, course: Course, hole: str, number: int, day: dt.date | None) -> ClaimedRun | None:
     try:
         record, _ = record_from_run(read, course, hole, number, read.name, day, None)
     except HarnessError:  # a log without a run, such as a summary

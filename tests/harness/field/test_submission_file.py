@@ -18,11 +18,11 @@ from harness.field.submission_file import (
     SubmissionFile,
     compare_with_logs,
     distinct_logs,
-    find_record_files,
     parse_submission,
     read_submission,
     seed_in_name,
 )
+from harness.field.to_record import find_record_files
 from tests.paths import DATA
 
 FIELD = DATA / "field"
@@ -285,7 +285,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     files = find_record_files(record)
 
     assert [path.name for path in files.logs] == ["inside.log", "real.log"]
-    assert [path.name for path in files.refused] == ["loop.log", "train.log"]
+    assert [path.name for path in files.links_out] == ["loop.log", "train.log"]
     assert files.warnings[1] == "train.log is a link out of the folder; it was not read"
 
 
