@@ -11,7 +11,6 @@ from typing import Any
 import trainer
 from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError, nearest
-from harness.forked import aside
 from harness.records.record import Code, Data, recorded_config
 from harness.run.command import trainer_command
 from harness.run.overrides import alias_notices, canonical_all, parse_overrides
@@ -72,15 +71,11 @@ def _count_code(
 ) -> tuple[int | None, tuple[str, ...]]:
     """Weigh the script that this configuration would be handed in as. A trainer that makes none counts whole."""
     try:
-        return aside(_weigh_script, (recorded_config(config, overrides), code)), ()
+        return len(submission_script(recorded_config(config, overrides), code)), ()
     except HarnessError as error:
         return None, (
             f"the trainer cannot be written as one script, so all of it counts as code: {error.message}",
         )
-
-
-def _weigh_script(of: tuple[dict[str, str], Code]) -> int:
-    return len(submission_script(*of))
 
 
 def _course_data(

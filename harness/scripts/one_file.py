@@ -1,76 +1,109 @@
-"""The built-in trainer as one `train_gpt.py`, with a record's configuration as its defaults."""
+"""The built-in trainer as one `train_gpt.py`, with a record's configuration as its defaults.
+
+The script holds the modules that the configuration needs as text, each below a line with its name, and a loader of a
+few lines that imports them from there. `readable` writes that text as it stands in the trainer's folder; what counts
+is the packed form: annotations of plain functions, docstrings and comments taken out, lzma, base85.
+
+The same trainer and configuration give the same bytes under every version of Python. Another liblzma may compress the
+same text to a few bytes more or less.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import base64
+import importlib.util
+import lzma
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import trainer
-from harness import __version__
 from harness.errors import HarnessError
-from harness.flatten import Recipe, Settled, flatten
 from harness.records.record import Code, hash_config
-from trainer.config import KNOBS, Knob, Value
+from harness.scripts.minify import for_types_alone, minify
+from trainer.config import KNOBS
 
 TRAINER = Path(trainer.__file__).resolve().parent
-ENTRY = "script:main"
-CONFIG = "config:Config"
+ENTRY = "script"  # the module whose `main` runs
+MARK = "# module "  # a line with this and a name begins a module's text
 
-_OF_THE_MACHINE = frozenset({"DEVICE", "DTYPE", "MUON_DTYPE", "COMPILE", "THREADS"})  # anybody's own
+ALWAYS_READ = ("DATA_PATH", "TOKENIZER_PATH", "RUN_ID")  # a record need not have them
+ONE_RUN = {"CHECKPOINT_EVERY": "0", "CHECKPOINT_SECONDS": "0.0"}  # it trains once, and nothing resumes it
 
-# What `trainer.script` has in place of the package's definitions.
-STAND_INS = {"events.say": "say", "setup.code_bytes": "code_bytes", "setup.fingerprints": "no_fingerprints"}
+# LZMA alone has the shortest header that `lzma.decompress` knows by itself. pb=0 suits text; 1 MB holds all of it.
+LZMA = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 20, "pb": 0}
 
-# Functions, methods, and classes with all their methods, whose calls change no number of a run.
-SILENT = frozenset(
-    {"progress.Observer", "train.Run._log", "train.Run._save", "setup.check_ids", "data.check_byte_table",
-     "config.Config.check"}
-)  # fmt: skip
-
-# Knobs whose other values only keep more or fewer files.
-SETTLED = {"CHECKPOINT_EVERY": 0, "CHECKPOINT_SECONDS": 0.0}
-
-_FLAG = """
-def flag(text: str) -> bool:
-    return text.strip().lower() in ("1", "true", "yes", "on", "y", "t")
-"""
-_LOAD = '''
-def load_config(env):
-    """Read the environment. Another value of a fixed setting is refused: its code is not in this script."""
-    for name, value in FIXED.items():
-        given = env.get(name, str(value))
-        if (flag(given) if isinstance(value, bool) else type(value)(given)) != value:
-            raise SystemExit(f"{name}={given}: this script has only the code for {name}={value}")
-    return Config()
-'''
-_LOAD_ANY = """
-def load_config(env):
-    return Config()
+PACKED = """\
+import base64, lzma
+SOURCE = lzma.decompress(base64.b85decode("{data}")).decode()
+exec(SOURCE)
 """
 
+LOADER = """\
+import importlib.abc
+import importlib.util
+import os
+import sys
+from pathlib import Path
 
-def submission_script(config: Mapping[str, str], code: Code, folder: Path = TRAINER) -> bytes:
+SETTINGS = {settings}
+for name, value in SETTINGS.items():
+    os.environ[name] = os.environ.get(name, value)
+
+TEXT = globals().get("SOURCE") or Path(__file__).read_text(encoding="utf-8")
+MODULES = dict(part.split("\\n", 1) for part in TEXT.split("\\n{mark}")[1:])
+
+
+class Package(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
+    def find_spec(self, name, path=None, target=None):
+        return importlib.util.spec_from_loader(name, self) if name in MODULES else None
+
+    def is_package(self, name):
+        return any(other.startswith(name + ".") for other in MODULES)
+
+    def get_filename(self, name):
+        return __file__ + "/" + name.replace(".", "/") + ".py"
+
+    def get_source(self, name):
+        return "from __future__ import annotations\\n" + MODULES[name]
+
+
+sys.meta_path.insert(0, Package())
+{start}
+"""
+
+START = """\
+from {package}.{entry} import main
+
+sys.exit(main())
+"""
+
+
+def submission_script(
+    config: Mapping[str, str], code: Code, folder: Path = TRAINER, readable: bool = False
+) -> bytes:
     """Return the script that a configuration, as a record keeps it, is handed in as. code: the trainer it is made of.
 
-    Its bytes are the code that counts. Raises HarnessError as `write_script` does.
+    folder: the trainer's modules; their list is read off their imports, and nothing there is executed.
+    Raises HarnessError as `write_script` does.
     """
     dirty = " with uncommitted changes" if code.dirty else ""
     header = (
-        f"Made by `harness submit` (parameter-golf-harness {__version__}) of the trainer at commit "
-        f"{(code.git_sha or 'none')[:12]}{dirty},\nsource {(code.source_sha256 or '')[:12]}, for configuration "
-        f"{hash_config(config)}: only the code that it runs.\n"
-        "The defaults are the record's; an environment variable of the same name in capitals (SEED, DATA_PATH,\n"
+        f"Made by `harness submit` of the trainer at commit {(code.git_sha or 'none')[:12]}{dirty},\n"
+        f"source {(code.source_sha256 or '')[:12]}, for configuration {hash_config(config)}.\n"
+        "The defaults are the record's; an environment variable of a setting's name (SEED, DATA_PATH,\n"
         "TOKENIZER_PATH, ...) sets another value."
     )
-    return write_script(config, header, folder).encode()
+    return write_script(config, header, folder, readable).encode()
 
 
-def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRAINER) -> str:
+def write_script(
+    config: Mapping[str, str], header: str = "", folder: Path = TRAINER, readable: bool = False
+) -> str:
     """Return the source of a script that trains as `config` (by environment name) says when nothing is set.
 
-    Every knob it reads is an environment variable of the knob's name, but for those whose other values need code
-    that was left out; those refuse another value.
-    Raises HarnessError when the configuration has a knob that the trainer here does not know.
+    Raises HarnessError when the configuration has a knob that the trainer here does not know, or a module of the
+    folder cannot be read.
     """
     unknown = sorted(set(config) - set(KNOBS))
     if unknown:
@@ -78,50 +111,83 @@ def write_script(config: Mapping[str, str], header: str = "", folder: Path = TRA
             f"the trainer here has no knob {unknown[0]}, which the record was made with",
             "check out the version that made the record",
         )
-    values = {
-        knob: knob.parse(config[name]) if name in config else knob.default for name, knob in KNOBS.items()
-    }
-    kept_off: dict[str, Value] = {name.lower(): value for name, value in SETTLED.items()}
-    fixed = {knob.field: value for knob, value in values.items() if _is_switch(knob, value)}
-    recipe = Recipe(
-        folder=folder,
-        entry=ENTRY,
-        settled=Settled(CONFIG, kept_off | fixed, frozenset(map(_qualified, SILENT))),
-        stand_ins={_qualified(name): f"script:{own}" for name, own in STAND_INS.items()},
-        additions={"config": _config_source(values, fixed)},
-        header=header,
-    )
-    return flatten(recipe)
+    sources = read_modules(folder)
+    defaults = {name: KNOBS[name].format(KNOBS[name].default) for name in (*ALWAYS_READ, "SEED")}
+    settings = {
+        **defaults,
+        **config,
+        **ONE_RUN,
+        "SEED": defaults["SEED"],
+    }  # attempts that differ in it have one script
+    listed = "".join(f"    {name!r}: {value!r},\n" for name, value in sorted(settings.items()))
+    start = START.format(package=folder.name, entry=ENTRY)
+    loader = LOADER.format(settings=f"{{\n{listed}}}", mark=MARK, start=start)
+    comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    if readable:
+        parts = {name: _without_future(text) for name, text in sources.items()}
+        return comment + loader + _joined(parts)
+    text = loader + _joined({name: minify(_without_future(text)) for name, text in sources.items()})
+    compressed = lzma.compress(text.encode(), lzma.FORMAT_ALONE, filters=[LZMA])
+    return comment + PACKED.format(data=base64.b85encode(compressed).decode())
 
 
-def _is_switch(knob: Knob, value: Value) -> bool:
-    """Whether a knob chooses code: yes or no, one of a list, or something of ours that is off."""
-    if knob.name in _OF_THE_MACHINE:
-        return False
-    off = knob.added and value == knob.default and value in (0, -1, "")
-    return off or isinstance(value, bool) or bool(knob.choices)
+def _joined(sources: Mapping[str, str]) -> str:
+    return "".join(f"\n{MARK}{name}\n{text}" for name, text in sources.items())
 
 
-def _qualified(name: str) -> str:
-    """`train.Run._log` -> `train:Run._log`."""
-    return name.replace(".", ":", 1)
+# Modules ------------------------------------------------------------------------------------------
 
 
-def _config_source(values: Mapping[Knob, Value], fixed: Mapping[str, object]) -> str:
-    """Return `Config` with a default for each field, read from the environment when the script starts."""
-    lines = ["import os", _FLAG]
-    if fixed:
-        lines.append(f"FIXED = { {knob.name: values[knob] for knob in values if knob.field in fixed}!r}")
-    lines += ["@dataclass(frozen=True)", "class Config:"]
-    for knob, value in values.items():
-        if knob.field not in fixed:
-            lines.append(f"    {knob.field}: {type(value).__name__} = {_read(knob, value)}")
-    return "\n".join([*lines, _LOAD if fixed else _LOAD_ANY])
+def read_modules(folder: Path) -> dict[str, str]:
+    """Return the text of every module of the package that its entry imports, at any level, by dotted name."""
+    package = folder.name
+    found: dict[str, str] = {}
+    todo = [f"{package}.{ENTRY}"]
+    while todo:
+        name = todo.pop()
+        path = _module_file(folder, name)
+        if name in found or path is None:
+            continue
+        found[name] = path.read_text(encoding="utf-8")
+        todo += [name.rpartition(".")[0], *_imports(_parse(found[name], name), name, path)]
+    return dict(sorted(found.items()))
 
 
-def _read(knob: Knob, value: Value) -> str:
-    if isinstance(value, bool):
-        return f"flag(os.environ.get({knob.name!r}, {str(int(value))!r}))"
-    if isinstance(value, str):
-        return f"os.environ.get({knob.name!r}, {value!r})"
-    return f"{type(value).__name__}(os.environ.get({knob.name!r}, {value!r}))"
+def _module_file(folder: Path, name: str) -> Path | None:
+    """The file of a dotted name; None for what is no module: a function that is imported, another package."""
+    path = folder.joinpath(*name.split(".")[1:])
+    for file in (path / "__init__.py", path.with_suffix(".py")):
+        if name.split(".")[0] == folder.name and file.is_file():
+            return file
+    return None
+
+
+def _imports(tree: ast.Module, name: str, path: Path) -> Iterator[str]:
+    """Yield what a module may import, functions and classes among it; not what only types need."""
+    parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in _walk_without_types(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), parent)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _walk_without_types(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not for_types_alone(child):
+            yield from _walk_without_types(child)
+
+
+def _parse(text: str, name: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise HarnessError(f"cannot read {name}, line {error.lineno}: {error.msg}", "put it right") from error
+
+
+def _without_future(text: str) -> str:
+    """A module without its `from __future__` line, which may only begin a file; the loader puts it before each."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("from __future__ "))

@@ -9,6 +9,7 @@ import re
 import sys
 from typing import Any
 
+from harness.scripts.unpack import unpack_source
 from harness.submit.prepared import SCRIPT, Prepared, SubmittedRun, mean, spread
 from harness.submit.readme import blurb, readme
 
@@ -55,13 +56,13 @@ def _requirements(made: Prepared) -> str:
     """What the code imports beyond Python itself, in the versions that played where they are known."""
     versions = made.runs[-1].record.environment.model_dump()
     imported = set()
-    for node in ast.walk(ast.parse(made.code[SCRIPT])):
+    for node in ast.walk(ast.parse(unpack_source(made.code[SCRIPT].decode()).source)):
         if isinstance(node, ast.Import):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported.add(node.module.split(".")[0])
     lines = []
-    for package in sorted(imported - sys.stdlib_module_names):
+    for package in sorted(imported - sys.stdlib_module_names - {"trainer"}):  # which is in the script
         version = versions.get(package)
         lines.append(f"{package}=={version.split('+')[0]}" if version else package)
     return "\n".join(lines) + "\n"

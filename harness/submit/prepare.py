@@ -4,7 +4,7 @@
               -> rules.py, code.py, files.py, referee.py
     write()     the folder appears whole, or not at all
 
-The script is our trainer flattened (`harness.scripts.one_file`), or the snapshot of the script that ran. Its bytes are
+The script is our trainer packed (`harness.scripts.one_file`), or the snapshot of the script that ran. Its bytes are
 the code bytes that count. Numbers come from the records; nothing is rounded but in the README's tables.
 """
 

@@ -18,7 +18,7 @@ from harness import cli
 from harness.run import builtin, command
 from tests.paths import DATA, ROOT
 
-CODE_BYTES = 40_000  # of the script that would be handed in; writing the real one takes a second
+CODE_BYTES = 40_000  # of the script that would be handed in; writing the real one takes a while
 PARITY = DATA / "parity"
 # The smallest settings, on data that lies in the repository: nothing has to be prepared.
 SMALL = (
@@ -32,7 +32,7 @@ def fake_trainer() -> Iterator[None]:
     """Let the harness start the fake trainer for a while."""
     with (
         mock.patch.object(command, "TRAINER", (str(ROOT / "tests" / "fake" / "fake_trainer.py"),)),
-        mock.patch.object(builtin, "_weigh_script", return_value=CODE_BYTES),
+        mock.patch.object(builtin, "submission_script", return_value=bytes(CODE_BYTES)),
     ):
         yield
 

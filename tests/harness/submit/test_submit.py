@@ -90,20 +90,8 @@ def test_written_script_alone_gives_the_very_same_record(hole, seeds, season, tm
     assert done.returncode == 0, done.stdout + done.stderr
     submission = json.loads((out / "submission.json").read_text())
     script = out / "train_gpt.py"
-    assert "trainer" not in re.findall(r"^(?:from|import) (\w+)", script.read_text(), re.M)
-    assert ("cholesky" in script.read_text()) == (hole == "round_002")  # only the second one uses GPTQ
-    lint = [
-        sys.executable,
-        "-m",
-        "ruff",
-        "check",
-        "--isolated",
-        "--no-cache",
-        "--select",
-        "F,E9",
-        str(script),
-    ]
-    assert subprocess.run(lint, capture_output=True, check=False).returncode == 0
+    assert script.stat().st_size < 45_000
+    assert "trainer" not in (out / "requirements.txt").read_text()
 
     for index, seed in enumerate(seeds, start=1):
         empty = tmp_path / f"empty_{seed}"
@@ -124,8 +112,7 @@ def test_written_script_alone_gives_the_very_same_record(hole, seeds, season, tm
             number(r"Total submission size \S+ (\d+)", printed),
         )
         assert code == script.stat().st_size == submission["bytes_code"]
-        if index == 1:
-            assert code == played["code_bytes"]  # counted before the run; another seed may have more digits
+        assert code == played["code_bytes"]  # counted before the run
         assert (
             total == code + played["model_bytes"] == submission["seed_results"][str(seed)]["artifact_bytes"]
         )
@@ -175,7 +162,7 @@ def test_folder_has_what_the_challenge_asks_for(season, tmp_path):
     ]
 
 
-def test_setting_whose_code_was_left_out_is_refused_by_the_script(season, tmp_path):
+def test_wrong_setting_is_refused_by_the_script_in_one_line(season, tmp_path):
     season("submit", "2", "--write", str(tmp_path / "out"), *WHO)
 
     done = subprocess.run(
@@ -184,12 +171,12 @@ def test_setting_whose_code_was_left_out_is_refused_by_the_script(season, tmp_pa
         text=True,
         check=False,
         cwd=tmp_path / "out",
-        env={**os.environ, "ATTENTION": "blocked"},
+        env={**os.environ, "ITERATIONS": "many"},
     )
 
     assert done.returncode == 1
-    assert "ATTENTION=blocked" in done.stderr
-    assert "blocked_attention" not in (tmp_path / "out" / "train_gpt.py").read_text()
+    assert done.stderr.count("\n") == 1
+    assert "ITERATIONS=many" in done.stderr
 
 
 def test_check_writes_nothing_and_used_folder_is_refused(season, tmp_path):
