@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
 
 from harness.errors import HarnessError, first_problem
 from harness.files import read_plain
-from harness.records.record import Code, Data, Frozen
+from harness.records.record import Code, CodeRule, Data, Frozen
 
 
 class Launch(Frozen):
@@ -37,6 +37,7 @@ class Launch(Frozen):
     data: Data
     harness: str
     code_bytes: PositiveInt | None = None  # of the script that a submission would have; of our trainer only
+    code_rule: CodeRule | None = None
 
 
 def load_launch(path: Path) -> Launch:

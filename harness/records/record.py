@@ -35,6 +35,7 @@ from trainer.config import is_neutral
 SCHEMA = 2
 
 Status = Literal["ok", "over_cap", "stopped", "failed"]
+CodeRule = Literal["package", "script", "packed"]  # what of our trainer was counted as code
 Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training", "other"]
 FailureKind = Literal[
     "out_of_memory",
@@ -191,6 +192,7 @@ class RunRecord(Frozen):
 
     artifact_bytes: NonNegativeInt | None = None
     code_bytes: NonNegativeInt | None = None
+    code_rule: CodeRule | None = None  # None: an older record, or a script of one's own
     model_bytes: NonNegativeInt | None = None
     cap_bytes: PositiveInt | None = None
     model_file: str | None = None

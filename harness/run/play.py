@@ -88,6 +88,7 @@ def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> L
         data=ours.data,
         harness=__version__,
         code_bytes=ours.code_bytes,
+        code_rule=ours.code_rule,
     )
 
 

@@ -16,7 +16,7 @@ from harness.courses.course import Course, course_names
 from harness.errors import HarnessError, UsageError
 from harness.forked import aside
 from harness.records.intent import Intent
-from harness.records.record import Code, Data
+from harness.records.record import Code, CodeRule, Data
 from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
@@ -70,6 +70,13 @@ class Trainer:
     code_diff: str = ""
     snapshot: Snapshot | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def code_rule(self) -> CodeRule | None:
+        """How the code will be counted; a trainer that makes no script counts whole."""
+        if self.snapshot is not None:
+            return None
+        return "package" if self.code_bytes is None else "packed"
 
 
 @dataclass(frozen=True)

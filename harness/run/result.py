@@ -170,6 +170,8 @@ def _measured(
         "wall_seconds",
     )
     fields: dict[str, Any] = {name: result[name] for name in copied if result.get(name) is not None}
+    if "code_bytes" in fields:
+        fields["code_rule"] = launch.code_rule
     fields["resumes"] = result.get("resumed") or 0
     fields["environment"] = Environment.model_validate(
         {"harness": launch.harness} | {k: v for k, v in result["environment"].items() if v is not None}

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from harness.courses.course import SPLIT_TOLERANCE, Course
+from harness.records.code_rule import ArtifactChange, artifact_change, rules_caveat
 from harness.records.curve import Curve
 from harness.records.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
 from harness.stats import Difference, Sample, subtract
@@ -137,6 +138,11 @@ class Pair:
     @property
     def nats_per_byte(self) -> float | None:
         return None if self.difference is None else self.difference.delta * math.log(2)
+
+    @property
+    def artifact(self) -> ArtifactChange | None:
+        """How much heavier a's artifact is, of the attempts that caveats are read from."""
+        return artifact_change(self.a.circumstances, self.b.circumstances)
 
     @property
     def relative(self) -> float | None:
@@ -372,6 +378,8 @@ def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
         found.append("the validation split is not known on both sides")
     if a.train_seconds and b.train_seconds and not 1 / LONGER < a.train_seconds / b.train_seconds < LONGER:
         found.append(f"different training time: {a.train_seconds:,.0f} s against {b.train_seconds:,.0f} s")
+    if rules := rules_caveat(a, b):
+        found.append(rules)
     for record in (a, b):
         if record.status == "over_cap":
             found.append(f"{record.hole} is over the cap")

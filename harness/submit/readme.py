@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness import figures
+from harness.records.code_rule import RULE_WORDS, code_rule
 from harness.submit.prepared import SCRIPT, Prepared
 
 _SECTIONS = (
@@ -83,9 +84,11 @@ def _size(made: Prepared) -> str:
         f"{figures.count(total)} of {cap:,} bytes."
     )
     if record.code_bytes is not None and record.code_bytes != made.code_bytes:
+        counted = code_rule(record)
+        rule = RULE_WORDS[counted] if counted else ""
         text += (
-            f" The logs were printed while the trainer was still a package of {record.code_bytes:,} bytes; their last "
-            "lines give the count for this folder."
+            f" When it was played, {record.code_bytes:,} bytes of code were counted{rule and f' ({rule})'}; the last "
+            "lines of the logs give the count for this folder."
         )
     return text
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import figures
 from harness.errors import HarnessError, UsageError
+from harness.records.code_rule import ArtifactChange
 from harness.season.compare import OTHER_STAGES, Change, Measure, Moment, Pair, Side, series
 
 PLOTS = (".svg", ".png", ".pdf")
@@ -24,6 +25,8 @@ def describe(pair: Pair) -> list[str]:
             lines.append("  --across-stages subtracts them all the same")
     else:
         lines += _numbers(pair)
+    if pair.artifact is not None:
+        lines.append(f"  artifact: {_bytes(pair.artifact)}")
     lines += [f"  caveat: {caveat}" for caveat in pair.caveats]
     if pair.whiff:
         what = "WHIFF" if pair.whiff.kind == "whiff" else "acts at export only"
@@ -63,6 +66,11 @@ def _numbers(pair: Pair) -> list[str]:
         )
     lines.append(f"  basis: {difference.basis}" + (f"; {pair.noise}" if pair.noise else ""))
     return lines
+
+
+def _bytes(change: ArtifactChange) -> str:
+    size = f"{change.bytes:+,} bytes" if change.bytes else "as many bytes"
+    return f"{size} of weights" if change.weights_alone else size
 
 
 def _spread(std: float | None) -> str:
@@ -117,6 +125,9 @@ def as_data(pair: Pair) -> dict[str, Any]:
         "smallest_visible": difference.threshold if difference else None,
         "basis": difference.basis if difference else None,
         "noise": pair.noise or None,
+        "artifact": None
+        if pair.artifact is None
+        else {"delta_bytes": pair.artifact.bytes, "weights_alone": pair.artifact.weights_alone},
         "caveats": list(pair.caveats),
         "config": {change.name: {"a": change.a, "b": change.b} for change in pair.config},
         "curve": [

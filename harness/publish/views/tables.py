@@ -10,6 +10,7 @@ from harness import figures
 from harness.courses.course import check_record_bytes
 from harness.publish.words.text import tidy
 from harness.publish.words.wording import Wording
+from harness.records.code_rule import artifact_change
 from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
 from harness.season.hole import PlayedHole
 from harness.season.season import Comparison, Standing
@@ -154,7 +155,7 @@ def compare_rows(played: PlayedHole, comparison: Comparison, wording: Wording) -
             "artifact",
             figures.megabytes(before.artifact_bytes),
             figures.megabytes(record.artifact_bytes),
-            _change(record.artifact_bytes, before.artifact_bytes, ",d", " bytes"),
+            _artifact_change(record, before, wording),
         ),
         (
             "params",
@@ -177,6 +178,14 @@ def compare_rows(played: PlayedHole, comparison: Comparison, wording: Wording) -
     ]
     caption = wording.fill("note", "pair", a=tidy(other.title, 80), b=tidy(played.title, 80))
     return Table(caption, heads, tuple((wording.say("label", key), *cells) for key, *cells in rows))
+
+
+def _artifact_change(record: RunRecord, before: RunRecord, wording: Wording) -> str:
+    change = artifact_change(record, before)
+    if change is None:
+        return figures.MISSING
+    told = _change(change.bytes, 0, ",d", " bytes")
+    return wording.fill("note", "weights_change", change=told) if change.weights_alone else told
 
 
 def _gaps(played: PlayedHole, other: PlayedHole) -> tuple[str, str, str]:

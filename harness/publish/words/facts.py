@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness import figures
 from harness.publish.words.text import tidy
+from harness.records.code_rule import artifact_change
 from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
 from harness.season.compare import Whiff
 from harness.season.season import Comparison, Standing
@@ -194,11 +195,10 @@ def _read_change(standing: Standing, tags: set[str], values: dict[str, str]) -> 
     before = other.record if other else None
     if record is None or before is None:
         return
-    if record.artifact_bytes is not None and before.artifact_bytes is not None:
-        change = record.artifact_bytes - before.artifact_bytes
-        if change:
-            tags.add("heavier" if change > 0 else "lighter")
-            values["artifact_change"] = f"{figures.count(abs(change))} bytes"
+    change = artifact_change(record, before)
+    if change is not None and change.bytes:
+        tags.add("heavier" if change.bytes > 0 else "lighter")
+        values["artifact_change"] = f"{figures.count(abs(change.bytes))} bytes"
     if record.step_ms and before.step_ms:
         tags |= {"slower"} if record.step_ms > TEMPO_CHANGE * before.step_ms else set()
         tags |= {"quicker"} if before.step_ms > TEMPO_CHANGE * record.step_ms else set()

@@ -22,7 +22,7 @@ from harness import __version__
 from harness.errors import HarnessError, UsageError, first_problem
 from harness.files import write_whole
 from harness.records.intent import Intent
-from harness.records.record import Code, Data, Frozen
+from harness.records.record import Code, CodeRule, Data, Frozen
 from harness.run.builtin import TRAINER_FOLDER
 from harness.run.bundle import start
 from harness.run.plan import Plan
@@ -73,6 +73,7 @@ class Bundle(Frozen):
     created_at: str
     harness: str
     code_bytes: PositiveInt | None = None
+    code_rule: CodeRule | None = None
 
 
 def emit(plan: Plan, folder: Path) -> Bundle:
@@ -162,6 +163,7 @@ def _fill(plan: Plan, made: Path) -> Bundle:
         "data": data.model_dump(mode="json"),
         "files": files,
         "code_bytes": ours.code_bytes,
+        "code_rule": ours.code_rule,
         "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "harness": __version__,
     }

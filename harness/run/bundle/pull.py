@@ -236,6 +236,7 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
         data=bundle.fingerprints,
         harness=bundle.harness,
         code_bytes=bundle.code_bytes,
+        code_rule=bundle.code_rule,
     )
 
 

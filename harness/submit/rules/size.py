@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.records.code_rule import RULE_WORDS, code_rule
 from harness.submit.rules.ruling import Case, Ruling, number
 
 
@@ -91,7 +92,8 @@ def check_local_code(case: Case) -> Iterator[Ruling]:
     main = len(files[code.script.main]) if code.script else code.total
     if least >= code.total:
         what = number(len(files), "file")
-        yield Ruling("local code", "pass", f"{code.total:,} bytes in {what}, {least:,} counted", limit)
+        counted = f"{least:,} counted{_as_counted(case)}"
+        yield Ruling("local code", "pass", f"{code.total:,} bytes in {what}, {counted}", limit)
     elif len(files) > 1 and least >= main:
         assert code.script is not None
         extra = ", ".join(name for name in sorted(files) if name != code.script.main)
@@ -106,7 +108,13 @@ def check_local_code(case: Case) -> Iterator[Ruling]:
         yield Ruling(
             "local code",
             "cannot tell",
-            f"{least:,} bytes counted, the code here has {code.total:,}",
+            f"{least:,} bytes counted{_as_counted(case)}, the code here has {code.total:,}",
             limit,
             "another version of the script, or it was counted packed: keep the file that ran",
         )
+
+
+def _as_counted(case: Case) -> str:
+    """Say by which rule the code was counted, where that is not today's."""
+    rules = [code_rule(run.record) for run in case.exhibit.runs]
+    return "".join(f" as {words}" for rule, words in RULE_WORDS.items() if rule in rules and rule != "packed")

@@ -23,6 +23,7 @@ def test_first_run_makes_a_hole_with_its_record_curve_log_and_card(play, record_
     assert (record["status"], record["seed"], record["steps"], record["params"]) == ("ok", 1337, 5, 123)
     assert record["overrides"]["FP16_EMBED"] == record["config"]["FP16_EMBED"] == "true"
     assert (record["code_bytes"], record["model_bytes"]) == (CODE_BYTES, MODEL_BYTES)
+    assert record["code_rule"] == "packed"
     assert record["artifact_bytes"] == CODE_BYTES + MODEL_BYTES
     assert (attempt / record["model_file"]).stat().st_size == MODEL_BYTES
     assert record["official"]["stage"] == "round_trip"

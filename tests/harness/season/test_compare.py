@@ -431,3 +431,36 @@ def test_published_t_statistic_is_found_again_from_the_logs(harness, tmp_path):
     assert pair["t"] == pytest.approx(-11.8339, abs=5e-5)
     assert pair["delta_bpb"] == pytest.approx(-0.00464458, abs=5e-9)
     assert pair["delta_nats_per_token"] == pytest.approx(-0.00784215, abs=5e-9)
+
+
+def sizes(code, model, rule):
+    return {
+        "code_bytes": code,
+        "model_bytes": model,
+        "artifact_bytes": code + model,
+        "seed": 1,
+        "code": {"trainer": "builtin"},
+    } | ({"code_rule": rule} if rule else {})
+
+
+@pytest.mark.parametrize(
+    ("rule", "day", "delta", "of", "caveat"),
+    [
+        ("script", DAY, "+500 bytes of weights", True, "one packed script, 39,000 bytes, against one plain"),
+        (None, DAY, "+500 bytes of weights", True, "39,000 bytes, against the whole package, 69,000"),
+        (None, "2026-11-24T12:00:00Z", "+500 bytes of weights", True, "against one plain script, 69,000"),
+        ("packed", DAY, "-29,500 bytes", False, None),
+    ],
+)
+def test_code_that_is_counted_by_another_rule_is_no_saving(rule, day, delta, of, caveat, harness, put_record):
+    put_record("round_001", val_bpb=1.2, started_at=day, **sizes(69_000, 1_000_000, rule))
+    put_record("round_002", val_bpb=1.2, started_at=day, **sizes(39_000, 1_000_500, "packed"))
+
+    told = harness("compare", "2", "1").stdout
+    (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
+
+    assert f"  artifact: {delta}\n" in told
+    assert pair["artifact"] == {"delta_bytes": 500 if of else -29_500, "weights_alone": of}
+    found = [one for one in pair["caveats"] if "counted by different rules" in one]
+    assert len(found) == (caveat is not None)
+    assert caveat is None or caveat in found[0]

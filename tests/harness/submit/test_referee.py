@@ -365,5 +365,7 @@ def test_our_trainers_code_is_weighed_as_its_commit_would_hand_it_in(harness) ->
     done = harness("check", "33", "--policy", "practice", "--runs", str(root / "runs"), "--json")
 
     found = {finding["rule"]: finding for finding in json.loads(done.stdout)["findings"]}
-    assert re.fullmatch(r"[34]\d,\d{3} bytes in 1 file, 74,924 counted", found["local code"]["measured"])
+    assert re.fullmatch(
+        r"[34]\d,\d{3} bytes in 1 file, 74,924 counted as one plain script", found["local code"]["measured"]
+    )
     assert found["network"]["outcome"] == "pass"

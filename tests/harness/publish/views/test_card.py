@@ -86,6 +86,28 @@ def test_the_comparison_names_the_changed_setting(example: HoleCard) -> None:
     assert "inside the noise" in example.comparison_verdict
 
 
+@pytest.mark.parametrize(
+    ("rule", "cell"),
+    [
+        ("script", "+500 bytes of weights; the code is counted by another rule"),
+        ("packed", "-29,500 bytes"),
+    ],
+)
+def test_code_that_is_counted_by_another_rule_is_no_saving(
+    rule: str, cell: str, runs: Path, put_record: Callable[..., Path]
+) -> None:
+    shared = {"val_bpb": 1.3, "seed": 1, "course": "practice"}
+    sizes = {"code_bytes": 69_000, "model_bytes": 1_000_000, "artifact_bytes": 1_069_000}
+    put_record("round_001_before", **shared, **sizes, code_rule=rule)
+    sizes = {"code_bytes": 39_000, "model_bytes": 1_000_500, "artifact_bytes": 1_039_500}
+    put_record("round_002_after", **shared, **sizes, code_rule="packed")
+
+    card = built(runs)[1]
+
+    assert card.comparison is not None
+    assert ("artifact", "1.07 MB", "1.04 MB", cell) in card.comparison.rows
+
+
 def test_no_win_is_claimed_inside_the_noise(tmp_path: Path) -> None:
     """A score a shade lower than the previous hole's, which is 1.4139; the noise of one seed is larger."""
     runs = Path(shutil.copytree(SEASON, tmp_path / "runs"))
