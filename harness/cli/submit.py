@@ -27,6 +27,10 @@ def submit(
     policy: Annotated[
         str | None, typer.Option("--policy", help="What the referee goes by; else the policy of its day.")
     ] = None,
+    readable: Annotated[
+        bool,
+        typer.Option("--readable", help="Our trainer as plain text with its comments; more bytes count."),
+    ] = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -42,7 +46,7 @@ def submit(
     played = load_hole(Store(runs).get(reference))
     rules = load_policy(policy, runs) if policy else None
     who = submitting.find_author(author, github_id)
-    made = submitting.prepare(played, track, who, open_season(runs), rules)
+    made = submitting.prepare(played, track, who, open_season(runs), rules, readable)
     written = submitting.write(made, out) if out is not None and not made.failed else []
     if as_json:
         print_json("submit", **submitting.as_data(made, out if written else None))

@@ -85,6 +85,7 @@ def submission_script(
     """Return the script that a configuration, as a record keeps it, is handed in as. code: the trainer it is made of.
 
     folder: the trainer's modules; their list is read off their imports, and nothing there is executed.
+    readable: as text, comments kept, instead of packed.
     Raises HarnessError as `write_script` does.
     """
     dirty = " with uncommitted changes" if code.dirty else ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from harness.errors import HarnessError
 from harness.scripts.git import fingerprint_folder
 from harness.scripts.snapshot import load_snapshot
+from harness.scripts.unpack import unpack_source
 from harness.submit.prepared import SCRIPT, SubmittedRun
 
 
-def make_code(run: SubmittedRun) -> dict[str, bytes]:
-    """Return the code that reproduces a run, by file name.
+def make_code(run: SubmittedRun, readable: bool = False) -> dict[str, bytes]:
+    """Return the code that reproduces a run, by file name. readable: our trainer is not packed.
 
     Raises HarnessError when the code that ran is not here.
     """
@@ -28,8 +29,8 @@ def make_code(run: SubmittedRun) -> dict[str, bytes]:
             f"({(record.code.source_sha256 or 'unknown')[:12]}), so a script of it might score something else",
             _how_to_get_back(run),
         )
-    source = submission_script(record.config, record.code)
-    compile(source, SCRIPT, "exec")
+    source = submission_script(record.config, record.code, readable=readable)
+    compile(unpack_source(source.decode()).source, SCRIPT, "exec")
     return {SCRIPT: source}
 
 

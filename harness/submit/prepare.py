@@ -40,11 +40,16 @@ _SPELLINGS = TRACKS | {name: name for name in TRACKS.values()} | {"non_record_16
 
 
 def prepare(
-    played: PlayedHole, track: str, author: Author, season: Season, policy: Policy | None = None
+    played: PlayedHole,
+    track: str,
+    author: Author,
+    season: Season,
+    policy: Policy | None = None,
+    readable: bool = False,
 ) -> Prepared:
     """Make a hole's submission in memory and hold the rules against it. Writes nothing.
 
-    policy: what the referee goes by; else the one in force on the hole's day.
+    policy: what the referee goes by; else the one in force on the hole's day. readable: see `submission_script`.
     Raises UsageError for an unknown track, HarnessError when the hole has nothing to submit.
     """
     name = _track_name(track)
@@ -57,7 +62,7 @@ def prepare(
     made.rules += [author_rule(author), course_rule(made)]
     made.rules += [log_rule(run) for run in runs]
     try:
-        made.code = make_code(runs[0])
+        made.code = make_code(runs[0], readable)
         made.rules.append(Requirement("code", "pass", f"{len(made.code)} file(s), {made.code_bytes:,} bytes"))
     except HarnessError as error:
         made.rules.append(Requirement("code", "fail", error.message, error.hint))

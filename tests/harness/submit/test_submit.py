@@ -1,6 +1,7 @@
 """`harness submit` from the outside: the folder it writes, the script that reproduces the record, what it
 refuses."""
 
+import hashlib
 import json
 import os
 import re
@@ -119,6 +120,29 @@ def test_written_script_alone_gives_the_very_same_record(hole, seeds, season, tm
         assert (
             number(r"Total submission size \S+ (\d+)", (out / f"train_seed{seed}.log").read_text()) == total
         )
+
+
+def test_readable_script_computes_what_the_packed_one_does(season, tmp_path):
+    out = tmp_path / "out"
+    done = season("submit", "1", "--readable", "--write", str(out), *WHO)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "empty").mkdir()
+    script = tmp_path / "empty" / "train_gpt.py"
+    script.write_bytes((out / "train_gpt.py").read_bytes())
+
+    printed = run_script(script.parent, season, 42)
+
+    played = record(season, "round_001")
+    assert TRAIN_LINE.findall(printed) == TRAIN_LINE.findall(
+        (attempt(season, "round_001") / "train.log").read_text()
+    )
+    assert hashlib.sha256((script.parent / "model.zlib").read_bytes()).hexdigest() == played["model_sha256"]
+    assert number(r"Code size: (\d+)", printed) == script.stat().st_size > 2 * played["code_bytes"]
+    assert "# " in script.read_text().partition("# module trainer.train\n")[2]
+    assert (
+        f"{played['code_bytes']:,} bytes of code were counted (one packed script)"
+        in (out / "README.md").read_text()
+    )
 
 
 def test_folder_has_what_the_challenge_asks_for(season, tmp_path):
