@@ -72,6 +72,22 @@ sys.meta_path.insert(0, Package())
 {start}
 """
 
+# Refuses a setting whose feature is not in the script, before anything starts; one at a time, so that it can be named.
+CHECK = """\
+from {package}.config import load_config
+from {package}.features import needed
+
+settings = dict(SETTINGS)
+for name in SETTINGS:
+    settings[name] = os.environ[name]
+    try:
+        absent = [other for other in needed(load_config(settings)) if other not in MODULES]
+    except ValueError as error:
+        sys.exit(str(error))
+    if absent:
+        sys.exit(f"{{name}}={{settings[name]}} needs {{', '.join(absent)}}, which is not in this script")
+"""
+
 START = """\
 from {package}.{entry} import main
 
@@ -122,6 +138,10 @@ def write_script(
     }  # attempts that differ in it have one script
     listed = "".join(f"    {name!r}: {value!r},\n" for name, value in sorted(settings.items()))
     start = START.format(package=folder.name, entry=ENTRY)
+    if "def needed(" in sources.get(
+        f"{folder.name}.features", ""
+    ):  # an older trainer has all of its code here
+        start = CHECK.format(package=folder.name) + start
     loader = LOADER.format(settings=f"{{\n{listed}}}", mark=MARK, start=start)
     comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     if readable:

@@ -121,6 +121,23 @@ def test_settings_of_the_record_hold_until_another_is_set(package, tmp_path):
     assert done.stdout.endswith(" 7\n")
 
 
+def test_setting_whose_code_is_not_in_the_script_is_refused(package, tmp_path):
+    (package / "features").mkdir()
+    (package / "features" / "__init__.py").write_text(
+        "def needed(config):\n    return ('package.features.wing',) if config['RUN_ID'] == 'fly' else ()\n"
+    )
+    (package / "config.py").write_text("load_config = dict\n")
+    with (package / "script.py").open("a") as entry:
+        entry.write("\nimport package.features\nimport package.config\n")
+    script = write_script({"ITERATIONS": "3"}, folder=package)
+
+    refused = run(script, tmp_path, RUN_ID="fly")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "RUN_ID=fly needs package.features.wing, which is not in this script\n"
+    assert run(script, tmp_path, RUN_ID="walk", SEED="7").returncode == 0
+
+
 def test_seed_of_an_attempt_changes_no_byte(package):
     scripts = {write_script({"ITERATIONS": "3", "SEED": seed}, folder=package) for seed in ("7", "1234567")}
 
