@@ -1,14 +1,11 @@
 """The command line: each command parses, calls one function and prints.
 
-`harness.cli.commands` has them all. The plain table of `ls` is asked for most often and needs least: it is printed
-without loading the others.
+`harness.cli.commands` has them all.
 """
 
-import gc
 import os
 import sys
 
-from harness.cli import table
 from harness.cli.output import print_json
 from harness.errors import Exit, HarnessError
 
@@ -16,13 +13,11 @@ from harness.errors import Exit, HarnessError
 def main() -> None:
     """Run the command line. The only place where a HarnessError is caught."""
     try:
-        if asked := table.read_words(sys.argv[1:], os.environ.get("HARNESS_RUNS")):
-            gc.disable()  # looking for garbage takes a tenth of the time, and the process ends with the table
-            table.print_holes(*asked)
+        if sys.argv[1:2] == ["ls"]:  # what is typed most often need not wait for the other commands
+            import harness.cli.ls
         else:
-            from harness.cli.commands import app
-
-            app()
+            import harness.cli.commands
+        harness.cli.app.app()
     except HarnessError as error:
         _tell(error.message, error.hint)
         if "--json" in sys.argv:

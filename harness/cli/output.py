@@ -14,7 +14,6 @@ from harness.errors import Exit, UsageError
 from harness.records.names import half_attempts
 
 if TYPE_CHECKING:
-    from harness.listed import Marks
     from harness.season.season import Season, Standing
 
 JSON_SCHEMA = 1  # of every object that --json prints
@@ -31,16 +30,12 @@ def check_runs(runs: Path) -> None:
         raise UsageError(f"there is no folder {runs}", "name the folder of the season with --runs DIR")
 
 
-def open_season(runs: Path, glance: bool = False, marks: Marks | None = None) -> Season:
-    """Read a season. glance: only what tables need, from the index where that is up to date; see `glance_season`."""
+def open_season(runs: Path, summaries: bool = False) -> Season:
+    """Read a season. summaries: only what tables need, from the cache where that is up to date."""
     check_runs(runs)
-    if glance:
-        from harness.index import glance_season
+    from harness.season.season import load_season, summarise_season
 
-        return glance_season(runs, marks)
-    from harness.season.season import load_season
-
-    return load_season(runs)
+    return summarise_season(runs) if summaries else load_season(runs)
 
 
 def standing_of(season: Season, folder: str) -> Standing:

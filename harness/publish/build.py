@@ -105,15 +105,15 @@ def _fill(
     inputs: str,
 ) -> Manifest:
     """Fill the new site: carry over what stands, make the rest."""
-    from harness.index import glance_season
     from harness.publish import pages
     from harness.publish.views import index
     from harness.publish.views.curve import Shelf
     from harness.publish.views.round import rounds_of
     from harness.publish.words.wording import load_wording
+    from harness.season.season import summarise_season
 
     wording = load_wording(options.theme)
-    season = glance_season(runs)
+    season = summarise_season(runs)
     base = options.base_url.rstrip("/") + "/" if options.base_url else ""
     courses = index.course_links(season)
     site = pages.Site(

@@ -1,12 +1,14 @@
 """What an earlier publish made from what, so that the next one makes only what would come out differently.
 
-Derived and disposable, in the cache folder. Inputs are known by size, inode and times (`harness.sealed`) or, where
-there are few, by content; a page of the old site is believed only while its file is the one that was written.
+Kept in the cache (`harness.cache`). Inputs are known by size, inode and times or, where there are few, by content; a page of the old site is believed only while its file is the one that was written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import os
 import platform
 import time
 from collections.abc import Iterable, Sequence
@@ -15,10 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cache import SETTLED_NS, Entry, load_entries, mark_files, save_entries
 from harness.publish.folder import Seen, list_files
 from harness.records.names import HoleName, attempt_names
 from harness.resources import shared_dir
-from harness.sealed import SETTLED_NS, hash_tree, mark_files, read_sealed, sealed_path, write_sealed
 
 if TYPE_CHECKING:  # whoever has them at hand has loaded them
     from harness.season.hole import PlayedHole
@@ -54,14 +56,15 @@ NOTHING = Manifest("", (), {}, {}, {})
 
 def load_manifest(out: Path) -> Manifest:
     """Return what is known of the site in a folder; nothing when there is any doubt."""
-    kept = read_sealed(_place(out))
-    if kept is None:
+    entry = load_entries(_owner(out)).get("")
+    if entry is None:
         return NOTHING
+    known = json.loads(entry.text)
     holes = {
-        name: Kept(key, tuple(files), line, example) for name, key, files, line, example in kept["holes"]
+        name: Kept(key, tuple(files), line, example) for name, key, files, line, example in known["holes"]
     }
-    files = {name: Seen(*seen) for name, *seen in kept["files"]}
-    return Manifest(kept["inputs"], tuple(kept["problems"]), holes, kept["rounds"], files)
+    files = {name: Seen(*seen) for name, *seen in known["files"]}
+    return Manifest(known["inputs"], tuple(known["problems"]), holes, known["rounds"], files)
 
 
 def save_manifest(out: Path, manifest: Manifest) -> None:
@@ -74,14 +77,14 @@ def save_manifest(out: Path, manifest: Manifest) -> None:
         "rounds": manifest.rounds,
         "files": files,
     }
-    write_sealed(_place(out), content)
+    save_entries(_owner(out), {"": Entry("", json.dumps(content, separators=(",", ":")))})
 
 
 _KEPT = ("key", "files", "line", "example")
 
 
-def _place(out: Path) -> Path | None:
-    return sealed_path("sites", str(out.resolve()))
+def _owner(out: Path) -> str:
+    return f"site {out.resolve()}"
 
 
 # What a site is made from --------------------------------------------------------------------------
@@ -140,10 +143,10 @@ def hash_world(runs: Path, options: object) -> str:
     theme = getattr(options, "theme", None)
     shared = {
         "options": repr(options),
-        "templates": hash_tree(shared_dir("templates")),
-        "site": hash_tree(shared_dir("site")),
-        "theme": hash_tree(theme) if theme else "",
-        "courses": hash_tree(runs / "courses"),
+        "templates": _hash_tree(shared_dir("templates")),
+        "site": _hash_tree(shared_dir("site")),
+        "theme": _hash_tree(theme) if theme else "",
+        "courses": _hash_tree(runs / "courses"),
         "additions": [_hash_file(runs / "field.toml"), _hash_file(runs / "field" / "leaderboard.json")],
         "libraries": [platform.python_version(), *(f"{name} {version(name)}" for name in _LIBRARIES)],
     }
@@ -185,13 +188,13 @@ def key_of(world: str, marks: Marks, season: Season, standing: Standing, baselin
     told = [
         world,
         played.name.folder,
-        played.glance,
+        played.summary,
         marks.words[played.name.folder],
         marks.play[played.name.folder],
         [before.name.folder, before.title] if before else None,
         [after.name.folder, after.title] if after else None,
         baseline.name.folder if baseline else None,
-        [(name, other.glance, marks.play[name]) for name, other in sorted(beside.items())],
+        [(name, other.summary, marks.play[name]) for name, other in sorted(beside.items())],
         repr(standing.verdict),
         standing.sets_par,
         standing.course_record,
@@ -230,3 +233,16 @@ def _hash_file(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         return type(error).__name__
+
+
+def _hash_tree(folder: Path) -> str:
+    """A fingerprint of all files below a folder, by name and content; links to folders are not followed."""
+    summed = hashlib.sha256()
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(place) / name
+            with contextlib.suppress(OSError):
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                summed.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode("utf-8", "replace"))
+    return summed.hexdigest()

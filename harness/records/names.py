@@ -1,6 +1,6 @@
 """How holes and attempts are named in a season's folder, and what lies there by these names. Reads no file.
 
-Kept light: a listing that the index knows must not wait for anything else.
+Imports little: a listing whose rows the cache knows must not wait for anything else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.sealed import mark_files
+from harness.cache import mark_files
 
 HOLES_PER_ROUND = 18
 MAX_NAME = 80
@@ -103,14 +103,13 @@ def _is_half(attempt: str) -> bool:
 
 
 def mark_hole(folder: str) -> tuple[str, int]:
-    """Return what the file system says of the files that a hole's glance is taken from, and when the latest was touched.
+    """Return what the file system says of the files that a hole is summed up from, and when the latest was touched, in ns.
 
-    Empty when it cannot tell.
+    The folder itself is one of them, so that a new file in it changes the mark. Empty when it cannot tell.
     """
     try:
         names, attempts = attempt_names(folder)
         own = [name for name in ("round.toml", "decision.json") if name in names]
-        mark, touched = mark_files(folder, [*own, *(f"{name}/record.json" for name in attempts)])
+        return mark_files(folder, [".", *own, *(f"{name}/record.json" for name in attempts)])
     except OSError:
         return "", 0
-    return mark or "empty", touched

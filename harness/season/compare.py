@@ -10,12 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from harness.courses.course import SPLIT_TOLERANCE, Course
 from harness.records.code_rule import ArtifactChange, artifact_change, rules_caveat
 from harness.records.curve import Curve
 from harness.records.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
+from harness.season.hole import kind_of, text_difference
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, is_neutral
 
@@ -212,36 +213,6 @@ def incomparable(a: Side, b: Side) -> str:
     return other_text(a.record, b.record, (a.name, b.name))
 
 
-class ScoreKind(NamedTuple):
-    """What a score is a score of; None is not known. scored_bytes: how much text was scored."""
-
-    course: str | None
-    split: str | None = None
-    stage: str | None = None
-    scored_bytes: int | None = None
-
-
-def kind_of(record: RunRecord) -> ScoreKind:
-    official = record.official
-    return ScoreKind(record.course, record.split, official.stage if official else None, _scored_bytes(record))
-
-
-def alike(a: ScoreKind, b: ScoreKind) -> bool:
-    """Whether `mismatch` has nothing to say of two records of these kinds."""
-    return not (a.stage and b.stage and a.stage != b.stage) and _other_text(a, b) is None
-
-
-def _other_text(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "scored_bytes"] | None:
-    """Return the first way in which the texts differ that were scored. What is not known is no difference."""
-    if a.course != b.course:
-        return "course"
-    if a.split and b.split and a.split != b.split:
-        return "split"
-    if a.scored_bytes and b.scored_bytes and abs(a.scored_bytes / b.scored_bytes - 1) > SPLIT_TOLERANCE:
-        return "scored_bytes"
-    return None
-
-
 def mismatch(
     a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[str, str] = ("one", "the other")
 ) -> str:
@@ -255,7 +226,7 @@ def mismatch(
 def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
     """Say why two records did not score the same text; empty when they did, or when that is not known."""
     one, other = kind_of(a), kind_of(b)
-    match _other_text(one, other):
+    match text_difference(one, other):
         case "course":
             return f"different courses: {names[0]} was played on {one.course}, {names[1]} on {other.course}"
         case "split":
@@ -280,14 +251,6 @@ def other_stages(a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[st
         if x is not None and y is not None:
             return f"{said}; at the {stage.replace('_', ' ')} stage they stand at {x:.4f} and {y:.4f}"
     return said
-
-
-def _scored_bytes(record: RunRecord) -> int | None:
-    official = record.official
-    for score in record.scores:
-        if official and (score.stage, score.label) == (official.stage, official.label) and score.bytes:
-            return score.bytes
-    return record.data.val_bytes
 
 
 def _loss_difference(a: Side, b: Side) -> float | None:

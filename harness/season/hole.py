@@ -1,23 +1,38 @@
 """A hole as its folder shows it: what was meant, what each attempt left behind, and what that comes to.
 
-Comparisons and tables need only the glance; the files behind it are read when something asks for more.
+Comparisons and tables need only the summary, and the cache may know it; the files behind it are read when something
+asks for more.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+from harness import cache
+from harness.cache import Entry as CacheEntry
+from harness.cache import is_unchanged, load_entries, save_entries
+from harness.courses.course import SPLIT_TOLERANCE
 from harness.errors import HarnessError
 from harness.records.decision import Decision, load_decisions
 from harness.records.intent import HoleName, Intent
+from harness.records.names import mark_hole
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Hole
-from harness.season.compare import ScoreKind, kind_of
 from harness.stats import Sample
+
+PER_PROCESS = 200  # holes that make another process worth its while
+HELD = 32  # holes whose files are kept in memory at once
 
 HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]
 
@@ -61,8 +76,17 @@ class Files:
         return self.records[-1] if self.records else None
 
 
-class Glance(NamedTuple):
-    """What a hole's files come to. Plain values only, so that `harness.index` can keep it as JSON.
+class ScoreKind(NamedTuple):
+    """What a score is a score of; None is not known. scored_bytes: how much text was scored."""
+
+    course: str | None
+    split: str | None = None
+    stage: str | None = None
+    scored_bytes: int | None = None
+
+
+class Summary(NamedTuple):
+    """What a hole's files come to. Plain values only, so that the cache can keep it as JSON.
 
     values: the official scores of the group, in bits per byte. day: of play, ISO. par, sota: as an older
     record noted them. cap_bytes, artifact_bytes, steps, step_ms: of the record shown. decision: its word.
@@ -94,7 +118,7 @@ class PlayedHole:
     """One hole. loaded: its files, where they are held in memory; else `read` gets them when they are asked for."""
 
     hole: Hole
-    glance: Glance
+    summary: Summary
     loaded: Files | None = None
     read: Callable[[Hole], Files] = lambda hole: read_files(hole)
 
@@ -104,44 +128,44 @@ class PlayedHole:
 
     @property
     def title(self) -> str:
-        return self.glance.title
+        return self.summary.title
 
     @property
     def status(self) -> HoleStatus:
-        return self.glance.status
+        return self.summary.status
 
     @property
     def course(self) -> str | None:
-        return self.glance.course
+        return self.summary.course
 
     @property
     def split(self) -> str | None:
-        return self.glance.split
+        return self.summary.split
 
     @property
     def problems(self) -> tuple[str, ...]:
-        return self.glance.problems
+        return self.summary.problems
 
     @property
     def invalid(self) -> bool:
         """Whether the hole was decided to be invalid: then its score is nobody's yardstick."""
-        return self.glance.decision == "invalid"
+        return self.summary.decision == "invalid"
 
     @cached_property
     def kind(self) -> ScoreKind:
         """What its score is a score of."""
-        seen = self.glance
+        seen = self.summary
         return ScoreKind(seen.course, seen.split, seen.stage, seen.scored_bytes)
 
     @cached_property
     def sample(self) -> Sample | None:
         """The official scores of the group, in bits per byte."""
-        return Sample(tuple(self.glance.values)) if self.glance.values else None
+        return Sample(tuple(self.summary.values)) if self.summary.values else None
 
     @cached_property
     def day(self) -> dt.date | None:
         """The day of play in UTC, by the newest complete attempt; else the day the hole was made."""
-        return dt.date.fromisoformat(self.glance.day) if self.glance.day else None
+        return dt.date.fromisoformat(self.summary.day) if self.summary.day else None
 
     # From the files -------------------------------------------------------------------------------
 
@@ -199,7 +223,75 @@ class PlayedHole:
 def load_hole(hole: Hole) -> PlayedHole:
     """Read one hole; files that cannot be read are named in its `problems`."""
     files = read_files(hole)
-    return PlayedHole(hole, glance_at(hole.name, files), files)
+    return PlayedHole(hole, summarise(hole.name, files), files)
+
+
+def summarise_holes(runs: Path, holes: Sequence[Hole]) -> tuple[list[PlayedHole], dict[str, str]]:
+    """Return holes whose files are read only where the cache does not know what they come to, or something asks.
+
+    With them, by folder, the marks of the files that the summaries were made from, where these can be relied on.
+    Messages hold paths as they were given, so each way of naming a season has entries of its own.
+    """
+    owner = f"season {runs.resolve()}\n{runs}"
+    known = load_entries(owner)
+    stale = []
+    for hole in holes:
+        entry = known.get(hole.name.folder)
+        if entry is None or not is_unchanged(str(hole.path), entry.mark):
+            stale.append(hole)
+    made = dict(zip((hole.name.folder for hole in stale), _summarise_all(stale), strict=True))
+    relied = {folder: mark for folder, (mark, _) in made.items() if mark}
+    save_entries(
+        owner,
+        {folder: CacheEntry(mark, json.dumps(made[folder][1])) for folder, mark in relied.items()},
+        known.keys() - {hole.name.folder for hole in holes},
+    )
+    read_lately = lru_cache(HELD)(read_files)
+    played, marks = [], {}
+    for hole in holes:
+        folder = hole.name.folder
+        summary = made[folder][1] if folder in made else _decode(known[folder].text)
+        played.append(PlayedHole(hole, summary, read=read_lately))
+        if mark := relied.get(folder) if folder in made else known[folder].mark:
+            marks[folder] = mark
+    return played, marks
+
+
+def _decode(text: str) -> Summary:
+    """JSON knows no tuples; a summary is the same wherever it comes from."""
+    return Summary._make(tuple(value) if isinstance(value, list) else value for value in json.loads(text))
+
+
+def _summarise_all(holes: Sequence[Hole]) -> list[tuple[str, Summary]]:
+    """Read holes, many of them in several processes; see `_summarise_marked`."""
+    count = min(_cores(), len(holes) // PER_PROCESS)
+    if (
+        count < 2 or sys.platform != "linux" or threading.active_count() > 1
+    ):  # a fork takes along locks, but no thread
+        return [_summarise_marked(hole) for hole in holes]
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(count, get_context("fork"), _leave_interrupts) as pool:
+        return list(pool.map(_summarise_marked, holes, chunksize=len(holes) // (4 * count) + 1))
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that waits for this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _summarise_marked(hole: Hole) -> tuple[str, Summary]:
+    """Sum up a hole, with the mark of its files: empty where they changed a moment ago or could not be read."""
+    settled = time.time_ns() - cache.SETTLED_NS
+    mark, touched = mark_hole(str(hole.path))
+    summary = summarise(hole.name, read_files(hole))
+    return (mark if touched < settled and not summary.problems else ""), summary
 
 
 def read_files(hole: Hole) -> Files:
@@ -233,7 +325,7 @@ def _status(files: Files) -> HoleStatus:
     return "unreadable" if files.unread else "unfinished" if files.entries else "unplayed"
 
 
-def glance_at(name: HoleName, files: Files) -> Glance:
+def summarise(name: HoleName, files: Files) -> Summary:
     """Reduce a hole's files to what comparisons and tables need."""
     intent = files.intent
     record = files.record
@@ -241,7 +333,7 @@ def glance_at(name: HoleName, files: Files) -> Glance:
     noted = record.as_of if record else None
     played_at = record.started_at if record else None
     day = played_at.astimezone(dt.UTC).date() if played_at else intent.created
-    return Glance(
+    return Summary(
         title=intent.title or name.slug.replace("_", " ").title() or name.position,
         parent=intent.parent,
         strategy=intent.strategy,
@@ -262,6 +354,35 @@ def glance_at(name: HoleName, files: Files) -> Glance:
         decision=files.decision.decision if files.decision else None,
         problems=files.problems,
     )
+
+
+def kind_of(record: RunRecord) -> ScoreKind:
+    official = record.official
+    return ScoreKind(record.course, record.split, official.stage if official else None, _scored_bytes(record))
+
+
+def alike(a: ScoreKind, b: ScoreKind) -> bool:
+    """Whether `mismatch` has nothing to say of two records of these kinds."""
+    return not (a.stage and b.stage and a.stage != b.stage) and text_difference(a, b) is None
+
+
+def text_difference(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "scored_bytes"] | None:
+    """Return the first way in which the texts differ that were scored. What is not known is no difference."""
+    if a.course != b.course:
+        return "course"
+    if a.split and b.split and a.split != b.split:
+        return "split"
+    if a.scored_bytes and b.scored_bytes and abs(a.scored_bytes / b.scored_bytes - 1) > SPLIT_TOLERANCE:
+        return "scored_bytes"
+    return None
+
+
+def _scored_bytes(record: RunRecord) -> int | None:
+    official = record.official
+    for score in record.scores:
+        if official and (score.stage, score.label) == (official.stage, official.label) and score.bytes:
+            return score.bytes
+    return record.data.val_bytes
 
 
 def _same_play(a: RunRecord, b: RunRecord) -> bool:

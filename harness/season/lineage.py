@@ -61,11 +61,11 @@ def branches(season: Season, standings: Sequence[Standing]) -> list[Branch]:
 def _parent(season: Season, standing: Standing, listed: dict[str, Standing]) -> tuple[str | None, str]:
     """Return the parent's folder when it is listed, and what is wrong when it is not."""
     played = standing.played
-    if not played.glance.parent:
+    if not played.summary.parent:
         return None, ""
     parent = season.parent(played)
     if parent is None:
-        return None, f'the parent "{played.glance.parent}" is not here'
+        return None, f'the parent "{played.summary.parent}" is not here'
     if parent.name.folder not in listed:
         return None, f"its parent {parent.name.folder} is not listed"
     return parent.name.folder, ""
@@ -92,7 +92,7 @@ def describe(branch: Branch) -> str:
     to_parent = (
         f", {figures.delta(difference.delta)} to its parent: {difference.outcome}" if difference else ""
     )
-    decision = f", {played.glance.decision}" if played.glance.decision else ""
+    decision = f", {played.summary.decision}" if played.summary.decision else ""
     note = f" [{branch.note}]" if branch.note else ""
     return f"{'  ' * branch.depth}{played.name.folder}  {score}{to_parent}{decision}{note}"
 
@@ -109,6 +109,6 @@ def as_data(branch: Branch) -> dict[str, Any]:
         "status": played.status,
         "delta_to_parent": difference.delta if difference else None,
         "outcome": difference.outcome if difference else None,
-        "decision": played.glance.decision,
+        "decision": played.summary.decision,
         "note": branch.note or None,
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,8 +19,8 @@ from harness.field.entries import FieldStore, StoredEntry
 from harness.records.names import misnamed
 from harness.records.store import Store
 from harness.season import verdict
-from harness.season.compare import ScoreKind, alike, mismatch
-from harness.season.hole import PlayedHole, load_hole
+from harness.season.compare import mismatch
+from harness.season.hole import PlayedHole, ScoreKind, alike, load_hole, summarise_holes
 from harness.season.verdict import Verdict
 from harness.stats import Difference, Sample, subtract
 
@@ -60,7 +60,7 @@ class Standing:
 
     @property
     def headroom_bytes(self) -> int | None:
-        seen = self.played.glance
+        seen = self.played.summary
         if seen.artifact_bytes is None:
             return None
         cap = seen.cap_bytes or (self.course.caps.artifact_bytes if self.course else None)
@@ -69,11 +69,15 @@ class Standing:
 
 @dataclass
 class Season:
-    """The holes of a `runs/` folder in the order of play."""
+    """The holes of a `runs/` folder in the order of play.
+
+    marks: of summaries, the marks of their holes' files by folder, where these can be relied on.
+    """
 
     runs: Path
     holes: tuple[PlayedHole, ...]
     problems: tuple[str, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
 
     @cached_property
@@ -134,7 +138,7 @@ class Season:
 
     def parent(self, played: PlayedHole) -> PlayedHole | None:
         """Return the hole that round.toml names as the parent, by its folder or the beginning of it."""
-        named = played.glance.parent
+        named = played.summary.parent
         if not named:
             return None
         if named in self._places:
@@ -223,7 +227,7 @@ class Season:
         return min(fitting, key=self._place, default=None)
 
     def _par(self, played: PlayedHole, course: Course) -> Comparison:
-        par, noted = course.par, played.glance.par
+        par, noted = course.par, played.summary.par
         if noted and not (par and round(par.val_bpb - noted, 6) == 0):
             return Comparison("par", "Par", noted, source="noted with the record")
         if par:
@@ -243,12 +247,12 @@ class Season:
         return _against("par", holder)._replace(caveat=caveat)
 
     def _sota(self, played: PlayedHole, course: Course) -> Comparison:
-        if played.glance.sota:
-            noted = round(played.glance.sota, 6)
+        if played.summary.sota:
+            noted = round(played.summary.sota, 6)
             known = next((row for row in course.field if round(row.val_bpb, 6) == noted), None)
             if known:
                 return Comparison("sota", known.name, known.val_bpb, known.date, known.source)
-            return Comparison("sota", "SOTA", played.glance.sota, played.day, "noted with the record")
+            return Comparison("sota", "SOTA", played.summary.sota, played.day, "noted with the record")
         if not course.field:
             return Comparison("sota", reason="nobody else has published a score on this course")
         if played.day is None:
@@ -276,11 +280,11 @@ class Season:
         return _against("previous", newest)
 
     def _parent(self, played: PlayedHole, course: Course) -> Comparison:
-        if not played.glance.parent:
+        if not played.summary.parent:
             return Comparison("parent", reason="round.toml names no parent")
         parent = self.parent(played)
         if parent is None:
-            return Comparison("parent", reason=f'the parent "{played.glance.parent}" is not here')
+            return Comparison("parent", reason=f'the parent "{played.summary.parent}" is not here')
         if parent.sample is None:
             return Comparison("parent", hole=parent, reason=f"{parent.name.folder} has no complete attempt")
         if not alike(parent.kind, played.kind):
@@ -304,6 +308,13 @@ def load_season(runs: Path) -> Season:
     return Season(
         runs, tuple(holes), (*misnamed(runs), *(problem for hole in holes for problem in hole.problems))
     )
+
+
+def summarise_season(runs: Path) -> Season:
+    """Read a season for tables and comparisons: files only where the cache does not know what they come to."""
+    holes, marks = summarise_holes(runs, Store(runs).holes())
+    problems = (*misnamed(runs), *(problem for hole in holes for problem in hole.problems))
+    return Season(runs, tuple(holes), problems, marks)
 
 
 def _why_not(a: PlayedHole, b: PlayedHole) -> str:

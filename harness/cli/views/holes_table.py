@@ -7,14 +7,27 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness import figures
 from harness.errors import UsageError
-from harness.listed import Row
 
 if TYPE_CHECKING:  # rows that were kept are set without any of it
     from harness.season.season import Comparison, Kind, Standing
+
+
+class Row(NamedTuple):
+    """A hole in the table. cells: as they are shown. keys: what it can be sorted by, None where not known.
+
+    Plain values only, so that the cache can keep it as JSON, which knows no tuples.
+    """
+
+    folder: str
+    course: str | None
+    status: str
+    cells: Sequence[str]
+    keys: Sequence[float | str | None]
+
 
 KINDS: tuple[Kind, ...] = ("par", "previous")  # the comparisons that a row shows
 GAP = "   "
@@ -32,34 +45,34 @@ _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
         "artifact",
         True,
         lambda s: (
-            figures.megabytes(s.played.glance.artifact_bytes) if s.played.glance.artifact_bytes else "-"
+            figures.megabytes(s.played.summary.artifact_bytes) if s.played.summary.artifact_bytes else "-"
         ),
     ),
     (
         "steps",
         True,
-        lambda s: figures.count(s.played.glance.steps) if s.played.glance.steps is not None else "-",
+        lambda s: figures.count(s.played.summary.steps) if s.played.summary.steps is not None else "-",
     ),
     (
         "ms/step",
         True,
         lambda s: (
-            figures.tempo(s.played.glance.step_ms).removesuffix(" ms") if s.played.glance.step_ms else "-"
+            figures.tempo(s.played.summary.step_ms).removesuffix(" ms") if s.played.summary.step_ms else "-"
         ),
     ),
     ("status", False, lambda s: s.played.status),
-    ("attempts", True, lambda s: str(s.played.glance.attempts)),
+    ("attempts", True, lambda s: str(s.played.summary.attempts)),
     ("verdict", False, lambda s: s.verdict.name),
-    ("decision", False, lambda s: s.played.glance.decision or "-"),
+    ("decision", False, lambda s: s.played.summary.decision or "-"),
 )
 
 # What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
 SORT_KEYS: dict[str, Callable[[Standing], float | str | None]] = {
     "number": lambda s: s.played.name.number,
     "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
-    "artifact": lambda s: s.played.glance.artifact_bytes,
-    "tempo": lambda s: s.played.glance.step_ms,
-    "date": lambda s: s.played.glance.day,
+    "artifact": lambda s: s.played.summary.artifact_bytes,
+    "tempo": lambda s: s.played.summary.step_ms,
+    "date": lambda s: s.played.summary.day,
 }
 
 

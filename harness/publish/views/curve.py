@@ -56,7 +56,7 @@ class Shelf:
                 (
                     hole
                     for hole in season.holes
-                    if hole.glance.strategy == "reference"
+                    if hole.summary.strategy == "reference"
                     and hole.course == course.name
                     and hole.sample is not None
                     and abs(hole.sample.mean - level) <= band

@@ -287,8 +287,8 @@ def season_findings(season: Season, hole: str | None) -> list[Finding]:
                         f"`harness run {name} --resume`",
                     )
                 )
-        if hole is None and played.glance.parent:
-            found += _parent_findings(name, played.glance.parent, season)
+        if hole is None and played.summary.parent:
+            found += _parent_findings(name, played.summary.parent, season)
     silent = [h.name.folder for h in season.holes if not h.files.intent.hypothesis]
     if hole is None and silent:
         more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""

@@ -143,7 +143,7 @@ def _reference(case: Case, rule: Significance) -> tuple[str, Sample] | str:
         return comparison.hole.name.folder, comparison.hole.sample
     if rule.against == "par":
         return (course.par.name, Sample((course.par.val_bpb,))) if course.par else "this course has no par"
-    noted = exhibit.played.glance.sota if exhibit.played else None
+    noted = exhibit.played.summary.sota if exhibit.played else None
     if noted is not None:
         return "the SOTA noted with the record", Sample((noted,))
     if exhibit.day is None:

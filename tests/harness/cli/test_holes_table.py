@@ -1,16 +1,11 @@
 """The table of `harness ls`: one hole a line, in order, whatever its title holds."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 
 import pytest
 
 from harness.cli.views import holes_table
 from harness.season.season import load_season
-from tests.paths import ROOT
 
 RED = "a\x1b[31mb"
 
@@ -69,52 +64,3 @@ def test_mistyped_course_is_not_an_empty_season(harness, put_record, flags):
     assert (mistyped.returncode, "did you mean fineweb?" in mistyped.stderr) == (2, True)
     assert other.returncode == 0
     assert "round_001" not in other.stdout
-
-
-BY_TYPER = """
-import sys
-from harness import cli
-cli.table.read_words = lambda *_: None
-sys.argv[1:] = {words!r}
-cli.main()
-"""
-
-
-@pytest.mark.parametrize("named", ["", "other"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        "",
-        "--sort val_bpb",
-        "--sort luck",
-        "--sort",
-        "--course practice",
-        "--course finweb",
-        "--runs runs",
-        "--runs nowhere",
-        "--sort date --sort val_bpb --strict",
-        "--sort=val_bpb",
-        "extra",
-    ],
-)
-def test_plain_listing_is_what_typer_makes_of_the_words(words, named, harness, runs, put_record, tmp_path):
-    """The plain spellings are read without typer, which takes longer to load than a season of thousands to
-    list."""
-    put_record("round_001", val_bpb=1.3)
-    put_record("round_002", val_bpb=1.2)
-    put_record("round_003").write_text("{")
-    shutil.copytree(runs / "round_002", tmp_path / "other" / "round_002")
-    env = {"HARNESS_RUNS": named}
-
-    plain = harness("ls", *words.split(), env=env)
-    typed = subprocess.run(
-        [sys.executable, "-c", BY_TYPER.format(words=["ls", *words.split()])],
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | env | {"COLUMNS": "160", "PYTHONPATH": str(ROOT)},
-    )
-
-    assert (plain.returncode, plain.stdout) == (typed.returncode, typed.stdout)
-    assert plain.stderr.replace("python -m harness", "-c") == typed.stderr

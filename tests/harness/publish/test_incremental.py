@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.season import write_season
-from harness import forked, index
+from harness import cache, forked
 from harness.errors import HarnessError
 from harness.publish import build, manifest, pages
 from harness.publish.build import publish
@@ -46,8 +46,7 @@ def place(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A copy with a cache of its own, its files taken for old ones."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(manifest, "SETTLED_NS", 0)
-    monkeypatch.setattr(index, "SETTLED_NS", 0)
-    monkeypatch.setattr(index, "SMALL", 1)
+    monkeypatch.setattr(cache, "SETTLED_NS", 0)
     for name in ("runs", "theme"):
         shutil.copytree(source / name, tmp_path / name)
     return tmp_path

@@ -1,4 +1,4 @@
-"""The season's index only saves time: whatever happens to the files, a glance shows what they hold."""
+"""The cache only saves time: whatever happens to a season's files, summaries and rows show what they hold."""
 
 import contextlib
 import json
@@ -12,21 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.season import write_season
-from harness import index, listed
+from harness import cache
+from harness.cli import ls
 from harness.cli.views import holes_table
-from harness.index import glance_season
 from harness.resources import PACKAGE
-from harness.season.hole import load_hole
-from harness.season.season import load_season
-from tests.compare_bytes import assert_same
+from harness.season import hole as hole_module
+from harness.season.hole import read_files
+from harness.season.season import load_season, summarise_season
 from tests.paths import ROOT
 
 
 @pytest.fixture
 def season(tmp_path, monkeypatch):
-    """A season that is worth an index, its files old enough to be believed."""
-    monkeypatch.setattr(index, "SMALL", 1)
-    monkeypatch.setattr(index, "SETTLED_NS", 0)
+    """A season whose files are old enough to be believed, and an empty cache."""
+    monkeypatch.setattr(cache, "SETTLED_NS", 0)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     write_season(tmp_path / "runs", holes=6, attempts=2, points=0)
     return tmp_path / "runs"
@@ -37,36 +36,36 @@ def read(monkeypatch):
     """The names of the holes whose files were read."""
     names = []
 
-    def noting(hole):
+    def note(hole):
         names.append(hole.name.folder)
-        return load_hole(hole)
+        return read_files(hole)
 
-    monkeypatch.setattr(index, "load_hole", noting)
+    monkeypatch.setattr(hole_module, "read_files", note)
     return names
 
 
-def glances(season):
-    return [(hole.name.folder, hole.glance) for hole in season.holes]
+def summaries(season):
+    return [(hole.name.folder, hole.summary) for hole in season.holes]
 
 
 def rows(season):
     """What a table shows of every hole, comparisons and all."""
     standings = [season.standing(hole) for hole in season.holes]
     return [
-        (s.verdict, s.headroom_bytes, [(c.val_bpb, c.difference) for c in s.comparisons.values()])
-        for s in standings
+        (one.verdict, one.headroom_bytes, [(c.val_bpb, c.difference) for c in one.comparisons.values()])
+        for one in standings
     ]
 
 
-def test_second_look_reads_no_hole(season, read, tmp_path):
-    first = glance_season(season)
+def test_second_look_reads_no_hole(season, read):
+    first = summarise_season(season)
     assert len(read) == 6
     read.clear()
 
-    second = glance_season(season)
+    second = summarise_season(season)
 
     assert read == []
-    assert glances(second) == glances(first) == glances(load_season(season))
+    assert summaries(second) == summaries(first) == summaries(load_season(season))
     assert rows(second) == rows(load_season(season))
 
 
@@ -145,33 +144,21 @@ def rename_hole(runs):
 
 
 EDITS = [
-    edit_record,
-    edit_record_unseen,
-    touch_record,
-    break_record,
-    swap_record,
-    delete_record,
-    add_attempt,
-    start_attempt,
-    edit_intent,
-    delete_intent,
-    decide,
-    add_hole,
-    delete_hole,
-    rename_hole,
-]
+    edit_record, edit_record_unseen, touch_record, break_record, swap_record, delete_record, add_attempt,
+    start_attempt, edit_intent, delete_intent, decide, add_hole, delete_hole, rename_hole,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_edited_season_is_seen_as_it_is(edit, season, tmp_path, read):
-    glance_season(season)
+def test_edited_season_is_seen_as_it_is(edit, season, read):
+    summarise_season(season)
     read.clear()
 
     edit(season)
 
-    seen = glance_season(season)
+    seen = summarise_season(season)
     assert len(read) <= 1  # only the hole that was touched
-    assert glances(seen) == glances(load_season(season))
+    assert summaries(seen) == summaries(load_season(season))
     assert seen.problems == load_season(season).problems
 
 
@@ -185,27 +172,16 @@ def test_any_edits_in_any_order_are_seen(edits, season, tmp_path):
         with contextlib.suppress(OSError, IndexError):  # an earlier edit was there before
             edit(folder)
 
-        assert glances(glance_season(folder)) == glances(load_season(folder))
-
-
-@pytest.mark.parametrize(
-    "harm", [lambda b: b"", lambda b: b[:-7], lambda b: b.replace(b"10000", b"10001"), lambda b: b"\x00" * 9]
-)
-def test_damaged_index_is_not_believed(harm, season, tmp_path):
-    glance_season(season)
-    (kept,) = (tmp_path / "cache" / "seasons").iterdir()
-    kept.write_bytes(harm(kept.read_bytes()))
-
-    assert glances(glance_season(season)) == glances(load_season(season))
+        assert summaries(summarise_season(folder)) == summaries(load_season(folder))
 
 
 def test_hole_that_changed_a_moment_ago_is_read_again(season, tmp_path, read, monkeypatch):
     """Within a time stamp's grain a second change would leave no trace."""
-    monkeypatch.setattr(index, "SETTLED_NS", 3 * 10**9)
-    glance_season(season)
+    monkeypatch.setattr(cache, "SETTLED_NS", 3 * 10**9)
+    summarise_season(season)
     read.clear()
 
-    glance_season(season)
+    summarise_season(season)
 
     assert len(read) == 6
 
@@ -213,88 +189,70 @@ def test_hole_that_changed_a_moment_ago_is_read_again(season, tmp_path, read, mo
 def test_cache_that_cannot_be_written_costs_nothing_but_time(season, tmp_path):
     (tmp_path / "cache").write_text("a file stands where the folder should be")
 
-    assert glances(glance_season(season)) == glances(load_season(season))
+    assert summaries(summarise_season(season)) == summaries(load_season(season))
     assert sorted(season.rglob("*.json")) == sorted(season.glob("round_*/**/*.json"))
 
 
-def listing_of(runs, made=None):
-    """What `ls` would show; made: noted when it is made anew."""
-
-    def make(marks):
-        if made is not None:
-            made.append(len(marks))
-        season = glance_season(runs, marks)
-        return listed.Listing(
-            tuple(holes_table.row_of(season.standing(h, holes_table.KINDS)) for h in season.holes),
-            season.problems,
-        )
-
-    return listed.list_season(runs, make)
-
-
 @pytest.mark.parametrize("edit", EDITS)
-def test_kept_rows_are_those_of_the_files(edit, season, monkeypatch):
-    monkeypatch.setattr(listed, "SETTLED_NS", 0)
-    first, made = listing_of(season), []
-    assert listing_of(season, made) == first
-    assert made == []
+def test_rows_are_those_of_the_files(edit, season, monkeypatch):
+    first = ls._load_rows(season)
+    with monkeypatch.context() as patched:
+        patched.setattr(ls, "open_season", None)  # the second look needs no season
+        assert ls._load_rows(season) == (
+            [row._replace(cells=[*row.cells], keys=[*row.keys]) for row in first[0]],
+            (),
+        )
 
     edit(season)
 
     plain = load_season(season)
-    rows = tuple(holes_table.row_of(plain.standing(hole, holes_table.KINDS)) for hole in plain.holes)
-    assert listing_of(season) == (rows, plain.problems)
+    rows = [holes_table.row_of(plain.standing(hole, holes_table.KINDS)) for hole in plain.holes]
+    assert ls._load_rows(season) == (rows, plain.problems)
 
 
-def test_another_field_makes_other_rows(season, monkeypatch):
-    monkeypatch.setattr(listed, "SETTLED_NS", 0)
-    listing_of(season)
+def test_another_field_makes_other_rows(season):
+    before, _ = ls._load_rows(season)
     (season / "courses").mkdir()
     shipped = PACKAGE / "data" / "courses" / "fineweb.toml"
     (season / "courses" / "fineweb.toml").write_text(
         shipped.read_text().replace("val_bpb = 1.2244", "val_bpb = 1.3")
     )
 
-    made = []
-    listing_of(season, made)
+    after, _ = ls._load_rows(season)
 
-    assert made
-
-
-def test_ls_is_the_same_with_and_without_an_index(harness, tmp_path):
-    write_season(tmp_path / "runs", holes=index.SMALL, attempts=1, points=0)
-    env = {"HARNESS_CACHE": str(tmp_path / "cache")}
-
-    plain = harness("ls", "--sort", "val_bpb", env={"HARNESS_CACHE": "/dev/null/none"})
-    cold, warm = (harness("ls", "--sort", "val_bpb", env=env) for _ in range(2))
-
-    assert plain.returncode == 0, plain.stderr
-    assert_same(plain.stdout, cold.stdout)
-    assert_same(plain.stdout, warm.stdout)
-    assert len(plain.stdout.splitlines()) == index.SMALL + 2
+    assert before[0].cells != after[0].cells
 
 
-KEPT = """
+def test_many_holes_are_read_by_several_processes_in_order(season, monkeypatch):
+    monkeypatch.setattr(hole_module, "PER_PROCESS", 2)
+    monkeypatch.setattr(hole_module, "_cores", lambda: 3)
+
+    assert summaries(summarise_season(season)) == summaries(load_season(season))
+
+
+LS = """
 import sys
-from harness import cli, listed
-listed.SETTLED_NS = 0
+from harness import cache, cli
+cache.SETTLED_NS = 0
 sys.argv[1:] = ["ls", "--sort", "val_bpb"]
-cli.main()
-print(*sys.modules)
+try:
+    cli.main()
+finally:
+    print("season read:", "harness.season.season" in sys.modules, file=sys.stderr)
 """
 
 
-def test_kept_rows_are_printed_without_loading_what_made_them(season, tmp_path):
-    def loaded():
-        env = os.environ | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-c", KEPT], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+def test_ls_prints_the_same_with_and_without_a_cache_and_reads_no_season_twice(season, tmp_path):
+    def listed(cache_dir):
+        env = os.environ | {"PYTHONPATH": str(ROOT), "HARNESS_CACHE": str(cache_dir)}
+        ended = subprocess.run(
+            [sys.executable, "-c", LS], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
         )
-        return set(done.stdout.splitlines()[-1].split())
+        return ended.returncode, ended.stdout, ended.stderr.strip()
 
-    slow = {"typer", "pydantic", "rich", "shutil", "harness.records.record"}
-    first, second = loaded(), loaded()
+    without = listed("/dev/null/none")
+    first, second = (listed(tmp_path / "another cache") for _ in range(2))
 
-    assert "harness.records.record" in first
-    assert "typer" not in first
-    assert not slow & second
+    assert without == first == (0, first[1], "season read: True")
+    assert second == (0, first[1], "season read: False")
+    assert len(first[1].splitlines()) == 8
