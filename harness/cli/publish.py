@@ -52,9 +52,9 @@ def publish(
         )
     if deploy is None and (push or replace or remote):
         raise UsageError("--push, --remote and --replace say how to deploy", "add --deploy gh-pages")
+    from harness.publish.build import PublishOptions
     from harness.publish.build import publish as build
     from harness.publish.deploy import find_target
-    from harness.publish.options import PublishOptions
 
     target = find_target(runs, deploy, remote) if deploy is not None else None
     options = PublishOptions(

@@ -1,4 +1,4 @@
-"""The story of `harness publish`: look at what changed, make the pages that it concerns, swap the site in whole.
+"""The story of `harness publish`: look at what changed, make the pages it concerns, swap the site in whole.
 
 The same runs give the same bytes: on another day, from another folder, and whether all was made or only a part.
 """
@@ -6,40 +6,70 @@ The same runs give the same bytes: on another day, from another folder, and whet
 from __future__ import annotations
 
 import gc
+import os
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import HarnessError, UsageError
-from harness.forked import share
 from harness.publish.folder import SiteFolder
 from harness.publish.manifest import (
-    NOTHING,
-    Kept,
+    EMPTY,
+    HoleEntry,
     Manifest,
-    Marks,
+    Sources,
     digest,
-    hash_inputs,
-    hash_world,
     key_of,
     load_manifest,
-    mark_field,
-    mark_holes,
+    look_at_sources,
     save_manifest,
 )
-from harness.publish.options import PublishOptions, PublishReport
-from harness.records.names import hole_names
 
 if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing changed
     from harness.publish.pages import Site
+    from harness.publish.views.index import Line, Round
     from harness.season.season import Standing
 
 FORK_WORTHY = 24  # pages for a process of their own
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """base_url: where the site will be served, for canonical addresses, feeds and the sitemap.
+
+    theme: a folder whose templates/, assets/ and copy/ win over ours, file by file.
+    pictures: draw a social picture for each hole (matplotlib, cached by what it shows).
+    live: say whether an attempt without a record is being played right now, which only a preview can know.
+    fresh: make every page again, whatever an earlier publish made.
+    """
+
+    base_url: str = ""
+    theme: Path | None = None
+    pictures: bool = True
+    live: bool = False
+    fresh: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishReport:
+    """written, unchanged: files. problems: what could not be read and was passed over."""
+
+    out: Path
+    holes: int
+    written: int
+    unchanged: int
+    problems: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+
+
 _DEFAULTS = PublishOptions()
 
 
@@ -51,30 +81,35 @@ def publish(runs: Path, out: Path, options: PublishOptions = _DEFAULTS) -> Publi
     """
     _check_apart(runs, out)
     _check_address(options.base_url)
-    with _collecting(False), SiteFolder(out) as folder:  # a tenth of the time, for next to nothing
-        known = NOTHING if options.fresh else load_manifest(folder.out)
-        world = hash_world(runs, replace(options, fresh=False))
-        marks = mark_holes(runs, hole_names(runs), options.live)
-        inputs = hash_inputs(world, mark_field(runs), marks)
-        if inputs and (inputs, folder.before) == (known.inputs, known.files):
+    with _garbage_collection(False), SiteFolder(out) as folder:  # off: a tenth of the time
+        known = EMPTY if options.fresh else load_manifest(folder.out)
+        shown = repr(replace(options, fresh=False))
+        sources = look_at_sources(runs, theme=options.theme, live=options.live, options=shown)
+        if sources.everything and (sources.everything, folder.before) == (known.inputs, known.files):
             folder.leave()
-            return PublishReport(folder.out, len(known.holes), 0, len(known.files), known.problems)
-        manifest = _fill(runs, folder, options, known, marks, world, inputs)
+            return PublishReport(
+                out=folder.out,
+                holes=len(known.holes),
+                written=0,
+                unchanged=len(known.files),
+                problems=known.problems,
+            )
+        manifest = _fill(runs, folder, options, known, sources)
     save_manifest(folder.out, manifest)
     written = tuple(folder.written)
     return PublishReport(
-        folder.out,
-        len(manifest.holes),
-        len(written),
-        len(folder.log) - len(written),
-        manifest.problems,
-        written,
+        out=folder.out,
+        holes=len(manifest.holes),
+        written=len(written),
+        unchanged=len(folder.log) - len(written),
+        problems=manifest.problems,
+        changed=written,
     )
 
 
 @contextmanager
-def _collecting(on: bool) -> Iterator[None]:
-    """Look for garbage, or do not, for a while."""
+def _garbage_collection(on: bool) -> Iterator[None]:
+    """Switch Python's garbage collection on or off for a while."""
     before = gc.isenabled()
     (gc.enable if on else gc.disable)()
     try:
@@ -84,7 +119,7 @@ def _collecting(on: bool) -> Iterator[None]:
 
 
 def _check_apart(runs: Path, out: Path) -> None:
-    """A site that swallowed its own sources would be swapped away with them."""
+    """Refuse a site that would hold its own sources: they would be replaced with it."""
     inside, outside = out.resolve(), runs.resolve()
     if inside == outside or outside.is_relative_to(inside):
         raise HarnessError(f"{out} holds the runs themselves", "name another folder with --out DIR")
@@ -96,68 +131,93 @@ def _check_address(base_url: str) -> None:
 
 
 def _fill(
-    runs: Path,
-    folder: SiteFolder,
-    options: PublishOptions,
-    known: Manifest,
-    marks: Marks,
-    world: str,
-    inputs: str,
+    runs: Path, folder: SiteFolder, options: PublishOptions, known: Manifest, sources: Sources
 ) -> Manifest:
     """Fill the new site: carry over what stands, make the rest."""
     from harness.publish import pages
     from harness.publish.views import index
     from harness.publish.views.curve import Shelf
-    from harness.publish.views.round import rounds_of
     from harness.publish.words.wording import load_wording
     from harness.season.season import summarise_season
 
     wording = load_wording(options.theme)
     season = summarise_season(runs)
-    base = options.base_url.rstrip("/") + "/" if options.base_url else ""
-    courses = index.course_links(season)
     site = pages.Site(
-        season, wording, options, folder, pages.make_environment(options.theme), base, courses, Shelf()
+        season=season,
+        wording=wording,
+        pictures=options.pictures,
+        live=options.live,
+        folder=folder,
+        env=pages.make_environment(options.theme),
+        base=options.base_url.rstrip("/") + "/" if options.base_url else "",
+        courses=index.course_links(season),
+        shelf=Shelf(),
     )
     pages.write_assets(folder, options.theme)
 
     standings = [season.standing(played) for played in season.holes]
-    world = f"{world} {courses}"  # the navigation names the courses
-    keys = _keys(site, marks, world, standings)
-    kept = {
-        name: one
-        for name, one in known.holes.items()
-        if one.key == keys.get(name) and one.key and _carry(one.files, folder, known)
-    }
-    missing = [one for one in standings if one.played.name.folder not in kept]
-    made = {one.name: one for one in _make(site, pages.write_hole, missing)}
-    holes = {
-        name: kept[name] if name in kept else Kept(key, made[name].files, made[name].line, made[name].example)
-        for name, key in keys.items()
-    }
-
+    world = f"{sources.world} {site.courses}"  # the navigation names the courses
+    holes = _fill_holes(site, known, _hole_keys(site, sources, world, standings), standings)
     lines = [index.unpack_line(one.line) for one in holes.values()]
-    rounds = rounds_of(lines)
-    round_keys = {one.href: digest([world, [holes[line.name].line for line in one.lines]]) for one in rounds}
-    stale = [
-        (one, [holes[line.name].line for line in one.lines])
-        for one in rounds
-        if known.rounds.get(one.href) != round_keys[one.href] or not _carry((one.href,), folder, known)
-    ]
-    _make(site, pages.write_round, stale)
+    rounds = index.rounds_of(lines)
+    round_keys = _fill_rounds(site, known, holes, rounds, world)
     pages.write_clubhouse(site, lines, rounds, standings, [one.example for one in holes.values()])
     pages.write_feeds(site, lines)
-    return Manifest(inputs, tuple(dict.fromkeys(season.problems)), holes, round_keys, folder.contents())
+    return Manifest(
+        inputs=sources.everything,
+        problems=tuple(dict.fromkeys(season.problems)),
+        holes=holes,
+        rounds=round_keys,
+        files=folder.contents(),
+    )
 
 
-def _keys(site: Site, marks: Marks, world: str, standings: Sequence[Standing]) -> dict[str, str]:
+def _hole_keys(site: Site, sources: Sources, world: str, standings: Sequence[Standing]) -> dict[str, str]:
     """What each hole's files follow from; in the order of play."""
     from harness.publish.views.curve import baseline_hole
 
     season, keys = site.season, {}
     for standing in standings:
         baseline = baseline_hole(season, standing, site.shelf)
-        keys[standing.played.name.folder] = key_of(world, marks, season, standing, baseline)
+        keys[standing.played.name.folder] = key_of(world, sources.marks, season, standing, baseline)
+    return keys
+
+
+def _fill_holes(
+    site: Site, known: Manifest, keys: dict[str, str], standings: Sequence[Standing]
+) -> dict[str, HoleEntry]:
+    """Carry over the holes whose key is as it was; write the others."""
+    from harness.publish import pages
+
+    carried = {
+        name: one
+        for name, one in known.holes.items()
+        if one.key and one.key == keys.get(name) and _carry(one.files, site.folder, known)
+    }
+    missing = [standing for standing in standings if standing.played.name.folder not in carried]
+    written = {
+        one.name: HoleEntry(key=keys[one.name], files=one.files, line=one.line, example=one.example)
+        for one in _make(site, pages.write_hole, missing)
+    }
+    return {name: carried.get(name) or written[name] for name in keys}
+
+
+def _fill_rounds(
+    site: Site, known: Manifest, holes: dict[str, HoleEntry], rounds: Sequence[Round], world: str
+) -> dict[str, str]:
+    """Carry over or write the page of each round; return what each follows from."""
+    from harness.publish import pages
+
+    def rows(lines: Sequence[Line]) -> list[dict[str, Any]]:
+        return [holes[line.name].line for line in lines]
+
+    keys = {one.href: digest([world, rows(one.lines)]) for one in rounds}
+    stale = [
+        (one, rows(one.lines))
+        for one in rounds
+        if known.rounds.get(one.href) != keys[one.href] or not _carry((one.href,), site.folder, known)
+    ]
+    _make(site, pages.write_round, stale)
     return keys
 
 
@@ -168,25 +228,97 @@ def _carry(files: Sequence[str], folder: SiteFolder, known: Manifest) -> bool:
     return all(folder.keep(name) for name in files)
 
 
+# Pages, shared among the cores --------------------------------------------------------------------
+
+
 def _make(site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]) -> list[Result]:
-    """Make pages, shared among the cores."""
-
-    def work(part: Sequence[Task]) -> tuple[list[Result], list[tuple[str, bool]]]:
-        start = len(site.folder.log)
-        return [write(site, task) for task in part], site.folder.log[start:]
-
-    if tasks:
-        for name in site.env.list_templates():  # compiled once, before the processes part
-            site.env.get_template(name)
-    gc.freeze()  # a season of thousands of holes need not be looked through for every page
+    """Make a page a task, on all cores; return what `write` returns, in order."""
+    if not tasks:
+        return []
+    for name in site.env.list_templates():  # compiled once, before the processes part
+        site.env.get_template(name)
+    gc.freeze()  # a season of thousands of holes is not searched for garbage with every page
     try:
-        with _collecting(True):  # each page leaves something behind
-            first, *others = share(work, tasks, fewest=FORK_WORTHY)
+        with _garbage_collection(True):  # each page leaves some
+            (first, _), *others = _share(site, write, tasks)
     finally:
         gc.unfreeze()
     for _, log in others:  # of files that other processes wrote
         site.folder.log += log
-    return [one for made, _ in (first, *others) for one in made]
+    return [*first, *(result for results, _ in others for result in results)]
+
+
+_Log = list[tuple[str, bool]]
+
+
+def _share(
+    site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]
+) -> list[tuple[list[Result], _Log]]:
+    """Make equal stretches of `tasks`, the first in this process and each other in a fork of it.
+
+    A fork starts in a millisecond with all that is loaded. It takes along locks but no thread, so where there are
+    other threads, no fork or few tasks, all is done here.
+    """
+    alone = sys.platform != "linux" or threading.active_count() > 1
+    count = 1 if alone else min(_cores(), len(tasks) // FORK_WORTHY)
+    if count < 2:
+        return [_make_stretch(site, write, tasks)]
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    edges = [len(tasks) * n // count for n in range(count + 1)]
+    with ProcessPoolExecutor(
+        count - 1,
+        mp_context=get_context("fork"),
+        initializer=_start_worker,
+        initargs=(site, write, tasks),  # inherited by the fork, never sent
+    ) as pool:
+        futures = [pool.submit(_work, start, end) for start, end in pairwise(edges[1:])]
+        first = _make_stretch(site, write, tasks[: edges[1]])
+        try:
+            return [first, *(future.result() for future in futures)]
+        except BrokenProcessPool as error:
+            raise HarnessError(
+                "a process that made pages was killed", "if memory ran out, free some and run it again"
+            ) from error
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _make_stretch(
+    site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]
+) -> tuple[list[Result], _Log]:
+    start = len(site.folder.log)
+    return [write(site, task) for task in tasks], site.folder.log[start:]
+
+
+_job: tuple[Site, Callable[..., Any], Sequence[Any]]  # of a worker process: set once, when it starts
+
+
+def _start_worker(site: Site, write: Callable[..., Any], tasks: Sequence[Any]) -> None:
+    global _job
+    _job = (site, write, tasks)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it was killed: nobody else would tell it to stop."""
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _work(start: int, end: int) -> tuple[list[Any], _Log]:
+    site, write, tasks = _job
+    return _make_stretch(site, write, tasks[start:end])
 
 
 __all__ = ["PublishOptions", "PublishReport", "publish"]

@@ -1,4 +1,4 @@
-"""The folder a site is published into: filled beside its place, then swapped in whole.
+"""The folder a site is published into: filled next to its place, then swapped in whole.
 
 Only the site's folder and one hidden sibling are ever written. A file that did not change is carried over
 from the old site as a link, not written again.
@@ -19,43 +19,43 @@ MARKER = ".harness-site"
 _MARKER_TEXT = "written by `harness publish`; this folder is replaced as a whole\n"
 
 
-class Seen(NamedTuple):
-    """A file as the file system tells it from another: the same when none of these changed."""
+class FileMark(NamedTuple):
+    """What the file system says of a file: it is the same one while none of these change."""
 
     size: int
     mtime_ns: int
     inode: int
 
 
-def list_files(folder: str, under: str = "") -> dict[str, Seen]:
-    """Return all files below a folder by their names with forward slashes; none when there is no such folder."""
-    found: dict[str, Seen] = {}
+def list_files(folder: str, under: str = "") -> dict[str, FileMark]:
+    """Return all files below a folder, by name with forward slashes; none when there is no such folder."""
+    marks: dict[str, FileMark] = {}
     with contextlib.suppress(FileNotFoundError), os.scandir(f"{folder}/{under}") as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                found |= list_files(folder, f"{under}{entry.name}/")
+                marks |= list_files(folder, f"{under}{entry.name}/")
             else:
-                found[under + entry.name] = _seen(entry.stat(follow_symlinks=False))
-    return found
+                marks[under + entry.name] = _mark(entry.stat(follow_symlinks=False))
+    return marks
 
 
-def _seen(found: os.stat_result) -> Seen:
-    return Seen(found.st_size, found.st_mtime_ns, found.st_ino)
+def _mark(status: os.stat_result) -> FileMark:
+    return FileMark(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 class SiteFolder:
     """Collects a site's files; leaving the context without an error puts them in place.
 
-    before: the files of the old site. log: the name of each file of the new one, and whether it is new or different.
+    before: the files of the old site. log: each file of the new one by name, and whether it is new or different.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = out.resolve()
-        self.before: dict[str, Seen] = {}
+        self.before: dict[str, FileMark] = {}
         self.log: list[tuple[str, bool]] = []
         self._fresh = self.out.with_name(f".{self.out.name}.publishing-{os.getpid()}")
         self._folders: set[str] = set()
-        self._as_it_is = False
+        self._unchanged = False
 
     def __enter__(self) -> Self:
         check_replaceable(self.out)
@@ -81,7 +81,7 @@ class SiteFolder:
             shutil.rmtree(self._fresh, ignore_errors=True)
 
     def write(self, name: str, content: bytes) -> None:
-        """Put one file into the new site. name: relative, with forward slashes; it cannot leave the folder."""
+        """Put one file into the new site. name: relative, with forward slashes, inside the folder."""
         old = self.before.get(name)
         if old is not None and old.size == len(content) and self._same(name, content) and self.keep(name):
             return
@@ -106,16 +106,16 @@ class SiteFolder:
 
     def leave(self) -> None:
         """Leave the old site as it is: nothing has changed."""
-        self._as_it_is = True
+        self._unchanged = True
 
     @property
     def written(self) -> list[str]:
         return [name for name, new in self.log if new]
 
-    def contents(self) -> dict[str, Seen]:
+    def contents(self) -> dict[str, FileMark]:
         """The new site's files; the same once they are in place."""
         return {
-            name: _seen(os.stat(f"{self._fresh}/{name}")) if new else self.before[name]  # noqa: PTH116 (as in write)
+            name: _mark(os.stat(f"{self._fresh}/{name}")) if new else self.before[name]  # noqa: PTH116 (as in write)
             for name, new in self.log
         }
 
@@ -139,7 +139,7 @@ class SiteFolder:
 
     def _swap(self) -> None:
         """Rename the new site into its place. The old one stands until the moment of the rename."""
-        if self._as_it_is:
+        if self._unchanged:
             return
         if not self.out.exists():
             self._fresh.rename(self.out)
@@ -156,7 +156,7 @@ class SiteFolder:
         shutil.rmtree(old, ignore_errors=True)
 
     def _clear_leftovers(self) -> None:
-        """Tidy up after a publish that was killed; put its old site back if it died between the two renames."""
+        """Clear up after a publish that was killed; put its old site back if it died between the renames."""
         for path in sorted(self.out.parent.glob(f".{self.out.name}.publishing-*")):
             pid = path.name.rpartition(".publishing-")[2].removesuffix("-old")
             if pid.isdecimal() and int(pid) != os.getpid() and _alive(int(pid)):

@@ -1,11 +1,11 @@
-"""The pages of the club: view models -> templates -> files. What need not be made again is `build`'s to say."""
+"""The pages of the club: view models -> templates -> files. Which pages are made again is decided in `build`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
@@ -15,21 +15,17 @@ from harness.publish import feed
 from harness.publish.drawings.charts import thin
 from harness.publish.drawings.social import SocialCard, draw_picture, thinned
 from harness.publish.folder import SiteFolder
-from harness.publish.views import handbook, index
-from harness.publish.views.card import HoleCard, build_card, compared_kinds
-from harness.publish.views.compare import build_compare
+from harness.publish.views import index
+from harness.publish.views.card import HoleCard, build_card
+from harness.publish.views.compare import build_compare, compared_kinds
 from harness.publish.views.curve import Shelf, curve_csv
+from harness.publish.views.handbook import build_handbook
 from harness.publish.views.leaderboard import build_board
-from harness.publish.views.round import Round, draw_round, rounds_on_index, sparks_of, tally
 from harness.publish.words.wording import Wording
 from harness.records.record import dump_record
 from harness.resources import cache_dir, shared_dir
 from harness.season.hole import PlayedHole
 from harness.season.season import Season, Standing
-
-if TYPE_CHECKING:
-    from harness.publish.options import PublishOptions
-
 
 SPARK_POINTS = 24  # stretches of the small curves on a round's page, two points each
 
@@ -47,29 +43,32 @@ class Page:
     base: str = ""
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Site:
-    """The pass over a season: what is at hand while pages are made."""
+    """What every page of one publish is made with. base: the site's address with a final slash, or empty."""
 
     season: Season
     wording: Wording
-    options: PublishOptions
+    pictures: bool
+    live: bool
     folder: SiteFolder
     env: Environment
     base: str
     courses: list[index.Link]
     shelf: Shelf
 
-    def render(self, template: str, path: str, kind: str, title: str, description: str, **view: Any) -> None:
-        """Write one page."""
+    def render(
+        self, template: str, path: str, *, kind: str, title: str, description: str, **view: Any
+    ) -> None:
+        """Write one page. view: what its template shows; `picture` is the path of its social picture."""
         picture = view.pop("picture", "assets/club.png")
         root = "../" * path.count("/")
         page = Page(
-            path,
-            kind,
-            title,
-            description,
-            (self.base or root) + picture,
+            path=path,
+            kind=kind,
+            title=title,
+            description=description,
+            picture=(self.base or root) + picture,
             canonical=self.base + path if self.base else "",
             # It is served at any depth, so its links need a base; all others are right as they are.
             base=urlsplit(self.base).path if kind == "missing" else "",
@@ -112,17 +111,18 @@ def _compiled() -> FileSystemBytecodeCache | None:
 
 
 def write_assets(folder: SiteFolder, theme: Path | None) -> None:
-    found: dict[str, Path] = {}
+    """Write css, scripts and pictures; a theme's own first."""
+    paths: dict[str, Path] = {}
     for place in (shared_dir("site") / "assets", *([theme / "assets"] if theme else [])):
-        found |= {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
-    for name in sorted(found):
-        folder.write(f"assets/{name}", found[name].read_bytes())
+        paths |= {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
+    for name in sorted(paths):
+        folder.write(f"assets/{name}", paths[name].read_bytes())
     folder.write(".nojekyll", b"")
 
 
-@dataclass(frozen=True)
-class Made:
-    """A hole's part of the site. line: its row elsewhere. example: its card can explain what a card shows."""
+@dataclass(frozen=True, kw_only=True)
+class HolePages:
+    """What a hole adds to the site. line: its row on other pages. example: its card can explain what a card shows."""
 
     name: str
     files: tuple[str, ...]
@@ -130,7 +130,7 @@ class Made:
     example: bool
 
 
-def write_hole(site: Site, standing: Standing) -> Made:
+def write_hole(site: Site, standing: Standing) -> HolePages:
     """Write a hole's page with its record, its curve, its picture and its compare pages."""
     played, shelf = standing.played, site.shelf
     start = len(site.folder.log)
@@ -138,41 +138,42 @@ def write_hole(site: Site, standing: Standing) -> Made:
     site.render(
         "hole.html",
         f"holes/{card.file}",
-        "hole",
-        f"{card.title}, {card.position}",
-        _describe(card),
+        kind="hole",
+        title=f"{card.title}, {card.position}",
+        description=_describe(card),
         card=card,
-        picture=_picture(site, played, card, shelf),
+        picture=_picture(site, played, card),
     )
     if played.record is not None:
         site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
     if card.has_curve:
         site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)))
-    _write_compared(site, standing, card, shelf)
+    _write_compared(site, standing, card)
     files = tuple(name for name, _ in site.folder.log[start:])
     line = index.pack_line(index.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS)))
-    return Made(card.name, files, line, _can_explain(card, played))
+    return HolePages(name=card.name, files=files, line=line, example=_can_explain(card, played))
 
 
 def make_card(site: Site, standing: Standing) -> HoleCard:
-    return build_card(site.season, standing, site.wording, site.shelf, site.options.live)
+    return build_card(site.season, standing, site.wording, site.shelf, site.live)
 
 
 def _can_explain(card: HoleCard, played: PlayedHole) -> bool:
     return bool(card.comparison and played.record and played.record.val_loss)
 
 
-def _write_compared(site: Site, standing: Standing, card: HoleCard, shelf: Shelf) -> None:
-    """Write the hole's compare pages; both curves are at hand now."""
+def _write_compared(site: Site, standing: Standing, card: HoleCard) -> None:
+    """Write the hole's compare pages; both curves are on the shelf now."""
     for kind in compared_kinds(standing):
-        if pair := build_compare(standing, kind, card, site.wording, shelf):
+        sentence = card.comparison_verdict if kind == "previous" else ""
+        if pair := build_compare(standing, kind, sentence, site.wording, site.shelf):
             title = f"{pair.a_title} against {pair.b_title}"
             site.render(
                 "compare.html",
                 pair.path,
-                "compare",
-                title,
-                f"{title}: {pair.delta.value} bpb, {pair.delta.word}",
+                kind="compare",
+                title=title,
+                description=f"{title}: {pair.delta.value} bpb, {pair.delta.word}",
                 pair=pair,
             )
 
@@ -186,21 +187,21 @@ def _describe(card: HoleCard) -> str:
     return head + card.summary
 
 
-def _picture(site: Site, played: PlayedHole, card: HoleCard, shelf: Shelf) -> str:
+def _picture(site: Site, played: PlayedHole, card: HoleCard) -> str:
     """Return the path of the hole's social picture; draw it only when what it shows has changed."""
-    if not site.options.pictures or played.record is None:
+    if not site.pictures or played.record is None:
         return "assets/club.png"
     par = card.par_delta
     picture = SocialCard(
-        site.wording.say("club", "name"),
-        card.position,
-        card.title,
-        card.verdict,
-        card.strokes,
-        card.score,
-        f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
-        f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
-        thinned(shelf.line(played)),
+        club=site.wording.say("club", "name"),
+        position=card.position,
+        title=card.title,
+        verdict=card.verdict,
+        strokes=card.strokes,
+        score=card.score,
+        label=f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
+        line=f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
+        curve=thinned(site.shelf.line(played)),
     )
     path = f"holes/{card.name}.{picture.key}.png"
     if not site.folder.keep(path):
@@ -208,78 +209,86 @@ def _picture(site: Site, played: PlayedHole, card: HoleCard, shelf: Shelf) -> st
     return path
 
 
-def write_round(site: Site, task: tuple[Round, Sequence[dict[str, Any]]]) -> None:
+def write_round(site: Site, task: tuple[index.Round, Sequence[dict[str, Any]]]) -> None:
     """A round's page follows from its rows alone; it is the only one that shows their curves."""
     one = replace(task[0], lines=tuple(index.unpack_line(line, curve=True) for line in task[1]))
     site.render(
         "round.html",
         one.href,
-        "round",
-        f"Round {one.number}",
-        f"Round {one.number}: {one.tally}",
+        kind="round",
+        title=f"Round {one.number}",
+        description=f"Round {one.number}: {one.tally}",
         round=one,
-        walk=draw_round(one, site.season, site.wording),
-        sparks=sparks_of(one),
+        walk=index.draw_round(one, site.season, site.wording),
+        sparks=index.sparks_of(one),
     )
 
 
 def write_clubhouse(
     site: Site,
     lines: list[index.Line],
-    rounds: Sequence[Round],
+    rounds: Sequence[index.Round],
     standings: Sequence[Standing],
     examples: Sequence[bool],
 ) -> None:
     """The pages that show many holes. examples: for each hole, whether its card can explain what a card shows."""
+    _write_index(site, lines, rounds)
     copy = site.wording.club
+    for name, link in zip(index.course_names_in_order(site.season), site.courses, strict=True):
+        board = build_board(site.season, name, lines, site.wording)
+        site.render(
+            "field.html",
+            link.href,
+            kind="field",
+            title=f"{copy['field']['title']}: {board.title}",
+            description=copy["field"]["lead"],
+            board=board,
+        )
+    explaining = [standing for standing, can in zip(standings, examples, strict=True) if can]
+    example = make_card(site, explaining[-1]) if explaining else None
+    site.render(
+        "handbook.html",
+        "handbook.html",
+        kind="handbook",
+        title=copy["handbook"]["title"],
+        description=copy["handbook"]["lead"],
+        book=build_handbook(site.season, site.wording, _scored(standings), example),
+    )
+    missing = copy["missing"]
+    site.render("404.html", "404.html", kind="missing", title=missing["title"], description=missing["lead"])
+
+
+def _write_index(site: Site, lines: list[index.Line], rounds: Sequence[index.Round]) -> None:
+    shown = index.rounds_on_index(rounds)
     summaries = [
         index.summarise_course(site.season, name, lines, site.wording)
         for name in index.course_names_in_order(site.season)
         if any(line.course == name for line in lines)
     ]
-    shown = rounds_on_index(rounds)
-    lesson = next((line for line in reversed(lines) if line.own_lesson), None)
     site.render(
         "index.html",
         "index.html",
-        "index",
-        copy["index"]["title"],
-        copy["club"]["description"],
+        kind="index",
+        title=site.wording.club["index"]["title"],
+        description=site.wording.club["club"]["description"],
         rounds=shown,
         others=rounds[len(shown) :],
         summaries=summaries,
-        lesson=lesson,
+        lesson=next((line for line in reversed(lines) if line.own_lesson), None),
         holes=len(lines),
-        tally=tally(lines),
+        tally=index.tally(lines),
         in_play=[line for line in lines if line.in_play],
     )
-    for name, link in zip(index.course_names_in_order(site.season), site.courses, strict=True):
-        board = build_board(site.season, name, lines, site.wording)
-        title = f"{copy['field']['title']}: {board.title}"
-        site.render("field.html", link.href, "field", title, copy["field"]["lead"], board=board)
-    scored = _scored(standings)
-    explaining = [standing for standing, can in zip(standings, examples, strict=True) if can]
-    example = make_card(site, explaining[-1]) if explaining else None
-    book = handbook.build_handbook(site.season, site.wording, scored, example)
-    site.render(
-        "handbook.html",
-        "handbook.html",
-        "handbook",
-        copy["handbook"]["title"],
-        copy["handbook"]["lead"],
-        book=book,
-    )
-    site.render("404.html", "404.html", "missing", copy["missing"]["title"], copy["missing"]["lead"])
 
 
 def _scored(standings: Sequence[Standing]) -> dict[str, Standing]:
     """One scored hole's standing a course, for the course's own numbers."""
-    found: dict[str, Standing] = {}
+    scored: dict[str, Standing] = {}
     for standing in standings:
         played = standing.played
         if played.sample is not None and played.course and standing.comparisons["par"].val_bpb is not None:
-            found.setdefault(played.course, standing)
-    return found
+            scored.setdefault(played.course, standing)
+    return scored
 
 
 def write_feeds(site: Site, lines: list[index.Line]) -> None:

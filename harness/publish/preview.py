@@ -17,8 +17,7 @@ from threading import Thread
 from watchfiles import Change, DefaultFilter, watch
 
 from harness.errors import HarnessError, UsageError
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions
+from harness.publish.build import PublishOptions, publish
 from harness.publish.serve import News, make_server
 from harness.records.store import Store
 from harness.resources import shared_dir

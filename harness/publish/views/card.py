@@ -5,40 +5,62 @@ Numbers are worded by `harness.figures`, sentences come from `site/copy` and the
 
 from __future__ import annotations
 
-import datetime as dt
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
 from harness import figures
-from harness.publish.drawings.charts import Mark, MarkRole, artifact_bar, number_line
-from harness.publish.views import curve
-from harness.publish.views.in_play import InPlay, read_play
+from harness.publish.drawings.charts import Mark, MarkRole, number_line
+from harness.publish.views.compare import (
+    DeltaCard,
+    compare_file,
+    compare_rows,
+    compared_kinds,
+    delta_card,
+)
+from harness.publish.views.curve import CurveView, Shelf, draw_curve
 from harness.publish.views.tables import (
+    TITLE_LENGTH,
+    Bag,
     FactRow,
+    InPlay,
+    Metric,
     Table,
+    artifact_bag,
     attempt_rows,
     byte_check,
-    compare_rows,
+    cap_check,
+    fits_cap,
+    headroom_note,
+    headroom_text,
     model_rows,
+    read_play,
     result_rows,
+    scorecard,
     seeds_note,
     shown_note,
 )
-from harness.publish.words import prose
-from harness.publish.words.commentary import ResultLabel, name_result, speak
-from harness.publish.words.facts import Facts, read_facts
-from harness.publish.words.text import tidy
-from harness.publish.words.voices import BoothLine, Voice, announcer_voice, booth_dialogue, caddie_voice
-from harness.publish.words.wording import Wording
+from harness.publish.words.commentary import Facts, ResultLabel, name_result, read_facts, speak, tidy
+from harness.publish.words.wording import (
+    BoothLine,
+    Voice,
+    Wording,
+    announcer_voice,
+    booth_dialogue,
+    caddie_voice,
+    excerpt,
+    long_day,
+    render_notes,
+    render_plain,
+    split_question,
+)
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
 from harness.season.pairs import parent_whiff
-from harness.season.season import Comparison, Kind, Season, Standing
-
-TITLE_LENGTH = 120
+from harness.season.season import Kind, Season, Standing
 
 
 @dataclass(frozen=True)
@@ -48,53 +70,9 @@ class Neighbour:
     href: str
 
 
-@dataclass(frozen=True)
-class DeltaCard:
-    """A difference to one reference. value is empty when `reason` says why there is none.
-
-    tone: better, worse or even, for the stylesheet; the word beside it says the same.
-    """
-
-    label: str
-    value: str = ""
-    word: str = ""
-    tone: str = "even"
-    reference: str = ""
-    name: str = ""
-    day: str = ""
-    source: str = ""
-    noise: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure of the scorecard with the explanation that opens beside it."""
-
-    el: str
-    label: str
-    value: str
-    note: str
-    term: str
-    tip: str
-    here: str
-
-
-@dataclass(frozen=True)
-class Bag:
-    """The artifact bar and its captions."""
-
-    svg: Markup
-    artifact: str
-    share: str
-    limit: str
-    room: str
-    over: bool
-
-
-@dataclass(frozen=True)
-class HoleCard:
-    """All that a hole's page shows."""
+@dataclass(frozen=True, kw_only=True)
+class CardHeading:
+    """What a card is called, and the way to the cards before and after it."""
 
     name: str
     file: str
@@ -104,30 +82,79 @@ class HoleCard:
     position: str
     title: str
     course: str
+    day: str
+    day_iso: str
+    previous: Neighbour | None
+    next: Neighbour | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardResult:
+    """What the hole came to."""
+
     status: str
     status_word: str
     verdict: str
     verdict_why: str
     strokes: int
     record_badge: bool
-    day: str
-    day_iso: str
     score: str
     score_label: str
     score_note: str
     result: ResultLabel
     summary: str
     meaning: str
+    failure: tuple[str, str, str] | None
+    whiff: str
+    decision: tuple[str, str] | None
+    in_play: InPlay | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardComparisons:
+    """The hole against par, the SOTA, our best, the previous hole and the parent."""
+
     par_delta: DeltaCard
     previous_delta: DeltaCard
     best_delta: DeltaCard
     sota_delta: DeltaCard
     parent_delta: DeltaCard | None
+    comparison: Table | None
+    comparison_reason: str
+    comparison_verdict: str
+    field_line: Markup
+    compared: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFigures:
+    """Figures, tables and drawings, all from the validated records."""
+
     artifact: str
     headroom: str
     headroom_note: str
     tempo: str
     tempo_note: str
+    results: tuple[FactRow, ...]
+    results_note: str
+    cap_check: str
+    cap_ok: bool | None
+    metrics: tuple[Metric, ...]
+    bag: Bag | None
+    curve: CurveView | None
+    model: tuple[FactRow, ...]
+    overrides: tuple[str, ...]
+    command: str
+    attempts: Table | None
+    warnings: tuple[str, ...]
+    has_record: bool
+    has_curve: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardStory:
+    """The words: the idea, the voices, the shot, the lesson."""
+
     strategy: str
     hypothesis: str
     caddie: Voice
@@ -139,170 +166,183 @@ class HoleCard:
     shot: Markup
     shot_initial: bool  # begins with a letter that may stand large; half a number may not
     more: tuple[tuple[str, Markup], ...]
-    results: tuple[FactRow, ...]
-    results_note: str
-    cap_check: str
-    cap_ok: bool | None
-    comparison: Table | None
-    comparison_reason: str
-    comparison_verdict: str
-    metrics: tuple[Metric, ...]
-    bag: Bag | None
-    curve: curve.CurveView | None
     lesson: Markup
     lesson_text: str
     own_lesson: bool
-    field_line: Markup
-    model: tuple[FactRow, ...]
-    overrides: tuple[str, ...]
-    command: str
-    attempts: Table | None
-    failure: tuple[str, str, str] | None
-    whiff: str
-    decision: tuple[str, str] | None
-    warnings: tuple[str, ...]
-    previous: Neighbour | None
-    next: Neighbour | None
-    has_record: bool
-    has_curve: bool
-    compared: tuple[Neighbour, ...]
-    in_play: InPlay | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoleCard(CardHeading, CardResult, CardComparisons, CardFigures, CardStory):
+    """All that a hole's page shows; templates read its parts as one flat table of names."""
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What the parts of a card are made from. unread: why the notes could not be read."""
+
+    season: Season
+    standing: Standing
+    wording: Wording
+    shelf: Shelf
+    facts: Facts
+    notes: Notes
+    unread: tuple[str, ...]
+
+    @property
+    def played(self) -> PlayedHole:
+        return self.standing.played
+
+    @property
+    def record(self) -> RunRecord | None:
+        return self.played.record
+
+    @cached_property
+    def title(self) -> str:
+        return tidy(self.played.title, TITLE_LENGTH)
+
+    @cached_property
+    def overrides(self) -> dict[str, str]:
+        return self.record.overrides if self.record else self.played.intent.overrides
+
+    @cached_property
+    def cap(self) -> int | None:
+        """The artifact's limit in bytes: the record's own, else the course's."""
+        course = self.standing.course
+        noted = self.record.cap_bytes if self.record else None
+        return noted or (course.caps.artifact_bytes if course else None)
 
 
 def build_card(
-    season: Season, standing: Standing, wording: Wording, shelf: curve.Shelf, live: bool = False
+    season: Season, standing: Standing, wording: Wording, shelf: Shelf, live: bool = False
 ) -> HoleCard:
     """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule.
 
     live: find out whether an attempt without a record is being played right now.
     """
     played = standing.played
-    facts = read_facts(standing, parent_whiff(season, played))
+    opens_season = season.neighbours(played)[0] is None
+    facts = read_facts(standing, parent_whiff(season, played), opens_season)
     notes, unread = _load_notes(played, wording)
-    record = played.record
-    title = tidy(played.title, TITLE_LENGTH)
-    before, after = season.neighbours(played)
-    result = name_result(wording.results, facts)
-    caddie, announcer = caddie_voice(notes, wording, facts), announcer_voice(notes, wording, facts)
-    turns, booth_voice = booth_dialogue(notes, wording, facts)
-    question, essay = prose.split_question(notes.get("shot"))
-    lesson = prose.render(notes.get("lesson")) or prose.words(speak(wording.script, "lesson", facts))
-    cap = record.cap_bytes if record else None
-    cap = cap or (standing.course.caps.artifact_bytes if standing.course else None)
-    compared = standing.comparisons
-    strategy = played.intent.strategy or "none"
-    overrides = record.overrides if record else played.intent.overrides
-    drawn = curve.draw_curve(season, standing, wording, shelf, title)
+    sources = _Sources(season, standing, wording, shelf, facts, notes, unread)
     return HoleCard(
+        **vars(_heading(sources)),
+        **vars(_result(sources, live)),
+        **vars(_comparisons(sources)),
+        **vars(_figures(sources)),
+        **vars(_story(sources)),
+    )
+
+
+def _load_notes(played: PlayedHole, wording: Wording) -> tuple[Notes, tuple[str, ...]]:
+    """The hole's words; when they cannot be read, none and the reason. The page must still be built."""
+    try:
+        return played.hole.load_notes(), ()
+    except OSError as error:
+        return Notes(), (wording.fill("note", "unread_notes", reason=str(error.strerror)),)
+
+
+# Heading and result ------------------------------------------------------------------------------
+
+
+def _heading(sources: _Sources) -> CardHeading:
+    played, course = sources.played, sources.standing.course
+    before, after = sources.season.neighbours(played)
+    return CardHeading(
         name=played.name.folder,
         file=f"{played.name.folder}.html",
         number=played.name.number,
         round=played.name.round,
         hole=played.name.hole,
         position=played.name.position,
-        title=title,
-        course=standing.course.title if standing.course else tidy(played.course or "", 60),
-        status=played.status,
-        status_word=wording.say("status", played.status),
-        verdict=verdict_name(standing, wording),
-        verdict_why=standing.verdict.why if played.sample else "",
-        strokes=standing.verdict.strokes if played.sample and played.status == "ok" else 0,
-        record_badge=standing.course_record,
+        title=sources.title,
+        course=course.title if course else tidy(played.course or "", 60),
         day=long_day(played.day),
         day_iso=played.day.isoformat() if played.day else "",
-        score=figures.bpb(played.sample.mean) if played.sample else wording.say("hole", "no_score"),
+        previous=_neighbour(before),
+        next=_neighbour(after),
+    )
+
+
+def _neighbour(played: PlayedHole | None) -> Neighbour | None:
+    if played is None:
+        return None
+    return Neighbour(played.name.position, tidy(played.title, TITLE_LENGTH), f"{played.name.folder}.html")
+
+
+def _result(sources: _Sources, live: bool) -> CardResult:
+    played, standing, wording, facts = sources.played, sources.standing, sources.wording, sources.facts
+    sample, scored = played.sample, played.status in ("ok", "over_cap")
+    return CardResult(
+        status=played.status,
+        status_word=wording.say("status", played.status),
+        # A hole without a score has the name of its state instead of a golf name.
+        verdict=standing.verdict.name if scored else wording.say("verdict", played.status),
+        verdict_why=standing.verdict.why if sample else "",
+        strokes=standing.verdict.strokes if sample and played.status == "ok" else 0,
+        record_badge=standing.course_record,
+        score=figures.bpb(sample.mean) if sample else wording.say("hole", "no_score"),
         score_label=wording.say("hole", "score_label"),
-        score_note=seeds_note(played.sample, wording),
-        result=result,
+        score_note=seeds_note(sample, wording),
+        result=name_result(wording.results, facts),
         summary=speak(wording.script, "summary", facts),
         meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
-        par_delta=delta_card(wording.say("label", "baseline"), compared["par"], wording),
-        previous_delta=delta_card(wording.say("label", "last_hole"), compared["previous"], wording),
-        best_delta=delta_card(wording.say("label", "our_best"), compared["best"], wording),
-        sota_delta=delta_card(wording.say("label", "sota"), compared["sota"], wording),
-        parent_delta=_parent_delta(standing, wording),
-        artifact=figures.megabytes(record.artifact_bytes if record else None),
-        headroom=_headroom(standing.headroom_bytes, wording),
-        headroom_note=_headroom_note(standing.headroom_bytes, cap, wording),
-        tempo=figures.tempo(record.step_ms if record else None),
-        tempo_note=wording.fill("note", "steps", steps=figures.count(record.steps))
-        if record and record.steps is not None
-        else "",
-        strategy=wording.say("strategy", strategy),
-        hypothesis=tidy(played.intent.hypothesis, 600) or tidy(notes.get("read"), 600),
-        caddie=caddie,
-        announcer=announcer,
-        booth=turns,
-        booth_voice=booth_voice,
-        shot_title=tidy(notes.shot_title, TITLE_LENGTH),
-        shot_question=tidy(question) or wording.say("question", strategy),
-        shot=prose.render(essay),
-        shot_initial=essay.lstrip()[:1].isalpha(),
-        more=tuple((tidy(head, TITLE_LENGTH), prose.render(body)) for head, body in notes.other if body),
-        results=result_rows(played, record, cap, wording),
-        results_note=shown_note(played, wording),
-        cap_check=_cap_check(record, cap, wording),
-        cap_ok=None
-        if record is None or record.artifact_bytes is None or cap is None
-        else record.artifact_bytes < cap,
-        comparison=compare_rows(played, compared["previous"], wording),
-        comparison_reason=compared["previous"].reason,
-        comparison_verdict=tidy(notes.get("verdict")) or speak(wording.script, "comparison", facts),
-        metrics=_metrics(standing, record, wording),
-        bag=_bag(record, cap, wording),
-        curve=drawn,
-        lesson=lesson,
-        lesson_text=prose.excerpt(lesson, 300),
-        own_lesson=bool(notes.get("lesson")),
-        field_line=_field_line(standing, wording, title),
-        model=model_rows(standing, wording) + byte_check(standing, wording),
-        overrides=tuple(tidy(f"{name}={value}", 200) for name, value in sorted(overrides.items())),
-        command=_command(played, overrides),
-        attempts=attempt_rows(played, wording),
-        failure=_failure(record),
+        failure=_failure(sources.record),
         whiff=speak(wording.script, "whiff", facts),
         decision=_decision(played, wording),
-        warnings=tuple(
-            tidy(text, 300)
-            for text in (
-                *(record.warnings if record else ()),
-                *played.problems,
-                *unread,
-                *(drawn.problems if drawn else ()),
-            )
-        ),
-        previous=neighbour(before),
-        next=neighbour(after),
-        has_record=record is not None,
-        has_curve=drawn is not None and drawn.has_points,
-        compared=_compared(standing),
         in_play=read_play(played, wording, live),
     )
 
 
-def _load_notes(played: PlayedHole, wording: Wording) -> tuple[Notes, list[str]]:
-    """The hole's words; when they cannot be read, none and the reason. The page must still be built."""
-    try:
-        return played.hole.load_notes(), []
-    except OSError as error:
-        return Notes(), [wording.fill("note", "unread_notes", reason=str(error.strerror))]
+def _failure(record: RunRecord | None) -> tuple[str, str, str] | None:
+    """Kind, message and last lines of what went wrong."""
+    if record is None or record.failure is None:
+        return None
+    failure = record.failure
+    lines = "\n".join(tidy(line, 300) for line in failure.last_lines[-12:])
+    return failure.kind.replace("_", " "), tidy(failure.message, 400), lines
 
 
-def compared_kinds(standing: Standing) -> list[Kind]:
-    """Which compare pages a hole has: beside the previous hole, and beside its parent where that is another."""
-    kinds: list[Kind] = ["previous", "parent"]
-    found = [
-        kind for kind in kinds if standing.comparisons[kind].difference and standing.comparisons[kind].hole
-    ]
-    same = len(found) == 2 and standing.comparisons["previous"].hole is standing.comparisons["parent"].hole
-    return found[:1] if same else found
+def _decision(played: PlayedHole, wording: Wording) -> tuple[str, str] | None:
+    """What was decided on the hole: the word, and the reason with who and when."""
+    decision = played.decision
+    if decision is None:
+        return None
+    reason = f"{decision.reason} ({decision.who}, {long_day(decision.when.date())})"
+    return wording.say("decision", decision.decision), tidy(reason, 700)
 
 
-def compare_file(name: str, kind: Kind) -> str:
-    return f"{name}{'' if kind == 'previous' else f'-{kind}'}.html"
+# Comparisons --------------------------------------------------------------------------------------
 
 
-def _compared(standing: Standing) -> tuple[Neighbour, ...]:
+def _comparisons(sources: _Sources) -> CardComparisons:
+    standing, wording = sources.standing, sources.wording
+    compared, previous = standing.comparisons, standing.comparisons["previous"]
+
+    def delta(label: str, kind: Kind) -> DeltaCard:
+        return delta_card(wording.say("label", label), compared[kind], wording)
+
+    spoken = speak(wording.script, "comparison", sources.facts)
+    return CardComparisons(
+        par_delta=delta("baseline", "par"),
+        previous_delta=delta("last_hole", "previous"),
+        best_delta=delta("our_best", "best"),
+        sota_delta=delta("sota", "sota"),
+        parent_delta=delta("parent", "parent") if _has_other_parent(standing) else None,
+        comparison=compare_rows(sources.played, previous, wording),
+        comparison_reason=previous.reason,
+        comparison_verdict=tidy(sources.notes.get("verdict")) or spoken,
+        field_line=_field_line(standing, wording, sources.title),
+        compared=_compare_links(standing),
+    )
+
+
+def _has_other_parent(standing: Standing) -> bool:
+    """Whether a hole was made from another one that is not the previous hole already."""
+    parent, previous = standing.comparisons["parent"], standing.comparisons["previous"]
+    return bool(standing.played.intent.parent) and (parent.hole is None or parent.hole is not previous.hole)
+
+
+def _compare_links(standing: Standing) -> tuple[Neighbour, ...]:
     name = standing.played.name.folder
     return tuple(
         Neighbour(kind, tidy(hole.title, TITLE_LENGTH), f"../compare/{compare_file(name, kind)}")
@@ -311,201 +351,22 @@ def _compared(standing: Standing) -> tuple[Neighbour, ...]:
     )
 
 
-def verdict_name(standing: Standing, wording: Wording) -> str:
-    """The golf name; a hole without a score has the name of its state instead."""
-    status = standing.played.status
-    return standing.verdict.name if status in ("ok", "over_cap") else wording.say("verdict", status)
-
-
-def neighbour(played: PlayedHole | None) -> Neighbour | None:
-    if played is None:
-        return None
-    return Neighbour(played.name.position, tidy(played.title, TITLE_LENGTH), f"{played.name.folder}.html")
-
-
-def long_day(day: dt.date | None) -> str:
-    """March 18, 2026; without the locale, so that pages are the same everywhere."""
-    return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}" if day else "day not known"
-
-
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-
-
-_TONES = {"better": "better", "worse": "worse"}
-
-
-def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
-    """Word one comparison: the signed difference, what it is worth, and against whom."""
-    difference = comparison.difference
-    if difference is None or comparison.val_bpb is None:
-        return DeltaCard(label, reason=comparison.reason)
-    threshold = difference.threshold
-    noise = difference.basis
-    if threshold is not None:
-        noise = wording.fill("note", "luck", noise=figures.bpb(threshold), basis=difference.basis)
-    return DeltaCard(
-        label,
-        figures.delta(difference.delta),
-        wording.say("outcome", difference.outcome),
-        _TONES.get(difference.outcome, "even"),
-        figures.bpb(comparison.val_bpb),
-        tidy(
-            f"{comparison.hole.name.position}: {comparison.label}" if comparison.hole else comparison.label,
-            100,
-        ),
-        long_day(comparison.date) if comparison.date else "",
-        tidy(comparison.source, 160),
-        f"{noise}; {comparison.caveat}" if comparison.caveat else noise,
-    )
-
-
-def _parent_delta(standing: Standing, wording: Wording) -> DeltaCard | None:
-    """The hole this one was made from, unless the previous hole is that already."""
-    parent, previous = standing.comparisons["parent"], standing.comparisons["previous"]
-    if not standing.played.intent.parent or (parent.hole is not None and parent.hole is previous.hole):
-        return None
-    return delta_card(wording.say("label", "parent"), parent, wording)
-
-
-def _headroom(headroom: int | None, wording: Wording) -> str:
-    if headroom is None:
-        return figures.MISSING
-    if headroom > 0:
-        return figures.megabytes(headroom)
-    return wording.fill("note", "over", size=figures.megabytes(-headroom))
-
-
-def _headroom_note(headroom: int | None, cap: int | None, wording: Wording) -> str:
-    if headroom is None or cap is None:
-        return ""
-    key, size = ("bytes_left", headroom) if headroom > 0 else ("bytes_over", -headroom)
-    cap_text = figures.megabytes(cap).replace(".00", "")
-    return wording.fill("note", key, bytes=figures.count(size), cap=cap_text)
-
-
-def _cap_check(record: RunRecord | None, cap: int | None, wording: Wording) -> str:
-    if record is None or record.artifact_bytes is None or cap is None:
-        return wording.say("note", "cap_unchecked")
-    key = "cap_passed" if record.artifact_bytes < cap else "cap_failed"
-    return wording.fill("note", key, cap=f"{cap / 1e6:g}MB")
-
-
-# The scorecard ------------------------------------------------------------------------------------------
-
-
-def term_values(standing: Standing) -> dict[str, str]:
-    """The course's own numbers, for the glossary's `here` lines."""
-    course, par = standing.course, standing.comparisons["par"]
-    if course is None:
-        return {}
-    values = {
-        "cap_bytes": figures.count(course.caps.artifact_bytes),
-        "cap_seconds": figures.seconds(course.caps.train_seconds),
-    }
-    if noise := course.noise:
-        values |= {
-            "noise_std": f"{noise.std_bpb:g}",
-            "noise_source": noise.source,
-            "noise_date": noise.date.isoformat(),
-        }
-    if par.val_bpb is not None:
-        values |= {"par": figures.bpb(par.val_bpb), "par_name": tidy(par.label, 80)}
-    return values
-
-
-def _metrics(standing: Standing, record: RunRecord | None, wording: Wording) -> tuple[Metric, ...]:
-    played = standing.played
-    here = Facts("", frozenset(), term_values(standing))
-    par = standing.comparisons["par"].difference
-
-    def note(key: str, **values: str) -> str:
-        return wording.fill("note", key, **values)
-
-    shown = {
-        "bpb": (
-            figures.bpb(played.sample.mean if played.sample else None),
-            note("to_par", delta=figures.delta(par.delta)) if par else "",
-        ),
-        "loss": (f"{played.val_loss:.4f}" if played.val_loss is not None else figures.MISSING, note("nats")),
-        "params": (figures.count(record.params if record else None), ""),
-        "artifact": (
-            figures.megabytes(record.artifact_bytes if record else None),
-            note("bytes", bytes=figures.count(record.artifact_bytes))
-            if record and record.artifact_bytes is not None
-            else "",
-        ),
-        "wall": (figures.seconds(record.train_seconds if record else None), note("training")),
-        "steps": (
-            figures.count(record.steps if record else None),
-            note("planned", planned=figures.count(record.planned_steps))
-            if record and record.planned_steps
-            else "",
-        ),
-        "step-avg": (figures.tempo(record.step_ms if record else None), note("a_step")),
-    }
-    terms = {term["id"]: term for term in wording.terms}
-    return tuple(
-        Metric(
-            f"metric-{key}",
-            terms[key]["name"],
-            value,
-            note if value != figures.MISSING else "",
-            key,
-            terms[key]["text"],
-            here.fill(terms[key]["here"]) or "",
-        )
-        for key, (value, note) in shown.items()
-    )
-
-
-def _bag(record: RunRecord | None, cap: int | None, wording: Wording) -> Bag | None:
-    if record is None or record.artifact_bytes is None or cap is None:
-        return None
-    artifact, limit = figures.megabytes(record.artifact_bytes), figures.megabytes(cap).replace(".00", "")
-    facts = Facts("", frozenset(), {"artifact": artifact, "cap": limit})
-    room = cap - record.artifact_bytes
-    share = wording.fill("note", "of_the_cap", share=f"{record.artifact_bytes / cap:.1%}")
-    spoken = facts.fill(wording.say("charts", "bar_title")) or artifact
-    svg = artifact_bar(
-        record.artifact_bytes,
-        record.code_bytes,
-        cap,
-        (spoken, f"{share}. {_headroom_note(room, cap, wording)}."),
-    )
-    return Bag(svg, artifact, share, limit, _headroom_note(room, cap, wording), room <= 0)
-
-
 def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
     """SOTA, par, our best and this hole on one scale; those that coincide share a label."""
     played, compared = standing.played, standing.comparisons
     if played.sample is None:
         return Markup("")
+    scores: list[tuple[float | None, str, MarkRole]] = [
+        (played.sample.mean, "this_hole", "ball"),
+        (compared["sota"].val_bpb, "sota", "pin"),
+        (compared["par"].val_bpb, "par", "par"),
+        (compared["best"].val_bpb, "our_best", "best"),
+    ]
     places: dict[str, tuple[float, list[str], MarkRole]] = {}
-
-    def put(value: float | None, label: str, role: MarkRole) -> None:
-        if value is None:
-            return
-        key = figures.bpb(value)
-        kept = places.setdefault(key, (value, [], role))
-        kept[1].append(wording.say("label", label))
-
-    put(played.sample.mean, "this_hole", "ball")
-    put(compared["sota"].val_bpb, "sota", "pin")
-    put(compared["par"].val_bpb, "par", "par")
-    put(compared["best"].val_bpb, "our_best", "best")
+    for value, label, role in scores:
+        if value is not None:
+            _, labels, _ = places.setdefault(figures.bpb(value), (value, [], role))
+            labels.append(wording.say("label", label))
     marks = [
         Mark(value, f"{' · '.join(labels)} {key}", role) for key, (value, labels, role) in places.items()
     ]
@@ -516,6 +377,39 @@ def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
         facts.fill(wording.say("charts", "line_desc")) or "",
     )
     return number_line(marks, wording.say("charts", "better"), name)
+
+
+# Figures --------------------------------------------------------------------------------
+
+
+def _figures(sources: _Sources) -> CardFigures:
+    played, standing, wording = sources.played, sources.standing, sources.wording
+    record, cap, headroom = sources.record, sources.cap, sources.standing.headroom_bytes
+    drawing = draw_curve(sources.season, standing, wording, sources.shelf, sources.title)
+    problems = [*(record.warnings if record else ()), *played.problems, *sources.unread]
+    problems += drawing.problems if drawing else ()
+    steps = record.steps if record else None
+    return CardFigures(
+        artifact=figures.megabytes(record.artifact_bytes if record else None),
+        headroom=headroom_text(headroom, wording),
+        headroom_note=headroom_note(headroom, cap, wording),
+        tempo=figures.tempo(record.step_ms if record else None),
+        tempo_note=wording.fill("note", "steps", steps=figures.count(steps)) if steps is not None else "",
+        results=result_rows(played, record, cap, wording),
+        results_note=shown_note(played, wording),
+        cap_check=cap_check(record, cap, wording),
+        cap_ok=fits_cap(record, cap),
+        metrics=scorecard(standing, record, wording),
+        bag=artifact_bag(record, cap, wording),
+        curve=drawing,
+        model=model_rows(standing, wording) + byte_check(standing, wording),
+        overrides=tuple(tidy(f"{name}={value}", 200) for name, value in sorted(sources.overrides.items())),
+        command=_command(played, sources.overrides),
+        attempts=attempt_rows(played, wording),
+        warnings=tuple(tidy(text, 300) for text in problems),
+        has_record=record is not None,
+        has_curve=drawing is not None and drawing.has_points,
+    )
 
 
 def _command(played: PlayedHole, overrides: dict[str, str]) -> str:
@@ -529,19 +423,28 @@ def _command(played: PlayedHole, overrides: dict[str, str]) -> str:
     return tidy(" ".join(parts), 2000)
 
 
-def _decision(played: PlayedHole, wording: Wording) -> tuple[str, str] | None:
-    """What was decided on the hole: the word, and the reason with who and when."""
-    taken = played.decision
-    if taken is None:
-        return None
-    said = f"{taken.reason} ({taken.who}, {long_day(taken.when.date())})"
-    return wording.say("decision", taken.decision), tidy(said, 700)
+# The story ----------------------------------------------------------------------------------------
 
 
-def _failure(record: RunRecord | None) -> tuple[str, str, str] | None:
-    """Kind, message and last lines of what went wrong."""
-    if record is None or record.failure is None:
-        return None
-    failure = record.failure
-    lines = "\n".join(tidy(line, 300) for line in failure.last_lines[-12:])
-    return failure.kind.replace("_", " "), tidy(failure.message, 400), lines
+def _story(sources: _Sources) -> CardStory:
+    played, wording, facts, notes = sources.played, sources.wording, sources.facts, sources.notes
+    booth, booth_voice = booth_dialogue(notes, wording, facts)
+    question, essay = split_question(notes.get("shot"))
+    lesson = render_notes(notes.get("lesson")) or render_plain(speak(wording.script, "lesson", facts))
+    strategy = played.intent.strategy or "none"
+    return CardStory(
+        strategy=wording.say("strategy", strategy),
+        hypothesis=tidy(played.intent.hypothesis, 600) or tidy(notes.get("read"), 600),
+        caddie=caddie_voice(notes, wording, facts),
+        announcer=announcer_voice(notes, wording, facts),
+        booth=booth,
+        booth_voice=booth_voice,
+        shot_title=tidy(notes.shot_title, TITLE_LENGTH),
+        shot_question=tidy(question) or wording.say("question", strategy),
+        shot=render_notes(essay),
+        shot_initial=essay.lstrip()[:1].isalpha(),
+        more=tuple((tidy(head, TITLE_LENGTH), render_notes(body)) for head, body in notes.other if body),
+        lesson=lesson,
+        lesson_text=excerpt(lesson, 300),
+        own_lesson=bool(notes.get("lesson")),
+    )

@@ -1,4 +1,4 @@
-"""The view model of a compare page: two holes side by side, what differs and what that is worth."""
+"""A hole against others: the deltas and the table on its own page, and the view model of a compare page."""
 
 from __future__ import annotations
 
@@ -9,22 +9,162 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.publish.drawings.charts import curve
-from harness.publish.views.card import TITLE_LENGTH, DeltaCard, HoleCard, compare_file, delta_card
 from harness.publish.views.curve import Shelf
-from harness.publish.views.tables import Table, compare_rows, hole_name
-from harness.publish.words.facts import Facts
-from harness.publish.words.text import tidy
-from harness.publish.words.wording import Wording
-from harness.records.record import RunRecord
+from harness.publish.views.tables import TITLE_LENGTH, Table, loss_text
+from harness.publish.words.commentary import Facts, tidy
+from harness.publish.words.wording import Wording, long_day
+from harness.records.code_rule import artifact_change
+from harness.records.record import RunRecord, mean_gap
 from harness.season.compare import counted_config
 from harness.season.hole import PlayedHole
-from harness.season.season import Kind, Standing
+from harness.season.season import Comparison, Kind, Standing
+from harness.stats import Outcome
 
 MOST_SETTINGS = 40
 COMMON_STEPS = 8
 
+_TONES: dict[Outcome, str] = {"better": "better", "worse": "worse"}
+
 
 @dataclass(frozen=True)
+class DeltaCard:
+    """A difference to one reference. value is empty when `reason` says why there is none.
+
+    tone: better, worse or even, for the stylesheet; `word` says the same.
+    """
+
+    label: str
+    value: str = ""
+    word: str = ""
+    tone: str = "even"
+    reference: str = ""
+    name: str = ""
+    day: str = ""
+    source: str = ""
+    noise: str = ""
+    reason: str = ""
+
+
+def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
+    """Word one comparison: the signed difference, what it is worth, and against whom."""
+    difference, other = comparison.difference, comparison.hole
+    if difference is None or comparison.val_bpb is None:
+        return DeltaCard(label, reason=comparison.reason)
+    noise = difference.basis
+    if difference.threshold is not None:
+        noise = wording.fill("note", "luck", noise=figures.bpb(difference.threshold), basis=difference.basis)
+    name = f"{other.name.position}: {comparison.label}" if other else comparison.label
+    return DeltaCard(
+        label,
+        value=figures.delta(difference.delta),
+        word=wording.say("outcome", difference.outcome),
+        tone=_TONES.get(difference.outcome, "even"),
+        reference=figures.bpb(comparison.val_bpb),
+        name=tidy(name, 100),
+        day=long_day(comparison.date) if comparison.date else "",
+        source=tidy(comparison.source, 160),
+        noise=f"{noise}; {comparison.caveat}" if comparison.caveat else noise,
+    )
+
+
+def compared_kinds(standing: Standing) -> list[Kind]:
+    """Which compare pages a hole has: against the previous hole, and against its parent where that is another."""
+    previous, parent = standing.comparisons["previous"], standing.comparisons["parent"]
+    kinds: list[Kind] = [one.kind for one in (previous, parent) if one.difference and one.hole]
+    return kinds[:1] if len(kinds) == 2 and previous.hole is parent.hole else kinds
+
+
+def compare_file(name: str, kind: Kind) -> str:
+    return f"{name}{'' if kind == 'previous' else f'-{kind}'}.html"
+
+
+# The table of two holes ---------------------------------------------------------------------------
+
+
+def compare_rows(played: PlayedHole, comparison: Comparison, wording: Wording) -> Table | None:
+    """Two holes in columns; the heads name what was changed. None when there is nothing to compare with."""
+    other, record = comparison.hole, played.record
+    before = other.record if other else None
+    if other is None or before is None or record is None or played.sample is None or other.sample is None:
+        return None
+    changed_here, changed_there = changed_settings(record, before)
+    heads = (
+        wording.say("label", "measure"),
+        hole_name(other, wording) + (f": {changed_there}" if changed_there else ""),
+        hole_name(played, wording) + (f": {changed_here}" if changed_here else ""),
+        wording.say("label", "change"),
+    )
+    here, there = _measures(played, record), _measures(other, before)
+    changes = _changes(played, record, other, before, wording)
+    rows = tuple((wording.say("label", key), there[key], here[key], changes[key]) for key in changes)
+    caption = wording.fill("note", "pair", a=tidy(other.title, 80), b=tidy(played.title, 80))
+    return Table(caption, heads, rows)
+
+
+def _measures(played: PlayedHole, record: RunRecord) -> dict[str, str]:
+    """One hole's column."""
+    return {
+        "val_bpb": figures.bpb(played.sample.mean if played.sample else None),
+        "val_loss": loss_text(played.val_loss),
+        "quant_gap": figures.delta(mean_gap(played.measured)),
+        "artifact": figures.megabytes(record.artifact_bytes),
+        "params": figures.count(record.params),
+        "steps": figures.count(record.steps),
+        "step_avg": figures.tempo(record.step_ms),
+    }
+
+
+def _changes(
+    played: PlayedHole, record: RunRecord, other: PlayedHole, before: RunRecord, wording: Wording
+) -> dict[str, str]:
+    """The last column: this hole minus the other, in the order of the rows."""
+    assert played.sample is not None
+    assert other.sample is not None
+    gaps = mean_gap(played.measured), mean_gap(other.measured)
+    return {
+        "val_bpb": figures.delta(played.sample.mean - other.sample.mean),
+        "val_loss": _change(played.val_loss, other.val_loss, ".4f"),
+        "quant_gap": _change(*gaps, ".4f"),
+        "artifact": _artifact_change(record, before, wording),
+        "params": _change(record.params, before.params, ",d"),
+        "steps": _change(record.steps, before.steps, ",d"),
+        "step_avg": _change(record.step_ms, before.step_ms, ".1f", " ms"),
+    }
+
+
+def _artifact_change(record: RunRecord, before: RunRecord, wording: Wording) -> str:
+    change = artifact_change(record, before)
+    if change is None:
+        return figures.MISSING
+    text = _change(change.bytes, 0, ",d", " bytes")
+    return wording.fill("note", "weights_change", change=text) if change.weights_alone else text
+
+
+def _change(now: float | None, then: float | None, form: str, unit: str = "") -> str:
+    if now is None or then is None:
+        return figures.MISSING
+    return f"{now - then:+{form}}{unit}" if now - then else "none"
+
+
+def hole_name(played: PlayedHole, wording: Wording) -> str:
+    return f"{wording.say('label', 'hole')} {played.name.number}"
+
+
+def changed_settings(record: RunRecord, before: RunRecord) -> tuple[str, str]:
+    """Return what each of two runs set that the other did not, as text; long lists are counted instead."""
+
+    def listed(ours: dict[str, str], theirs: dict[str, str]) -> str:
+        own = [f"{name}={value}" for name, value in sorted(ours.items()) if theirs.get(name) != value]
+        text = ", ".join(own)
+        return tidy(text, 100) if len(own) <= 3 else f"{len(own)} settings"
+
+    return listed(record.overrides, before.overrides), listed(before.overrides, record.overrides)
+
+
+# The compare page ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparePage:
     """a: the hole; b: what it is compared with."""
 
@@ -44,33 +184,34 @@ class ComparePage:
 
 
 def build_compare(
-    standing: Standing, kind: Kind, card: HoleCard, wording: Wording, shelf: Shelf
+    standing: Standing, kind: Kind, sentence: str, wording: Wording, shelf: Shelf
 ) -> ComparePage | None:
-    """Set a hole beside its previous one or its parent; None when they cannot be compared."""
+    """Compare a hole with its previous one or its parent; None when they cannot be compared.
+
+    sentence: what the hole's own page says of the comparison.
+    """
     comparison, played = standing.comparisons[kind], standing.played
-    other = comparison.hole
-    metrics = card.comparison if kind == "previous" else compare_rows(played, comparison, wording)
+    other, name = comparison.hole, played.name.folder
+    metrics = compare_rows(played, comparison, wording)
     if other is None or metrics is None or played.record is None or other.record is None:
         return None
     names = (hole_name(played, wording), hole_name(other, wording))
+    configs = counted_config(played.record), counted_config(other.record)
+    environments = _environment(played.record), _environment(other.record)
     return ComparePage(
-        f"compare/{compare_file(card.name, kind)}",
-        kind,
-        card.title,
-        f"../holes/{card.file}",
-        tidy(other.title, TITLE_LENGTH),
-        f"../holes/{other.name.folder}.html",
-        delta_card(kind, comparison, wording),
-        card.comparison_verdict if kind == "previous" else "",
-        metrics,
-        _differences(
-            "settings_caption", wording, names, counted_config(played.record), counted_config(other.record)
-        ),
-        _differences(
-            "environment_caption", wording, names, _environment(played.record), _environment(other.record)
-        ),
-        _overlay(played, other, card, wording, shelf),
-        _losses(names, played, other, wording, shelf),
+        path=f"compare/{compare_file(name, kind)}",
+        kind=kind,
+        a_title=tidy(played.title, TITLE_LENGTH),
+        a_href=f"../holes/{name}.html",
+        b_title=tidy(other.title, TITLE_LENGTH),
+        b_href=f"../holes/{other.name.folder}.html",
+        delta=delta_card(kind, comparison, wording),
+        sentence=sentence,
+        metrics=metrics,
+        settings=_differences("settings_caption", wording, names, *configs),
+        environment=_differences("environment_caption", wording, names, *environments),
+        svg=_overlay(played, other, wording, shelf),
+        losses=_losses(names, played, other, wording, shelf),
     )
 
 
@@ -104,18 +245,18 @@ def _differences(
     ]
     if len(differing) > MOST_SETTINGS:
         rows.append((wording.fill("compare", "more", count=str(len(differing) - MOST_SETTINGS)), "", ""))
-    return Table(
-        wording.say("compare", caption), (wording.say("label", "name"), names[1], names[0]), tuple(rows)
-    )
+    heads = (wording.say("label", "name"), names[1], names[0])
+    return Table(wording.say("compare", caption), heads, tuple(rows))
 
 
-def _overlay(played: PlayedHole, other: PlayedHole, card: HoleCard, wording: Wording, shelf: Shelf) -> Markup:
+def _overlay(played: PlayedHole, other: PlayedHole, wording: Wording, shelf: Shelf) -> Markup:
     """Both curves on one scale, as far as the hole's own goes."""
     ours, theirs = shelf.line(played), shelf.line(other)
     if not ours or not theirs:
         return Markup("")
+    title = tidy(played.title, TITLE_LENGTH)
     values = {
-        "title": card.title,
+        "title": title,
         "start": f"{ours[0][1]:.4f}",
         "end": f"{ours[-1][1]:.4f}",
         "steps": figures.count(int(ours[-1][0])),
@@ -123,15 +264,15 @@ def _overlay(played: PlayedHole, other: PlayedHole, card: HoleCard, wording: Wor
         "previous_end": f"{theirs[-1][1]:.4f}",
     }
     facts = Facts("", frozenset(), values)
-    said = [facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")]
-    name = (facts.fill(wording.say("charts", "curve_title")) or card.title, "".join(said))
-    series = [shelf.series(played, "this"), shelf.series(other, "previous", last=ours[-1][0])]
+    description = "".join(
+        facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")
+    )
     return curve(
-        series,
-        [],
-        f"{ours[-1][1]:.4f}",
-        (wording.say("charts", "axis_loss"), wording.say("charts", "read_at")),
-        name,
+        [shelf.series(played, "this"), shelf.series(other, "previous", last=ours[-1][0])],
+        val=[],
+        end_label=f"{ours[-1][1]:.4f}",
+        axis=(wording.say("charts", "axis_loss"), wording.say("charts", "read_at")),
+        name=(facts.fill(wording.say("charts", "curve_title")) or title, description),
     )
 
 
@@ -143,8 +284,8 @@ def _losses(
     common = [step for step in ours if step in theirs]
     if not common:
         return None
-    wanted = min(COMMON_STEPS, len(common))
-    steps = sorted({common[round(n * (len(common) - 1) / max(wanted - 1, 1))] for n in range(wanted)})
+    count = min(COMMON_STEPS, len(common))
+    steps = sorted({common[round(n * (len(common) - 1) / max(count - 1, 1))] for n in range(count)})
     rows = tuple(
         (
             figures.count(step),

@@ -1,4 +1,4 @@
-"""The training curve of a hole's page: which curves share the picture, its words, its table and its download."""
+"""The training curve of a hole's page: which curves share the drawing, its words, its table, its download."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from harness import figures
 from harness.courses.course import Course
 from harness.publish.drawings.charts import Role, Series, curve, loss_range, thin
 from harness.publish.views.tables import Table
-from harness.publish.words.facts import Facts
-from harness.publish.words.text import tidy
+from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
 from harness.records.curve import Curve, load_curve
 from harness.season.hole import PlayedHole
@@ -24,19 +23,19 @@ from harness.season.season import Season, Standing
 
 TABLE_ROWS = 12
 THINNED = 150  # stretches, two points each: finer than any picture of ours shows
-_KEPT = 8
+_CURVES_KEPT = 8
 
 
 class Shelf:
-    """Curves read lately: a hole's own is its neighbour's previous one, and the baseline's is everybody's.
+    """The curves read last: a hole's own is its neighbour's previous one, and all share the baseline's.
 
     get: the curve that a hole shows. line: its losses thinned once for every picture they appear in.
     """
 
     def __init__(self) -> None:
-        self.get = lru_cache(_KEPT)(_shown_curve)
-        self.line = lru_cache(_KEPT)(lambda played: thin(self.get(played).finite, THINNED))
-        self._series = lru_cache(3 * _KEPT)(lambda played, role: Series(role, self.line(played)))
+        self.get = lru_cache(_CURVES_KEPT)(_shown_curve)
+        self.line = lru_cache(_CURVES_KEPT)(lambda played: thin(self.get(played).finite, THINNED))
+        self._series = lru_cache(3 * _CURVES_KEPT)(lambda played, role: Series(role, self.line(played)))
         self._reference: dict[str, PlayedHole | None] = {}
 
     def series(self, played: PlayedHole, role: Role, last: float = math.inf) -> Series:
@@ -47,7 +46,7 @@ class Shelf:
         return Series(role, [point for point in line if point[0] <= last])
 
     def reference(self, season: Season, course: Course) -> PlayedHole | None:
-        """Our own hole that plays a course's published par: the first `reference` whose score is in par's band."""
+        """Our own hole that plays a course's published par: the first `reference` with a score in par's band."""
         if course.par is None:
             return None
         if course.name not in self._reference:
@@ -67,7 +66,7 @@ class Shelf:
 
 
 def _shown_curve(played: PlayedHole | None) -> Curve:
-    """Read the curve of the attempt that a hole's record is of, else of its newest attempt; empty when there is none."""
+    """Read the curve of the attempt that a hole's record is of, else of its newest attempt, else an empty one."""
     if played is None or not played.entries:
         return Curve()
     if played.record is None:
@@ -85,7 +84,7 @@ class Legend:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CurveView:
     svg: Markup
     legend: tuple[Legend, ...]
@@ -98,7 +97,7 @@ class CurveView:
 def draw_curve(
     season: Season, standing: Standing, wording: Wording, shelf: Shelf, title: str
 ) -> CurveView | None:
-    """Draw this hole's losses over the baseline's and the previous hole's; None when no curve was kept at all."""
+    """Draw this hole's losses over the baseline's and the previous hole's; None when it has no curve at all."""
     played = standing.played
     own = shelf.get(played)
     if not own.steps and not own.val:
@@ -108,9 +107,8 @@ def draw_curve(
         previous = None
     series = [shelf.series(played, "this")]
     legend = [Legend("this", wording.say("label", "this_hole"))]
-    last = (
-        own.finite[-1][0] if own.finite else math.inf
-    )  # the axis is this hole's: longer curves are cut there
+    # The axis is this hole's: longer curves are cut at its last step.
+    last = own.finite[-1][0] if own.finite else math.inf
     values = {"title": title}
     others: list[tuple[Role, str, PlayedHole | None]] = [
         ("par", "baseline", baseline),
@@ -138,18 +136,20 @@ def draw_curve(
         facts.fill(wording.say("charts", part)) or ""
         for part in ("curve_desc", "curve_baseline", "curve_previous")
     )
-    spoken = (facts.fill(wording.say("charts", "curve_title")) or title, description)
-    end = values.get("end", "")
     svg = curve(
-        series, val, f"{end}", (wording.say("charts", "axis_loss"), wording.say("charts", "read_at")), spoken
+        series,
+        val=val,
+        end_label=values.get("end", ""),
+        axis=(wording.say("charts", "axis_loss"), wording.say("charts", "read_at")),
+        name=(facts.fill(wording.say("charts", "curve_title")) or title, description),
     )
     return CurveView(
-        svg,
-        tuple(legend),
-        _notes(series, own, facts, wording),
-        _table(own, wording),
-        bool(own.steps),
-        own.problems,
+        svg=svg,
+        legend=tuple(legend),
+        notes=_notes(series, own, facts, wording),
+        table=_table(own, wording),
+        has_points=bool(own.steps),
+        problems=own.problems,
     )
 
 
@@ -158,8 +158,8 @@ def baseline_hole(season: Season, standing: Standing, shelf: Shelf) -> PlayedHol
     par = standing.comparisons["par"]
     if par.hole is not None:
         return par.hole
-    found = shelf.reference(season, standing.course) if standing.course else None
-    return None if found is standing.played else found
+    reference = shelf.reference(season, standing.course) if standing.course else None
+    return None if reference is standing.played else reference
 
 
 def _why_no_baseline(
@@ -205,13 +205,13 @@ def _table(own: Curve, wording: Wording) -> Table | None:
     """A dozen rows from first to last, validations among them."""
     steps = own.steps
     val = {point.step: point for point in own.val[-6:]}
-    chosen = set(val)
+    shown = set(val)
     if steps:
-        wanted = min(len(steps), max(2, TABLE_ROWS - len(chosen)))
-        chosen |= {steps[round(n * (len(steps) - 1) / max(wanted - 1, 1))] for n in range(wanted)}
-        val |= {point.step: point for point in own.val if point.step in chosen}
+        count = min(len(steps), max(2, TABLE_ROWS - len(shown)))
+        shown |= {steps[round(n * (len(steps) - 1) / max(count - 1, 1))] for n in range(count)}
+        val |= {point.step: point for point in own.val if point.step in shown}
     rows = []
-    for step in sorted(chosen):
+    for step in sorted(shown):
         place = bisect_left(steps, step)
         trained = place < len(steps) and steps[place] == step
         checked = val.get(step)

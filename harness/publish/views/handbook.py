@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from harness import figures
 from harness.courses.course import Course
-from harness.publish.views.card import HoleCard, term_values
+from harness.publish.views.card import HoleCard
 from harness.publish.views.index import course_names_in_order
-from harness.publish.words.facts import FACTS, Facts
+from harness.publish.views.tables import term_values
+from harness.publish.words.commentary import FACTS, Facts
 from harness.publish.words.wording import Wording
 from harness.season.season import Season, Standing
 
@@ -27,7 +28,7 @@ class VerdictTable:
     rows: tuple[tuple[str, str], ...]  # name, distance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Handbook:
     terms: tuple[Term, ...]
     verdicts: tuple[VerdictTable, ...]
@@ -55,22 +56,24 @@ def build_handbook(
             if filled and course:
                 here.append((course.title, filled))
         terms.append(Term(term["id"], term["long_name"], term["text"], tuple(here)))
+    noise = tuple(
+        (course.title, f"{noise.std_bpb:g} bpb", f"{noise.source}, {noise.date.isoformat()}")
+        for course in courses
+        if (noise := course.noise)
+    )
+    splits = tuple(
+        (course.title, split.name, figures.count(split.val_bytes))
+        for course in courses
+        for split in course.splits
+    )
     return Handbook(
-        tuple(terms),
-        tuple(_verdict_table(course, wording) for course in courses),
-        tuple((row["label"], row["rule"]) for row in wording.results),
-        tuple(FACTS.items()),
-        tuple(
-            (course.title, f"{noise.std_bpb:g} bpb", f"{noise.source}, {noise.date.isoformat()}")
-            for course in courses
-            if (noise := course.noise)
-        ),
-        tuple(
-            (course.title, split.name, figures.count(split.val_bytes))
-            for course in courses
-            for split in course.splits
-        ),
-        example,
+        terms=tuple(terms),
+        verdicts=tuple(_verdict_table(course, wording) for course in courses),
+        results=tuple((row["label"], row["rule"]) for row in wording.results),
+        facts=tuple(FACTS.items()),
+        noise=noise,
+        splits=splits,
+        example=example,
     )
 
 

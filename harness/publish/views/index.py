@@ -1,28 +1,37 @@
-"""View models of the pages that show many holes: the index, the handbook."""
+"""View models of the pages that list holes: the index and the rounds.
+
+A hole is a `Line` here: its row on the scorecard, with the numbers behind the strings, unrounded.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from markupsafe import Markup
 
 from harness import figures
 from harness.courses.course import Course
-from harness.publish.drawings.charts import Point, trend
-from harness.publish.views.card import DeltaCard, HoleCard
-from harness.publish.words.facts import Facts
-from harness.publish.words.text import tidy
+from harness.publish.drawings.charts import Point, Series, loss_range, small_curve, trend
+from harness.publish.views.card import HoleCard
+from harness.publish.views.compare import DeltaCard
+from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
+from harness.records.names import HOLES_PER_ROUND
 from harness.season.season import Season, Standing
 
+ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
+NINE = HOLES_PER_ROUND // 2
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
-    """A hole on the scorecard, and in the feeds. The numbers behind the strings ride along, unrounded."""
+    """A hole on the scorecard, and in the feeds. curve: some of its training losses."""
 
     name: str
     href: str
@@ -65,44 +74,47 @@ def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) 
     if updated is None:
         day = played.day or dt.date(1970, 1, 1)
         updated = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    par, sample, headroom = standing.comparisons["par"], played.sample, standing.headroom_bytes
+    weighed = record is not None and record.artifact_bytes is not None
+    timed = record is not None and record.step_ms is not None
     return Line(
-        card.name,
-        f"holes/{card.file}",
-        card.number,
-        card.round,
-        card.hole,
-        card.position,
-        card.title,
-        played.course or "",
-        played.split or "",
-        card.status,
-        card.status_word,
-        card.verdict,
-        card.strokes,
-        card.score if played.sample else "—",
-        card.par_delta,
-        card.previous_delta,
-        card.result.label,
-        card.summary,
-        card.lesson_text,
-        card.own_lesson,
-        card.artifact if record and record.artifact_bytes is not None else "—",
-        card.headroom if standing.headroom_bytes is not None else "—",
-        standing.headroom_bytes is not None and standing.headroom_bytes <= 0,
-        card.tempo.removesuffix(" ms") if record and record.step_ms is not None else "—",
-        card.strategy,
-        card.day,
-        card.day_iso,
-        updated.astimezone(dt.UTC),
-        played.sample.mean if played.sample else None,
-        standing.comparisons["par"].val_bpb,
-        card.in_play.line if card.in_play else "",
-        tuple(curve),
+        name=card.name,
+        href=f"holes/{card.file}",
+        number=card.number,
+        round=card.round,
+        hole=card.hole,
+        position=card.position,
+        title=card.title,
+        course=played.course or "",
+        split=played.split or "",
+        status=card.status,
+        status_word=card.status_word,
+        verdict=card.verdict,
+        strokes=card.strokes,
+        score=card.score if sample else "—",
+        to_par=card.par_delta,
+        to_previous=card.previous_delta,
+        result=card.result.label,
+        summary=card.summary,
+        lesson=card.lesson_text,
+        own_lesson=card.own_lesson,
+        artifact=card.artifact if weighed else "—",
+        headroom=card.headroom if headroom is not None else "—",
+        over=headroom is not None and headroom <= 0,
+        tempo=card.tempo.removesuffix(" ms") if timed else "—",
+        strategy=card.strategy,
+        day=card.day,
+        day_iso=card.day_iso,
+        updated=updated.astimezone(dt.UTC),
+        val_bpb=sample.mean if sample else None,
+        par=par.val_bpb,
+        in_play=card.in_play.line if card.in_play else "",
+        curve=tuple(curve),
     )
 
 
 def pack_line(line: Line) -> dict[str, Any]:
-    """Return a row as plain values, to be kept until its hole changes; its curve as text, which takes least room."""
+    """Return a row as plain values, to be kept until its hole changes; its curve as text, the smallest form."""
     deltas = {"to_par": vars(line.to_par), "to_previous": vars(line.to_previous)}
     curve = " ".join(f"{x:.12g} {y:.8g}" for x, y in line.curve)
     return vars(line) | deltas | {"updated": line.updated.isoformat(), "curve": curve}
@@ -116,7 +128,10 @@ def unpack_line(kept: dict[str, Any], curve: bool = False) -> Line:
     return Line(**kept | deltas | {"updated": dt.datetime.fromisoformat(kept["updated"]), "curve": points})
 
 
-@dataclass(frozen=True)
+# A course ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
 class CourseSummary:
     """How we stand on a course. gap: our best against the SOTA known on the last day we played there."""
 
@@ -163,39 +178,40 @@ def course_links(season: Season) -> list[Link]:
 
 
 def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> CourseSummary:
-    """Best, par, SOTA and the walk between them. Scores of different splits are not mixed: the largest group is shown."""
+    """Best, par, SOTA and the way between them, over the split with the most holes: splits are not mixed."""
     course = season.course(name)
     assert course is not None
     own = [line for line in lines if line.course == name]
     scored = on_one_split([line for line in own if line.status == "ok" and line.val_bpb is not None])
-    best = min(scored, key=lambda line: (line.val_bpb, line.number), default=None)
+    best = _best_of(scored)
     last_day = max((line.day_iso for line in own), default="")
     sota = course.sota(dt.date.fromisoformat(last_day)) if last_day else None
     par = course.par.val_bpb if course.par else next((line.val_bpb for line in scored), None)
     par_name = course.par.name if course.par else (scored[0].title if scored else "")
     gap = best.val_bpb - sota.val_bpb if best and best.val_bpb is not None and sota else None
+    to_par = best.val_bpb - par if best and best.val_bpb is not None and par is not None else None
     return CourseSummary(
-        name,
-        course.title,
-        course.what,
-        f"field-{name}.html",
-        len(scored),
-        best.score if best else "",
-        best.title if best else "",
-        best.href if best else "",
-        best.day if best else "",
-        figures.delta(best.val_bpb - par) if best and best.val_bpb is not None and par is not None else "",
-        figures.bpb(par) if par is not None else "",
-        par_name,
-        figures.bpb(sota.val_bpb) if sota else "",
-        f"{tidy(sota.name, 60)}, {sota.date.isoformat()}" if sota else "",
-        figures.delta(gap) if gap is not None else "",
-        draw_trend(course, scored, best, par, wording),
+        name=name,
+        title=course.title,
+        what=course.what,
+        href=f"field-{name}.html",
+        played=len(scored),
+        best=best.score if best else "",
+        best_title=best.title if best else "",
+        best_href=best.href if best else "",
+        best_day=best.day if best else "",
+        to_par=figures.delta(to_par) if to_par is not None else "",
+        par=figures.bpb(par) if par is not None else "",
+        par_name=par_name,
+        sota=figures.bpb(sota.val_bpb) if sota else "",
+        sota_name=f"{tidy(sota.name, 60)}, {sota.date.isoformat()}" if sota else "",
+        gap=figures.delta(gap) if gap is not None else "",
+        trend=draw_trend(course, scored, par, wording).svg,
     )
 
 
 def on_one_split(scored: list[Line]) -> list[Line]:
-    """Keep the holes of the split that was played most; an unknown split is taken for the course's only one."""
+    """Keep the holes of the split with the most holes; an unknown split is taken for the course's only one."""
     counted = Counter(line.split for line in scored if line.split)
     if len(counted) < 2:
         return scored
@@ -203,12 +219,19 @@ def on_one_split(scored: list[Line]) -> list[Line]:
     return [line for line in scored if line.split in ("", most)]
 
 
-def draw_trend(
-    course: Course, scored: Sequence[Line], best: Line | None, par: float | None, wording: Wording
-) -> Markup:
-    """Draw scores of one course in the order of play; empty where there are fewer than two."""
+@dataclass(frozen=True)
+class Trend:
+    """svg: empty where there are fewer than two scores. sota: whether the field's record is drawn as well."""
+
+    svg: Markup
+    sota: bool
+
+
+def draw_trend(course: Course, scored: Sequence[Line], par: float | None, wording: Wording) -> Trend:
+    """Draw scores of one course in the order of play. scored: on one split."""
+    best = _best_of(scored)
     if best is None or len(scored) < 2:
-        return Markup("")
+        return Trend(Markup(""), False)
     points = [(float(line.number), line.val_bpb) for line in scored if line.val_bpb is not None]
     steps: list[Point] = []
     for number, value in points:
@@ -227,23 +250,178 @@ def draw_trend(
         "best_hole": best.position,
     }
     facts = Facts("", frozenset(), values)
-    name = (wording.say("charts", "trend_title"), facts.fill(wording.say("charts", "trend_desc")) or "")
-    return trend(points, steps, par, sota, ("val_bpb", wording.say("charts", "axis_holes")), name)
+    svg = trend(
+        points,
+        best=steps,
+        par=par,
+        sota=sota,
+        axis=("val_bpb", wording.say("charts", "axis_holes")),
+        name=(wording.say("charts", "trend_title"), facts.fill(wording.say("charts", "trend_desc")) or ""),
+    )
+    return Trend(svg, bool(sota))
 
 
-# The handbook ------------------------------------------------------------------------------------------
+def _best_of(scored: Sequence[Line]) -> Line | None:
+    return min(scored, key=lambda line: (line.val_bpb, line.number), default=None)
 
 
-__all__ = [
-    "CourseSummary",
-    "Line",
-    "Link",
-    "course_links",
-    "course_names_in_order",
-    "draw_trend",
-    "index_line",
-    "on_one_split",
-    "pack_line",
-    "summarise_course",
-    "unpack_line",
-]
+# A round ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A hole on the card of a nine; holes that were not made are blank. short: the distance to par."""
+
+    hole: int
+    href: str = ""
+    title: str = ""
+    strokes: int = 0
+    short: str = ""
+
+
+@dataclass(frozen=True)
+class Nine:
+    """Half a round. total: its circles and squares added up, E when they are level."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    total: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The round's scores in order. sota: whether the field's record is drawn as well."""
+
+    svg: Markup
+    course: str
+    par: str
+    sota: bool
+
+
+@dataclass(frozen=True)
+class Spark:
+    """A hole's curve among the others of its round."""
+
+    href: str
+    hole: int
+    title: str
+    svg: Markup
+    end: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """Up to eighteen holes. tally: what they came to, in words."""
+
+    number: int
+    lines: tuple[Line, ...]
+    tally: str
+    best: Line | None
+    days: str
+
+    @property
+    def href(self) -> str:
+        return f"round-{self.number}.html"
+
+    @property
+    def lessons(self) -> list[Line]:
+        return [line for line in self.lines if line.own_lesson]
+
+    @cached_property
+    def nines(self) -> tuple[Nine, ...]:
+        """Out and, once it was begun, in."""
+        halves = ("out", range(1, NINE + 1)), ("in", range(NINE + 1, HOLES_PER_ROUND + 1))
+        found = [_nine(name, holes, self.lines) for name, holes in halves]
+        return tuple(nine for nine in found if any(cell.href for cell in nine.cells))
+
+
+def rounds_of(lines: Sequence[Line]) -> list[Round]:
+    """Cut a season into rounds, newest first."""
+    by_round: dict[int, list[Line]] = {}
+    for line in lines:
+        by_round.setdefault(line.round, []).append(line)
+    return [_round(number, by_round[number]) for number in sorted(by_round, reverse=True)]
+
+
+def rounds_on_index(rounds: Sequence[Round]) -> list[Round]:
+    """The newest rounds that stand on the index in full."""
+    shown: list[Round] = []
+    for one in rounds:
+        if shown and sum(len(each.lines) for each in [*shown, one]) > ROWS_ON_INDEX:
+            break
+        shown.append(one)
+    return shown
+
+
+def tally(lines: Sequence[Line]) -> str:
+    """What holes came to, in words: 3 × Bogey, 1 × Par."""
+    names = Counter(line.verdict for line in lines)
+    return ", ".join(f"{count} × {name}" for name, count in names.most_common())
+
+
+def _round(number: int, lines: list[Line]) -> Round:
+    counted = [
+        line for line in lines if line.status == "ok" and line.to_par.value and line.val_bpb is not None
+    ]
+    best = min(counted, key=lambda line: (line.val_bpb or 0.0) - (line.par or 0.0), default=None)
+    days = sorted((line.day_iso, line.day) for line in lines if line.day_iso)
+    span = " to ".join(dict.fromkeys((days[0][1], days[-1][1]))) if days else ""
+    return Round(number, tuple(lines), tally(lines), best, span)
+
+
+def _nine(name: str, holes: range, lines: Sequence[Line]) -> Nine:
+    by_hole = {line.hole: line for line in lines}
+    cells = [
+        Cell(hole, line.href, line.title, line.strokes, _short(line))
+        if (line := by_hole.get(hole))
+        else Cell(hole)
+        for hole in holes
+    ]
+    total = sum(cell.strokes for cell in cells)
+    return Nine(name, tuple(cells), f"{total:+d}" if total else "E")
+
+
+def _short(line: Line) -> str:
+    """The distance to par as it fits into a cell: +.190, E when it rounds to nothing, a dash without a score."""
+    if line.status != "ok" or line.val_bpb is None or line.par is None:
+        return "—"
+    distance = line.val_bpb - line.par
+    return f"{distance:+.3f}".replace("0.", ".", 1) if round(distance, 3) else "E"
+
+
+def draw_round(one: Round, season: Season, wording: Wording) -> Walk | None:
+    """Draw the round's scores in order, on the course it was mostly played on; None with fewer than two."""
+    counted = Counter(line.course for line in one.lines if line.val_bpb is not None)
+    course = season.course(counted.most_common(1)[0][0]) if counted else None
+    if course is None:
+        return None
+    played = [line for line in one.lines if line.course == course.name and line.status == "ok"]
+    scored = on_one_split([line for line in played if line.val_bpb is not None])
+    par = course.par.val_bpb if course.par else next((line.par for line in scored if line.par), None)
+    drawing = draw_trend(course, scored, par, wording)
+    if not drawing.svg:
+        return None
+    return Walk(drawing.svg, course.title, figures.bpb(par) if par else "", drawing.sota)
+
+
+def sparks_of(one: Round) -> list[Spark]:
+    """Draw every curve of the round; those of one course share a scale, set by their median so that no outlier does."""
+    sparks = []
+    for course in dict.fromkeys(line.course for line in one.lines):
+        lines = [line for line in one.lines if line.course == course and line.curve]
+        ranges = [found for line in lines if (found := loss_range([Series("this", line.curve)]))]
+        if not ranges:
+            continue
+        low = min(low for low, _ in ranges)
+        high = max(statistics.median(high for _, high in ranges), low + 1e-6)
+        sparks += [
+            Spark(
+                line.href,
+                line.hole,
+                line.title,
+                small_curve(line.curve, low, high),
+                f"{line.curve[-1][1]:.4f}",
+            )
+            for line in lines
+        ]
+    return sorted(sparks, key=lambda spark: spark.hole)

@@ -1,4 +1,4 @@
-"""The view model of the field's page: published records and our own holes on one board, and how the record fell."""
+"""The view model of a field page: published records and our own holes in one ranking, and how the record fell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness import figures
 from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_record_bytes
 from harness.field.entries import StoredEntry
 from harness.publish.views.index import Line, on_one_split
-from harness.publish.words.text import tidy
+from harness.publish.words.commentary import tidy
 from harness.publish.words.wording import Wording
 from harness.season.season import Season
 from harness.stats import Sample, subtract
@@ -17,7 +17,7 @@ from harness.stats import Sample, subtract
 OWN_ON_FIELD = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rank:
     """A row of a leaderboard. tone: better or worse than par. seeds, p_value: empty where nobody knows."""
 
@@ -36,7 +36,7 @@ class Rank:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """A published record: what it beat the one before by, and whether that is more than luck."""
 
@@ -48,9 +48,9 @@ class Step:
     p_value: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Below:
-    """A run below the cut and why it stands there."""
+    """A run without a rank, below the cut, and the reason."""
 
     title: str
     href: str
@@ -59,9 +59,9 @@ class Below:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Board:
-    """sources: where the published table was read, said once."""
+    """cut: runs without a rank. steps: the records in order. sources: where the published table was read."""
 
     title: str
     what: str
@@ -73,7 +73,7 @@ class Board:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Score:
     """One row before it is ranked, whatever it was: a published row, an imported entry, a hole of ours."""
 
@@ -87,47 +87,47 @@ class _Score:
 
 
 def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> Board:
-    """Rank public records and our own holes of one course together; what is over the cap or unfinished stands below."""
+    """Rank public records and our own holes of one course together; those over the cap or unfinished are cut."""
     course = season.course(name)
     assert course is not None
     own = [line for line in lines if line.course == name]
     scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
-    counted = on_one_split(scored)
-    par = course.par.val_bpb if course.par else next((line.val_bpb for line in counted), None)
+    comparable = on_one_split(scored)
+    par = course.par.val_bpb if course.par else next((line.val_bpb for line in comparable), None)
     public = [entry for entry in season.public if entry.entry.course == name]
     ranked = [entry for entry in public if entry.sample is not None and not _over_cap(entry)]
     references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
 
-    counted = sorted(counted, key=lambda line: line.val_bpb or 0.0)
-    shown, left_out = counted[:OWN_ON_FIELD], max(0, len(counted) - OWN_ON_FIELD)
+    comparable = sorted(comparable, key=lambda line: line.val_bpb or 0.0)
+    shown, left_out = comparable[:OWN_ON_FIELD], max(0, len(comparable) - OWN_ON_FIELD)
     samples = {hole.name.folder: hole.sample for hole in season.holes}
     # An imported entry says more than the published table's row for it, and stands in its place.
-    named = {entry.entry.source for entry in ranked}
-    scores = [_published(row, wording) for row in references if _folder(row) not in named]
+    imported = {entry.entry.source for entry in ranked}
+    scores = [_published(row, wording) for row in references if _folder(row) not in imported]
     scores += [_imported(entry, course, wording) for entry in ranked]
     scores += [_ours(line, samples[line.name], wording) for line in shown]
-    elsewhere = {line.name for line in scored} - {line.name for line in counted}
+    elsewhere = {line.name for line in scored} - {line.name for line in comparable}
     cut = [
         Below(
-            line.title,
-            line.href,
-            line.score,
-            line.artifact,
-            wording.say("field", "other_split") if line.name in elsewhere else line.summary,
+            title=line.title,
+            href=line.href,
+            score=line.score,
+            artifact=line.artifact,
+            reason=wording.say("field", "other_split") if line.name in elsewhere else line.summary,
         )
         for line in own
         if line.status not in ("ok", "unplayed") or line.name in elsewhere
     ]
     cut += [_below(entry, wording) for entry in public if entry not in ranked]
     return Board(
-        course.title,
-        course.what,
-        tuple(_rank(scores, par, course)),
-        tuple(cut),
-        _record_steps(references, ranked, course),
-        figures.bpb(par) if par is not None else "",
-        left_out,
-        tuple(dict.fromkeys(row.source.rpartition(", ")[0] or row.source for row in references)),
+        title=course.title,
+        what=course.what,
+        rows=tuple(_rank(scores, par, course)),
+        cut=tuple(cut),
+        steps=_record_steps(references, ranked, course),
+        par=figures.bpb(par) if par is not None else "",
+        left_out=left_out,
+        sources=tuple(dict.fromkeys(row.source.rpartition(", ")[0] or row.source for row in references)),
     )
 
 
@@ -142,19 +142,19 @@ def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]
         below = scores[at + 1].sample if at + 1 < len(scores) else None
         rows.append(
             Rank(
-                f"T{places[level]}" if levels.count(level) > 1 else str(places[level]),
-                score.name,
-                score.href,
-                bool(score.href),
-                places[level] == 1,
-                "" if distance is None else "E" if distance == 0 else figures.delta(distance),
-                "" if not distance else "worse" if distance > 0 else "better",
-                level,
-                _seeds(score.sample),
-                _p_value(score.sample, below, course),
-                score.artifact,
-                score.day,
-                score.source,
+                position=f"T{places[level]}" if levels.count(level) > 1 else str(places[level]),
+                name=score.name,
+                href=score.href,
+                own=bool(score.href),
+                leader=places[level] == 1,
+                to_par="" if distance is None else "E" if distance == 0 else figures.delta(distance),
+                tone="" if not distance else "worse" if distance > 0 else "better",
+                val_bpb=level,
+                seeds=_seeds(score.sample),
+                p_value=_p_value(score.sample, below, course),
+                artifact=score.artifact,
+                day=score.day,
+                source=score.source,
             )
         )
     return rows
@@ -171,13 +171,16 @@ def _p_value(sample: Sample | None, other: Sample | None, course: Course) -> str
     """Welch's p against another row, where both hold several runs."""
     if sample is None or other is None:
         return ""
-    found = subtract(sample, other, course.noise_std).p_value
-    return "" if found is None else f"{found:.2g}" if found >= 1e-4 else "< 0.0001"
+    p_value = subtract(sample, other, course.noise_std).p_value
+    return "" if p_value is None else f"{p_value:.2g}" if p_value >= 1e-4 else "< 0.0001"
 
 
 def _published(row: ReferenceScore, wording: Wording) -> _Score:
     return _Score(
-        row.val_bpb, row.date.isoformat(), _by(row.name, row.author, wording), tidy(_folder(row), 140)
+        value=row.val_bpb,
+        day=row.date.isoformat(),
+        name=_by(row.name, row.author, wording),
+        source=tidy(_folder(row), 140),
     )
 
 
@@ -186,19 +189,26 @@ def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
     badge = check_record_bytes(course, record)
     assert entry.sample is not None
     return _Score(
-        entry.sample.mean,
-        entry.entry.date.isoformat() if entry.entry.date else "",
-        _by(entry.entry.name, entry.entry.author, wording),
-        wording.fill("field", "from_logs", badge=badge.kind),
-        entry.sample,
-        _largest_artifact(entry),
+        value=entry.sample.mean,
+        day=entry.entry.date.isoformat() if entry.entry.date else "",
+        name=_by(entry.entry.name, entry.entry.author, wording),
+        source=wording.fill("field", "from_logs", badge=badge.kind),
+        sample=entry.sample,
+        artifact=_largest_artifact(entry),
     )
 
 
 def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
     assert line.val_bpb is not None
-    told = wording.fill("field", "ours", position=line.position)
-    return _Score(line.val_bpb, line.day_iso, line.title, told, sample, line.artifact, line.href)
+    return _Score(
+        value=line.val_bpb,
+        day=line.day_iso,
+        name=line.title,
+        source=wording.fill("field", "ours", position=line.position),
+        sample=sample,
+        artifact=line.artifact,
+        href=line.href,
+    )
 
 
 def _by(name: str, author: str | None, wording: Wording) -> str:
@@ -207,7 +217,7 @@ def _by(name: str, author: str | None, wording: Wording) -> str:
 
 
 def _folder(row: ReferenceScore) -> str:
-    """The part of a source that is the row's own; what all share is said once."""
+    """The part of a source that is the row's own; what all rows share is shown once."""
     return row.source.rpartition(", ")[2]
 
 
@@ -225,7 +235,11 @@ def _below(entry: StoredEntry, wording: Wording) -> Below:
     reason = "cut_over_cap" if _over_cap(entry) else "cut_no_score" if entry.records else "cut_no_log"
     score = figures.bpb(entry.val_bpb) if entry.val_bpb is not None else ""
     return Below(
-        tidy(entry.entry.name, 90), "", score, _largest_artifact(entry), wording.say("field", reason)
+        title=tidy(entry.entry.name, 90),
+        href="",
+        score=score,
+        artifact=_largest_artifact(entry),
+        reason=wording.say("field", reason),
     )
 
 
@@ -243,12 +257,12 @@ def _record_steps(
         beaten = samples.get(_folder(before)) if before else None
         steps.append(
             Step(
-                row.date.isoformat(),
-                tidy(row.name, 90),
-                figures.bpb(row.val_bpb),
-                figures.delta(row.val_bpb - before.val_bpb) if before else "",
-                _seeds(sample),
-                _p_value(sample, beaten, course),
+                day=row.date.isoformat(),
+                name=tidy(row.name, 90),
+                val_bpb=figures.bpb(row.val_bpb),
+                change=figures.delta(row.val_bpb - before.val_bpb) if before else "",
+                seeds=_seeds(sample),
+                p_value=_p_value(sample, beaten, course),
             )
         )
         before = row

@@ -1,21 +1,34 @@
-"""What a score stands on, as rows of strings: results, comparison, attempts, model card, byte check."""
+"""The figures of a hole's page as rows of strings: scorecard, results, attempts, model card, byte check.
+
+Reads records; writes nothing. An attempt without a record is described by how far it came. Whether a process is
+playing it is known only to this machine, right now: a preview asks, a published page says that both are possible.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from markupsafe import Markup
 
 from harness import figures
 from harness.courses.course import check_record_bytes
-from harness.publish.words.text import tidy
+from harness.errors import HarnessError
+from harness.publish.drawings.charts import artifact_bar
+from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
-from harness.records.code_rule import artifact_change
+from harness.records.curve import Curve
+from harness.records.launch import Launch, load_launch
 from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
 from harness.season.hole import PlayedHole
-from harness.season.season import Comparison, Standing
+from harness.season.season import Standing
 from harness.stats import Sample
 
+if TYPE_CHECKING:
+    from harness.season.progress import AttemptProgress
+
+TITLE_LENGTH = 120
 _LONG = 200
 
 
@@ -38,8 +51,153 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A figure of the scorecard with the explanation that opens from it."""
+
+    el: str
+    label: str
+    value: str
+    note: str
+    term: str
+    tip: str
+    here: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bag:
+    """The artifact bar and its captions."""
+
+    svg: Markup
+    artifact: str
+    share: str
+    limit: str
+    room: str
+    over: bool
+
+
 def _row(wording: Wording, key: str, value: str, note: str = "", tone: str = "") -> FactRow:
     return FactRow(key, wording.say("label", key), value, note, tone)
+
+
+# The scorecard ------------------------------------------------------------------------------------
+
+
+def term_values(standing: Standing) -> dict[str, str]:
+    """The course's own numbers, for the glossary's `here` lines."""
+    course, par = standing.course, standing.comparisons["par"]
+    if course is None:
+        return {}
+    values = {
+        "cap_bytes": figures.count(course.caps.artifact_bytes),
+        "cap_seconds": figures.seconds(course.caps.train_seconds),
+    }
+    if noise := course.noise:
+        values |= {
+            "noise_std": f"{noise.std_bpb:g}",
+            "noise_source": noise.source,
+            "noise_date": noise.date.isoformat(),
+        }
+    if par.val_bpb is not None:
+        values |= {"par": figures.bpb(par.val_bpb), "par_name": tidy(par.label, 80)}
+    return values
+
+
+def scorecard(standing: Standing, record: RunRecord | None, wording: Wording) -> tuple[Metric, ...]:
+    played = standing.played
+    here = Facts("", frozenset(), term_values(standing))
+    par = standing.comparisons["par"].difference
+
+    def note(key: str, **values: str) -> str:
+        return wording.fill("note", key, **values)
+
+    shown = {
+        "bpb": (
+            figures.bpb(played.sample.mean if played.sample else None),
+            note("to_par", delta=figures.delta(par.delta)) if par else "",
+        ),
+        "loss": (loss_text(played.val_loss), note("nats")),
+        "params": (figures.count(record.params if record else None), ""),
+        "artifact": (
+            figures.megabytes(record.artifact_bytes if record else None),
+            note("bytes", bytes=figures.count(record.artifact_bytes))
+            if record and record.artifact_bytes is not None
+            else "",
+        ),
+        "wall": (figures.seconds(record.train_seconds if record else None), note("training")),
+        "steps": (
+            figures.count(record.steps if record else None),
+            note("planned", planned=figures.count(record.planned_steps))
+            if record and record.planned_steps
+            else "",
+        ),
+        "step-avg": (figures.tempo(record.step_ms if record else None), note("a_step")),
+    }
+    terms = {term["id"]: term for term in wording.terms}
+    return tuple(
+        Metric(
+            el=f"metric-{key}",
+            label=terms[key]["name"],
+            value=value,
+            note=note if value != figures.MISSING else "",
+            term=key,
+            tip=terms[key]["text"],
+            here=here.fill(terms[key]["here"]) or "",
+        )
+        for key, (value, note) in shown.items()
+    )
+
+
+def artifact_bag(record: RunRecord | None, cap: int | None, wording: Wording) -> Bag | None:
+    if record is None or record.artifact_bytes is None or cap is None:
+        return None
+    artifact, limit = figures.megabytes(record.artifact_bytes), figures.megabytes(cap).replace(".00", "")
+    facts = Facts("", frozenset(), {"artifact": artifact, "cap": limit})
+    room = cap - record.artifact_bytes
+    share = wording.fill("note", "of_the_cap", share=f"{record.artifact_bytes / cap:.1%}")
+    spoken = facts.fill(wording.say("charts", "bar_title")) or artifact
+    note = headroom_note(room, cap, wording)
+    return Bag(
+        svg=artifact_bar(record.artifact_bytes, record.code_bytes, cap, (spoken, f"{share}. {note}.")),
+        artifact=artifact,
+        share=share,
+        limit=limit,
+        room=note,
+        over=room <= 0,
+    )
+
+
+def headroom_text(headroom: int | None, wording: Wording) -> str:
+    if headroom is None:
+        return figures.MISSING
+    if headroom > 0:
+        return figures.megabytes(headroom)
+    return wording.fill("note", "over", size=figures.megabytes(-headroom))
+
+
+def headroom_note(headroom: int | None, cap: int | None, wording: Wording) -> str:
+    if headroom is None or cap is None:
+        return ""
+    key, size = ("bytes_left", headroom) if headroom > 0 else ("bytes_over", -headroom)
+    cap_text = figures.megabytes(cap).replace(".00", "")
+    return wording.fill("note", key, bytes=figures.count(size), cap=cap_text)
+
+
+def fits_cap(record: RunRecord | None, cap: int | None) -> bool | None:
+    """Whether the artifact is under the cap; None when either is not known."""
+    if record is None or record.artifact_bytes is None or cap is None:
+        return None
+    return record.artifact_bytes < cap
+
+
+def cap_check(record: RunRecord | None, cap: int | None, wording: Wording) -> str:
+    fits = fits_cap(record, cap)
+    if fits is None or cap is None:
+        return wording.say("note", "cap_unchecked")
+    return wording.fill("note", "cap_passed" if fits else "cap_failed", cap=f"{cap / 1e6:g}MB")
+
+
+# Results ------------------------------------------------------------------------------------------
 
 
 def result_rows(
@@ -59,7 +217,9 @@ def result_rows(
     rows = [
         row("val_bpb", figures.bpb(sample.mean if sample else None), _score_basis(played, record, wording))
     ]
-    rows.append(row("val_loss", _loss(played.val_loss), note("nats") if played.val_loss is not None else ""))
+    rows.append(
+        row("val_loss", loss_text(played.val_loss), note("nats") if played.val_loss is not None else "")
+    )
     if record.val_loss and record.val_bpb is not None:
         ratio = record.val_bpb * math.log(2) / record.val_loss
         rows.append(row("tokens_a_byte", f"{ratio:.5f}", note("tokens_a_byte")))
@@ -68,13 +228,8 @@ def result_rows(
         rows.append(row("quant_gap", figures.delta(gap), note("before_packing", before=before)))
     rows.append(row("params", figures.count(record.params)))
     rows.append(row("artifact", _bytes(record.artifact_bytes), _parts(record, wording), _room(record, cap)))
-    rows.append(
-        row(
-            "wall_time",
-            figures.seconds(record.train_seconds),
-            note("training") if record.train_seconds is not None else "",
-        )
-    )
+    training = note("training") if record.train_seconds is not None else ""
+    rows.append(row("wall_time", figures.seconds(record.train_seconds), training))
     planned = note("planned", planned=figures.count(record.planned_steps)) if record.planned_steps else ""
     rows.append(row("steps", figures.count(record.steps), planned))
     rows.append(row("step_avg", figures.tempo(record.step_ms)))
@@ -83,6 +238,12 @@ def result_rows(
     for name, bpb in sorted(record.data.yardsticks.items()):
         rows.append(FactRow("yardstick", tidy(name, 40), f"{bpb:.4f}", note("yardstick")))
     return tuple(rows)
+
+
+def _score_basis(played: PlayedHole, record: RunRecord, wording: Wording) -> str:
+    """Which score counts, and on how many runs."""
+    stage = record.official.stage.replace("_", " ") if record.official else ""
+    return ", ".join(filter(None, (stage, seeds_note(played.sample, wording))))
 
 
 def seeds_note(sample: Sample | None, wording: Wording) -> str:
@@ -94,13 +255,7 @@ def seeds_note(sample: Sample | None, wording: Wording) -> str:
     return wording.fill("note", "seeds", seeds=str(sample.n), spread=figures.bpb(sample.std))
 
 
-def _score_basis(played: PlayedHole, record: RunRecord, wording: Wording) -> str:
-    """Which score counts, and on how many runs."""
-    stage = record.official.stage.replace("_", " ") if record.official else ""
-    return ", ".join(filter(None, (stage, seeds_note(played.sample, wording))))
-
-
-def _loss(value: float | None) -> str:
+def loss_text(value: float | None) -> str:
     return figures.MISSING if value is None else f"{value:.4f}"
 
 
@@ -121,108 +276,12 @@ def _room(record: RunRecord, cap: int | None) -> str:
     return "good" if record.artifact_bytes < cap else "bad"
 
 
-# Beside the previous hole ---------------------------------------------------------------------------------
-
-
-def compare_rows(played: PlayedHole, comparison: Comparison, wording: Wording) -> Table | None:
-    """Two holes side by side; the heads name what was changed. None when there is nothing to compare with."""
-    other, record = comparison.hole, played.record
-    before = other.record if other else None
-    if other is None or before is None or record is None or played.sample is None or other.sample is None:
-        return None
-    changed_here, changed_there = changed_settings(record, before)
-    heads = (
-        wording.say("label", "measure"),
-        hole_name(other, wording) + (f": {changed_there}" if changed_there else ""),
-        hole_name(played, wording) + (f": {changed_here}" if changed_here else ""),
-        wording.say("label", "change"),
-    )
-    rows = [
-        (
-            "val_bpb",
-            figures.bpb(other.sample.mean),
-            figures.bpb(played.sample.mean),
-            figures.delta(played.sample.mean - other.sample.mean),
-        ),
-        (
-            "val_loss",
-            _loss(other.val_loss),
-            _loss(played.val_loss),
-            _change(played.val_loss, other.val_loss, ".4f"),
-        ),
-        ("quant_gap", *_gaps(played, other)),
-        (
-            "artifact",
-            figures.megabytes(before.artifact_bytes),
-            figures.megabytes(record.artifact_bytes),
-            _artifact_change(record, before, wording),
-        ),
-        (
-            "params",
-            figures.count(before.params),
-            figures.count(record.params),
-            _change(record.params, before.params, ",d"),
-        ),
-        (
-            "steps",
-            figures.count(before.steps),
-            figures.count(record.steps),
-            _change(record.steps, before.steps, ",d"),
-        ),
-        (
-            "step_avg",
-            figures.tempo(before.step_ms),
-            figures.tempo(record.step_ms),
-            _change(record.step_ms, before.step_ms, ".1f", " ms"),
-        ),
-    ]
-    caption = wording.fill("note", "pair", a=tidy(other.title, 80), b=tidy(played.title, 80))
-    return Table(caption, heads, tuple((wording.say("label", key), *cells) for key, *cells in rows))
-
-
-def _artifact_change(record: RunRecord, before: RunRecord, wording: Wording) -> str:
-    change = artifact_change(record, before)
-    if change is None:
-        return figures.MISSING
-    told = _change(change.bytes, 0, ",d", " bytes")
-    return wording.fill("note", "weights_change", change=told) if change.weights_alone else told
-
-
-def _gaps(played: PlayedHole, other: PlayedHole) -> tuple[str, str, str]:
-    theirs, ours = mean_gap(other.measured), mean_gap(played.measured)
-    return figures.delta(theirs), figures.delta(ours), _change(ours, theirs, ".4f")
-
-
 def shown_note(played: PlayedHole, wording: Wording) -> str:
     """Which attempt the figures are of that are no mean; empty where there is only one."""
     if len(played.group) < 2 or played.attempt is None or played.record is None:
         return ""
     seed = figures.MISSING if played.record.seed is None else str(played.record.seed)
     return wording.fill("note", "shown_attempt", attempt=str(played.attempt.number), seed=seed)
-
-
-def hole_name(played: PlayedHole, wording: Wording) -> str:
-    return f"{wording.say('label', 'hole')} {played.name.number}"
-
-
-def changed_settings(record: RunRecord, before: RunRecord) -> tuple[str, str]:
-    """Return what each of two runs set that the other did not, as text; long lists are counted instead."""
-
-    def told(ours: dict[str, str], theirs: dict[str, str]) -> str:
-        own = [f"{name}={value}" for name, value in sorted(ours.items()) if theirs.get(name) != value]
-        text = ", ".join(own)
-        return tidy(text, 100) if len(own) <= 3 else f"{len(own)} settings"
-
-    return told(record.overrides, before.overrides), told(before.overrides, record.overrides)
-
-
-def _change(now: float | None, then: float | None, form: str, unit: str = "") -> str:
-    if now is None or then is None:
-        return figures.MISSING
-    change = now - then
-    if not change:
-        return "none"
-    return f"{change:+{form}}{unit}"
 
 
 def attempt_rows(played: PlayedHole, wording: Wording) -> Table | None:
@@ -252,19 +311,19 @@ def attempt_rows(played: PlayedHole, wording: Wording) -> Table | None:
     )
 
 
-# Provenance -----------------------------------------------------------------------------------------------
+# Provenance ---------------------------------------------------------------------------------------
 
 
 def model_rows(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
-    """What is needed to play a hole again. Facts that nobody recorded are left out, except the first three."""
+    """What is needed to play a hole again. Facts that were not recorded are left out, except the first three."""
     played, record = standing.played, standing.played.record
     status = wording.say("status", played.status)
 
     def note(key: str, **values: str) -> str:
         return wording.fill("note", key, **values)
 
-    def row(key: str, value: str, said: str = "") -> FactRow:
-        return _row(wording, key, value, said)
+    def row(key: str, value: str, comment: str = "") -> FactRow:
+        return _row(wording, key, value, comment)
 
     rows = [
         row("run_id", played.name.folder),
@@ -276,6 +335,8 @@ def model_rows(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
     rows.append(row("backend", environment.device or figures.MISSING, _hardware(record)))
     seeds = ", ".join(str(one.seed) for one in (played.group or (record,)) if one.seed is not None)
     commit = code.git_sha[:12] if code.git_sha else ""
+    official, times = record.official, record.resumes
+    resumes = note("times", count=str(times)) if times > 1 else note("once") if times else ""
     rows += [
         row("course", record.course, record.split or ""),
         row("seed", seeds),
@@ -289,28 +350,12 @@ def model_rows(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
         row("python", environment.python or ""),
         row("pytorch", environment.torch or ""),
         row("stopped_by", record.stop_reason or ""),
-        row(
-            "resumed",
-            note("times", count=str(record.resumes))
-            if record.resumes > 1
-            else note("once")
-            if record.resumes
-            else "",
-        ),
-        row(
-            "official",
-            record.official.label if record.official else "",
-            record.official.why if record.official else "",
-        ),
+        row("resumed", resumes),
+        row("official", official.label if official else "", official.why if official else ""),
     ]
     if source := record.provenance:
-        rows.append(
-            row(
-                "imported_from",
-                source.source,
-                note("importer", name=source.importer, hash=source.sha256[:12]),
-            )
-        )
+        importer = note("importer", name=source.importer, hash=source.sha256[:12])
+        rows.append(row("imported_from", source.source, importer))
         rows.append(row("author", source.author or ""))
     return tuple(
         FactRow(one.key, one.label, tidy(one.value, _LONG), tidy(one.note, _LONG), one.tone)
@@ -328,6 +373,13 @@ def _hardware(record: RunRecord) -> str:
     return ", ".join(filter(None, (f"{count} × {name}" if count > 1 and name else name, threads)))
 
 
+_BADGES = {
+    "verified": ("verified", "good"),
+    "older split": ("other_split", ""),
+    "suspect": ("suspect", "bad"),
+}
+
+
 def byte_check(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
     """Say whose bytes a score stands on, as `check_record_bytes` finds it (DESIGN rule 5)."""
     record, course = standing.played.record, standing.course
@@ -342,11 +394,91 @@ def byte_check(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
 
     if badge.kind == "unchecked":
         return row("unchecked", "none_listed", implied=implied) if implied else row("unchecked", "no_tokens")
-    if badge.kind == "suspect" and badge.expected_bytes is None:
+    if badge.expected_bytes is None:
         return row("suspect", "unknown_export", "bad", implied=implied)
-    word, tone = {"verified": ("verified", "good"), "older split": ("other_split", "")}.get(
-        badge.kind, ("suspect", "bad")
-    )
+    word, tone = _BADGES[badge.kind]
     by_run = badge.expected_bytes == record.data.val_bytes
     name = wording.say("bytes", "data_read") if by_run else badge.split or ""
     return row(word, "has", tone, implied=implied, name=name, expected=figures.count(badge.expected_bytes))
+
+
+# An attempt without a record ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InPlay:
+    """share: of the training that is done, in thousandths; None when nobody knows how long it will be.
+
+    line: the same in one line, for lists.
+    """
+
+    lead: str
+    line: str
+    share: int | None
+    rows: tuple[FactRow, ...]
+
+
+# The phrases of each row, the first that can be said.
+_ROWS = (
+    ("progress", "progress_part"),
+    ("left",),
+    ("time", "time_part"),
+    ("train",),
+    ("val",),
+    ("tempo",),
+    ("seed",),
+    ("started",),
+)
+
+
+def read_play(played: PlayedHole, wording: Wording, ask_system: bool = False) -> InPlay | None:
+    """Describe a hole's newest attempt when it has no record; None when it has one or there is none.
+
+    ask_system: find out whether a process holds it.
+    """
+    newest = played.entries[-1] if played.entries else None
+    if newest is None or newest.record is not None:
+        return None
+    from harness.season.progress import is_playing, load_progress, measure  # reads logs, which few holes need
+
+    attempt, curve = newest.attempt, load_progress(newest.attempt)
+    try:
+        launch = load_launch(attempt.launch_path)
+    except HarnessError:
+        launch = None  # from another trainer or another harness: what it logged is all there is
+    values = {"attempt": str(attempt.number), "hole": played.name.folder}
+    share = _read_progress(curve, measure(curve, launch), launch, values)
+    facts = Facts("", frozenset(), values)
+
+    def phrase(*keys: str) -> str:
+        filled = (facts.fill(wording.say("live", key)) for key in keys)
+        return next((text for text in filled if text), "")
+
+    state = "unknown" if not ask_system else "playing" if is_playing(attempt) else "quiet"
+    rows = [FactRow(keys[0], phrase(f"row_{keys[0]}"), phrase(*keys)) for keys in _ROWS]
+    line = phrase("line_full", "line_part", "line_none")
+    return InPlay(phrase(f"lead_{state}"), line, share, tuple(row for row in rows if row.value))
+
+
+def _read_progress(
+    curve: Curve, now: AttemptProgress, launch: Launch | None, values: dict[str, str]
+) -> int | None:
+    """Fill in what is known; return the share done in thousandths."""
+    if launch:
+        values |= {"seed": str(launch.seed), "started": f"{launch.started_at:%Y-%m-%d %H:%M} UTC"}
+    if now.planned:
+        values["planned"] = figures.count(now.planned)
+    if now.limit_seconds:
+        values["limit"] = figures.seconds(now.limit_seconds)
+    if curve.val and curve.val[-1].bpb is not None:
+        values |= {"val_bpb": figures.bpb(curve.val[-1].bpb), "val_step": figures.count(curve.val[-1].step)}
+    if not curve.train:
+        return None
+    values |= {"step": figures.count(now.step), "train_loss": f"{curve.train[-1].loss:.4f}"}
+    if now.train_seconds is not None:
+        values["time"] = figures.seconds(now.train_seconds)
+    if now.step_ms is not None:
+        values["step_ms"] = figures.tempo(now.step_ms)
+    if now.left_seconds is not None:
+        values["left"] = figures.duration(now.left_seconds)
+    return None if now.share is None else round(1000 * now.share)

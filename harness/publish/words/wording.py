@@ -1,27 +1,35 @@
-"""The standing words of the site: reads `site/copy/*.toml`, a theme's own first. Holds no words itself."""
+"""The words of a page: the site's copy (`site/copy/*.toml`, a theme's own first), a hole's notes, and its voices.
+
+Holds no words itself. Notes become HTML that cannot harm: Markdown without raw HTML, then sanitised, links only to
+other sites or holes. Where the notes are silent, a member of the cast speaks by rule (`commentary`).
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import nh3
+from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
 from harness.files import read_toml
-from harness.publish.words.commentary import Script, read_script
-from harness.publish.words.facts import Facts
+from harness.publish.words.commentary import Facts, Script, read_script, speak, tidy
+from harness.records.notes import Notes
 from harness.resources import shared_dir
 
-TOOLTIPS = (
-    "bpb",
-    "loss",
-    "params",
-    "artifact",
-    "wall",
-    "steps",
-    "step-avg",
-)  # the scorecard's figures, in order
+if TYPE_CHECKING:  # most holes have no notes
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+# The scorecard's figures, in order; each has a term of the glossary as its tooltip.
+TOOLTIPS = ("bpb", "loss", "params", "artifact", "wall", "steps", "step-avg")
 
 
 @dataclass(frozen=True)
@@ -107,3 +115,206 @@ def _overlay(ours: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = _overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
+
+
+_MONTHS = "January February March April May June July August September October November December"
+
+
+def long_day(day: dt.date | None) -> str:
+    """Write March 18, 2026; without the locale, so that pages are the same everywhere."""
+    return f"{_MONTHS.split()[day.month - 1]} {day.day}, {day.year}" if day else "day not known"
+
+
+# Notes --------------------------------------------------------------------------------------------
+
+_TAGS = {
+    "p",
+    "br",
+    "em",
+    "strong",
+    "s",
+    "code",
+    "pre",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "a",
+    "hr",
+    "h3",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+_LINK = re.compile(r"(https?://|mailto:)", re.I)
+EXCERPT = 180
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    """CommonMark with tables and strikethrough. Pictures are off: a page asks nothing of other hosts."""
+    from markdown_it import MarkdownIt
+
+    markdown = (
+        MarkdownIt("commonmark", {"html": False})
+        .enable(["table", "strikethrough"])
+        .disable(["image", "html_inline", "html_block"])
+    )
+    markdown.validateLink = lambda url: _LINK.match(url) is not None  # type: ignore[method-assign]
+    return markdown
+
+
+def render_notes(text: str) -> Markup:
+    """Turn notes into HTML. Headings become h3, since a page's sections are h2."""
+    if not text.strip():
+        return Markup("")
+    tokens = _markdown().parse(_drop_unprintable(text))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = "h3"
+    return _clean(tokens)
+
+
+def _clean(tokens: list[Token]) -> Markup:
+    markdown = _markdown()
+    raw = markdown.renderer.render(tokens, markdown.options, {})
+    clean = nh3.clean(
+        raw,
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        link_rel="noopener nofollow",
+        url_schemes={"http", "https", "mailto"},
+    )
+    # A wide table scrolls inside its own box; a table without a caption is announced by its place.
+    clean = clean.replace(
+        "<table>",
+        '<div class="scroll" role="group" aria-label="table" tabindex="0"><table>'
+        '<caption class="unseen">From the notes</caption>',
+    )
+    return Markup(clean.replace("</table>", "</table></div>").strip())
+
+
+def _drop_unprintable(text: str) -> str:
+    """Replace control and direction-changing characters, line by line, so that Markdown keeps its lines."""
+    return "\n".join(line if line.isprintable() else _keep_spaces(line) for line in text.split("\n"))
+
+
+def _keep_spaces(line: str) -> str:
+    """Like `tidy`, but indentation and inner spaces stay: they mean something in Markdown."""
+    return "".join(char if char == "\t" or tidy(char) or char == " " else " " for char in line)
+
+
+def render_plain(text: str) -> Markup:
+    """Turn plain text into HTML: escaped, no markup."""
+    return Markup(escape(text))
+
+
+def excerpt(rendered: Markup, limit: int = EXCERPT) -> str:
+    """Return the first words of rendered prose as plain text, cut at a word."""
+    spaced = re.sub(r"</(?:p|li|h3|td|th|pre)>", " ", str(rendered)).replace("<p>", "")
+    plain = nh3.clean(spaced, tags=set()) if "<" in spaced else spaced
+    return tidy(html.unescape(plain), limit)
+
+
+def split_direction(text: str) -> tuple[str, str]:
+    """Return the stage direction (`*[Whispering]*` at the start of an announcer's text) and the rest."""
+    match = re.match(r"\s*[*_]{0,2}\[(.{1,200}?)\][*_]{0,2}[ \t]*\n?", text, re.S)
+    return (" ".join(match[1].split()), text[match.end() :]) if match else ("", text)
+
+
+def split_question(text: str) -> tuple[str, str]:
+    """Return the question (a first paragraph of a line or two that ends in a question mark) and the rest."""
+    first, _, rest = text.strip().partition("\n\n")
+    question = " ".join(first.split())
+    return (question, rest) if question.endswith("?") and len(question) <= 240 else ("", text)
+
+
+# Voices -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What one of the cast says. own: from the hole's notes, not made by rule."""
+
+    speaker: Speaker
+    html: Markup
+    excerpt: str
+    own: bool
+    direction: str = ""
+
+
+@dataclass(frozen=True)
+class BoothLine:
+    name: str
+    initials: str
+    html: Markup
+    side: str
+
+
+def _voice(speaker: Speaker, noted: str, spoken: str, direction: str = "") -> Voice:
+    from_notes = render_notes(noted)
+    words = from_notes or Markup("<p>%s</p>") % spoken
+    return Voice(speaker, words, excerpt(words), bool(from_notes), direction)
+
+
+def caddie_voice(notes: Notes, wording: Wording, facts: Facts) -> Voice:
+    """What the caddie makes of the idea, before the shot."""
+    return _voice(wording.cast["caddie"], notes.get("pick"), speak(wording.script, "pick", facts))
+
+
+def announcer_voice(notes: Notes, wording: Wording, facts: Facts) -> Voice:
+    """The call from the tee, its stage direction set apart."""
+    direction, text = split_direction(notes.get("tee"))
+    return _voice(
+        wording.cast["announcer"],
+        text,
+        speak(wording.script, "tee", facts),
+        tidy(direction, 160) or speak(wording.script, "direction", facts),
+    )
+
+
+_BOOTH = (
+    ("booth_open", "announcer"),
+    ("booth_reply", "analyst"),
+    ("booth_aside", "announcer"),
+    ("booth_close", "announcer"),
+)
+
+
+def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[BoothLine, ...], Voice]:
+    """Return the dialogue, and the analyst's first turn of it as a voice of its own."""
+    noted = [(turn.speaker, render_notes(turn.text)) for turn in notes.booth_turns()]
+    turns: list[BoothLine] = []
+    sides: dict[str, str] = {}
+    for name, words in noted or _booth_by_rule(wording, facts):
+        sides.setdefault(name, "left" if len(sides) % 2 == 0 else "right")
+        label = tidy(name, 60) or wording.say("booth", "unnamed")
+        turns.append(BoothLine(label, _initials(label, wording), words, sides[name]))
+    analyst = wording.cast["analyst"]
+    first = next((turn for turn in turns if turn.name == analyst.name), turns[0] if turns else None)
+    words = first.html if first else Markup("")
+    return tuple(turns), Voice(analyst, words, excerpt(words), bool(noted))
+
+
+def _booth_by_rule(wording: Wording, facts: Facts) -> list[tuple[str, Markup]]:
+    """Return (name, words) of each turn; two lines of one speaker in a row are one turn."""
+    turns: list[tuple[str, Markup]] = []
+    for part, who in _BOOTH:
+        line = speak(wording.script, part, facts)
+        if not line:
+            continue
+        name, words = wording.cast[who].name, Markup("<p>%s</p>") % line
+        if turns and turns[-1][0] == name:
+            turns[-1] = (name, turns[-1][1] + words)
+        else:
+            turns.append((name, words))
+    return turns
+
+
+def _initials(name: str, wording: Wording) -> str:
+    known = next((speaker.initials for speaker in wording.cast.values() if speaker.name == name), None)
+    return known or "".join(word[0] for word in name.split()[:2]).upper()

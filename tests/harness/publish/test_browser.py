@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions
+from harness.publish.build import PublishOptions, publish
 from tests.paths import DATA
 
 SEASON = DATA / "season"

@@ -21,8 +21,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.publish import pages
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions, PublishReport
+from harness.publish.build import PublishOptions, PublishReport, publish
 from harness.publish.serve import make_server
 from harness.records.notes import Notes
 from harness.records.store import Hole

@@ -6,8 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions
+from harness.publish.build import PublishOptions, publish
 from tests.paths import ROOT
 
 

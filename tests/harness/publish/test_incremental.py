@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.season import write_season
-from harness import cache, forked
+from harness import cache
 from harness.errors import HarnessError
 from harness.publish import build, manifest, pages
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions
+from harness.publish.build import PublishOptions, publish
 from tests.compare_bytes import file_hashes
 from tests.paths import DATA, ROOT
 
@@ -313,7 +317,7 @@ def test_other_options_make_the_pages_again(place: Path) -> None:
 def test_several_processes_make_the_same_site(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(place / "runs", place / "site", options(place, fresh=True))
     monkeypatch.setattr(build, "FORK_WORTHY", 1)
-    monkeypatch.setattr(forked, "cores", lambda: 3)
+    monkeypatch.setattr(build, "_cores", lambda: 3)
 
     report = publish(place / "runs", place / "shared", options(place, fresh=True))
 
@@ -327,7 +331,7 @@ def test_broken_template_in_a_process_leaves_the_old_site(
     publish(place / "runs", place / "site", options(place))
     before = file_hashes(place / "site")
     monkeypatch.setattr(build, "FORK_WORTHY", 1)
-    monkeypatch.setattr(forked, "cores", lambda: 3)
+    monkeypatch.setattr(build, "_cores", lambda: 3)
     (place / "theme" / "templates" / "compare.html").write_text("{{ nothing.like.this }}")
 
     with pytest.raises(HarnessError, match=r"template compare\.html failed"):
@@ -335,3 +339,63 @@ def test_broken_template_in_a_process_leaves_the_old_site(
 
     assert file_hashes(place / "site") == before
     assert not list(place.glob(".site*"))
+
+
+def test_killed_process_leaves_the_old_site(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(place / "runs", place / "site", options(place))
+    before = file_hashes(place / "site")
+    here, write_hole = os.getpid(), pages.write_hole
+    monkeypatch.setattr(build, "FORK_WORTHY", 1)
+    monkeypatch.setattr(build, "_cores", lambda: 3)
+    monkeypatch.setattr(
+        pages,
+        "write_hole",
+        lambda site, standing: (
+            write_hole(site, standing) if os.getpid() == here else os.kill(os.getpid(), signal.SIGKILL)
+        ),
+    )
+
+    with pytest.raises(HarnessError, match="killed"):
+        publish(place / "runs", place / "site", options(place, fresh=True))
+
+    assert file_hashes(place / "site") == before
+    assert not list(place.glob(".site*"))
+
+
+PUBLISH_AND_WAIT = """
+import os, sys, time
+from pathlib import Path
+from harness.publish import build, pages
+runs, out, pids = map(Path, sys.argv[1:])
+build.FORK_WORTHY, build._cores = 1, lambda: 3
+def wait(site, standing):
+    (pids / str(os.getpid())).touch()
+    time.sleep(60)
+pages.write_hole = wait
+build.publish(runs, out, build.PublishOptions(pictures=False))
+"""
+
+
+def test_killed_publish_leaves_no_process(place: Path) -> None:
+    pids = place / "pids"
+    pids.mkdir()
+    words = [sys.executable, "-c", PUBLISH_AND_WAIT, place / "runs", place / "site", pids]
+    parent = subprocess.Popen(list(map(str, words)), cwd=ROOT)
+    wait_until(lambda: len(list(pids.iterdir())) == 3)
+
+    parent.kill()
+    parent.wait()
+
+    workers = {int(path.name) for path in pids.iterdir()} - {parent.pid}
+    wait_until(
+        lambda: (
+            not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in workers)
+        )
+    )
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)

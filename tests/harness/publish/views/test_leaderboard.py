@@ -7,8 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions
+from harness.publish.build import PublishOptions, publish
 from tests.paths import DATA
 
 SEASON = DATA / "season"

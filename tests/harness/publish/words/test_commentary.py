@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.publish.words.commentary import Lines, name_result, speak
-from harness.publish.words.facts import FACTS, Facts, read_facts
-from harness.publish.words.text import tidy
+from harness.publish.words.commentary import FACTS, Facts, Lines, name_result, read_facts, speak, tidy
 from harness.publish.words.wording import Wording, load_wording
 from harness.season.season import load_season
 from tests.paths import DATA

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions
+from harness.publish.build import PublishOptions, publish
 from tests.paths import DATA
 
 SEASON = DATA / "season"

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from harness.publish.build import publish
-from harness.publish.options import PublishOptions
-from harness.publish.views.in_play import InPlay, read_play
+from harness.publish.build import PublishOptions, publish
+from harness.publish.views.tables import InPlay, read_play
 from harness.publish.words.wording import load_wording
 from harness.season.season import load_season
 from tests.paths import DATA
