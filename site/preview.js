@@ -14,10 +14,10 @@
     else location.reload();
   };
   new EventSource("/.preview/news?" + query).onmessage = (event) => {
-    const { stale, troubles } = JSON.parse(event.data);
+    const { stale, problems } = JSON.parse(event.data);
     if (stale) return again();
-    board.textContent = troubles.join("\n");
-    if (troubles.length) document.body.append(board);
+    board.textContent = problems.join("\n");
+    if (problems.length) document.body.append(board);
     else board.remove();
   };
 })();

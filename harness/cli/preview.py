@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from harness.cli.app import Json, Runs, app
 from harness.cli.output import print_json
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()
@@ -27,7 +24,7 @@ def preview(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Serve the club to this machine only, until Ctrl-C: pages follow the season, the theme and a running attempt."""
+    """Serve the club to this machine only, until Ctrl-C; pages follow season, theme and running attempt."""
     from harness.publish import preview as watching
 
     def ready(address: str) -> None:
@@ -38,8 +35,8 @@ def preview(
         sys.stdout.flush()
 
     def built(one: watching.Built) -> None:
-        for trouble in one.troubles:
-            typer.echo(f"{'error' if one.failed else 'warning'}: {trouble}".rstrip(), err=True)
+        for problem in one.problems:
+            typer.echo(f"{'error' if one.failed else 'warning'}: {problem}".rstrip(), err=True)
         what = "not built" if one.failed else f"{one.changed} file{'' if one.changed == 1 else 's'} built"
         typer.echo(f"{what} in {one.seconds:.1f} s", err=True)
 

@@ -1,4 +1,4 @@
-"""The club: publish, preview."""
+"""harness publish: render the site, and deploy it."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def publish(
 def _deploy(
     context: typer.Context, out: Path, target: Target, push: bool, replace: bool, as_json: bool
 ) -> dict[str, Any]:
-    """Say what a deploy would change, and do it when it was asked for."""
+    """Print what a deploy would change; push it with --push."""
     from harness.publish import deploy
 
     plan = deploy.plan_deploy(out, target)
     if plan.size_bytes > deploy.SITE_LIMIT_BYTES:
         warn(f"the site has {plan.size_bytes / 1e9:.2f} GB; GitHub Pages publishes up to 1 GB")
     commit = deploy.deploy(plan, replace) if push and not plan.nothing_to_do else ""
-    told = {
+    report = {
         "branch": target.branch,
         "remote": target.remote,
         "address": target.address,
@@ -119,7 +119,7 @@ def _deploy(
             if plan.foreign and not replace:
                 typer.echo("the branch holds something else; --replace puts the site in its place")
             typer.echo(f"nothing was pushed; to do it: {_same_command(context)} --push")
-    return told
+    return report
 
 
 def _same_command(context: typer.Context) -> str:

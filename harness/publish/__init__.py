@@ -1,1 +1,1 @@
-"""The site: from the holes of a season to pages. `build` tells the story; nothing here knows the command line."""
+"""The site: from the holes of a season to pages. Begin with `build`; nothing here knows the command line."""

@@ -1,6 +1,6 @@
-"""The story of `harness publish`: look at what changed, make the pages it concerns, swap the site in whole.
+"""`harness publish`: look at what changed, make the pages it concerns, swap the site in whole.
 
-The same runs give the same bytes: on another day, from another folder, and whether all was made or only a part.
+The same runs give the same bytes: on another day, from another folder, made whole or in part.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def publish(runs: Path, out: Path, options: PublishOptions = _DEFAULTS) -> Publi
     _check_address(options.base_url)
     with _garbage_collection(False), SiteFolder(out) as folder:  # off: a tenth of the time
         known = EMPTY if options.fresh else load_manifest(folder.out)
-        shown = repr(replace(options, fresh=False))
-        sources = look_at_sources(runs, theme=options.theme, live=options.live, options=shown)
+        shown_by = repr(replace(options, fresh=False))
+        sources = look_at_sources(runs, theme=options.theme, live=options.live, options=shown_by)
         if sources.everything and (sources.everything, folder.before) == (known.inputs, known.files):
             folder.leave()
             return PublishReport(
@@ -256,8 +256,8 @@ def _share(
 ) -> list[tuple[list[Result], _Log]]:
     """Make equal stretches of `tasks`, the first in this process and each other in a fork of it.
 
-    A fork starts in a millisecond with all that is loaded. It takes along locks but no thread, so where there are
-    other threads, no fork or few tasks, all is done here.
+    A fork starts in a millisecond with all that is loaded. It copies locks but no threads, so with other
+    threads running, without fork or with few tasks, all is done here.
     """
     alone = sys.platform != "linux" or threading.active_count() > 1
     count = 1 if alone else min(_cores(), len(tasks) // FORK_WORTHY)
@@ -306,7 +306,7 @@ def _start_worker(site: Site, write: Callable[..., Any], tasks: Sequence[Any]) -
 
 
 def _end_with_parent() -> None:
-    """End this worker when the process that started it was killed: nobody else would tell it to stop."""
+    """End this worker when the process that started it is killed: nothing else would end it."""
     from multiprocessing import parent_process
     from multiprocessing.connection import wait
 

@@ -26,7 +26,10 @@ _GITHUB = re.compile(r"(?:https?|ssh|git)://(?:[^@/\s]+@)?github\.com(?::\d+)?/|
 
 @dataclass(frozen=True)
 class Target:
-    """Where a site goes. url: its address there, empty when only the host knows it. head: HEAD's commit, or empty."""
+    """Where a site goes.
+
+    url: its address there, empty when only the host knows it. head: HEAD's commit, or empty.
+    """
 
     repository: Path
     remote: str
@@ -40,8 +43,8 @@ class Target:
 class DeployPlan:
     """What a deploy would do. base: the branch's commit now, empty when the remote has no such branch.
 
-    files: path -> git's id of its content, what is kept from the branch included. foreign: what lies on the
-    branch was not written by `harness publish`.
+    files: path -> git's id of its content, with what stays from the branch.
+    foreign: what lies on the branch was not written by `harness publish`.
     """
 
     target: Target
@@ -70,7 +73,7 @@ def find_target(place: Path, branch: str, remote: str | None) -> Target:
             inside,
             "rev-parse",
             "--show-toplevel",
-            said="there is no git repository here",
+            failure="there is no git repository here",
             hint="`git init`, then `git remote add origin ADDRESS`",
         ).strip()
     )
@@ -82,17 +85,17 @@ def find_target(place: Path, branch: str, remote: str | None) -> Target:
     return Target(repository, name, _CREDENTIALS.sub(r"\1", address), branch, pages_url(address), head)
 
 
-def _choose_remote(repository: Path, wanted: str | None) -> str:
+def _choose_remote(repository: Path, name: str | None) -> str:
     remotes = _git(repository, "remote").split()
     if not remotes:
         raise HarnessError(
             f"the repository {repository} has no remote to push to", "`git remote add origin ADDRESS`"
         )
-    if wanted is None:
-        wanted = remotes[0] if len(remotes) == 1 else "origin"
-    if wanted not in remotes:
-        raise UsageError(f'there is no remote "{wanted}"', f"name one with --remote: {', '.join(remotes)}")
-    return wanted
+    if name is None:
+        name = remotes[0] if len(remotes) == 1 else "origin"
+    if name not in remotes:
+        raise UsageError(f'there is no remote "{name}"', f"name one with --remote: {', '.join(remotes)}")
+    return name
 
 
 def pages_url(address: str) -> str:
@@ -108,26 +111,26 @@ def pages_url(address: str) -> str:
 
 
 def plan_deploy(site: Path, target: Target) -> DeployPlan:
-    """Compare a built site with the branch. Fetches the branch's objects; changes no reference and no file."""
+    """Compare a built site with the branch. Fetches the branch's objects; changes no reference or file."""
     if not (site / MARKER).is_file():
         raise HarnessError(f"there is no site in {site}", "`harness publish` builds one")
     base = _remote_head(target)
-    there = _listing(target.repository, base) if base else {}
+    branch = _listing(target.repository, base) if base else {}
     paths = sorted(path for path in site.rglob("*") if path.is_file())
     names = [path.relative_to(site).as_posix() for path in paths]
     files = dict(zip(names, _hash(target.repository, paths, write=False), strict=True))
-    if CNAME in there:
-        files.setdefault(CNAME, there[CNAME])
+    if CNAME in branch:
+        files.setdefault(CNAME, branch[CNAME])
     return DeployPlan(
         target=target,
         site=site,
         base=base,
         files=files,
-        added=len(files.keys() - there.keys()),
-        changed=sum(there[name] != key for name, key in files.items() if name in there),
-        removed=len(there.keys() - files.keys()),
+        added=len(files.keys() - branch.keys()),
+        changed=sum(branch[name] != key for name, key in files.items() if name in branch),
+        removed=len(branch.keys() - files.keys()),
         size_bytes=sum(path.stat().st_size for path in paths),
-        foreign=bool(there) and MARKER not in there,
+        foreign=bool(branch) and MARKER not in branch,
     )
 
 
@@ -140,7 +143,8 @@ def deploy(plan: DeployPlan, replace: bool = False) -> str:
     target, repository = plan.target, plan.target.repository
     if plan.foreign and not replace:
         raise HarnessError(
-            f"the branch {target.branch} of {target.remote} holds something that `harness publish` did not write",
+            f"the branch {target.branch} of {target.remote} holds something that "
+            "`harness publish` did not write",
             "name another branch, or add --replace: what is there now stays in the branch's history",
         )
     paths = [plan.site / name for name in plan.files if (plan.site / name).is_file()]
@@ -154,7 +158,7 @@ def deploy(plan: DeployPlan, replace: bool = False) -> str:
         *parent,
         "-m",
         message,
-        said="cannot commit the site",
+        failure="cannot commit the site",
         hint="tell git who you are: git config user.name NAME, and user.email",
     ).strip()
     _git(
@@ -163,8 +167,9 @@ def deploy(plan: DeployPlan, replace: bool = False) -> str:
         "--quiet",
         target.remote,
         f"{commit}:refs/heads/{target.branch}",
-        said=f"cannot push to {target.branch} of {target.remote}",
-        hint="if somebody else pushed meanwhile, run it again; if it asks who you are, see `git push` by hand",
+        failure=f"cannot push to {target.branch} of {target.remote}",
+        hint="if somebody else pushed meanwhile, run it again; "
+        "if it asks who you are, see `git push` by hand",
     )
     return commit
 
@@ -172,14 +177,13 @@ def deploy(plan: DeployPlan, replace: bool = False) -> str:
 def _remote_head(target: Target) -> str:
     """The branch's commit on the remote, its objects at hand; empty when there is no such branch."""
     reference = f"refs/heads/{target.branch}"
-    said, hint = (
-        f"cannot read {target.remote} ({target.address})",
-        "check the address and that you may read it",
-    )
-    found = _git(target.repository, "ls-remote", target.remote, reference, said=said, hint=hint).split()
-    if not found:
+    failure = f"cannot read {target.remote} ({target.address})"
+    hint = "check the address and that you may read it"
+    line = _git(target.repository, "ls-remote", target.remote, reference, failure=failure, hint=hint)
+    if not line.strip():
         return ""
-    if _run(target.repository, ("cat-file", "-e", f"{found[0]}^{{tree}}")).returncode:
+    commit = line.split()[0]
+    if _run(target.repository, ("cat-file", "-e", f"{commit}^{{tree}}")).returncode:
         _git(
             target.repository,
             "fetch",
@@ -189,10 +193,10 @@ def _remote_head(target: Target) -> str:
             "--refmap=",
             target.remote,
             reference,
-            said=said,
+            failure=failure,
             hint=hint,
         )
-    return found[0]
+    return commit
 
 
 def _listing(repository: Path, commit: str) -> dict[str, str]:
@@ -202,47 +206,47 @@ def _listing(repository: Path, commit: str) -> dict[str, str]:
 
 
 def _hash(repository: Path, paths: list[Path], write: bool) -> list[str]:
-    """Return the ids of files as they are, without the filters that git would put on a checkout."""
+    """Return the ids of files as they are, without the filters that git applies to a checkout."""
     listed = "".join(f"{path.resolve()}\n" for path in paths).encode()
     options = ["--no-filters", "--stdin-paths", *(["-w"] if write else [])]
-    return _git(repository, "hash-object", *options, given=listed).split()
+    return _git(repository, "hash-object", *options, stdin=listed).split()
 
 
 def _write_tree(repository: Path, files: Mapping[str, str]) -> str:
-    """Return the id of a tree with these files, made through an index of its own."""
+    """Return the id of a tree with these files, written through a temporary index."""
     listed = "".join(f"100644 {key}\t{name}\0" for name, key in files.items()).encode()
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git(repository, "update-index", "-z", "--index-info", given=listed, environment=index)
+        _git(repository, "update-index", "-z", "--index-info", stdin=listed, environment=index)
         return _git(repository, "write-tree", environment=index).strip()
 
 
 def _git(
     place: Path,
     *words: str,
-    said: str = "git failed",
+    failure: str = "git failed",
     hint: str = "",
-    given: bytes = b"",
+    stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Run git and return what it printed. Raises HarnessError with `said` and git's own last words."""
-    done = _run(place, words, given, environment)
+    """Run git and return what it printed. Raises HarnessError with `failure` and git's own last words."""
+    done = _run(place, words, stdin, environment)
     if done.returncode:
         own = _CREDENTIALS.sub(r"\1", done.stderr.decode(errors="replace")).strip()
-        raise HarnessError(f"{said}\n{_indented(own)}" if own else said, hint)
+        raise HarnessError(f"{failure}\n{_indented(own)}" if own else failure, hint)
     return done.stdout.decode()
 
 
 def _run(
-    place: Path, words: tuple[str, ...], given: bytes = b"", environment: Mapping[str, str] | None = None
+    place: Path, words: tuple[str, ...], stdin: bytes = b"", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    # Where nobody can answer, a question for a password would wait for ever.
+    # Without a terminal, a question for a password would wait for ever.
     quiet = {} if sys.stdin is not None and sys.stdin.isatty() else {"GIT_TERMINAL_PROMPT": "0"}
     try:
         return subprocess.run(
             ("git", *words),
             cwd=place,
-            input=given,
+            input=stdin,
             capture_output=True,
             check=False,
             env={**os.environ, "LC_ALL": "C", **quiet, **(environment or {})},

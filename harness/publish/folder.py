@@ -46,7 +46,7 @@ def _mark(status: os.stat_result) -> FileMark:
 class SiteFolder:
     """Collects a site's files; leaving the context without an error puts them in place.
 
-    before: the files of the old site. log: each file of the new one by name, and whether it is new or different.
+    before: the files of the old site. log: each file of the new one, and whether it is new or different.
     """
 
     def __init__(self, out: Path) -> None:

@@ -47,7 +47,7 @@ class HoleEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """inputs: what the whole site follows from. rounds: page -> what it follows from. files: all of the site."""
+    """inputs: what the whole site follows from. rounds: page -> what it follows from."""
 
     inputs: str
     problems: tuple[str, ...]
@@ -110,7 +110,7 @@ class HoleMarks:
 
 @dataclass(frozen=True)
 class Sources:
-    """world: a fingerprint of what all pages share. everything: of all inputs; empty when some are unsettled."""
+    """Fingerprints. world: of what all pages share. everything: of all inputs, empty if one is unsettled."""
 
     world: str
     marks: HoleMarks
@@ -243,7 +243,7 @@ def _plain(difference: Difference | None) -> tuple[object, ...]:
 
 
 def digest(facts: object) -> str:
-    """A fingerprint of plain values: numbers with all their digits, nothing that differs between processes."""
+    """A fingerprint of plain values: numbers with all digits, nothing that differs between processes."""
     return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""The pages of the club: view models -> templates -> files. Which pages are made again is decided in `build`."""
+"""The pages of the club: view models -> templates -> files. Which of them are made is decided in `build`."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def write_assets(folder: SiteFolder, theme: Path | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HolePages:
-    """What a hole adds to the site. line: its row on other pages. example: its card can explain what a card shows."""
+    """What a hole adds to the site. line: its row on other pages. example: its card can explain all cards."""
 
     name: str
     files: tuple[str, ...]
@@ -231,7 +231,7 @@ def write_clubhouse(
     standings: Sequence[Standing],
     examples: Sequence[bool],
 ) -> None:
-    """The pages that show many holes. examples: for each hole, whether its card can explain what a card shows."""
+    """Write the pages that show many holes. examples: by hole, whether its card can explain all cards."""
     _write_index(site, lines, rounds)
     copy = site.wording.club
     for name, link in zip(index.course_names_in_order(site.season), site.courses, strict=True):

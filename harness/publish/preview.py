@@ -1,6 +1,7 @@
-"""The story of `harness preview`: build aside, serve, watch the sources, build again, tell the pages.
+"""`harness preview`: build, serve, watch the sources, build again, send the news to the open pages.
 
-The site lies in a temporary folder that is gone afterwards; nothing under `runs/` is written, and no error ends it.
+The site lies in a temporary folder that is deleted at the end; nothing under `runs/` is written, and no error
+ends it.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from harness.records.store import Store
 from harness.resources import shared_dir
 from harness.season.progress import is_playing
 
-_GATHER_MS = 1000  # changes within this time make one build, so a chatty trainer is no storm
-_LOOK_MS = 5000  # how often it is asked whether an attempt is still being played, which changes no file
+_GATHER_MS = 1000  # changes within this time make one build, for trainers that log often
+_LOOK_MS = 5000  # how often attempts are checked for an end, which changes no file
 
 
 @dataclass(frozen=True)
 class Built:
-    """One build as it is reported. troubles: sentences; failed: the pages are those of an earlier build."""
+    """One build as it is reported. problems: sentences; failed: the pages are those of an earlier build."""
 
     changed: int
     seconds: float
-    troubles: tuple[str, ...]
+    problems: tuple[str, ...]
     failed: bool
 
 
 def preview_site(out: Path, port: int, ready: Callable[[str], None]) -> None:
-    """Serve a published folder as it is, until interrupted. ready: told the address."""
+    """Serve a published folder as it is, until interrupted. ready: is called with the address."""
     with make_server(out, port) as server, _stopping():
         ready(server.address)
         server.serve_forever()
@@ -49,7 +50,7 @@ def preview_season(
 ) -> None:
     """Serve a season from its sources, building again whenever they change, until interrupted.
 
-    Raises UsageError when there is nothing to watch, HarnessError when the port is taken; nothing else ends it.
+    Raises UsageError when there is nothing to watch, HarnessError when the port is taken.
     """
     if not runs.is_dir():
         raise UsageError(
@@ -71,23 +72,23 @@ def preview_season(
 
 
 def _build(runs: Path, out: Path, options: PublishOptions, news: News) -> Built:
-    """Build once and tell the pages. Whatever goes wrong is told, too: somebody is editing, and will mend it."""
+    """Build once and announce it, with whatever went wrong: somebody is editing, and will repair it."""
     began = time.monotonic()
     changed: tuple[str, ...] = ()
     failed = False
     try:
         report = publish(runs, out, options)
-        changed, troubles = report.changed, report.problems
+        changed, problems = report.changed, report.problems
     except HarnessError as error:
-        failed, troubles = True, (error.message, *([f"hint: {error.hint}"] if error.hint else []))
+        failed, problems = True, (error.message, *([f"hint: {error.hint}"] if error.hint else []))
     except Exception as error:  # a theme's template can raise anything; the cause is shown
-        failed, troubles = True, (*traceback.format_exception(error)[-2:],)
-    news.tell(changed, troubles)
-    return Built(len(changed), time.monotonic() - began, troubles, failed)
+        failed, problems = True, (*traceback.format_exception(error)[-2:],)
+    news.announce(changed, problems)
+    return Built(len(changed), time.monotonic() - began, problems, failed)
 
 
 def _changes(runs: Path, theme: Path | None) -> Iterator[None]:
-    """Yield whenever a source changed, or an attempt began or ceased to be played."""
+    """Yield whenever a source changed, or an attempt started or ended."""
     places = [runs, shared_dir("templates"), shared_dir("site"), *([theme] if theme else [])]
     playing = _playing(runs)
     for changes in watch(

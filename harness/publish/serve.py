@@ -1,6 +1,7 @@
-"""Shows a site on this machine only, as a Pages host would. Reads files; changes nothing.
+"""Serves a site to this machine only, as a Pages host would. Reads files; changes nothing.
 
-With `News`, pages hear when they were built anew; the script for that is put into what is sent, not into files.
+With `News`, open pages learn when they were built again; the script for that is added to what is sent, not to
+files.
 """
 
 from __future__ import annotations
@@ -28,31 +29,31 @@ _NEWS = "/.preview/news"
 
 
 class News:
-    """Which pages were built when, and what is wrong at the moment. Told by one thread, awaited by many."""
+    """Which pages were built when, and what is wrong right now. Announced by one thread, awaited by many."""
 
     def __init__(self) -> None:
-        self._told = Condition()
+        self._changed = Condition()
         self._boot = secrets.token_hex(4)  # a page of an earlier server is stale, whatever its number
         self._count = 0
         self._built: dict[str, int] = {}
-        self.troubles: tuple[str, ...] = ()
+        self.problems: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
         return f"{self._boot}-{self._count}"
 
-    def tell(self, changed: Sequence[str], troubles: Sequence[str]) -> None:
-        """Announce a build. changed: files that are new or different; troubles: sentences, empty when all is well."""
-        with self._told:
+    def announce(self, changed: Sequence[str], problems: Sequence[str]) -> None:
+        """Announce a build. changed: files that are new or different; problems: sentences."""
+        with self._changed:
             self._count += 1
             self._built.update(dict.fromkeys(changed, self._count))
-            self.troubles = tuple(troubles)
-            self._told.notify_all()
+            self.problems = tuple(problems)
+            self._changed.notify_all()
 
     def wait(self, known: str) -> str:
         """Return the version as soon as it is not `known`, or after a while as it is."""
-        with self._told:
-            self._told.wait_for(lambda: self.version != known, _HEARTBEAT_SECONDS)
+        with self._changed:
+            self._changed.wait_for(lambda: self.version != known, _HEARTBEAT_SECONDS)
             return self.version
 
     def stale(self, page: str, version: str) -> bool:
@@ -67,7 +68,7 @@ class News:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Serves files without caching; says nothing of requests that went well."""
+    """Serves files without caching; logs no requests."""
 
     protocol_version = "HTTP/1.1"
 
@@ -76,18 +77,18 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        if self.news is not None and asked.path == _NEWS:
-            self._send_news(self.news, parse_qs(asked.query))
-        elif self.news is not None and asked.path == _SCRIPT:
+        url = urlsplit(self.path)
+        if self.news is not None and url.path == _NEWS:
+            self._send_news(self.news, parse_qs(url.query))
+        elif self.news is not None and url.path == _SCRIPT:
             self._send(HTTPStatus.OK, (shared_dir("site") / "preview.js").read_bytes(), "text/javascript")
         else:
-            self._send_file(unquote(asked.path))
+            self._send_file(unquote(url.path))
 
     do_HEAD = do_GET
 
-    def _send_file(self, asked: str) -> None:
-        name = self._name(asked)
+    def _send_file(self, path: str) -> None:
+        name = self._name(path)
         content = self._read(name) if name is not None else None
         if content is not None:
             self._send(
@@ -96,13 +97,14 @@ class _Handler(BaseHTTPRequestHandler):
         elif (missing := self._read("404.html")) is not None:
             self._send(HTTPStatus.NOT_FOUND, missing, "text/html")
         else:
-            said = "\n".join(self.news.troubles) if self.news else ""
-            page = f"<!doctype html><title>harness preview</title><body><pre>{html.escape(said or 'no such file')}</pre></body>"
+            text = "\n".join(self.news.problems) if self.news else ""
+            body = f"<body><pre>{html.escape(text or 'no such file')}</pre></body>"
+            page = f"<!doctype html><title>harness preview</title>{body}"
             self._send(HTTPStatus.NOT_FOUND, page.encode(), "text/html")
 
-    def _name(self, asked: str) -> str | None:
-        """The file that is asked for, from the site's top; None for what cannot be one of its files."""
-        name = asked.lstrip("/")
+    def _name(self, path: str) -> str | None:
+        """The file that a path means, from the site's top; None for what cannot be one of its files."""
+        name = path.lstrip("/")
         name += "index.html" if name.endswith("/") or not name else ""
         parts = name.split("/")
         return (
@@ -135,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _send_news(self, news: News, query: dict[str, list[str]]) -> None:
-        """Keep one page informed, as server-sent events, until it is closed."""
+        """Send the news to one open page, as server-sent events, until it is closed."""
         page = self._name(unquote(query.get("page", ["/"])[0])) or ""
         sent = query.get("version", [""])[0]
         self.send_response(HTTPStatus.OK)
@@ -147,8 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         known = ""
         while True:
             now = news.wait(known)
-            told = json.dumps({"stale": news.stale(page, sent), "troubles": news.troubles})
-            self.wfile.write(f"data: {told}\n\n".encode() if now != known else b": still here\n\n")
+            message = json.dumps({"stale": news.stale(page, sent), "problems": news.problems})
+            self.wfile.write(f"data: {message}\n\n".encode() if now != known else b": still here\n\n")
             self.wfile.flush()
             known = now
 
@@ -157,13 +159,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class SiteServer(ThreadingHTTPServer):
-    """Ends at once: pages that wait for news do not hold it up, nor do readers who left."""
+    """Ends at once, although pages wait for news and readers closed theirs."""
 
     daemon_threads = True
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A reader who closed the page in the middle is no error of ours."""
+        """A reader who closes the page in the middle of a transfer is no error."""
 
     @property
     def address(self) -> str:

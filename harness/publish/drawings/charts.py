@@ -38,8 +38,8 @@ class Series:
     points: Sequence[Point]
 
     @cached_property
-    def drawn(self) -> list[Point]:
-        """As many of them as a picture can show."""
+    def thinned(self) -> list[Point]:
+        """As many of the points as a drawing can show."""
         return thin(self.points, _BUCKETS[self.role])
 
 
@@ -128,14 +128,15 @@ def curve(
 
     last_point = next((point for point in reversed(series[0].points) if isfinite(point[1])), None)
     end = place(last_point) if last_point else None
-    lines = [place_all(one.drawn) for one in series]
+    lines = [place_all(one.thinned) for one in series]
     label_y = _clear_height(lines, end) if end else None
     parts = [
-        _grid(floor, high, last_step, place, axis, label_y),
-        f'<clipPath id="curve-clip"><path d="M0 {_TOP}H{WIDTH}V{_BOTTOM}H0z"/></clipPath><g clip-path="url(#curve-clip)">',
+        _grid((floor, high), last_step, place, axis, label_y),
+        f'<clipPath id="curve-clip"><path d="M0 {_TOP}H{WIDTH}V{_BOTTOM}H0z"/></clipPath>',
+        '<g clip-path="url(#curve-clip)">',
     ]
-    drawn = zip(series, lines, strict=True)
-    for one, placed in sorted(drawn, key=lambda pair: pair[0].role == "this"):  # this hole on top
+    pairs = zip(series, lines, strict=True)
+    for one, placed in sorted(pairs, key=lambda pair: pair[0].role == "this"):  # this hole on top
         if len(placed) == 1:
             parts.append(f'<circle class="dot {one.role}" cx="{placed[0][0]}" cy="{placed[0][1]}" r="8"/>')
         elif placed:
@@ -164,7 +165,7 @@ def curve(
 
 
 def small_curve(points: Sequence[Point], low: float, high: float) -> Markup:
-    """Draw losses bare, as wide as they are long, to stand beside others. What it shows is said beside it."""
+    """Draw losses without axes, to stand among others. The page says in words what it shows."""
     last = max(points[-1][0], 1) if points else 1
     placed = [
         (round(200 * x / last), round(min(max(78 - 76 * (y - low) / (high - low), 0), 80)))
@@ -178,7 +179,7 @@ def small_curve(points: Sequence[Point], low: float, high: float) -> Markup:
 
 
 def _clear_height(lines: Sequence[Sequence[tuple[int, int]]], end: tuple[int, int]) -> int:
-    """Where the last value stands clear of every line beside it: above them all or below them all, whichever is nearer."""
+    """A height where the last value's text meets no line: above or below all there, whichever is nearer."""
     near = [y for line in lines for x, y in line if abs(x - end[0]) < _LABEL_WIDTH] + [end[1]]
     above, below = min(near) - 26, max(near) + 60
     fitting = [y for y, fits in ((above, above > _TOP + 30), (below, below < _BOTTOM - 10)) if fits]
@@ -186,23 +187,24 @@ def _clear_height(lines: Sequence[Sequence[tuple[int, int]]], end: tuple[int, in
 
 
 def _grid(
-    floor: float,
-    high: float,
+    losses: tuple[float, float],
     last_step: float,
     place: Callable[[Point], tuple[int, int]],
     axis: tuple[str, str],
-    taken: int | None,
+    label_y: int | None,
 ) -> str:
-    """Rules across the card with their values standing on them at the right, where a falling curve leaves room;
-    ticks along the bottom. taken: the height of another text there, which no value may meet.
+    """Rules with their values at the right, where a falling curve leaves room; ticks below.
+
+    label_y: the height of the curve's own last value, which no other value may meet.
     """
     parts = []
+    floor, high = losses
     for value, text in _ticks(floor, high, 5):
         y = place((0, value))[1]
         if y < _TOP + 10 or y > _BOTTOM - 10:
             continue
         parts.append(f'<path class="rule" stroke="currentColor" d="M{_LEFT} {y}H{_RIGHT}"/>')
-        if taken is None or abs(y - 8 - taken) > 44:
+        if label_y is None or abs(y - 8 - label_y) > 44:
             parts.append(f'<text x="{_RIGHT}" y="{y - 8}" text-anchor="end">{text}</text>')
     parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
     for value, text in _ticks(0, last_step, 4):
@@ -248,7 +250,7 @@ def _path(placed: Sequence[tuple[int, int]]) -> str:
 
 
 def artifact_bar(artifact: int, code: int | None, cap: int, name: tuple[str, str]) -> Markup:
-    """Draw the bag: filled to the artifact's share of the cap, spilling over visibly when it is too full."""
+    """Draw the artifact's share of the cap as a bar that goes past the cap's mark when it is too large."""
     limit = 1040  # the cap's place; the rest of the width is for what spills over
     filled = round(min(artifact / cap * limit, WIDTH - 4))
     parts = [f'<rect class="bag" x="2" y="10" width="{limit}" height="44" rx="4"/>']
@@ -268,7 +270,7 @@ def artifact_bar(artifact: int, code: int | None, cap: int, name: tuple[str, str
 
 @dataclass(frozen=True)
 class Mark:
-    """One place on the number line. text: what stands there; role: pin (SOTA), par, best or ball (this hole)."""
+    """A place on the number line. text: its label; role: pin (SOTA), par, best or ball (this hole)."""
 
     value: float
     text: str
@@ -276,7 +278,7 @@ class Mark:
 
 
 def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Markup:
-    """Place scores in proportion, the better to the left. Every label has a row of its own, so none overlap."""
+    """Place scores in proportion, the better to the left. Every label has its own row, so none overlap."""
     if not marks:
         return Markup("")
     low, high = min(mark.value for mark in marks), max(mark.value for mark in marks)
@@ -297,13 +299,12 @@ def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Ma
     ]
     for row, mark in enumerate(rows):
         x, y = across(mark.value), 156 + 54 * row
-        side = "start" if mark in left else "end"
-        at = x + 14 if side == "start" else x - 14
+        side, sign = ("start", 1) if mark in left else ("end", -1)
         parts.append(
-            f'<path class="leader" fill="none" stroke="currentColor" d="M{x} 76V{y - 12}h{14 if side == "start" else -14}"/>'
-        )
-        parts.append(
-            f'<text class="{mark.role}" x="{at + (6 if side == "start" else -6)}" y="{y}" text-anchor="{side}">{escape(mark.text)}</text>'
+            '<path class="leader" fill="none" stroke="currentColor" '
+            f'd="M{x} 76V{y - 12}h{14 * sign}"/>'
+            f'<text class="{mark.role}" x="{x + 20 * sign}" y="{y}" text-anchor="{side}">'
+            f"{escape(mark.text)}</text>"
         )
     for mark in ordered:
         x = across(mark.value)
@@ -317,7 +318,7 @@ def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Ma
 
 
 def _better(text: str, pinned: int) -> str:
-    """Say which way is better, at the end where the flag does not fly."""
+    """Write which way is better, at the end without the flag."""
     x, side = (1192, "end") if pinned < WIDTH / 2 else (8, "start")
     return f'<text class="axis" x="{x}" y="34" text-anchor="{side}">{escape(text)}</text>'
 
@@ -330,7 +331,7 @@ def trend(
     axis: tuple[str, str],
     name: tuple[str, str],
 ) -> Markup:
-    """Draw scores by hole number, our best so far as a step line, par as a rule, the field's best as steps."""
+    """Draw scores by hole number; our best so far and the field's best as steps, par as a rule."""
     if not scored:
         return Markup("")
     values = sorted(y for _, y in scored)
@@ -352,7 +353,8 @@ def trend(
         y = place((first, value))[1]
         if _TOP + 10 < y < _BOTTOM - 10:
             parts.append(
-                f'<path class="rule" stroke="currentColor" d="M{_LEFT} {y}H{_RIGHT}"/><text x="{_LEFT}" y="{y - 8}">{text}</text>'
+                f'<path class="rule" stroke="currentColor" d="M{_LEFT} {y}H{_RIGHT}"/>'
+                f'<text x="{_LEFT}" y="{y - 8}">{text}</text>'
             )
     parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
     for value, text in _ticks(first, last, 6):
@@ -362,7 +364,8 @@ def trend(
             )
     if par is not None:
         parts.append(
-            f'<path class="line par" fill="none" stroke="currentColor" d="M{_GUTTER} {place((first, par))[1]}H{_RIGHT}"/>'
+            '<path class="line par" fill="none" stroke="currentColor" '
+            f'd="M{_GUTTER} {place((first, par))[1]}H{_RIGHT}"/>'
         )
     for role, points in (("pin", sota), ("best", best)):
         if steps := _steps([place(point) for point in _sparse(points)]):

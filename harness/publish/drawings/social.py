@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from harness.publish.drawings.charts import Point, loss_range, thin
+from harness.publish.drawings.charts import Point, Series, loss_range, thin
 
 LOOK = 1  # counts up when the drawing changes, so that old pictures are not kept
 _PAPER, _INK, _GREEN, _DEEP, _SOFT, _BRASS, _RED = (
@@ -44,8 +44,8 @@ class SocialCard:
     @property
     def key(self) -> str:
         """A short fingerprint of everything that is shown."""
-        shown = json.dumps([LOOK, asdict(self)], sort_keys=True)
-        return hashlib.sha256(shown.encode()).hexdigest()[:10]
+        content = json.dumps([LOOK, asdict(self)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:10]
 
 
 def thinned(points: Sequence[Point]) -> tuple[Point, ...]:
@@ -97,9 +97,7 @@ def draw_picture(picture: SocialCard) -> bytes:
 
 
 def _draw_curve(axes: object, points: Sequence[Point]) -> None:
-    """The training curve, bare, at the right: a shape rather than a chart."""
-    from harness.publish.drawings.charts import Series
-
+    """The training curve at the right, without axes."""
     ranged = loss_range([Series("this", points)])
     if ranged is None or len(points) < 2:
         return

@@ -208,8 +208,8 @@ class _Sources:
     def cap(self) -> int | None:
         """The artifact's limit in bytes: the record's own, else the course's."""
         course = self.standing.course
-        noted = self.record.cap_bytes if self.record else None
-        return noted or (course.caps.artifact_bytes if course else None)
+        own = self.record.cap_bytes if self.record else None
+        return own or (course.caps.artifact_bytes if course else None)
 
 
 def build_card(
@@ -321,7 +321,7 @@ def _comparisons(sources: _Sources) -> CardComparisons:
     def delta(label: str, kind: Kind) -> DeltaCard:
         return delta_card(wording.say("label", label), compared[kind], wording)
 
-    spoken = speak(wording.script, "comparison", sources.facts)
+    by_rule = speak(wording.script, "comparison", sources.facts)
     return CardComparisons(
         par_delta=delta("baseline", "par"),
         previous_delta=delta("last_hole", "previous"),
@@ -330,7 +330,7 @@ def _comparisons(sources: _Sources) -> CardComparisons:
         parent_delta=delta("parent", "parent") if _has_other_parent(standing) else None,
         comparison=compare_rows(sources.played, previous, wording),
         comparison_reason=previous.reason,
-        comparison_verdict=tidy(sources.notes.get("verdict")) or spoken,
+        comparison_verdict=tidy(sources.notes.get("verdict")) or by_rule,
         field_line=_field_line(standing, wording, sources.title),
         compared=_compare_links(standing),
     )

@@ -68,7 +68,7 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
 
 
 def compared_kinds(standing: Standing) -> list[Kind]:
-    """Which compare pages a hole has: against the previous hole, and against its parent where that is another."""
+    """Which compare pages a hole has: against the previous hole, and against another parent."""
     previous, parent = standing.comparisons["previous"], standing.comparisons["parent"]
     kinds: list[Kind] = [one.kind for one in (previous, parent) if one.difference and one.hole]
     return kinds[:1] if len(kinds) == 2 and previous.hole is parent.hole else kinds

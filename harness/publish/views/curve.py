@@ -46,7 +46,7 @@ class Shelf:
         return Series(role, [point for point in line if point[0] <= last])
 
     def reference(self, season: Season, course: Course) -> PlayedHole | None:
-        """Our own hole that plays a course's published par: the first `reference` with a score in par's band."""
+        """Our own hole that plays a published par: the first `reference` with a score in par's band."""
         if course.par is None:
             return None
         if course.name not in self._reference:
@@ -66,7 +66,7 @@ class Shelf:
 
 
 def _shown_curve(played: PlayedHole | None) -> Curve:
-    """Read the curve of the attempt that a hole's record is of, else of its newest attempt, else an empty one."""
+    """Read the curve of the attempt behind a hole's record, else of its newest attempt, else an empty one."""
     if played is None or not played.entries:
         return Curve()
     if played.record is None:
@@ -97,7 +97,7 @@ class CurveView:
 def draw_curve(
     season: Season, standing: Standing, wording: Wording, shelf: Shelf, title: str
 ) -> CurveView | None:
-    """Draw this hole's losses over the baseline's and the previous hole's; None when it has no curve at all."""
+    """Draw this hole's losses over the baseline's and the previous hole's; None when it has no curve."""
     played = standing.played
     own = shelf.get(played)
     if not own.steps and not own.val:

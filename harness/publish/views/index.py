@@ -114,18 +114,20 @@ def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) 
 
 
 def pack_line(line: Line) -> dict[str, Any]:
-    """Return a row as plain values, to be kept until its hole changes; its curve as text, the smallest form."""
+    """Return a row as plain values, stored until its hole changes; its curve as text, which is smallest."""
     deltas = {"to_par": vars(line.to_par), "to_previous": vars(line.to_previous)}
     curve = " ".join(f"{x:.12g} {y:.8g}" for x, y in line.curve)
     return vars(line) | deltas | {"updated": line.updated.isoformat(), "curve": curve}
 
 
-def unpack_line(kept: dict[str, Any], curve: bool = False) -> Line:
+def unpack_line(packed: dict[str, Any], curve: bool = False) -> Line:
     """Return the row. curve: with its curve, which only a round's page shows."""
-    deltas = {name: DeltaCard(**kept[name]) for name in ("to_par", "to_previous")}
-    numbers = [float(word) for word in kept["curve"].split()] if curve else []
+    deltas = {name: DeltaCard(**packed[name]) for name in ("to_par", "to_previous")}
+    numbers = [float(word) for word in packed["curve"].split()] if curve else []
     points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
-    return Line(**kept | deltas | {"updated": dt.datetime.fromisoformat(kept["updated"]), "curve": points})
+    return Line(
+        **packed | deltas | {"updated": dt.datetime.fromisoformat(packed["updated"]), "curve": points}
+    )
 
 
 # A course ----------------------------------------------------------------------------------------
@@ -211,7 +213,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
 
 
 def on_one_split(scored: list[Line]) -> list[Line]:
-    """Keep the holes of the split with the most holes; an unknown split is taken for the course's only one."""
+    """Keep the holes of the split with the most holes; an unknown split counts as the course's only one."""
     counted = Counter(line.split for line in scored if line.split)
     if len(counted) < 2:
         return scored
@@ -329,10 +331,10 @@ class Round:
 
     @cached_property
     def nines(self) -> tuple[Nine, ...]:
-        """Out and, once it was begun, in."""
+        """The first nine and, once it has a hole, the second."""
         halves = ("out", range(1, NINE + 1)), ("in", range(NINE + 1, HOLES_PER_ROUND + 1))
-        found = [_nine(name, holes, self.lines) for name, holes in halves]
-        return tuple(nine for nine in found if any(cell.href for cell in nine.cells))
+        nines = [_nine(name, holes, self.lines) for name, holes in halves]
+        return tuple(nine for nine in nines if any(cell.href for cell in nine.cells))
 
 
 def rounds_of(lines: Sequence[Line]) -> list[Round]:
@@ -382,7 +384,7 @@ def _nine(name: str, holes: range, lines: Sequence[Line]) -> Nine:
 
 
 def _short(line: Line) -> str:
-    """The distance to par as it fits into a cell: +.190, E when it rounds to nothing, a dash without a score."""
+    """The distance to par for a cell: +.190, E when it rounds to nothing, a dash without a score."""
     if line.status != "ok" or line.val_bpb is None or line.par is None:
         return "—"
     distance = line.val_bpb - line.par
@@ -405,11 +407,11 @@ def draw_round(one: Round, season: Season, wording: Wording) -> Walk | None:
 
 
 def sparks_of(one: Round) -> list[Spark]:
-    """Draw every curve of the round; those of one course share a scale, set by their median so that no outlier does."""
+    """Draw every curve of the round; those of a course share a scale, its top the median of their tops."""
     sparks = []
     for course in dict.fromkeys(line.course for line in one.lines):
         lines = [line for line in one.lines if line.course == course and line.curve]
-        ranges = [found for line in lines if (found := loss_range([Series("this", line.curve)]))]
+        ranges = [pair for line in lines if (pair := loss_range([Series("this", line.curve)]))]
         if not ranges:
             continue
         low = min(low for low, _ in ranges)

@@ -1,4 +1,4 @@
-"""The view model of a field page: published records and our own holes in one ranking, and how the record fell."""
+"""The view model of a field page: published records and our own holes ranked, and the steps of the record."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class _Score:
 
 
 def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> Board:
-    """Rank public records and our own holes of one course together; those over the cap or unfinished are cut."""
+    """Rank public records and our own holes of a course; those over the cap or unfinished are cut."""
     course = season.course(name)
     assert course is not None
     own = [line for line in lines if line.course == name]
@@ -212,8 +212,8 @@ def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
 
 
 def _by(name: str, author: str | None, wording: Wording) -> str:
-    shown = tidy(name, 90)
-    return wording.fill("field", "by", name=shown, author=tidy(author, 60)) if author else shown
+    short = tidy(name, 90)
+    return wording.fill("field", "by", name=short, author=tidy(author, 60)) if author else short
 
 
 def _folder(row: ReferenceScore) -> str:

@@ -1,7 +1,7 @@
 """The figures of a hole's page as rows of strings: scorecard, results, attempts, model card, byte check.
 
-Reads records; writes nothing. An attempt without a record is described by how far it came. Whether a process is
-playing it is known only to this machine, right now: a preview asks, a published page says that both are possible.
+Reads records; writes nothing. An attempt without a record is described by how far it came. Whether a process
+is playing it only this machine knows, right now: a preview asks, a published page says that both may be.
 """
 
 from __future__ import annotations
@@ -155,10 +155,10 @@ def artifact_bag(record: RunRecord | None, cap: int | None, wording: Wording) ->
     facts = Facts("", frozenset(), {"artifact": artifact, "cap": limit})
     room = cap - record.artifact_bytes
     share = wording.fill("note", "of_the_cap", share=f"{record.artifact_bytes / cap:.1%}")
-    spoken = facts.fill(wording.say("charts", "bar_title")) or artifact
+    title = facts.fill(wording.say("charts", "bar_title")) or artifact
     note = headroom_note(room, cap, wording)
     return Bag(
-        svg=artifact_bar(record.artifact_bytes, record.code_bytes, cap, (spoken, f"{share}. {note}.")),
+        svg=artifact_bar(record.artifact_bytes, record.code_bytes, cap, (title, f"{share}. {note}.")),
         artifact=artifact,
         share=share,
         limit=limit,
@@ -315,7 +315,7 @@ def attempt_rows(played: PlayedHole, wording: Wording) -> Table | None:
 
 
 def model_rows(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
-    """What is needed to play a hole again. Facts that were not recorded are left out, except the first three."""
+    """What is needed to play a hole again. Facts that nobody recorded are left out, but for three."""
     played, record = standing.played, standing.played.record
     status = wording.say("status", played.status)
 
@@ -418,7 +418,7 @@ class InPlay:
     rows: tuple[FactRow, ...]
 
 
-# The phrases of each row, the first that can be said.
+# The phrases of each row: the first whose figures are all known is shown.
 _ROWS = (
     ("progress", "progress_part"),
     ("left",),

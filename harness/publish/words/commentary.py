@@ -1,7 +1,7 @@
 """What may be said of a hole, and which line of the copy says it.
 
 Facts are read off a standing as tags and finished strings; the lines are data (`site/copy/voices.toml`,
-`results.toml`). A line may only name figures that are known, and the choice among several lines depends on the
+`results.toml`). A line may only name figures that are known. Which of several lines is used depends on the
 hole's name alone, so a page reads the same each time. Knows nothing of pages.
 """
 
@@ -102,7 +102,7 @@ class Facts:
 def read_facts(standing: Standing, whiff: Whiff | None = None, opens_season: bool = False) -> Facts:
     """Read off a standing all that may be said of a hole.
 
-    whiff: an override without effect, against the parent or the previous hole. opens_season: no hole lies before it.
+    whiff: an override without effect, against the parent or previous hole. opens_season: no hole before it.
     """
     played = standing.played
     tags: set[str] = {played.status}

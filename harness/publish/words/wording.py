@@ -1,7 +1,7 @@
-"""The words of a page: the site's copy (`site/copy/*.toml`, a theme's own first), a hole's notes, and its voices.
+"""The words of a page: the site's copy (`site/copy/*.toml`, a theme's own first), a hole's notes, its voices.
 
-Holds no words itself. Notes become HTML that cannot harm: Markdown without raw HTML, then sanitised, links only to
-other sites or holes. Where the notes are silent, a member of the cast speaks by rule (`commentary`).
+Holds no words itself. Notes become HTML that cannot harm: Markdown without raw HTML, then sanitised, links
+only to other sites or holes. Where the notes are silent, a member of the cast speaks by rule (`commentary`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Wording:
-    """club: the tables of club.toml. terms: the glossary in order. results: the published table of results."""
+    """club: the tables of club.toml. terms: the glossary in order. results: the table of results."""
 
     club: Mapping[str, Mapping[str, str]]
     terms: Sequence[Mapping[str, str]]
@@ -255,9 +255,10 @@ class BoothLine:
     side: str
 
 
-def _voice(speaker: Speaker, noted: str, spoken: str, direction: str = "") -> Voice:
-    from_notes = render_notes(noted)
-    words = from_notes or Markup("<p>%s</p>") % spoken
+def _voice(speaker: Speaker, notes: str, line: str, direction: str = "") -> Voice:
+    """The words of the notes or, where these are empty, the line of the copy."""
+    from_notes = render_notes(notes)
+    words = from_notes or Markup("<p>%s</p>") % line
     return Voice(speaker, words, excerpt(words), bool(from_notes), direction)
 
 
@@ -287,17 +288,17 @@ _BOOTH = (
 
 def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[BoothLine, ...], Voice]:
     """Return the dialogue, and the analyst's first turn of it as a voice of its own."""
-    noted = [(turn.speaker, render_notes(turn.text)) for turn in notes.booth_turns()]
+    from_notes = [(turn.speaker, render_notes(turn.text)) for turn in notes.booth_turns()]
     turns: list[BoothLine] = []
     sides: dict[str, str] = {}
-    for name, words in noted or _booth_by_rule(wording, facts):
+    for name, words in from_notes or _booth_by_rule(wording, facts):
         sides.setdefault(name, "left" if len(sides) % 2 == 0 else "right")
         label = tidy(name, 60) or wording.say("booth", "unnamed")
         turns.append(BoothLine(label, _initials(label, wording), words, sides[name]))
     analyst = wording.cast["analyst"]
     first = next((turn for turn in turns if turn.name == analyst.name), turns[0] if turns else None)
     words = first.html if first else Markup("")
-    return tuple(turns), Voice(analyst, words, excerpt(words), bool(noted))
+    return tuple(turns), Voice(analyst, words, excerpt(words), bool(from_notes))
 
 
 def _booth_by_rule(wording: Wording, facts: Facts) -> list[tuple[str, Markup]]:

@@ -1,5 +1,4 @@
-"""Publishing: the same bytes each time, nothing outside its folder, and the old site whole until the new one
-is."""
+"""Publishing: the same bytes each time, nothing outside its folder, the old site whole until then."""
 
 from __future__ import annotations
 
@@ -377,8 +376,7 @@ def test_unreadable_notes_do_not_stop_the_press(
 
 
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Python salts the hashes of its strings anew in each process; no choice of words or order may follow
-    them."""
+    """Python salts the hashes of strings in each process; no choice of words or order may follow them."""
     sites = []
     for salt in ("1", "2"):
         out = tmp_path / salt

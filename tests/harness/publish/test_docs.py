@@ -19,8 +19,7 @@ def test_every_key_of_holes_json_is_explained(tmp_path: Path) -> None:
 
 
 def test_templates_hold_no_words_of_their_own() -> None:
-    """Whatever a page says stands in site/copy, so that a theme can say it otherwise. Names of files and
-    figures stay."""
+    """What a page says stands in site/copy, so that a theme can change it; file names and figures stay."""
     names = {"holes.json", "val_bpb", "val_bpb = val_loss ÷ ln 2 × tokens ÷ bytes", "0 MB", "of"}
     for path in (ROOT / "templates").glob("*.html"):
         text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", path.read_text(), flags=re.S)
