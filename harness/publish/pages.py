@@ -1,7 +1,11 @@
-"""The pages of the club: view models -> templates -> files. Which of them are made is decided in `build`."""
+"""The pages and feeds of the club: view models -> templates -> files. `build` decides which of them are made."""
 
 from __future__ import annotations
 
+import datetime as dt
+import html
+import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +15,6 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
 
 from harness.errors import HarnessError
-from harness.publish import feed
 from harness.publish.drawings.charts import thin
 from harness.publish.drawings.social import SocialCard, draw_picture, thinned
 from harness.publish.folder import SiteFolder
@@ -27,6 +30,9 @@ from harness.resources import cache_dir, shared_dir
 from harness.season.hole import PlayedHole
 from harness.season.season import Season, Standing
 
+NEWEST = 50  # holes in a feed
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+SEASON_SCHEMA = 1
 SPARK_POINTS = 24  # stretches of the small curves on a round's page, two points each
 
 
@@ -74,14 +80,14 @@ class Site:
             base=urlsplit(self.base).path if kind == "missing" else "",
         )
         try:
-            html = self.env.get_template(template).render(
+            text = self.env.get_template(template).render(
                 page=page, root=root, club=self.wording.club, courses=self.courses, **view
             )
         except TemplateError as error:
             raise HarnessError(
                 f"template {template} failed on {path}: {error}", "check the theme's templates against ours"
             ) from error
-        self.folder.write(path, html.encode("utf-8", "replace"))
+        self.folder.write(path, text.encode("utf-8", "replace"))
 
 
 def make_environment(theme: Path | None) -> Environment:
@@ -291,8 +297,14 @@ def _scored(standings: Sequence[Standing]) -> dict[str, Standing]:
     return scored
 
 
+# Feeds --------------------------------------------------------------------------------------------
+
+
 def write_feeds(site: Site, lines: list[index.Line]) -> None:
-    """What machines read; the sitemap lists every page of the site so far."""
+    """Write what machines read: Atom and JSON feed, holes.json, robots.txt, sitemap. None holds a build time.
+
+    The sitemap lists every page of the site so far.
+    """
     write, base, wording = site.folder.write, site.base, site.wording
     names = sorted(name for name, _ in site.folder.log)
     pages = [
@@ -300,9 +312,127 @@ def write_feeds(site: Site, lines: list[index.Line]) -> None:
         for name in names
         if name.endswith(".html") and name != "404.html" and not name.startswith("assets/")
     ]
-    write("feed.xml", feed.atom_feed(lines, wording, base).encode())
-    write("feed.json", feed.json_feed(lines, wording, base).encode())
-    write("holes.json", feed.season_json(lines).encode())
-    write("robots.txt", feed.robots(base).encode())
+    write("feed.xml", _atom_feed(lines, wording, base).encode())
+    write("feed.json", _json_feed(lines, wording, base).encode())
+    write("holes.json", _season_json(lines).encode())
+    write("robots.txt", _robots(base).encode())
     if base:  # a sitemap holds absolute addresses only
-        write("sitemap.xml", feed.sitemap(pages, base).encode())
+        write("sitemap.xml", _sitemap(pages, base).encode())
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
+def _identity(name: str) -> str:
+    """A hole's id in feeds: the same wherever the site is served from."""
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'hole:{name}')}"
+
+
+def _headline(line: index.Line) -> str:
+    """Score and delta in the title: `Hole: 1.4141 (+0.1897 to par), Triple Bogey`."""
+    if line.val_bpb is None:
+        return f"{line.position}, {line.title}: {line.verdict}"
+    to_par = f" ({line.to_par.value} to par)" if line.to_par.value else ""
+    return f"{line.position}, {line.title}: {line.score}{to_par}, {line.verdict}"
+
+
+def _newest(lines: Sequence[index.Line]) -> list[index.Line]:
+    played = [line for line in lines if line.status != "unplayed"]
+    return sorted(played, key=lambda line: (line.updated, line.number), reverse=True)[:NEWEST]
+
+
+def _atom_feed(lines: Sequence[index.Line], wording: Wording, base: str) -> str:
+    """Return the Atom feed. base: the site's address with a final slash, or empty for relative links."""
+    newest = _newest(lines)
+    club = wording.club["club"]
+    updated = max((line.updated for line in newest), default=EPOCH)
+    parts = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        '<feed xmlns="http://www.w3.org/2005/Atom">',
+        f"<title>{_escape(club['name'])}</title>",
+        f"<subtitle>{_escape(club['tagline'])}</subtitle>",
+        f"<id>{_escape(base or _identity('season'))}</id>",
+        f"<updated>{updated.isoformat()}</updated>",
+        f"<author><name>{_escape(club['name'])}</name></author>",
+        f'<link href="{html.escape(base)}index.html"/>',
+        f'<link rel="self" href="{html.escape(base)}feed.xml"/>',
+    ]
+    for line in newest:
+        parts += [
+            "<entry>",
+            f"<title>{_escape(_headline(line))}</title>",
+            f"<id>{_identity(line.name)}</id>",
+            f'<link href="{html.escape(base + line.href)}"/>',
+            f"<updated>{line.updated.isoformat()}</updated>",
+            f"<summary>{_escape(line.result + '. ' + line.summary)}</summary>",
+            "</entry>",
+        ]
+    return "\n".join([*parts, "</feed>", ""])
+
+
+def _json_feed(lines: Sequence[index.Line], wording: Wording, base: str) -> str:
+    """Return the same as a JSON Feed 1.1."""
+    club = wording.club["club"]
+    return _json(
+        {
+            "version": "https://jsonfeed.org/version/1.1",
+            "title": club["name"],
+            "description": club["tagline"],
+            "home_page_url": base + "index.html",
+            "feed_url": base + "feed.json",
+            "items": [
+                {
+                    "id": _identity(line.name),
+                    "url": base + line.href,
+                    "title": _headline(line),
+                    "content_text": f"{line.result}. {line.summary}",
+                    "date_published": line.updated.isoformat(),
+                }
+                for line in _newest(lines)
+            ],
+        }
+    )
+
+
+def _season_json(lines: Sequence[index.Line]) -> str:
+    """Return `holes.json`: every hole with its unrounded score; the schema is described in docs/site.md."""
+    holes: list[dict[str, Any]] = []
+    for line in lines:
+        hole: dict[str, Any] = {
+            "hole": line.name,
+            "number": line.number,
+            "round": line.round,
+            "hole_in_round": line.hole,
+            "title": line.title,
+            "course": line.course or None,
+            "status": line.status,
+            "date": line.day_iso or None,
+            "val_bpb": line.val_bpb,
+            "par": line.par,
+            "to_par": None if line.val_bpb is None or line.par is None else round(line.val_bpb - line.par, 9),
+            "verdict": line.verdict,
+            "result": line.result,
+            "page": line.href,
+            "record": line.href.removesuffix(".html") + ".json"
+            if line.status not in ("unplayed", "unfinished", "unreadable")
+            else None,
+        }
+        holes.append(hole)
+    return _json({"schema": SEASON_SCHEMA, "holes": holes})
+
+
+def _sitemap(pages: Sequence[str], base: str) -> str:
+    rows = "".join(f"<url><loc>{_escape(base + page)}</loc></url>\n" for page in pages)
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
+        f"{rows}</urlset>\n"
+    )
+
+
+def _robots(base: str) -> str:
+    return "User-agent: *\nAllow: /\n" + (f"Sitemap: {base}sitemap.xml\n" if base else "")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

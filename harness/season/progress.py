@@ -99,7 +99,7 @@ class Follower:
         self._attempt = attempt
         self._seen: tuple[int, int] | None = None  # size and time of the curve when it was read
         self._curve = Curve()
-        self._parser = LogParser()
+        self._parser: LogParser | None = None  # made for a trainer that keeps no curve
         self._offset = 0
         self.planned: int | None = None
 
@@ -115,15 +115,16 @@ class Follower:
         return self._curve
 
     def _follow_log(self) -> Curve:
+        parser = self._parser = self._parser or LogParser()
         try:
             with open_plain(self._attempt.log_path) as log:
                 log.seek(self._offset)
                 while chunk := log.read(_CHUNK_BYTES):
                     self._offset += len(chunk)
-                    self._parser.read(chunk)
+                    parser.read(chunk)
         except OSError:
             pass  # not there yet
-        run = self._parser.run
+        run = parser.run
         self.planned = run.planned_steps
         train = {step: TrainPoint(step, loss, _known(time)) for step, (loss, time) in run.train}
         val = {

@@ -6,6 +6,7 @@ is playing it only this machine knows, right now: a preview asks, a published pa
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -442,10 +443,10 @@ def read_play(played: PlayedHole, wording: Wording, ask_system: bool = False) ->
     from harness.season.progress import is_playing, load_progress, measure  # reads logs, which few holes need
 
     attempt, curve = newest.attempt, load_progress(newest.attempt)
-    try:
-        launch = load_launch(attempt.launch_path)
-    except HarnessError:
-        launch = None  # from another trainer or another harness: what it logged is all there is
+    launch = None
+    if attempt.launch_path.is_file():
+        with contextlib.suppress(HarnessError):  # of another harness: its log is all there is
+            launch = load_launch(attempt.launch_path)
     values = {"attempt": str(attempt.number), "hole": played.name.folder}
     share = _read_progress(curve, measure(curve, launch), launch, values)
     facts = Facts("", frozenset(), values)
