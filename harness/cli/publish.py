@@ -66,7 +66,9 @@ def publish(
     failed = strict and bool(report.problems)
     if not as_json:
         typer.echo(f"{out}/index.html: {report.written} files written, {report.unchanged} unchanged")
-    deployed = _deploy(context, out, target, push and not failed, replace, as_json) if target else None
+    deployed = None
+    if target:
+        deployed = _deploy(context, out, target, push=push and not failed, replace=replace, quiet=as_json)
     if as_json:
         print_json(
             "publish",
@@ -81,7 +83,7 @@ def publish(
 
 
 def _deploy(
-    context: typer.Context, out: Path, target: Target, push: bool, replace: bool, as_json: bool
+    context: typer.Context, out: Path, target: Target, *, push: bool, replace: bool, quiet: bool
 ) -> dict[str, Any]:
     """Print what a deploy would change; push it with --push."""
     from harness.publish import deploy
@@ -103,7 +105,7 @@ def _deploy(
         "foreign": plan.foreign,
         "pushed": commit or None,
     }
-    if not as_json:
+    if not quiet:
         new = "" if plan.base else ", a new branch"
         typer.echo(f"branch {target.branch} of {target.remote} ({target.address}){new}")
         typer.echo(

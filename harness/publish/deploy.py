@@ -24,7 +24,7 @@ _CREDENTIALS = re.compile(r"(://)[^@/\s]+@")
 _GITHUB = re.compile(r"(?:https?|ssh|git)://(?:[^@/\s]+@)?github\.com(?::\d+)?/|(?:[^@/\s]+@)?github\.com:")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """Where a site goes.
 
@@ -39,7 +39,7 @@ class Target:
     head: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeployPlan:
     """What a deploy would do. base: the branch's commit now, empty when the remote has no such branch.
 
@@ -82,7 +82,14 @@ def find_target(place: Path, branch: str, remote: str | None) -> Target:
     name = _choose_remote(repository, remote)
     address = _git(repository, "remote", "get-url", "--push", name).strip()
     head = _run(repository, ("rev-parse", "--short", "--verify", "--quiet", "HEAD")).stdout.decode().strip()
-    return Target(repository, name, _CREDENTIALS.sub(r"\1", address), branch, pages_url(address), head)
+    return Target(
+        repository=repository,
+        remote=name,
+        address=_CREDENTIALS.sub(r"\1", address),
+        branch=branch,
+        url=pages_url(address),
+        head=head,
+    )
 
 
 def _choose_remote(repository: Path, name: str | None) -> str:

@@ -176,7 +176,7 @@ class HoleCard(CardHeading, CardResult, CardComparisons, CardFigures, CardStory)
     """All that a hole's page shows; templates read its parts as one flat table of names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Sources:
     """What the parts of a card are made from. unread: why the notes could not be read."""
 
@@ -223,7 +223,15 @@ def build_card(
     opens_season = season.neighbours(played)[0] is None
     facts = read_facts(standing, parent_whiff(season, played), opens_season)
     notes, unread = _load_notes(played, wording)
-    sources = _Sources(season, standing, wording, shelf, facts, notes, unread)
+    sources = _Sources(
+        season=season,
+        standing=standing,
+        wording=wording,
+        shelf=shelf,
+        facts=facts,
+        notes=notes,
+        unread=unread,
+    )
     return HoleCard(
         **vars(_heading(sources)),
         **vars(_result(sources, live)),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HarnessError
+from harness.publish.views.card import build_card
+from harness.publish.views.curve import Shelf
 from harness.publish.words.commentary import FACTS, Facts, Lines, name_result, read_facts, speak, tidy
 from harness.publish.words.wording import Wording, load_wording
 from harness.season.season import load_season
@@ -119,3 +122,19 @@ def test_a_theme_overrides_what_it_names(tmp_path: Path) -> None:
     wording = load_wording(tmp_path)
     assert wording.say("club", "name") == "Muni Links"
     assert wording.say("club", "established") == "Est. 2026"
+
+
+def test_the_first_hole_of_a_season_opens_it_whatever_its_number(tmp_path: Path) -> None:
+    for name in ("round_005_more_swings", "round_006_fp16embed"):
+        shutil.copytree(SEASON / name, tmp_path / name)
+        (tmp_path / name / "notes.md").unlink(missing_ok=True)
+    season, wording = load_season(tmp_path), load_wording(None)
+    opening = wording.script["direction"][0]
+    assert opening.when == {"first_hole"}
+
+    directions = [
+        build_card(season, season.standing(hole), wording, Shelf()).announcer.direction
+        for hole in season.holes
+    ]
+
+    assert [direction in opening.lines for direction in directions] == [True, False]
