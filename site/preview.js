@@ -1,5 +1,5 @@
-// Put into pages by `harness preview`, never published: loads a page again when it was built anew, and shows
-// what stands in the way of that.
+// Added to pages by `harness preview`, never published: loads a page again when it was built again, and shows
+// the problems of the last build.
 (() => {
   const query = new URLSearchParams({ page: location.pathname, version: document.currentScript.dataset.version });
   const board = document.createElement("pre");

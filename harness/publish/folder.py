@@ -88,7 +88,7 @@ class SiteFolder:
         path = self._place(name)
         try:
             with open(path, "xb") as file:  # noqa: PTH123 (thousands of files: a Path each takes as long as writing)
-                file.write(content)  # never into a file that is there: it may be the old site's by a link
+                file.write(content)  # only a new file: an existing one may be a link to the old site's
         except OSError as error:
             raise _cannot_write(Path(path), error) from error
         self.log.append((name, True))
@@ -99,7 +99,7 @@ class SiteFolder:
             return False
         try:
             os.link(f"{self.out}/{name}", self._place(name))
-        except OSError:  # gone meanwhile, or links are not to be had
+        except OSError:  # deleted meanwhile, or a file system without links
             return False
         self.log.append((name, False))
         return True

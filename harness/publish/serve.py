@@ -23,7 +23,7 @@ from harness.errors import HarnessError
 from harness.resources import shared_dir
 
 LOOPBACK = "127.0.0.1"
-_HEARTBEAT_SECONDS = 10.0  # how soon the loss of a reader is noticed
+_HEARTBEAT_SECONDS = 10.0  # after which a closed page is noticed
 _SCRIPT = "/.preview.js"
 _NEWS = "/.preview/news"
 
@@ -33,7 +33,7 @@ class News:
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._boot = secrets.token_hex(4)  # a page of an earlier server is stale, whatever its number
+        self._boot = secrets.token_hex(4)  # pages of an earlier server are stale, whatever their number
         self._count = 0
         self._built: dict[str, int] = {}
         self.problems: tuple[str, ...] = ()

@@ -22,10 +22,10 @@ Role = Literal["this", "par", "previous"]
 MarkRole = Literal["pin", "par", "best", "ball"]
 
 WIDTH, HEIGHT = 1200, 560
-_LABEL_WIDTH = 150  # of the last value, in the largest letters that it is ever set in
+_LABEL_WIDTH = 150  # of the last value, in its largest letters
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 1192, 40, 500
 _GUTTER = 100  # left of the trend's points, where the values of its rules stand
-_OFF = -9999  # as high above the drawing as a point is put; a reader of values takes it for "not drawn"
+_OFF = -9999  # the y of points above the drawing; the page's script shows no value for them
 _LOSS = itemgetter(1)
 _BUCKETS: dict[Role, int] = {"this": 110, "par": 56, "previous": 56}  # two points each at most
 
@@ -65,7 +65,7 @@ def thin(points: Sequence[Point], buckets: int) -> list[Point]:
 
 
 def _finite(points: Sequence[Point]) -> Sequence[Point]:
-    if all(map(isfinite, map(_LOSS, points))):  # nearly always, and four times as fast
+    if all(map(isfinite, map(_LOSS, points))):  # the usual case, four times as fast
         return points
     return [point for point in points if isfinite(point[1])]
 
@@ -73,8 +73,8 @@ def _finite(points: Sequence[Point]) -> Sequence[Point]:
 def loss_range(series: Sequence[Series]) -> tuple[float, float] | None:
     """Return (low, high) of an axis that a spike in the first steps cannot ruin; None without points.
 
-    The first of the series sets it: its losses past the first 4 % of the steps, the top 2 % of them left out
-    when they tower over the rest. The others are sure to be seen at their ends.
+    The first of the series sets it: its losses after the first 4 % of the steps, without their top 2 % where these
+    are far above the rest. Of the others at least the last point is inside.
     """
     own = _finite(series[0].points) if series else []
     shown = own or [point for one in series for point in one.points if isfinite(point[1])]
@@ -115,7 +115,7 @@ def curve(
     )  # ascending, so the last one
 
     across, up = max(last_step, 1) / (_RIGHT - _LEFT), (high - floor) / (_BOTTOM - _TOP)
-    top = floor + (_BOTTOM - _OFF) * up  # nothing is drawn further out than that
+    top = floor + (_BOTTOM - _OFF) * up  # points above it are all placed at _OFF
 
     def place_all(points: Sequence[Point]) -> list[tuple[int, int]]:
         return [
@@ -251,7 +251,7 @@ def _path(placed: Sequence[tuple[int, int]]) -> str:
 
 def artifact_bar(artifact: int, code: int | None, cap: int, name: tuple[str, str]) -> Markup:
     """Draw the artifact's share of the cap as a bar that goes past the cap's mark when it is too large."""
-    limit = 1040  # the cap's place; the rest of the width is for what spills over
+    limit = 1040  # the cap's place; the rest of the width is for what is over it
     filled = round(min(artifact / cap * limit, WIDTH - 4))
     parts = [f'<rect class="bag" x="2" y="10" width="{limit}" height="44" rx="4"/>']
     if artifact < cap:
@@ -292,7 +292,9 @@ def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Ma
     right = [mark for mark in ordered if across(mark.value) > WIDTH / 2]
     # The outermost get the lowest rows, so that no leader runs through a label.
     rows = [*sorted(right, key=lambda mark: mark.value), *reversed(left)]
-    pinned = next((across(mark.value) for mark in marks if mark.role == "pin"), 0)  # the flag needs its room
+    pinned = next(
+        (across(mark.value) for mark in marks if mark.role == "pin"), 0
+    )  # the text stands clear of the flag
     parts = [
         _better(better, pinned),
         '<rect class="fairway" x="8" y="62" width="1184" height="28" rx="14"/>',
@@ -358,7 +360,7 @@ def trend(
             )
     parts.append(f'<path class="base" stroke="currentColor" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
     for value, text in _ticks(first, last, 6):
-        if value == int(value) and place((value, floor))[0] < WIDTH - 400:  # the axis' name stands there
+        if value == int(value) and place((value, floor))[0] < WIDTH - 400:  # the axis' name is there
             parts.append(
                 f'<text x="{place((value, floor))[0]}" y="{_BOTTOM + 46}" text-anchor="middle">{text}</text>'
             )

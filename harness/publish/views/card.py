@@ -164,7 +164,7 @@ class CardStory:
     shot_title: str
     shot_question: str
     shot: Markup
-    shot_initial: bool  # begins with a letter that may stand large; half a number may not
+    shot_initial: bool  # begins with a letter, which may be set large
     more: tuple[tuple[str, Markup], ...]
     lesson: Markup
     lesson_text: str

@@ -25,7 +25,7 @@ from harness.publish.words.wording import Wording
 from harness.records.names import HOLES_PER_ROUND
 from harness.season.season import Season, Standing
 
-ROWS_ON_INDEX = 36  # newest rounds up to so many holes stand on the index in full
+ROWS_ON_INDEX = 36  # the newest rounds, up to so many holes, are on the index in full
 NINE = HOLES_PER_ROUND // 2
 
 
@@ -346,7 +346,7 @@ def rounds_of(lines: Sequence[Line]) -> list[Round]:
 
 
 def rounds_on_index(rounds: Sequence[Round]) -> list[Round]:
-    """The newest rounds that stand on the index in full."""
+    """The newest rounds that are on the index in full."""
     shown: list[Round] = []
     for one in rounds:
         if shown and sum(len(each.lines) for each in [*shown, one]) > ROWS_ON_INDEX:

@@ -101,7 +101,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     comparable = sorted(comparable, key=lambda line: line.val_bpb or 0.0)
     shown, left_out = comparable[:OWN_ON_FIELD], max(0, len(comparable) - OWN_ON_FIELD)
     samples = {hole.name.folder: hole.sample for hole in season.holes}
-    # An imported entry says more than the published table's row for it, and stands in its place.
+    # An imported entry says more than the published table's row for it, and replaces it.
     imported = {entry.entry.source for entry in ranked}
     scores = [_published(row, wording) for row in references if _folder(row) not in imported]
     scores += [_imported(entry, course, wording) for entry in ranked]

@@ -445,7 +445,7 @@ def read_play(played: PlayedHole, wording: Wording, ask_system: bool = False) ->
     attempt, curve = newest.attempt, load_progress(newest.attempt)
     launch = None
     if attempt.launch_path.is_file():
-        with contextlib.suppress(HarnessError):  # of another harness: its log is all there is
+        with contextlib.suppress(HarnessError):  # of another harness: only its log can be read
             launch = load_launch(attempt.launch_path)
     values = {"attempt": str(attempt.number), "hole": played.name.folder}
     share = _read_progress(curve, measure(curve, launch), launch, values)

@@ -43,7 +43,7 @@ _NAME = re.compile(r"\{([a-z_]+)\}")
 
 NEAR_CAP = 0.02  # share of the cap that is free, below which the artifact is called tight
 ROOMY = 0.15  # and above which it is called roomy
-TEMPO_CHANGE = 1.10  # a step this much longer or shorter than the previous hole's is worth a remark
+TEMPO_CHANGE = 1.10  # times as long or short as the previous hole's step, to be mentioned
 
 # What each fact means; published in the handbook beside the rules that use it.
 FACTS: dict[str, str] = {
