@@ -10,7 +10,15 @@ import pytest
 from harness.courses.course import load_course
 from harness.records.curve import Curve, TrainPoint, ValPoint
 from harness.records.record import RunRecord, parse_record
-from harness.season.compare import Side, common_moments, compare, config_changes, repeated_seeds, series
+from harness.season.compare import (
+    Side,
+    caveats,
+    common_moments,
+    compare,
+    config_changes,
+    repeated_seeds,
+    series,
+)
 from harness.stats import Sample
 
 FINEWEB = load_course("fineweb")
@@ -115,3 +123,31 @@ def test_repeats_of_a_seed_are_counted() -> None:
 
     assert repeated_seeds(several).startswith("round_001 has seed 2 2 times")
     assert repeated_seeds(side("round_001", record(seed=1), record(seed=2), record())) == ""
+
+
+def test_what_belongs_beside_a_number_is_named() -> None:
+    one = record(
+        split="current", train_seconds=600.0, environment={"device": "cuda"}, code={"source_sha256": "a"}
+    )
+    alike = record(
+        split="current", train_seconds=560.0, environment={"device": "cuda"}, code={"source_sha256": "a"}
+    )
+    other = record(
+        status="over_cap",
+        artifact_bytes=9,
+        cap_bytes=9,
+        train_seconds=300.0,
+        environment={"device": "cpu"},
+        code={"source_sha256": "b"},
+    )
+
+    assert caveats(one, alike) == []
+    assert caveats(one, None) == []
+    assert caveats(one, record(split="current")) == []  # what is not known is no difference
+    assert caveats(one, other) == [
+        "different device: cuda against cpu",
+        "the validation split is not known on both sides",
+        "different training time: 600 s against 300 s",
+        "round_001 is over the cap",
+        "the code differs",
+    ]
