@@ -12,10 +12,12 @@ from harness.records.curve import Curve, TrainPoint, ValPoint
 from harness.records.record import RunRecord, parse_record
 from harness.season.compare import (
     Side,
+    Swing,
     caveats,
     common_moments,
     compare,
     config_changes,
+    find_whiff,
     repeated_seeds,
     series,
 )
@@ -151,3 +153,51 @@ def test_what_belongs_beside_a_number_is_named() -> None:
         "round_001 is over the cap",
         "the code differs",
     ]
+
+
+CURVE = Curve.of([TrainPoint(1, 6.0, 100.0), TrainPoint(2, 5.0, 200.0)])
+ROUND_TRIP = {"stage": "round_trip", "label": "x"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kind", "why"),
+    [
+        ({}, "whiff", "all 2 logged training losses are equal, bit for bit: MATRIX_LR did nothing"),
+        ({"model_bytes": 19}, "export only", "training is the same; the artifact's size differs"),
+        (
+            {"code_bytes": 9, "artifact_bytes": 29},
+            "whiff",
+            "MATRIX_LR did nothing",
+        ),  # the code is not the model
+        (
+            {"scores": [ROUND_TRIP | {"val_bpb": 1.21}]},
+            "export only",
+            "training is the same; the round-trip score differs",
+        ),
+        ({"val_bpb": 1.19}, "export only", "training is the same; the score differs"),
+        ({"status": "stopped"}, None, ""),
+        ({"seed": 2}, None, ""),
+        ({"config": {"MATRIX_LR": "0.04"}}, None, ""),
+    ],
+)
+def test_an_override_that_changed_nothing_is_a_whiff(
+    theirs: dict[str, Any], kind: str | None, why: str
+) -> None:
+    ours = {"seed": 1, "model_bytes": 20, "scores": [ROUND_TRIP | {"val_bpb": 1.2}]}
+
+    whiff = find_whiff(
+        [Swing(record(**ours, config={"MATRIX_LR": "0.04"}), CURVE)],
+        [Swing(record(**ours | {"config": {"MATRIX_LR": "0.05"}} | theirs), CURVE)],
+    )
+
+    assert (whiff.kind if whiff else None) == kind
+    assert whiff is None or why in whiff.why
+
+
+def test_one_equal_point_or_none_known_of_the_artifact_is_no_whiff() -> None:
+    one, other = record(config={"FP16_EMBED": "0"}), record(config={"FP16_EMBED": "1"})
+    point = Curve.of([TrainPoint(1, 6.0, 100.0)])
+    swings = [Swing(record(config={"MATRIX_LR": value}), point) for value in ("0.04", "0.05")]
+
+    assert find_whiff([swings[0]], [swings[1]]) is None
+    assert find_whiff([Swing(one, CURVE)], [Swing(other, CURVE)]) is None  # packing was not measured

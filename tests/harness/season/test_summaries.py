@@ -144,9 +144,21 @@ def rename_hole(runs):
 
 
 EDITS = [
-    edit_record, edit_record_unseen, touch_record, break_record, swap_record, delete_record, add_attempt,
-    start_attempt, edit_intent, delete_intent, decide, add_hole, delete_hole, rename_hole,
-]  # fmt: skip
+    edit_record,
+    edit_record_unseen,
+    touch_record,
+    break_record,
+    swap_record,
+    delete_record,
+    add_attempt,
+    start_attempt,
+    edit_intent,
+    delete_intent,
+    decide,
+    add_hole,
+    delete_hole,
+    rename_hole,
+]
 
 
 @pytest.mark.parametrize("edit", EDITS)
