@@ -1,6 +1,7 @@
 """`python -m trainer --out DIR [--resume]`, or `--check`: knobs come from the environment.
 
-Exit codes: 0 done, 1 failed, 2 a wrong setting or missing data, 3 stopped by a signal, 4 the loss was no number.
+Exit codes: 0 done, 1 failed, 2 a wrong setting or missing data, 3 stopped by a signal, 4 the loss was no
+number.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-from trainer.config import Config, load_config, resolve_aliases
+from trainer.config import Config, load_config
 from trainer.errors import TrainerError
+from trainer.names import resolve_aliases
 
 
 def main() -> int:
@@ -68,7 +70,8 @@ def _run(words: argparse.Namespace, config: Config) -> int:
     words.out.mkdir(parents=True, exist_ok=True)
     result = train(setup, words.out, words.resume)
     if workers.world_size > 1:
-        torch.distributed.barrier()  # gloo aborts a process whose peers have left before it takes its threads down
+        # gloo aborts a process whose peers have left before it takes its threads down.
+        torch.distributed.barrier()
         torch.distributed.destroy_process_group()
     if result.failure is not None and result.failure.kind == "nan":
         return EXIT["nan"]

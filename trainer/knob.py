@@ -1,25 +1,45 @@
-"""One setting of the trainer: how it is typed, read from what people write, and written back in one spelling."""
+"""One setting of the trainer: how it is declared, read as people write it, and written in one spelling."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from trainer.errors import ConfigError
 
 Value = bool | int | float | str
 
+# As people write them in shells, YAML and Python; the challenge's scripts read 1 and 0.
 _YES = frozenset({"1", "true", "yes", "on", "y", "t"})
 _NO = frozenset({"0", "false", "no", "off", "n", "f"})
+
+
+# What settings decide, for forecasts from earlier attempts that agree in them.
+STEP_TIME = "step time"
+ARTIFACT_SIZE = "artifact size"
+
+
+@dataclass(frozen=True)
+class Unread:
+    """When other settings leave a knob without effect, and why."""
+
+    when: Callable[[Any], bool]  # of a Config
+    why: str
 
 
 @dataclass(frozen=True)
 class Knob:
     """One setting. low and high are inclusive; choices bound a text.
 
-    needs: the switch without which it does nothing, if any.
+    needs: the switch without which setting it is an error, if any. unread: when setting it is only pointless.
     fractions: a number that is mostly whole, and then written so.
+    aliases: other people's names for it; yes_no: what yes and no in them come to, where this is a number.
+    decides: STEP_TIME or ARTIFACT_SIZE, if it weighs in a forecast of that.
+    free_on_resume: may differ between a checkpoint and the run that goes on from it.
     added: not among the challenge's own; at its default nothing of it is computed, and no hash counts it.
     """
 
@@ -31,8 +51,18 @@ class Knob:
     high: float | None = None
     choices: tuple[str, ...] = ()
     needs: str = ""
+    unread: Unread | None = None
     fractions: bool = False
+    aliases: tuple[str, ...] = ()
+    yes_no: tuple[str, str] | None = None
+    decides: str = ""
+    free_on_resume: bool = False
     added: bool = False
+
+    @staticmethod
+    def of_field(name: str, default: Any, metadata: Mapping[str, Any]) -> Knob:
+        """Read a field that `knob` or `added` declared."""
+        return Knob(name.upper(), default, **metadata)
 
     @property
     def field(self) -> str:
@@ -87,6 +117,7 @@ class Knob:
         whole = isinstance(self.default, int) and not self.fractions
         kind = "a whole number" if whole else "a number"
         try:
+            # int before float: 2**53 + 1 would not survive a float.
             value = int(word) if whole and word.lstrip("+-").isdigit() else float(word)
         except ValueError:
             raise ConfigError(
@@ -95,6 +126,7 @@ class Knob:
         if not math.isfinite(value):
             raise ConfigError(f"{self.name}={text} is not finite", f"expected {kind}, {self.range_text}")
         if whole:
+            # 1e3 and 3.0 are whole numbers as people write them; 2.5 is none.
             if value != int(value):
                 raise ConfigError(
                     f"{self.name}={text} is not a whole number", f"expected {kind}, {self.range_text}"
@@ -121,3 +153,17 @@ class Knob:
 def spell(value: Value) -> str:
     """Write a value in its one spelling: true, false, all digits of a number, a text as it is."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def knob(default: Value, meaning: str, span: tuple[float, float] | None = None, **more: Any) -> Any:
+    """Declare a field of `Config`. span: least and largest value of a number; more: as in `Knob`.
+
+    The result is a dataclass field; Any, so that the field's own annotation is its type.
+    """
+    low, high = span or (None, None)
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "low": low, "high": high, **more})
+
+
+def added(default: Value, meaning: str, span: tuple[float, float] | None = None, **more: Any) -> Any:
+    """Declare a knob that the challenge's script does not have."""
+    return knob(default, meaning, span, added=True, **more)

@@ -11,8 +11,9 @@ from functools import cache
 
 from harness.errors import UsageError, nearest
 from harness.resources import data_path
-from trainer.config import ALIASES, KNOBS, resolve_alias
+from trainer.config import ALIASES, KNOBS
 from trainer.errors import ConfigError
+from trainer.names import resolve_alias
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:

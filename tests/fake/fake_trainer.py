@@ -21,8 +21,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainer.config import load_config, resolve_aliases
+from trainer.config import load_config
 from trainer.errors import TrainerError
+from trainer.names import resolve_aliases
 
 VAL_TOKENS, VAL_BYTES = 1000, 2500
 CODE_BYTES = 50_000  # when the harness counts none itself

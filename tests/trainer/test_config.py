@@ -16,13 +16,11 @@ from trainer.config import (
     KNOBS,
     PRESETS,
     ConfigError,
-    Knob,
-    Value,
     is_neutral,
     load_config,
-    nearest_knob,
-    resolve_aliases,
 )
+from trainer.knob import Knob, Value
+from trainer.names import resolve_aliases
 
 BASELINE_DEFAULTS = {
     "SEED": 1337, "VOCAB_SIZE": 1024, "ITERATIONS": 20000, "TRAIN_SEQ_LEN": 1024, "VAL_LOSS_EVERY": 1000,
@@ -209,11 +207,6 @@ def test_the_effective_configuration_reads_back_equal():
 
 def test_every_knob_says_what_it_means():
     assert all(knob.meaning for knob in KNOBS.values())
-
-
-@pytest.mark.parametrize(("typed", "meant"), [("FP16_EMBD", "FP16_EMBED"), ("num_layer", "NUM_LAYERS")])
-def test_a_mistyped_name_finds_its_neighbour(typed, meant):
-    assert nearest_knob(typed) == meant
 
 
 def test_config_loads_without_torch_or_numpy(parity):

@@ -18,25 +18,8 @@ from harness.run.doctor.schedules import Outlook
 from harness.run.plan import Plan
 from harness.run.unfinished import look_at
 from harness.season.season import Season
-
-# Settings that make a step as long as it is, and those that make an artifact as large as it is.
-_TEMPO = (
-    "TRAIN_BATCH_TOKENS",
-    "TRAIN_SEQ_LEN",
-    "NUM_LAYERS",
-    "MODEL_DIM",
-    "MLP_MULT",
-    "VOCAB_SIZE",
-    "DEVICE",
-)
-_ARTIFACT = (
-    "FP16_EMBED",
-    "EMBED_BITS",
-    "MATRIX_BITS",
-    "QUANT_CLIP",
-    "COMPRESSOR",
-    "INT8_KEEP_FLOAT_MAX_NUMEL",
-)
+from trainer.config import KNOBS
+from trainer.knob import ARTIFACT_SIZE, STEP_TIME
 
 # Forecast against artifact, one attempt of each of the nine holes played at first (int8 + zlib): the model
 # came out 6.1 % below to 0.3 % above it. Below: where much is stored as fp16, which zlib packs better than 0.92.
@@ -60,7 +43,7 @@ def forecast(plan: Plan, season: Season, untrained: int | None) -> tuple[str, li
         for record in _records(season)
         if record.model_bytes
         and record.params == ours.params
-        and _same(record, plan.trainer.config, _ARTIFACT)
+        and _same(record, plan.trainer.config, ARTIFACT_SIZE)
     ]
     if alike:
         low, high = code + min(alike), code + max(alike)
@@ -91,7 +74,7 @@ def code_bytes() -> int:
 
 def known_tempo(plan: Plan, season: Season) -> float | None:
     """Return the median ms per step of earlier attempts of this shape and device, or None."""
-    known = [r.step_ms for r in _records(season) if r.step_ms and _same(r, plan.trainer.config, _TEMPO)]
+    known = [r.step_ms for r in _records(season) if r.step_ms and _same(r, plan.trainer.config, STEP_TIME)]
     return statistics.median(known) if known else None
 
 
@@ -118,7 +101,7 @@ def memory_findings(plan: Plan, season: Season, free_bytes: int) -> list[Finding
     peaks = [
         r.peak_memory_bytes
         for r in _records(season)
-        if r.peak_memory_bytes and _same(r, plan.trainer.config, _TEMPO)
+        if r.peak_memory_bytes and _same(r, plan.trainer.config, STEP_TIME)
     ]
     need, basis = (
         (max(peaks), "as earlier attempts of this shape") if peaks else (_rough_bytes(plan), "a rough sum")
@@ -334,10 +317,12 @@ def _records(season: Season) -> list[RunRecord]:
     return [record for hole in season.holes for record in hole.records]
 
 
-def _same(record: RunRecord, config: dict[str, str], names: tuple[str, ...]) -> bool:
-    """Whether settings agree; a name that an older record lacks had no effect then, and counts as its default."""
-    from trainer.config import KNOBS
+def _same(record: RunRecord, config: dict[str, str], decided: str) -> bool:
+    """Whether the settings that decide something agree, such as STEP_TIME.
 
+    A name that an older record lacks had no effect then, and counts as its default.
+    """
+    knobs = [knob for knob in KNOBS.values() if knob.decides == decided]
     return bool(record.config) and all(
-        record.config.get(name, KNOBS[name].format(KNOBS[name].default)) == config.get(name) for name in names
+        record.config.get(knob.name, knob.format(knob.default)) == config.get(knob.name) for knob in knobs
     )

@@ -6,45 +6,18 @@ Names of the field's scripts that our trainer does not know are data (`harness/d
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from harness.findings import Finding
 from harness.run.overrides import field_knobs
 from harness.scripts.knobs import is_system
-from trainer.config import ALIASES, KNOBS, Config, load_config
+from trainer.config import ALIASES, KNOBS, load_config
 
 # How alike two names must be: ITERATION and ITERATIONS are (0.95), SEED and SPEED (0.89) not; short names never.
 ALIKE = 0.9
 SHORTEST = 6
 # Read by the harness or set by everybody's system; close to a knob's name or the same by chance.
 _NOT_MEANT = ("HARNESS_", "PYTEST_", "PYTHON", "PIP_", "GIT_", "SSH_", "LC_", "VSCODE_")
-
-# (knob, whether nothing reads it in this configuration, why)
-_IDLE: tuple[tuple[str, Callable[[Config], bool], str], ...] = (
-    ("EMBED_LR", lambda c: c.tie_embeddings, "TIE_EMBEDDINGS=true: TIED_EMBED_LR is read instead"),
-    ("HEAD_LR", lambda c: c.tie_embeddings, "TIE_EMBEDDINGS=true: there is no separate head"),
-    (
-        "TIED_EMBED_LR",
-        lambda c: not c.tie_embeddings,
-        "TIE_EMBEDDINGS=false: EMBED_LR and HEAD_LR are read instead",
-    ),
-    (
-        "TIED_EMBED_INIT_STD",
-        lambda c: not c.tie_embeddings,
-        "TIE_EMBEDDINGS=false: the embedding is not tied",
-    ),
-    (
-        "MUON_MOMENTUM_WARMUP_START",
-        lambda c: c.muon_momentum_warmup_steps == 0,
-        "MUON_MOMENTUM_WARMUP_STEPS=0: the momentum does not ramp",
-    ),
-    (
-        "EMBED_BITS",
-        lambda c: c.fp16_embed and c.tie_embeddings,
-        "FP16_EMBED=true: the embedding is stored in fp16",
-    ),
-    ("WARMDOWN_ITERS", lambda c: getattr(c, "warmdown_frac", 0) > 0, "WARMDOWN_FRAC is set and goes first"),
-)
 
 
 def stray_variables(environ: Mapping[str, str]) -> list[Finding]:
@@ -100,11 +73,11 @@ def idle_overrides(
         Finding(
             "warning",
             f"override {name}={overrides[name]} is read by nothing here",
-            why,
+            knob.unread.why,
             f"leave {name} out, or change what makes it idle",
         )
-        for name, idle, why in _IDLE
-        if name in overrides and idle(effective)
+        for name, knob in KNOBS.items()
+        if name in overrides and knob.unread and knob.unread.when(effective)
     ]
     before = load_config(preset)
     for name, text in overrides.items():
