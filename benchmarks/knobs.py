@@ -19,14 +19,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.adapt import adapt_and_score
 from trainer.artifact import encode, pack
 from trainer.build import count_params
 from trainer.config import PRESETS, load_config
-from trainer.evaluate import evaluate
-from trainer.progress import Observer
+from trainer.scoring import score_validation
 from trainer.setup import prepare
-from trainer.train import Run
+from trainer.state import Observer, Run
+from trainer.train import start, take_step
 
 PARITY = Path(__file__).resolve().parent.parent / "tests" / "data" / "parity"
 PLAIN = PRESETS["practice"] | {
@@ -81,8 +80,8 @@ SCORING = (
 )
 
 
-def start(knobs: dict[str, str]) -> Run:
-    return Run(prepare(load_config(PLAIN | knobs)), Path(), Observer())
+def begin(knobs: dict[str, str]) -> Run:
+    return start(prepare(load_config(PLAIN | knobs)), Path(), Observer())
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -98,17 +97,19 @@ def in_turn(ours: Callable[[], object], plain: Callable[[], object], rounds: int
 
 
 def packed(run: Run) -> int:
+    c, rounding = run.setup.config, {}
     with contextlib.redirect_stdout(io.StringIO()):
-        grams = run._calibrate() if run.c.gptq_enabled else None
-    return len(encode(pack(run.model.state_dict(), run.c, grams), run.c.compressor))
+        for feature in run.features:
+            rounding |= feature.matrix_rounding(run)
+    return len(encode(pack(run.model.state_dict(), c, rounding), c.compressor))
 
 
 def scored(run: Run) -> None:
-    c, setup = run.c, run.setup
-    if c.ttt_enabled:
-        adapt_and_score(run.model, setup.validation, c, setup.device, setup.autocast)
-    else:
-        evaluate(run.model, setup.validation, c, setup.device, setup.autocast, stride=c.eval_stride)
+    if not run.features:
+        score_validation(run)
+    with contextlib.redirect_stdout(io.StringIO()):
+        for feature in run.features:
+            feature.extra_scores(run)
 
 
 def main() -> None:
@@ -124,16 +125,16 @@ def main() -> None:
 
     print(f"{'knob':58} {'parameters':>10} {'bytes':>9}  {'time beside plain'}")
     for cases, what, work, rounds in (
-        (TRAINING, "step", lambda run: run._step(0.0), asked.rounds),
+        (TRAINING, "step", lambda run: take_step(run, 0.0), asked.rounds),
         (PACKING, "packing", packed, max(asked.rounds // 5, 1)),
         (SCORING, "scoring", scored, 1),
     ):
         for knobs in wanted(cases):
-            beside = {} if knobs == ALL_QUANTIZED else {k: v for k, v in knobs.items() if k in ALL_QUANTIZED}
-            ours, plain = start(knobs), start(beside)
+            same = {} if knobs == ALL_QUANTIZED else {k: v for k, v in knobs.items() if k in ALL_QUANTIZED}
+            ours, plain = begin(knobs), begin(same)
             for run in (ours, plain) if what == "packing" else ():
                 for _ in range(STEPS_BEFORE_PACKING):
-                    run._step(0.0)
+                    take_step(run, 0.0)
             a, b = in_turn(lambda: work(ours), lambda: work(plain), rounds)  # noqa: B023
             params = count_params(ours.model) - count_params(plain.model)
             size = 0 if what == "scoring" else packed(ours) - packed(plain)  # TTT has changed the weights

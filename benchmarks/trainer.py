@@ -32,8 +32,10 @@ from torch import Tensor, nn
 from trainer.artifact import decode, encode, load_into, pack
 from trainer.config import PRESETS, Config, load_config
 from trainer.schedule import lr_scale, muon_momentum
+from trainer.scoring import score_validation
 from trainer.setup import Setup, prepare
-from trainer.train import Observer, Run
+from trainer.state import Observer, Run
+from trainer.train import report_step, start, take_step
 
 PARITY = Path(__file__).resolve().parent.parent / "tests" / "data" / "parity"
 PLACES = {"DATA_PATH": str(PARITY), "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"), "DEVICE": "cpu"}
@@ -234,8 +236,8 @@ class PlainRun:
 
 
 def our_round_trip(run: Run) -> float:
-    load_into(run.model, decode(encode(pack(run.model.state_dict(), run.c))))
-    return run._evaluate().val_loss
+    load_into(run.model, decode(encode(pack(run.model.state_dict(), run.setup.config))))
+    return score_validation(run).val_loss
 
 
 def flops_of_a_step(model: nn.Module, c: Config) -> float:
@@ -300,20 +302,20 @@ def main() -> None:
     setup = prepare(c)
 
     with tempfile.TemporaryDirectory() as folder:
-        ours = Run(setup, Path(folder), Observer())
+        ours = start(setup, Path(folder), Observer())
         plain = PlainRun(setup, ours.model.state_dict())
         compare(ours, plain, words.rounds, steps)
     print(f"time to the first step of a new process {first_step_seconds(SHAPES[words.shape]):.1f} s")
 
 
 def compare(ours: Run, plain: PlainRun, rounds: int, steps: int) -> None:
-    c = ours.c
+    c = ours.setup.config
 
     def our_steps() -> float:
         for _ in range(steps):
-            loss = ours._step(0.0)
+            loss = take_step(ours, 0.0)
             ours.progress.step += 1
-            ours._report_step(loss)
+            report_step(ours, loss)
         return loss
 
     def plain_steps() -> float:

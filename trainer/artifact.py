@@ -21,7 +21,7 @@ from torch import Tensor
 from trainer.codec import compress, decompress
 from trainer.config import Config
 from trainer.errors import ArtifactError
-from trainer.gptq import compensate
+from trainer.hooks import Rounding
 from trainer.model import matches
 from trainer.quantize import dequantize_tensor, quantize_tensor
 
@@ -51,10 +51,10 @@ def format_name(c: Config) -> str:
     return f"int{c.matrix_bits}+{c.compressor}"
 
 
-def pack(state: dict[str, Tensor], c: Config, grams: Mapping[str, Tensor] | None = None) -> Packed:
+def pack(state: dict[str, Tensor], c: Config, rounding: Mapping[str, Rounding] | None = None) -> Packed:
     """Turn weights into what is stored: large floats int8, small ones fp16, control tensors fp32.
 
-    grams: of the matrices that GPTQ rounds, by name.
+    rounding: for the matrices that a feature rounds in its own way, by name.
     """
     tensors: dict[str, Tensor] = {}
     dtypes: dict[str, str] = {}
@@ -64,11 +64,10 @@ def pack(state: dict[str, Tensor], c: Config, grams: Mapping[str, Tensor] | None
         if not t.is_floating_point():
             tensors[name] = t
         elif is_quantized(name, t, c):
-            search = c.quant_clip == "search"
-            if c.gptq_enabled and grams and name in grams:
-                q, scale = compensate(t, grams[name], bits_of(name, c), search, c.gptq_block_size)
+            if rounding and name in rounding:
+                q, scale = rounding[name](t)
             else:
-                q, scale = quantize_tensor(t, bits_of(name, c), search)
+                q, scale = quantize_tensor(t, bits_of(name, c), c.quant_clip == "search")
             tensors[f"{name}.int8"], tensors[f"{name}.scale"] = q, scale
             dtypes[name] = dtype
         elif matches(name, c.fp32_names):
@@ -124,7 +123,8 @@ def decode(blob: bytes, name: str = "artifact", codec: str = "zlib") -> Packed:
         raise ArtifactError(f"{name} is not a packed model: {error}", again) from error
     if meta.get("format") != FORMAT or meta.get("version") != VERSION:
         raise ArtifactError(
-            f"{name} is {meta.get('format')} version {meta.get('version')}; this reads {FORMAT} version {VERSION}",
+            f"{name} is {meta.get('format')} version {meta.get('version')}; "
+            f"this reads {FORMAT} version {VERSION}",
             "use the trainer that wrote it",
         )
     quantized = {key.removesuffix(".int8") for key in tensors if key.endswith(".int8")}
@@ -153,8 +153,8 @@ def load_into(model: torch.nn.Module, packed: Packed, name: str = "artifact") ->
 def forecast_bytes(state: dict[str, Tensor], c: Config) -> int:
     """Estimate the compressed model's size from untrained weights.
 
-    zlib leaves 0.92 of the payload of trained weights (15,815,847 of 17,178,912 bytes for the baseline; 0.92 to
-    0.93 for fp16). Weights of small norm compress better, so this is rather too high.
+    zlib leaves 0.92 of the payload of trained weights (15,815,847 of 17,178,912 bytes for the baseline; 0.92
+    to 0.93 for fp16). Weights of small norm compress better, so this is rather too high.
     """
     payload = 0.0
     for name, t in state.items():

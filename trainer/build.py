@@ -6,13 +6,24 @@ import torch
 from torch import nn
 
 from trainer.config import Config
-from trainer.features.gpt import make_gpt
+from trainer.features import load
 from trainer.model import GPT, Linear, matches
 
 
+def make_model(c: Config) -> GPT:
+    """Return the model as initialised, on the CPU in fp32, with what the configuration's features add."""
+    model = GPT(c)
+    for feature in load(c):
+        feature.extend_model(model)
+    return model
+
+
 def build_model(c: Config, device: torch.device, bfloat16: bool) -> GPT:
-    """Build, initialise and place a model. In bfloat16 tables are stored so; matrices and control tensors stay fp32."""
-    model = make_gpt(c)
+    """Build, initialise and place a model.
+
+    In bfloat16 tables are stored so; matrices and control tensors stay fp32.
+    """
+    model = make_model(c)
     if bfloat16:
         model.bfloat16()  # rounds every initial value, as in the challenge
         linear = {id(module.weight) for module in model.modules() if isinstance(module, Linear)}

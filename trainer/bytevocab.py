@@ -1,7 +1,7 @@
-"""The vocabulary without a tokenizer: four special ids (padding, beginning, end, unknown), then the 256 bytes.
+"""The vocabulary without a tokenizer: four special ids (padding, beginning, end, unknown), then 256 bytes.
 
-TOKENIZER_PATH=byte260 with VOCAB_SIZE=260. Shards hold BOS before each document and a byte + 4 for each of its bytes;
-every byte token counts one byte, so bits per byte is the loss over ln 2, but for the BOS targets.
+TOKENIZER_PATH=byte260 with VOCAB_SIZE=260. Shards hold BOS before each document and a byte + 4 for each of
+its bytes; every byte token counts one byte, so bits per byte is the loss over ln 2, but for the BOS targets.
 """
 
 from __future__ import annotations

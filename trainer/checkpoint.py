@@ -1,4 +1,7 @@
-"""What a run needs to go on as if nothing had happened: weights, optimizers, averages, random numbers, and where it stood."""
+"""What a run needs to go on as if nothing had happened.
+
+Weights, optimizers, random numbers, where it stood, and what its features remember.
+"""
 
 from __future__ import annotations
 
@@ -13,42 +16,28 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from trainer.artifact import META, write_whole
-from trainer.average import Average
 from trainer.config import KNOBS
 from trainer.errors import CheckpointError
 from trainer.setup import Setup
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
-# Knobs that may differ between a checkpoint and the run that goes on from it.
-_FREE_ON_RESUME = frozenset(
-    {"RUN_ID", "THREADS", "CHECKPOINT_EVERY", "CHECKPOINT_SECONDS", "DATA_PATH", "TOKENIZER_PATH"}
-)
-
 Optimizers = list[torch.optim.Optimizer]
 
 
-def state_tensors(model: nn.Module, optimizers: Optimizers, average: Average | None) -> dict[str, Tensor]:
-    """Return everything that training has changed, by name."""
+def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
+    """Return what training has changed, by name; features add what is theirs."""
     tensors = {f"model/{name}": t for name, t in model.state_dict().items()}
     for index, optimizer in enumerate(optimizers):
         for number, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"optimizer/{index}/{number}/{key}"] = torch.as_tensor(value)
-    if average is not None:
-        tensors |= {f"average/{name}": t for name, t in average.tensors.items()}
     tensors["rng"] = torch.get_rng_state()
     return tensors
 
 
-def restore_state(
-    tensors: dict[str, Tensor],
-    model: nn.Module,
-    optimizers: Optimizers,
-    average: Average | None,
-    samples: int,
-) -> None:
-    """Put it all back. samples: how many weights are in the average."""
+def restore_state(tensors: dict[str, Tensor], model: nn.Module, optimizers: Optimizers) -> None:
+    """Put it all back."""
     model.load_state_dict(_below("model", tensors))
     for index, optimizer in enumerate(optimizers):
         state: dict[int, dict[str, Tensor]] = {}
@@ -56,8 +45,6 @@ def restore_state(
             number, key = name.split("/")
             state.setdefault(int(number), {})[key] = t
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    if average is not None:
-        average.restore(_below("average", tensors), samples)
     torch.set_rng_state(tensors["rng"])
 
 
@@ -70,11 +57,11 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def check_same_run(meta: dict[str, Any], setup: Setup) -> None:
     """Refuse a checkpoint of another configuration or other data, naming the first difference."""
     now = setup.config.to_env()
-    # Another number of threads may add up in another order, which DETERMINISTIC rules out.
-    free = _FREE_ON_RESUME - {"THREADS"} if setup.config.deterministic else _FREE_ON_RESUME
     for name, knob in KNOBS.items():
         then = meta["config"].get(name, knob.format(knob.default))
-        if name not in free and then != now[name]:
+        # Another number of threads may add up in another order, which DETERMINISTIC rules out.
+        free = knob.free_on_resume and not (name == "THREADS" and setup.config.deterministic)
+        if not free and then != now[name]:
             raise CheckpointError(
                 f"the checkpoint was made with {name}={then}, now it is {now[name]}",
                 "resume with the settings it was started with, or start a new run",

@@ -36,19 +36,21 @@ class Clock:
 
 
 class Stop:
-    asked = False
+    """Whether the user has asked the run to end."""
+
+    requested = False
 
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Finish the step when asked to stop, instead of dying in the middle of it."""
+    """Let SIGTERM and SIGINT end the run after its step, with a checkpoint, not in the middle of one."""
     stop = Stop()
 
-    def ask(signum: int, frame: object) -> None:
-        stop.asked = True
+    def request(signum: int, frame: object) -> None:
+        stop.requested = True
 
     try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:  # not the main thread
         yield stop
         return

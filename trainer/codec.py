@@ -1,4 +1,7 @@
-"""Bytes to fewer bytes and back. zlib and lzma come with Python; zstd and brotli are an extra, imported when asked for."""
+"""Bytes to fewer bytes and back.
+
+zlib and lzma come with Python; zstd and brotli are an extra, imported when asked for.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ def compress(raw: bytes, codec: str) -> bytes:
 
 
 def decompress(blob: bytes, codec: str, name: str) -> bytes:
-    """Return what was compressed. Raises ArtifactError, naming the file, for bytes that are torn, foreign or too many."""
+    """Return what was compressed.
+
+    Raises ArtifactError, naming the file, for bytes that are torn, foreign or too many.
+    """
     try:
         raw, ended, left = _unpacked(blob, codec)
     except (zlib.error, lzma.LZMAError, _CodecError) as error:

@@ -1,8 +1,8 @@
 """Shards on disk, the stream of training batches, the validation tokens, and how many bytes tokens stand for.
 
-A shard is a header of 256 little-endian int32 (magic, version, token count, zeros), then that many uint16 tokens.
-Shards are memory-mapped: the real training set is 20 GB. This module knows nothing of models and never imports
-torch, so that a course can be prepared, and data checked, in a fraction of a second.
+A shard is a header of 256 little-endian int32 (magic, version, token count, zeros), then that many uint16
+tokens. Shards are memory-mapped: the real training set is 20 GB. This module knows nothing of models and
+never imports torch, so that a course can be prepared, and data checked, in a fraction of a second.
 
 Source of the format and of the batch rule: the challenge's train_gpt.py.
 """
@@ -34,7 +34,7 @@ SPACE = "\u2581"  # how SentencePiece spells a space inside a piece
 _EDGE_BYTES = 64 * 1024  # of each end of a training shard, for its fingerprint
 
 
-# -- shards -----------------------------------------------------------------------------------------------------
+# -- shards ----------------------------------------------------------------------------------------
 
 
 def write_shard(path: Path, tokens: npt.ArrayLike) -> None:
@@ -55,7 +55,10 @@ def write_shard(path: Path, tokens: npt.ArrayLike) -> None:
 
 
 def read_shard_header(path: Path) -> int:
-    """Return how many tokens a shard holds. Raises DataError when it is missing, not a shard, or cut short."""
+    """Return how many tokens a shard holds.
+
+    Raises DataError when it is missing, not a shard, or cut short.
+    """
     try:
         with Path(path).open("rb") as file:
             head = file.read(HEADER_BYTES)
@@ -96,12 +99,13 @@ def find_shards(folder: Path, split: Literal["train", "val"]) -> list[Path]:
     if not found:
         raise DataError(
             f"no {pattern} in {folder}",
-            "DATA_PATH must name the folder of the shards; `python -m harness.courses.practice` prepares a small course",
+            "DATA_PATH must name the folder of the shards; "
+            "`python -m harness.courses.practice` prepares a small course",
         )
     return found
 
 
-# -- training batches -------------------------------------------------------------------------------------------
+# -- training batches ------------------------------------------------------------------------------
 
 
 class TokenStream:
@@ -140,15 +144,15 @@ def next_batch(
 ) -> tuple[Ids, Ids]:
     """Return one rank's inputs and targets of the next micro-batch, each (rows, seq_len).
 
-    Every rank takes `local_tokens + 1` tokens, one more than it predicts, and the next micro-batch begins after
-    that extra token. So the number of micro-batches and of ranks changes which tokens are seen.
+    Every rank takes `local_tokens + 1` tokens, one more than it predicts, and the next micro-batch begins
+    after that extra token. So the number of micro-batches and of ranks changes which tokens are seen.
     """
     span = local_tokens + 1
     chunk = stream.take(span * world_size)[rank * span : (rank + 1) * span].astype(np.int64)
     return chunk[:-1].reshape(-1, seq_len), chunk[1:].reshape(-1, seq_len)
 
 
-# -- validation -------------------------------------------------------------------------------------------------
+# -- validation ------------------------------------------------------------------------------------
 
 
 def load_validation(paths: Sequence[Path], seq_len: int) -> Tokens:
@@ -160,13 +164,14 @@ def load_validation(paths: Sequence[Path], seq_len: int) -> Tokens:
     sequences = (len(tokens) - 1) // seq_len
     if sequences < 1:
         raise DataError(
-            f"the validation shards hold {len(tokens):,} tokens, fewer than one sequence of TRAIN_SEQ_LEN={seq_len} + 1",
+            f"the validation shards hold {len(tokens):,} tokens, fewer than one sequence of "
+            f"TRAIN_SEQ_LEN={seq_len} + 1",
             "lower TRAIN_SEQ_LEN",
         )
     return tokens[: sequences * seq_len + 1]
 
 
-# -- bytes ------------------------------------------------------------------------------------------------------
+# -- bytes -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -191,8 +196,9 @@ class ByteTable:
 def byte_table(sp: Any) -> ByteTable:
     """Tabulate a SentencePiece processor's pieces.
 
-    Unlike the challenge's script, every "▁" of a piece is taken for the one-byte space it stands for, not only
-    the first: a piece of four is 4 bytes there 1 + 9. On tokenizers without whitespace-only pieces both agree.
+    Unlike the challenge's script, every "▁" of a piece is taken for the one-byte space it stands for, not
+    only the first: a piece of four is 4 bytes there 1 + 9. On tokenizers without whitespace-only pieces both
+    agree.
     """
     size = int(sp.vocab_size())
     base_bytes = np.zeros(size, dtype=np.int16)
@@ -211,7 +217,9 @@ def byte_table(sp: Any) -> ByteTable:
 
 
 def check_byte_table(sp: Any, table: ByteTable, tokens: Tokens, sample: int = 20_000) -> None:
-    """Compare the table with what the tokenizer itself decodes, on the first tokens. Raises DataError if they differ.
+    """Compare the table with what the tokenizer itself decodes, on the first tokens.
+
+    Raises DataError if they differ.
 
     A table that counts too many bytes makes every score too good (28 % once), so this is worth milliseconds.
     """
@@ -236,7 +244,7 @@ def _runs_between_boundaries(tokens: Tokens, table: ByteTable) -> Iterator[Token
             yield inside
 
 
-# -- fingerprints -----------------------------------------------------------------------------------------------
+# -- fingerprints ----------------------------------------------------------------------------------
 
 
 def sha256_of(paths: Sequence[Path]) -> str:
@@ -252,8 +260,8 @@ def sha256_of(paths: Sequence[Path]) -> str:
 def train_fingerprint(paths: Sequence[Path]) -> str:
     """Fingerprint training shards without reading 20 GB.
 
-    For each shard in order: its name, its size, and the sha256 of its first and of its last 64 KiB (of the whole,
-    where it is shorter), one tab-separated line each; the result is the sha256 of those lines.
+    For each shard in order: its name, its size, and the sha256 of its first and of its last 64 KiB (of the
+    whole, where it is shorter), one tab-separated line each; the result is the sha256 of those lines.
     """
     lines = []
     for path in paths:

@@ -1,7 +1,7 @@
 """Bits per byte of a model on the validation tokens.
 
-Windows of tokens are scored in batches, each target once. The loss of every single token is added up in float64, so
-neither the size of a batch nor the number of ranks changes a score beyond 1e-9.
+Windows of tokens are scored in batches, each target once. The loss of every single token is added up in
+float64, so neither the size of a batch nor the number of ranks changes a score beyond 1e-9.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Validation:
 
 
 class Window(NamedTuple):
-    """Inputs start:start+length; of the targets, which stand one further, only those from `first` on are scored."""
+    """Inputs start:start+length; of the targets, one further on, only those from `first` on are scored."""
 
     start: int
     length: int
@@ -80,9 +80,15 @@ def windows(targets: int, length: int, stride: int) -> list[Window]:
 
 
 def evaluate(
-    model: nn.Module, validation: Validation, c: Config, device: torch.device, autocast: bool,
-    rank: int = 0, world_size: int = 1, stride: int = 0,
-) -> Evaluation:  # fmt: skip
+    model: nn.Module,
+    validation: Validation,
+    c: Config,
+    device: torch.device,
+    autocast: bool,
+    rank: int = 0,
+    world_size: int = 1,
+    stride: int = 0,
+) -> Evaluation:
     """Score the validation tokens; each rank takes its share of the windows.
 
     stride: of a sliding window; 0 for windows side by side. Batches have VAL_BATCH_SIZE / (world size *

@@ -1,4 +1,4 @@
-"""What a run says while it goes: the field's log lines on standard output, and `curve.jsonl` at full precision.
+"""What a run prints and logs: the field's log lines on standard output, and `curve.jsonl` at full precision.
 
 A point is one append of one whole line to a file opened for appending: once `log` has returned, not even
 kill -9 of this process can lose it.
@@ -43,7 +43,8 @@ def say(line: str) -> None:
 
 
 def train_line(step: int, planned: int, loss: float, train_ms: float) -> str:
-    return f"step:{step}/{planned} train_loss:{loss:.4f} train_time:{train_ms:.0f}ms step_avg:{train_ms / max(step, 1):.2f}ms"
+    average = train_ms / max(step, 1)
+    return f"step:{step}/{planned} train_loss:{loss:.4f} train_time:{train_ms:.0f}ms step_avg:{average:.2f}ms"
 
 
 def val_line(step: int, planned: int, loss: float, bpb: float, train_ms: float) -> str:

@@ -1,7 +1,8 @@
-"""Faster forms, for a CPU, of what `trainer.model` says plainly: attention and the loss, gradients written out.
+"""Faster forms, for a CPU, of what `trainer.model` says plainly: attention and loss, gradients written out.
 
-torch's flash kernel takes half of a step on a CPU in bfloat16, and a loss over a vocabulary passes over the whole
-matrix of logits ten times. Here both go in pieces that stay in the cache, and keep only what the backward pass needs.
+torch's flash kernel takes half of a step on a CPU in bfloat16, and a loss over a vocabulary passes over the
+whole matrix of logits ten times. Here both go in pieces that stay in the cache, and keep only what the
+backward pass needs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LARGEST_CAP = 80.0  # logits are bounded by their cap, so that exp needs no maxi
 
 
 class BlockedAttention(torch.autograd.Function):
-    """Causal attention in blocks of queries; the heads of a group are folded into the time axis, nothing is copied."""
+    """Causal attention in blocks of queries; a group's heads are folded into the time axis without a copy."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ def blocked_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class CappedLoss(torch.autograd.Function):
-    """Cross-entropy of soft-capped logits; the gradient of the logits is made with the loss, piece by piece."""
+    """Cross-entropy of soft-capped logits; the logits' gradient is computed with the loss, piece by piece."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, head: Tensor, targets: Tensor, cap: float) -> Tensor:

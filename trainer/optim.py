@@ -6,7 +6,7 @@ Muon: Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon), with the c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -14,42 +14,31 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainer.config import Config
+from trainer.features import load
 from trainer.model import GPT, matches
 
-# Quintic whose fixed points spread singular values over about 0.7 to 1.2; the same one at every step.
-JORDAN = ((3.4445, -4.7750, 2.0315),)
-# Polar Express (Amsel, Persson, Musco, Gower 2025, arXiv 2505.16932): at each step the quintic that is best after the
-# ones before it, for singular values from 1e-3 on; the last one repeats. Scaled down by 1 % for rounding in bfloat16.
-_EXPRESS = (
-    (8.28721201814563, -23.595886519098837, 17.300387312530933),
-    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
-    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
-    (3.3184196573706015, -2.488488024314874, 0.51004894012372),
-    (2.300652019954817, -1.6689039845747493, 0.4188073119525673),
-    (1.891301407787398, -1.2679958271945868, 0.37680408948524835),
-    (1.875, -1.25, 0.375),
-)
-_SAFETY = 1.01
-POLAR_EXPRESS = (
-    *((a / _SAFETY, b / _SAFETY**3, c / _SAFETY**5) for a, b, c in _EXPRESS[:-1]),
-    _EXPRESS[-1],
-)
-_TINY = 1e-7
+# Coefficients of a x + b x^3 + c x^5, by step, the last one for all later steps.
+Polynomials = tuple[tuple[float, float, float], ...]
+# Jordan's quintic: the steepest slope at 0 whose iteration stays bounded. Singular values end between about
+# 0.7 and 1.2, not at 1, which he found to cost no loss.
+JORDAN: Polynomials = ((3.4445, -4.7750, 2.0315),)
+TINY = 1e-7  # keeps a gradient of zeros from becoming no number; the challenge's
 
 
 def orthogonalise(
     g: Tensor,
     steps: int,
     dtype: torch.dtype = torch.bfloat16,
-    polynomials: tuple[tuple[float, float, float], ...] = JORDAN,
+    polynomials: Polynomials = JORDAN,
 ) -> Tensor:
     """Return the nearest semi-orthogonal matrix, roughly, by Newton-Schulz iterations.
 
-    g: (..., rows, columns); leading dimensions are a batch. polynomials: of each step, the last one for the rest.
-    The result has `dtype`.
+    g: (..., rows, columns); leading dimensions are a batch. The result has `dtype`.
     """
     x: Tensor = g.to(dtype)
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + _TINY)
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + TINY)
+    # Frobenius norm 1 bounds the largest singular value by 1, where the polynomials converge. The gram is
+    # taken on the short side: for an MLP of twice the width a quarter of the products.
     tall = x.size(-2) > x.size(-1)
     if tall:
         x = x.mT
@@ -61,7 +50,9 @@ def orthogonalise(
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is orthogonalised. Over several ranks each matrix is dealt to one, then all are summed.
+    """Momentum whose update is orthogonalised.
+
+    Over several ranks each matrix is dealt to one, then all are summed.
 
     Matrices of one shape are orthogonalised together; on a CPU that gives the same bits as one by one.
     """
@@ -69,8 +60,10 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, params: Iterable[nn.Parameter], c: Config) -> None:
         super().__init__(params, {"lr": c.matrix_lr, "momentum": c.muon_momentum})
         self._steps, self._dtype = c.muon_backend_steps, getattr(torch, c.muon_dtype)
-        self._polynomials = POLAR_EXPRESS if c.muon_polynomial == "polar_express" else JORDAN
-        self._even_rows, self._decay = c.muon_row_normalize, c.muon_wd
+        # Hook points for `trainer.features`; as they are here, the challenge's Muon.
+        self.polynomials = JORDAN
+        self.prepare: Callable[[Tensor], Tensor] | None = None
+        self.weight_decay = 0.0
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -83,8 +76,8 @@ class Muon(torch.optim.Optimizer):
             if world > 1:
                 updates = _sum_over_ranks(params, updates, self._dtype)
             for index, p in enumerate(params):
-                if self._decay > 0:
-                    p.mul_(1.0 - group["lr"] * self._decay)
+                if self.weight_decay > 0:
+                    p.mul_(1.0 - group["lr"] * self.weight_decay)
                 p.add_(updates[index].to(p.dtype), alpha=-group["lr"])
 
     def _momentum(self, p: nn.Parameter, momentum: float) -> Tensor:
@@ -103,10 +96,11 @@ class Muon(torch.optim.Optimizer):
         done = {}
         for (rows, columns), indices in by_shape.items():
             batch = torch.stack([updates[index] for index in indices])
-            if self._even_rows:
-                batch = batch / (batch.norm(dim=-1, keepdim=True) + _TINY)
+            if self.prepare is not None:
+                batch = self.prepare(batch)
+            # Jordan's factor: entries of tall and wide updates then have one RMS, 1 / sqrt(columns).
             scale = max(1.0, rows / columns) ** 0.5
-            orthogonal = orthogonalise(batch, self._steps, self._dtype, self._polynomials)
+            orthogonal = orthogonalise(batch, self._steps, self._dtype, self.polynomials)
             for index, ortho in zip(indices, orthogonal, strict=True):
                 done[index] = ortho * scale
         return done
@@ -124,10 +118,15 @@ def _sum_over_ranks(
     return {index: parts[index].view_as(p) for index, p in enumerate(params)}
 
 
+_BASELINE = ("tok_emb.", "skip_weights", "blocks.", "lm_head.")  # names of the plain model's parameters
+
+
 def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
     """Return embedding Adam, head Adam (untied only), Muon, scalar Adam, in the challenge's order."""
     named = list(model.blocks.named_parameters())
-    added = [(name, p) for name, p in model.named_parameters() if name.startswith(("bigram.", "smear."))]
+    # What a feature put beside the blocks: its tables train like the token embedding, the rest like the
+    # blocks.
+    added = [(name, p) for name, p in model.named_parameters() if not name.startswith(_BASELINE)]
     tables = [p for name, p in added if name.endswith("emb.weight")]
     named += [(name, p) for name, p in added if not name.endswith("emb.weight")]
     matrices = [p for name, p in named if p.ndim == 2 and not matches(name, c.control_names)]
@@ -137,7 +136,7 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
     adam: dict[str, Any] = {
         "betas": (c.beta1, c.beta2),
         "eps": c.adam_eps,
-        "weight_decay": c.adam_wd,
+        "weight_decay": c.adam_wd,  # 0 in the challenge: AdamW is Adam then
         "fused": device.type in ("cpu", "cuda"),
     }
     optimizers: list[torch.optim.Optimizer] = [
@@ -149,7 +148,9 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
         optimizers.insert(1, torch.optim.AdamW([model.lm_head.weight], lr=c.head_lr, **adam))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["base_lr"] = group["lr"]
+            group["base_lr"] = group["lr"]  # the schedule scales this, so that its factors do not add up
+    for feature in load(c):
+        feature.extend_optimizers(optimizers)
     return optimizers
 
 
@@ -158,5 +159,5 @@ def set_schedule(optimizers: list[torch.optim.Optimizer], scale: float, momentum
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * scale
-            if isinstance(optimizer, Muon):
+            if "momentum" in group:  # Muon's; Adam keeps its betas
                 group["momentum"] = momentum

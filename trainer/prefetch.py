@@ -21,8 +21,8 @@ AHEAD = 2  # micro-batches waiting while one is trained on
 class Batches:
     """One rank's micro-batches of a stream in order, as inputs and targets (rows, TRAIN_SEQ_LEN) on a device.
 
-    position: tokens of the stream that were handed out, whatever lies ready; a checkpoint keeps it. ahead: how many
-    micro-batches to make in advance; 0 makes each when it is asked for.
+    position: tokens of the stream that were handed out, whatever lies ready; a checkpoint keeps it. ahead:
+    how many micro-batches to make in advance; 0 makes each when it is asked for.
     """
 
     def __init__(

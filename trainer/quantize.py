@@ -1,7 +1,7 @@
 """Matrices as small integers with a scale a row, and back.
 
-The challenge's own form (8 bits, clip at a quantile, a floor under the scale) is followed operation for operation;
-fewer bits and a searched clip are ours. Source of the first: the challenge's train_gpt.py.
+The challenge's own form (8 bits, clip at a quantile, a floor under the scale) is followed operation for
+operation; fewer bits and a searched clip are ours. Source of the first: the challenge's train_gpt.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 CLIP_QUANTILE = 99.99984 / 100.0
-# Shares of a row's largest weight that the search tries as its clip; 4 bits want about half, 8 bits nearly all.
+# Shares of a row's largest weight that the search tries as its clip; 4 bits want about half, 8 bits nearly
+# all.
 _CLIPS = tuple(share / 40 for share in range(40, 11, -1))
 _TINY = 2.0**-14  # the smallest normal fp16: a scale below it would lose its digits
 
@@ -18,9 +19,9 @@ _TINY = 2.0**-14  # the smallest normal fp16: a scale below it would lose its di
 def quantize_tensor(t: Tensor, bits: int = 8, search: bool = False) -> tuple[Tensor, Tensor]:
     """Return int8 values of `bits` bits and fp16 scale(s): per row for matrices, per tensor otherwise.
 
-    The clip is the 99.99984 % quantile of |w|, or with `search` the one of 29 that leaves the least squared error.
-    At 8 bits without a search the scale is at least 1/127, as in the challenge, which costs matrices of small
-    weights most of their bits.
+    The clip is the 99.99984 % quantile of |w|, or with `search` the one of 29 that leaves the least squared
+    error. At 8 bits without a search the scale is at least 1/127, as in the challenge, which costs matrices
+    of small weights most of their bits.
     """
     w = t.float()
     if w.ndim == 2:
@@ -34,7 +35,7 @@ def quantize_tensor(t: Tensor, bits: int = 8, search: bool = False) -> tuple[Ten
 
 
 def quantize_rows(w: Tensor, bits: int, search: bool, rank: float) -> tuple[Tensor, Tensor]:
-    """Return whole values and a scale a row, both still as floats; fp16 will hold what it rounds the scales to."""
+    """Return whole values and a scale a row, both still as floats; fp16 will hold the scales as it can."""
     most = float(2 ** (bits - 1) - 1)
     clip = largest_quantile(w.abs(), rank)
     if bits == 8 and not search:
@@ -55,6 +56,11 @@ def quantize_rows(w: Tensor, bits: int, search: bool, rank: float) -> tuple[Tens
     return best_q, best_scale
 
 
+def scales_as_stored(scale: Tensor) -> Tensor:
+    """Return scales as the artifact gives them back: it keeps them in fp16."""
+    return scale.to(torch.float16).float()
+
+
 def _round_rows(w: Tensor, clip: Tensor, most: float) -> tuple[Tensor, Tensor]:
     """Return values and scales; the scale is one that fp16 holds exactly, as it will be read back."""
     scale = (clip / most).clamp_min(_TINY).to(torch.float16).float()
@@ -72,12 +78,12 @@ def dequantize_tensor(q: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def clip_rank(columns: int) -> float:
-    """Return the clip quantile's place in a sorted row, counted from 0, rounded as torch.quantile rounds it."""
+    """Return the clip quantile's place in a sorted row, from 0, rounded as torch.quantile rounds it."""
     return float(torch.tensor(CLIP_QUANTILE, dtype=torch.float32) * (columns - 1))
 
 
 def largest_quantile(rows: Tensor, rank: float) -> Tensor:
-    """Return the values at a place high up in each row, bit for bit what torch.quantile gives, without sorting rows.
+    """Return the values at a place high up in each row, to the bit as torch.quantile does, without a sort.
 
     The clip quantile lies so high that only a row's few largest values matter: two, up to 625,000 columns.
     """

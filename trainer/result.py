@@ -16,7 +16,10 @@ Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_t
 
 @dataclass(frozen=True)
 class Score:
-    """One evaluation. val_loss: nats per token; val_bpb: bits per byte over `tokens` targets of `bytes` bytes."""
+    """One evaluation.
+
+    val_loss: nats per token; val_bpb: bits per byte over `tokens` targets of `bytes` bytes.
+    """
 
     stage: Stage
     label: str

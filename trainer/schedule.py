@@ -1,4 +1,7 @@
-"""How learning rates and momentum go along a run. Knows nothing of torch: the harness asks it about runs to come."""
+"""How learning rates and momentum go along a run.
+
+Knows nothing of torch: the harness asks it about runs to come.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from trainer.config import Config
 def lr_scale(c: Config, step: int, elapsed_ms: float) -> float:
     """Return the warmdown factor before a step, never below MIN_LR.
 
-    WARMDOWN_FRAC: the decay takes that share of the run, of its steps or of its time, whichever is further on.
-    Otherwise, with a wall-clock cap, it starts when the time left is what WARMDOWN_ITERS steps take at the pace so
-    far; without one, WARMDOWN_ITERS steps before the end.
+    WARMDOWN_FRAC: the decay takes that share of the run, of its steps or of its time, whichever is further
+    on. Otherwise, with a wall-clock cap, it starts when the time left is what WARMDOWN_ITERS steps take at
+    the pace so far; without one, WARMDOWN_ITERS steps before the end.
     """
     if c.warmdown_frac > 0:
         left = max(1.0 - share_done(c, step, elapsed_ms), 0.0)

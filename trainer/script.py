@@ -1,6 +1,7 @@
-"""The trainer as one script: what runs when `harness submit` has packed the modules into a single train_gpt.py.
+"""The trainer as one script: what runs when `harness submit` has packed the modules into one train_gpt.py.
 
-A submission trains once, from a configuration that was played before: no result file, no curve, no checkpoints.
+A submission trains once, from a configuration that was played before: no result file, no curve, no
+checkpoints.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import TextIO
 from trainer.clock import Stop
 from trainer.config import load_config
 from trainer.errors import TrainerError
-from trainer.progress import Observer
 from trainer.setup import Workers, prepare, start_torch
-from trainer.train import Run
+from trainer.state import Observer
+from trainer.train import start, train_and_pack
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
         path = Path("logs", f"{config.run_id}.txt")
         path.parent.mkdir(exist_ok=True)
         sys.stdout = Tee(sys.stdout, path.open("a", encoding="utf-8"))
-    Run(setup, Path(), Observer()).go(Stop())
+    train_and_pack(start(setup, Path(), Observer()), Stop())
 
 
 class Tee:

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 
 from trainer.artifact import encode, forecast_bytes, pack
-from trainer.build import count_params
+from trainer.build import count_params, make_model
 from trainer.bytevocab import FINGERPRINT as BYTE_FINGERPRINT
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
@@ -38,7 +38,6 @@ from trainer.data import (
 )
 from trainer.errors import ConfigError, DataError
 from trainer.evaluate import Validation
-from trainer.features.gpt import make_gpt
 
 
 @dataclass(frozen=True)
@@ -110,20 +109,33 @@ def prepare(config: Config, workers: Workers | None = None, counted: int | None 
     validation = Validation.of(tokens, table)
     torch.set_num_threads(config.threads)
     return Setup(
-        config=config, workers=workers, device=device, train_paths=train_paths, train_tokens=train_tokens,
-        validation=validation, code_bytes=code_bytes() if counted is None else counted,
+        config=config,
+        workers=workers,
+        device=device,
+        train_paths=train_paths,
+        train_tokens=train_tokens,
+        validation=validation,
+        code_bytes=code_bytes() if counted is None else counted,
         data={
-            "val_tokens": validation.targets, "val_bytes": validation.bytes, "train_tokens": train_tokens,
+            "val_tokens": validation.targets,
+            "val_bytes": validation.bytes,
+            "train_tokens": train_tokens,
             **fingerprints(train_paths, val_paths, Path(config.tokenizer_path)),
         },
         environment={
-            "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
-            "sentencepiece": sentencepiece.__version__, "platform": f"{platform.system()} {platform.machine()}",
-            "device": device.type, "device_name": device_name(device), "threads": config.threads,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "sentencepiece": sentencepiece.__version__,
+            "platform": f"{platform.system()} {platform.machine()}",
+            "device": device.type,
+            "device_name": device_name(device),
+            "threads": config.threads,
             "world_size": workers.world_size,
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(), "backends": backend_switches(),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "backends": backend_switches(),
         },
-    )  # fmt: skip
+    )
 
 
 def fingerprints(train: list[Path], val: list[Path], tokenizer: Path) -> dict[str, str]:
@@ -152,8 +164,9 @@ def start_torch(config: Config, workers: Workers) -> None:
 def backend_switches() -> dict[str, bool | str]:
     """Return what decides, beside threads and CPU capability, in which order this machine adds up products.
 
-    amx_bfloat16: whether bfloat16 products run on Intel's AMX tiles, whose sums differ with the number of threads.
-    onednn_max_cpu_isa: the user's cap on oneDNN's instructions, "" for none; torch has no switch to read it from.
+    amx_bfloat16: whether bfloat16 products run on Intel's AMX tiles, whose sums differ with the number of
+    threads. onednn_max_cpu_isa: the user's cap on oneDNN's instructions, "" for none; torch has no switch to
+    read it from.
     """
     backends = torch.backends
     return {
@@ -263,12 +276,12 @@ def code_bytes() -> int:
 def weigh_untrained(c: Config) -> int:
     """Pack the model as it is initialised and return its compressed bytes: what training starts from."""
     torch.manual_seed(c.seed)
-    return len(encode(pack(make_gpt(c).state_dict(), c), c.compressor))
+    return len(encode(pack(make_model(c).state_dict(), c), c.compressor))
 
 
 def describe(setup: Setup) -> dict[str, Any]:
-    """Return what is known before training, for `--check`: parameters, resolved configuration, size forecast."""
-    model = make_gpt(setup.config)
+    """Return what is known before training, for `--check`: parameters, effective settings, size forecast."""
+    model = make_model(setup.config)
     params = count_params(model)
     model_bytes = forecast_bytes(model.state_dict(), setup.config)
     return {

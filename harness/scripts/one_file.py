@@ -14,14 +14,15 @@ import ast
 import base64
 import importlib.util
 import lzma
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import trainer
 from harness.errors import HarnessError
 from harness.records.record import Code, hash_config
 from harness.scripts.minify import for_types_alone, minify
-from trainer.config import KNOBS
+from trainer.config import KNOBS, load_config
+from trainer.features import needed
 
 TRAINER = Path(trainer.__file__).resolve().parent
 ENTRY = "script"  # the module whose `main` runs
@@ -128,7 +129,7 @@ def write_script(
             f"the trainer here has no knob {unknown[0]}, which the record was made with",
             "check out the version that made the record",
         )
-    sources = read_modules(folder)
+    sources = read_modules(folder, needed(load_config(config)))
     defaults = {name: KNOBS[name].format(KNOBS[name].default) for name in (*ALWAYS_READ, "SEED")}
     settings = {
         **defaults,
@@ -159,11 +160,14 @@ def _joined(sources: Mapping[str, str]) -> str:
 # Modules ------------------------------------------------------------------------------------------
 
 
-def read_modules(folder: Path) -> dict[str, str]:
-    """Return the text of every module of the package that its entry imports, at any level, by dotted name."""
+def read_modules(folder: Path, features: Iterable[str] = ()) -> dict[str, str]:
+    """Return the text of every module of the package that its entry imports, at any level, by dotted name.
+
+    features: modules that are imported by name, when a configuration uses them. An older trainer has fewer.
+    """
     package = folder.name
     found: dict[str, str] = {}
-    todo = [f"{package}.{ENTRY}"]
+    todo = [f"{package}.{ENTRY}", *features]
     while todo:
         name = todo.pop()
         path = _module_file(folder, name)

@@ -72,8 +72,8 @@ def test_a_run_fed_in_advance_is_the_same_run_and_resumes_from_what_it_trained_o
 ):
     import trainer.train
     from trainer.prefetch import Batches
-    from trainer.progress import Observer
     from trainer.setup import prepare
+    from trainer.state import Observer
     from trainer.train import train
 
     def run(name, stop_after=None, resume=False):

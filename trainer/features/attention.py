@@ -1,4 +1,4 @@
-"""Variants of attention: partial rotary embedding, values of the first layer, exclusive self attention, output gates."""
+"""Variants of attention: partial rotary embedding, first values, exclusive self attention, output gates."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.config import Config
-from trainer.model import Attention, Rotary
+from trainer.hooks import Hooks
+from trainer.model import GPT, Rotary, Shared
 
-_GATE_BIAS = 4.0  # sigmoid(4) = 0.982: gates begin almost open
+_GATE_BIAS = (
+    4.0  # sigmoid(4) = 0.982: gates begin almost open, so that training begins almost as without them
+)
+_FIRST_VALUES = "first values"
 
 
 class PartialRotary(Rotary):
-    """Rotate the first dimensions of a head only; the others know no position."""
+    """Rotate the first dimensions of a head only; the others know no position.
+
+    As in GPT-NeoX-20B (arXiv:2204.06745), which rotates a quarter.
+    """
 
     def __init__(self, dims: int, max_len: int, base: float) -> None:
         super().__init__(dims, max_len, base)
@@ -25,58 +32,77 @@ class PartialRotary(Rotary):
 
 
 class HeadGate(nn.Module):
-    """A sigmoid gate for each head's output, from the block's input."""
+    """A sigmoid gate for each head's output, from the block's input.
+
+    Gated attention for large language models, arXiv:2505.06708, the form with one gate a head.
+    """
 
     def __init__(self, c: Config) -> None:
         super().__init__()
         self.attn_gate = nn.Parameter(torch.zeros(c.num_heads, c.model_dim))
         self.attn_gate_bias = nn.Parameter(torch.full((c.num_heads,), _GATE_BIAS))
 
-    def forward(self, y_BHTD: Tensor, x_BTC: Tensor) -> Tensor:
+    def forward(self, y_BHTD: Tensor, v_BKTD: Tensor, x_BTC: Tensor) -> Tensor:
         scores = F.linear(x_BTC, self.attn_gate.to(x_BTC.dtype), self.attn_gate_bias.to(x_BTC.dtype))
         return y_BHTD * torch.sigmoid(scores).transpose(1, 2)[..., None]
 
 
 class ValueMix(nn.Module):
-    """Values mixed with the first layer's: value_mix[0] of the own ones and value_mix[1] of those."""
+    """Values mixed with the first layer's: value_mix[0] of the own ones and value_mix[1] of those.
+
+    Value residual learning, arXiv:2410.17897.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.value_mix = nn.Parameter(torch.tensor([0.5, 0.5]))
 
-    def forward(self, v: Tensor, first: Tensor) -> Tensor:
+    def forward(self, v: Tensor, shared: Shared) -> Tensor:
+        first = shared.get(_FIRST_VALUES)
+        if first is None:  # the layer is called alone
+            return v
         mix = self.value_mix.to(v.dtype)
         return mix[0] * v + mix[1] * first
 
 
-def exclude_self(y_BHTD: Tensor, v_BKTD: Tensor) -> Tensor:
-    """Take out of each head's output its component along the token's own value (exclusive self attention)."""
+def keep_first_values(v: Tensor, shared: Shared) -> Tensor:
+    """Leave the first layer's values to the later ones.
+
+    A looped first layer keeps those of its first pass.
+    """
+    shared.setdefault(_FIRST_VALUES, v)
+    return v
+
+
+def exclude_self(y_BHTD: Tensor, v_BKTD: Tensor, x_BTC: Tensor | None = None) -> Tensor:
+    """Take out of each head's output its component along the token's own value (exclusive self attention).
+
+    What a token knows of itself is in the stream already; attention is left with what the others say.
+    """
     B, H, T, D = y_BHTD.shape
     K = v_BKTD.size(1)
-    own = F.normalize(v_BKTD, dim=-1)[:, :, None]  # (B, K, 1, T, D)
+    own = F.normalize(v_BKTD, dim=-1)[:, :, None]  # (B, K, 1, T, D): the heads of a group share it
     y = y_BHTD.view(B, K, H // K, T, D)
     return (y - (y * own).sum(-1, keepdim=True) * own).view(B, H, T, D)
 
 
-class ExtendedAttention(Attention):
-    """Attention with whichever of these parts a configuration has in a layer."""
+class _AttentionVariants(Hooks):
+    def extend_model(self, model: GPT) -> None:
+        c = self.c
+        if c.rope_dims > 0:
+            model.rotary = PartialRotary(c.rope_dims, model.rotary.max_len, c.rope_base)
+        for layer, block in enumerate(model.each_block()):
+            attn = block.attn
+            if c.value_residual:
+                if layer > 0:
+                    attn.add_module("mix", ValueMix())
+                attn.value_parts += (attn.get_submodule("mix") if layer > 0 else keep_first_values,)
+            if layer >= c.num_layers - c.xsa_last_n:
+                attn.head_parts += (exclude_self,)
+            if c.gated_attention:
+                attn.add_module("gate", HeadGate(c))
+                attn.head_parts += (attn.get_submodule("gate"),)
 
-    def __init__(self, c: Config, layer: int) -> None:
-        super().__init__(c)
-        self.exclusive = layer >= c.num_layers - c.xsa_last_n
-        self.gate = HeadGate(c) if c.gated_attention else None
-        self.mix = ValueMix() if c.value_residual and layer > 0 else None
 
-    def forward(self, x_BTC: Tensor, rotary: Rotary, values: list[Tensor] | None = None) -> Tensor:
-        """values: those of the first layer, which puts them there."""
-        q, k, v = self.split(x_BTC, rotary)
-        if self.mix is not None and values:
-            v = self.mix(v, values[0])
-        elif values is not None and not values:
-            values.append(v)
-        y = self.attend(q, k, v)
-        if self.exclusive:
-            y = exclude_self(y, v)
-        if self.gate is not None:
-            y = self.gate(y, x_BTC)
-        return self.join(y)
+def hooks(c: Config) -> Hooks:
+    return _AttentionVariants(c)

@@ -21,9 +21,9 @@ def adapted(monkeypatch):
     """Adapt a small model to some tokens: what was scored and learnt in which order, and the evaluation."""
     import torch
 
-    from trainer import adapt
     from trainer.build import build_model
     from trainer.evaluate import Validation
+    from trainer.features import adapt
 
     def run(tokens, **knobs: str):
         c = load_config(KNOBS | knobs)

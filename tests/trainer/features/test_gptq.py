@@ -49,7 +49,7 @@ def rounded_by_least_squares(w, scales, gram, most, order):
 def test_rounding_is_least_squares_column_by_column(block, bits):
     import torch
 
-    from trainer.gptq import compensate, output_errors
+    from trainer.features.gptq import compensate, output_errors
     from trainer.quantize import quantize_tensor
 
     rng = np.random.default_rng(bits)
@@ -75,7 +75,7 @@ def test_rounding_is_least_squares_column_by_column(block, bits):
 def test_outputs_are_never_worse_than_of_plain_rounding(bits, search):
     import torch
 
-    from trainer.gptq import compensate, output_errors
+    from trainer.features.gptq import compensate, output_errors
     from trainer.quantize import dequantize_tensor, quantize_tensor
 
     w = torch.randn(48, 64, generator=torch.Generator().manual_seed(bits)) * 4
@@ -92,7 +92,7 @@ def test_outputs_are_never_worse_than_of_plain_rounding(bits, search):
 def test_inputs_that_have_nothing_in_common_leave_plain_rounding():
     import torch
 
-    from trainer.gptq import compensate
+    from trainer.features.gptq import compensate
     from trainer.quantize import quantize_tensor
 
     w = torch.randn(8, 32)
@@ -108,13 +108,13 @@ def test_inputs_that_have_nothing_in_common_leave_plain_rounding():
 def test_grams_are_of_what_each_matrix_was_given(tiny, extra, autocast):
     import torch
 
-    from trainer.calibrate import calibrate
-    from trainer.features.gpt import make_gpt
+    from trainer.build import make_model
+    from trainer.features.calibrate import calibrate
     from trainer.model import Linear
 
     c = load_config(tiny | FOUR_BITS | {"GPTQ_CALIBRATION_BATCHES": "3"} | extra)
     torch.manual_seed(1)
-    model = make_gpt(c)
+    model = make_model(c)
     for weight in (w for w in model.parameters() if w.ndim == 2):
         torch.nn.init.normal_(weight, std=0.1)
     batches = [torch.randint(0, 1024, (2, 32)) for _ in range(3)]

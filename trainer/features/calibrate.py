@@ -1,4 +1,4 @@
-"""Calibration: what the inputs of each matrix look like on training tokens, for `trainer.gptq`.
+"""Calibration: what the inputs of each matrix look like on training tokens, for `trainer.features.gptq`.
 
 It reads training data, so its time is training time.
 """
@@ -19,7 +19,7 @@ from trainer.config import Config
 from trainer.model import GPT, Linear
 
 
-class _Watch:
+class _InputSums:
     """Adds up grams as linear maps are used. Maps with one input (queries, keys and values) share one."""
 
     def __init__(self) -> None:
@@ -27,8 +27,9 @@ class _Watch:
         self.kept_as: dict[str, str] = {}  # of each map, whose gram is its own
         self._last: tuple[Tensor, str] | None = None
 
-    def see(self, name: str, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def add(self, name: str, module: nn.Module, args: tuple[Any, ...]) -> None:
         x: Tensor = args[0]
+        # Queries, keys and values of a layer get one tensor: a third of the products, and of the memory.
         if self._last is not None and self._last[0] is x:
             self.kept_as[name] = self._last[1]
             return
@@ -45,24 +46,25 @@ def calibrate(
 ) -> tuple[dict[str, Tensor], int]:
     """Pass GPTQ_CALIBRATION_BATCHES of training tokens, fewer when the budget runs out, but one in any case.
 
-    Returns the gram of each matrix by the name of its weight, fp32 on the CPU, and how many batches this rank passed.
-    next_inputs: gives token ids (rows, TRAIN_SEQ_LEN) on the model's device. The grams of all ranks are added up, so
-    that all of them round alike.
+    Returns the gram of each matrix by the name of its weight, fp32 on the CPU, and how many batches this rank
+    passed. next_inputs: gives token ids (rows, TRAIN_SEQ_LEN) on the model's device. The grams of all ranks
+    are added up, so that all of them round alike.
     """
-    began, watch, batches = time.perf_counter(), _Watch(), 0
+    began, sums, batches = time.perf_counter(), _InputSums(), 0
     hooks = [
-        module.register_forward_pre_hook(partial(watch.see, f"{name}.weight"))
+        module.register_forward_pre_hook(partial(sums.add, f"{name}.weight"))
         for name, module in model.named_modules()
         if isinstance(module, Linear) and is_quantized(f"{name}.weight", module.weight, c)
     ]
     was_training = model.training
-    model.eval()
+    model.eval()  # the weights as they are, not as quantization-aware training sees them
     try:
         while batches < c.gptq_calibration_batches:
             ids = next_inputs()
             with torch.autocast(ids.device.type, torch.bfloat16, enabled=autocast):
                 model.transform(model.embed(ids))
             batches += 1
+            # Asked after a batch, not before: without any gram there is nothing to round by.
             if time.perf_counter() - began >= budget_seconds:
                 break
     finally:
@@ -70,7 +72,7 @@ def calibrate(
         for hook in hooks:
             hook.remove()
     if dist.is_initialized():
-        for gram in watch.grams.values():
+        for gram in sums.grams.values():
             dist.all_reduce(gram)
-    kept = {name: gram.cpu() for name, gram in watch.grams.items()}
-    return {name: kept[source] for name, source in watch.kept_as.items()}, batches
+    kept = {name: gram.cpu() for name, gram in sums.grams.items()}
+    return {name: kept[source] for name, source in sums.kept_as.items()}, batches

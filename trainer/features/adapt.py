@@ -1,8 +1,10 @@
 """Legal test-time training: the artifact learns from validation tokens that it has already been scored on.
 
-The text is cut into chunks of TTT_CHUNK_TOKENS targets. Each is scored whole with the weights as they are; only then is
-it learnt from (TTT_EPOCHS passes of SGD over its whole sequences), for the chunks after it. So no token's score ever
-depends on that token, or on any after it. Every rank does all of it: training in turn cannot be dealt out exactly.
+Dynamic evaluation (arXiv:1709.07432), in the order that the challenge's rules ask for: score first, then
+learn. The text is cut into chunks of TTT_CHUNK_TOKENS targets. Each is scored whole with the weights as they
+are; only then is it learnt from (TTT_EPOCHS passes of SGD over its whole sequences), for the chunks after it.
+So no token's score ever depends on that token, or on any after it. Every rank does all of it: training in
+turn cannot be dealt out exactly.
 """
 
 from __future__ import annotations
@@ -16,31 +18,39 @@ from torch import nn
 from trainer.config import Config
 from trainer.data import Tokens
 from trainer.evaluate import Evaluation, Validation, bits_per_byte, score_windows, windows
+from trainer.hooks import Hooks
 from trainer.model import GPT
+from trainer.scoring import keep_artifact_score
+from trainer.state import Run
 
 
 def adapt_and_score(
     model: GPT, validation: Validation, c: Config, device: torch.device, autocast: bool
 ) -> Evaluation:
-    """Score all validation tokens chunk after chunk, learning from each one after it was scored. Changes the weights."""
+    """Score all validation tokens chunk after chunk, learning from each one after it was scored.
+
+    Changes the weights.
+    """
     began = time.perf_counter()
     total = torch.zeros((), dtype=torch.float64)
     optimizer = torch.optim.SGD(_adapted(model, c), lr=c.ttt_lr, momentum=c.ttt_momentum)
     length = c.eval_length
-    laid = windows(validation.targets, length, c.eval_stride or length)
+    all_windows = windows(validation.targets, length, c.eval_stride or length)
     rows = max(1, c.val_batch_size // c.accumulation(1) // length)
     at = 0
     for begin in range(0, validation.targets, c.ttt_chunk_tokens):
+        # A window belongs to the chunk in which its first scored target lies; its last ones may lie behind
+        # it.
         end = min(begin + c.ttt_chunk_tokens, validation.targets)
         until = at
-        while until < len(laid) and laid[until].start + laid[until].first < end:
+        while until < len(all_windows) and all_windows[until].start + all_windows[until].first < end:
             until += 1
         model.eval()
         with torch.inference_mode():
             for first in range(at, until, rows):
-                batch = laid[first : min(first + rows, until)]
+                batch = all_windows[first : min(first + rows, until)]
                 total += score_windows(model, validation.tokens, batch, device, autocast)
-        scored = laid[until - 1].start + laid[until - 1].length if until else 0
+        scored = all_windows[until - 1].start + all_windows[until - 1].length if until else 0
         at = until
         if scored < validation.targets:  # what comes last is learnt by nobody
             learn(model, optimizer, validation.tokens[begin : min(end, scored) + 1], c, device, autocast)
@@ -82,3 +92,16 @@ def _adapted(model: GPT, c: Config) -> list[nn.Parameter]:
     """All parameters but those of the first TTT_FREEZE_BLOCKS blocks."""
     frozen = tuple(f"blocks.{layer}." for layer in range(c.ttt_freeze_blocks))
     return [p for name, p in model.named_parameters() if not name.startswith(frozen)]
+
+
+class _TestTimeTraining(Hooks):
+    def extra_scores(self, run: Run) -> None:
+        c, setup = self.c, run.setup
+        scored = adapt_and_score(run.model, setup.validation, c, setup.device, setup.autocast)
+        run.progress.eval_seconds += scored.seconds
+        how = f"chunk_tokens:{c.ttt_chunk_tokens} epochs:{c.ttt_epochs} "
+        keep_artifact_score(run, "test_time_training", "legal_ttt", scored, how)
+
+
+def hooks(c: Config) -> Hooks:
+    return _TestTimeTraining(c)

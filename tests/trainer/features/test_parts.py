@@ -132,25 +132,33 @@ def test_training_begins_as_without_what_is_added_at_zero(part):
     assert found[0] == pytest.approx(found[1], abs=1e-6)
 
 
-def test_the_plain_model_has_no_part_of_the_extended_one():
-    from trainer.model import GPT
+def test_the_plain_model_has_nothing_at_its_hook_points():
+    from trainer.model import after_attention, relu_squared, rms_norm
 
-    assert type(build()) is GPT
+    model = build()
+
+    assert (model.embedding_parts, model.stream_parts, model.layers) == ((), (), (0, 1, 2, 3))
+    for block in model.blocks:
+        assert (block.norm, block.mlp_input, block.mlp.activation) == (
+            rms_norm,
+            after_attention,
+            relu_squared,
+        )
+        assert (block.attn.value_parts, block.attn.head_parts) == ((), ())
 
 
 def test_the_activations_are_their_formulas():
     import torch
 
-    from trainer.features.gpt import activate
+    from trainer.features.blocks import ACTIVATIONS
 
     x = torch.tensor([-2.0, 0.5])
+    found = {name: activation(x).tolist() for name, activation in ACTIVATIONS.items()}
 
-    assert activate(x, "leaky_relu2").tolist() == [1.0, 0.25]
-    assert activate(x, "relu2").tolist() == [0.0, 0.25]
-    assert activate(x, "silu").tolist() == pytest.approx([v / (1 + math.exp(-v)) for v in (-2.0, 0.5)])
-    assert activate(x, "gelu").tolist() == pytest.approx(
-        [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in (-2.0, 0.5)]
-    )
+    assert found["leaky_relu2"] == [1.0, 0.25]
+    assert found["relu2"] == [0.0, 0.25]
+    assert found["silu"] == pytest.approx([v / (1 + math.exp(-v)) for v in (-2.0, 0.5)])
+    assert found["gelu"] == pytest.approx([v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in (-2.0, 0.5)])
 
 
 def test_partial_rotation_turns_the_first_dimensions_only_and_by_position():
@@ -197,11 +205,11 @@ def test_gates_scale_each_head_by_its_sigmoid():
 
     gate = HeadGate(load_config(SMALL))
     y, x = torch.randn(1, 4, 3, 8), torch.randn(1, 3, 32)
-    assert torch.allclose(gate(y, x), y / (1 + math.exp(-4)), atol=1e-6)  # as built: almost open
+    assert torch.allclose(gate(y, y, x), y / (1 + math.exp(-4)), atol=1e-6)  # as built: almost open
 
     torch.nn.init.normal_(gate.attn_gate)
     expected = 1 / (1 + math.exp(-float(gate.attn_gate[2].detach() @ x[0, 1]) - 4))
-    assert torch.allclose(gate(y, x)[0, 2, 1], y[0, 2, 1] * expected, atol=1e-5)
+    assert torch.allclose(gate(y, y, x)[0, 2, 1], y[0, 2, 1] * expected, atol=1e-5)
 
 
 def test_later_layers_mix_in_the_first_ones_values():
@@ -244,7 +252,7 @@ def test_norms_shrink_with_depth():
     block = build(LN_SCALE="1").blocks[3]
     x = torch.randn(1, 4, 32)
 
-    assert block._norm(x).square().mean().sqrt().item() == pytest.approx(0.5, rel=1e-3)
+    assert block.norm(x).square().mean().sqrt().item() == pytest.approx(0.5, rel=1e-3)
 
 
 def test_smearing_adds_a_share_of_the_previous_token_but_not_into_a_new_document():
@@ -283,11 +291,11 @@ def test_looped_layers_are_passed_again_with_the_same_weights():
     import torch
 
     looped = build(NUM_LOOPS="2", LOOP_START="1", LOOP_END="2")
-    assert looped.rounds == [0, 1, 2, 1, 2, 1, 2, 3]
+    assert looped.layers == (0, 1, 2, 1, 2, 1, 2, 3)
     unrolled = build(NUM_LAYERS="8")
     state = looped.state_dict()
     copied = {name: t for name, t in state.items() if not name.startswith("blocks.")}
-    for place, layer in enumerate(looped.rounds):
+    for place, layer in enumerate(looped.layers):
         copied |= {
             f"blocks.{place}.{name.split('.', 2)[2]}": t
             for name, t in state.items()

@@ -1,20 +1,22 @@
 """Quantization-aware training: late in a run the matrices are used as the artifact will hold them.
 
-Forward passes in training see rounded weights; gradients pass the rounding as if it were not there (straight-through),
-so the full-precision weights learn to be good after rounding. Validation sees the full-precision weights.
+Forward passes in training see rounded weights; gradients pass the rounding as if it were not there (the
+straight-through estimator, arXiv:1308.3432), so the full-precision weights learn to be good after rounding,
+as in arXiv:1712.05877. Validation sees the full-precision weights.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from trainer.artifact import bits_of, is_quantized
 from trainer.config import Config
+from trainer.hooks import Hooks
 from trainer.model import GPT, Linear
-from trainer.quantize import clip_rank, quantize_rows
+from trainer.quantize import clip_rank, quantize_rows, scales_as_stored
+from trainer.state import Run
 
 
 def fake_quantize(weight: Tensor, bits: int, rank: float) -> Tensor:
@@ -24,7 +26,8 @@ def fake_quantize(weight: Tensor, bits: int, rank: float) -> Tensor:
     """
     w = weight.detach()
     q, scale = quantize_rows(w, bits, False, rank)
-    return weight + (q * scale.to(torch.float16).float()[:, None] - w)
+    # weight + (rounded - weight): the value is the rounded one, and the bracket has no gradient.
+    return weight + (q * scales_as_stored(scale)[:, None] - w)
 
 
 def switch_on(model: GPT, c: Config) -> int:
@@ -36,3 +39,18 @@ def switch_on(model: GPT, c: Config) -> int:
             module.rounding = partial(fake_quantize, bits=bits_of(f"{name}.weight", c), rank=rank)
             count += 1
     return count
+
+
+class _LateRounding(Hooks):
+    matrices = 0  # that train with rounded weights
+
+    def before_forward(self, run: Run, lr_scale: float) -> None:
+        if self.matrices or lr_scale > self.c.late_qat_threshold:
+            return
+        self.matrices = switch_on(run.model, self.c)
+        step = run.progress.step
+        run.say(f"late_qat:enabled step:{step} scale:{lr_scale:.4f} matrices:{self.matrices}")
+
+
+def hooks(c: Config) -> Hooks:
+    return _LateRounding(c)

@@ -104,7 +104,7 @@ def test_two_averages_at_once_are_refused():
 def test_training_sees_what_the_artifact_will_hold(bits, size):
     import torch
 
-    from trainer.qat import fake_quantize
+    from trainer.features.qat import fake_quantize
     from trainer.quantize import clip_rank, dequantize_tensor, quantize_tensor
 
     weights = torch.randn(64, 256, generator=torch.Generator().manual_seed(bits)) * size
@@ -118,7 +118,7 @@ def test_training_sees_what_the_artifact_will_hold(bits, size):
 def test_the_gradient_passes_the_rounding():
     import torch
 
-    from trainer.qat import fake_quantize
+    from trainer.features.qat import fake_quantize
 
     weights = torch.randn(4, 8, requires_grad=True)
     wanted = torch.randn(4, 8)
@@ -145,8 +145,8 @@ def test_a_training_step_sees_the_loss_that_the_artifact_scores(tiny):
     import torch
 
     from trainer.artifact import decode, encode, load_into, pack
+    from trainer.features.qat import switch_on
     from trainer.model import GPT
-    from trainer.qat import switch_on
 
     c = load_config(tiny | {"MATRIX_BITS": "4", "INT8_KEEP_FLOAT_MAX_NUMEL": "1000", "FP16_EMBED": "1"})
     torch.manual_seed(0)
