@@ -35,14 +35,14 @@ def main() -> int:
         type=int,
         help="bytes of code to count with the model; all of the trainer if not given",
     )
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     try:
         env, notices = resolve_aliases(os.environ)
         for notice in notices:
             print(f"note: {notice}", file=sys.stderr)
         config = load_config(env)
-        config.check(words.workers or int(os.environ.get("WORLD_SIZE", "1")))
-        return _run(words, config)
+        config.check(arguments.workers or int(os.environ.get("WORLD_SIZE", "1")))
+        return _run(arguments, config)
     except TrainerError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
@@ -50,25 +50,27 @@ def main() -> int:
         return 2
 
 
-def _run(words: argparse.Namespace, config: Config) -> int:
+def _run(arguments: argparse.Namespace, config: Config) -> int:
     """Import torch only now: a wrong setting is told at once."""
+    # Seconds, of which a typing error in a knob shall cost none.
     import torch
 
     from trainer.setup import Workers, describe, prepare, start_torch, weigh_untrained
     from trainer.train import EXIT, train
 
     workers = Workers.of(dict(os.environ))
-    if words.weigh:
+    if arguments.weigh:
         print(json.dumps({"untrained_bytes": weigh_untrained(config)}))
         return 0
-    if words.check:
-        planned = Workers(world_size=words.workers or workers.world_size)
+    if arguments.check:
+        planned = Workers(world_size=arguments.workers or workers.world_size)
         print(json.dumps(describe(prepare(config, planned)), indent=2))
         return 0
+    # Before prepare, which records the switches that it sets.
     start_torch(config, workers)
-    setup = prepare(config, workers, words.code_bytes)
-    words.out.mkdir(parents=True, exist_ok=True)
-    result = train(setup, words.out, words.resume)
+    setup = prepare(config, workers, arguments.code_bytes)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    result = train(setup, arguments.out, arguments.resume)
     if workers.world_size > 1:
         # gloo aborts a process whose peers have left before it takes its threads down.
         torch.distributed.barrier()

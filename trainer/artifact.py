@@ -59,6 +59,7 @@ def pack(state: dict[str, Tensor], c: Config, rounding: Mapping[str, Rounding] |
     tensors: dict[str, Tensor] = {}
     dtypes: dict[str, str] = {}
     for name, value in state.items():
+        # Contiguous: safetensors stores memory as it lies.
         t = value.detach().cpu().contiguous()
         dtype = str(t.dtype).removeprefix("torch.")
         if not t.is_floating_point():
@@ -73,6 +74,7 @@ def pack(state: dict[str, Tensor], c: Config, rounding: Mapping[str, Rounding] |
         elif matches(name, c.fp32_names):
             tensors[name] = t.float()
         else:
+            # fp16 rather than bfloat16: weights are small, and three more bits of mantissa cost nothing.
             tensors[name] = t.to(torch.float16) if t.dtype in (torch.float32, torch.bfloat16) else t
             dtypes[name] = dtype
     return Packed(tensors, dtypes)
@@ -106,21 +108,24 @@ def unpack(packed: Packed) -> dict[str, Tensor]:
 
 def encode(packed: Packed, codec: str = "zlib") -> bytes:
     """Return the artifact's bytes: safetensors, compressed."""
+    # Sorted keys and one metadata entry: the same weights must give the same bytes, on every machine.
     meta = {"format": FORMAT, "version": VERSION, "dtypes": packed.dtypes}
     return compress(save_tensors(packed.tensors, {META: json.dumps(meta, sort_keys=True)}), codec)
 
 
 def decode(blob: bytes, name: str = "artifact", codec: str = "zlib") -> Packed:
     """Read an artifact's bytes. Raises ArtifactError when they are torn, foreign or of another version."""
-    again = "pack the model again"
+    hint = "pack the model again"
     raw = decompress(blob, codec, name)
     try:
         tensors = load_tensors(raw)
+        # safetensors: 8 bytes of header length, a JSON header, then the tensors. Nothing in it can be
+        # executed, unlike a pickle.
         length = int.from_bytes(raw[:8], "little")
         meta = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"][META])
         dtypes = {str(key): str(value) for key, value in meta["dtypes"].items()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{name} is not a packed model: {error}", again) from error
+        raise ArtifactError(f"{name} is not a packed model: {error}", hint) from error
     if meta.get("format") != FORMAT or meta.get("version") != VERSION:
         raise ArtifactError(
             f"{name} is {meta.get('format')} version {meta.get('version')}; "
@@ -128,9 +133,10 @@ def decode(blob: bytes, name: str = "artifact", codec: str = "zlib") -> Packed:
             "use the trainer that wrote it",
         )
     quantized = {key.removesuffix(".int8") for key in tensors if key.endswith(".int8")}
+    # A torn header may still parse: every quantized tensor must have its scale and its type.
     untyped = sorted(key for key in quantized if key not in dtypes or f"{key}.scale" not in tensors)
     if untyped:
-        raise ArtifactError(f"{name} does not say how {untyped[0]} was stored", again)
+        raise ArtifactError(f"{name} does not say how {untyped[0]} was stored", hint)
     for dtype in dtypes.values():
         _dtype(dtype)
     return Packed(tensors, dtypes)
@@ -138,8 +144,8 @@ def decode(blob: bytes, name: str = "artifact", codec: str = "zlib") -> Packed:
 
 def load_into(model: torch.nn.Module, packed: Packed, name: str = "artifact") -> None:
     """Put unpacked weights into a model. Raises ArtifactError naming the first tensor that does not fit."""
-    state, wanted = unpack(packed), model.state_dict()
-    for key, t in wanted.items():
+    state, expected = unpack(packed), model.state_dict()
+    for key, t in expected.items():
         if key not in state:
             raise ArtifactError(f"{name} has no tensor {key}", "its configuration is another one")
         if state[key].shape != t.shape:
@@ -159,6 +165,7 @@ def forecast_bytes(state: dict[str, Tensor], c: Config) -> int:
     payload = 0.0
     for name, t in state.items():
         if is_quantized(name, t, c):
+            # One fp16 scale a row; a tensor that is no matrix has one in fp32.
             payload += t.numel() * bits_of(name, c) / 8 + (2 * t.size(0) if t.ndim == 2 else 4)
         else:
             payload += t.numel() * (4 if matches(name, c.fp32_names) else 2)
@@ -167,12 +174,13 @@ def forecast_bytes(state: dict[str, Tensor], c: Config) -> int:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write beside, flush to disk, rename."""
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
         file.write(content)
         file.flush()
+        # The rename must not reach the disk before the content does.
         os.fsync(file.fileno())
-    beside.replace(path)
+    temporary.replace(path)
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+# Named in TOKENIZER_PATH, where a file's name would stand.
 NAME = "byte260"
 BOS = 1
 SPECIAL = 4

@@ -29,9 +29,11 @@ def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]
     """Return what training has changed, by name; features add what is theirs."""
     tensors = {f"model/{name}": t for name, t in model.state_dict().items()}
     for index, optimizer in enumerate(optimizers):
+        # torch numbers parameters in the order of its groups, which the configuration fixes.
         for number, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"optimizer/{index}/{number}/{key}"] = torch.as_tensor(value)
+    # The CPU's generator: nothing in the baseline draws after the start, but a feature may.
     tensors["rng"] = torch.get_rng_state()
     return tensors
 
@@ -44,6 +46,7 @@ def restore_state(tensors: dict[str, Tensor], model: nn.Module, optimizers: Opti
         for name, t in _below(f"optimizer/{index}", tensors).items():
             number, key = name.split("/")
             state.setdefault(int(number), {})[key] = t
+        # Rates and momentum are not restored: the schedule sets them before every step.
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["rng"])
 
@@ -78,6 +81,7 @@ def check_same_run(meta: dict[str, Any], setup: Setup) -> None:
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
     """Write tensors and JSON data as one file that appears whole or not at all."""
+    # To the CPU first: a checkpoint of a GPU must load on a machine without one.
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     stamped = json.dumps({"sha256": _hash_tensors(contiguous), "meta": meta})
     write_whole(path, save_tensors(contiguous, {META: stamped}))
@@ -107,5 +111,6 @@ def _hash_tensors(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
+        # As bytes, since numpy has no bfloat16.
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -32,6 +32,8 @@ class Clock:
 
     def _sync(self) -> None:
         if self._device.type == "cuda":
+            # Kernels run behind the Python code: without waiting, work would be counted to whatever comes
+            # next.
             torch.cuda.synchronize(self._device)
 
 
@@ -50,6 +52,8 @@ def stop_signals() -> Iterator[Stop]:
         stop.requested = True
 
     try:
+        # Both are what a shell, a scheduler and Ctrl-C send; SIGKILL cannot be caught, and checkpoints are
+        # for it.
         before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:  # not the main thread
         yield stop

@@ -28,13 +28,17 @@ def compress(raw: bytes, codec: str) -> bytes:
     if codec == "zstd":
         import zstandard
 
+        # 22 is its hardest level, which the command line calls --ultra.
         return bytes(zstandard.ZstdCompressor(level=22).compress(raw))
     if codec == "lzma":
+        # Extreme costs seconds once and gains bytes for ever; memory of the reader is no concern at this
+        # size.
         return lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)
     if codec == "brotli":
         import brotli
 
         return bytes(brotli.compress(raw, quality=11, lgwin=24))
+    # 9: the challenge's own level.
     return zlib.compress(raw, 9)
 
 
@@ -44,13 +48,13 @@ def decompress(blob: bytes, codec: str, name: str) -> bytes:
     Raises ArtifactError, naming the file, for bytes that are torn, foreign or too many.
     """
     try:
-        raw, ended, left = _unpacked(blob, codec)
+        raw, ended, rest = _unpacked(blob, codec)
     except (zlib.error, lzma.LZMAError, _CodecError) as error:
         raise ArtifactError(f"{name} is corrupt: {error}", _AGAIN) from error
     if not ended:
         raise ArtifactError(f"{name} is truncated: it ends after {len(blob)} bytes, inside the data", _AGAIN)
-    if left:
-        raise ArtifactError(f"{name} has {len(left)} bytes after its end", _AGAIN)
+    if rest:
+        raise ArtifactError(f"{name} has {len(rest)} bytes after its end", _AGAIN)
     return raw
 
 
@@ -79,5 +83,6 @@ def _unpacked(blob: bytes, codec: str) -> tuple[bytes, bool, bytes]:
             return decoder.process(blob), decoder.is_finished(), b""
         except brotli.error as error:
             raise _CodecError(str(error)) from error
+    # An object, not zlib.decompress: only it tells a torn stream from one with bytes behind its end.
     engine = zlib.decompressobj()
     return engine.decompress(blob), engine.eof, engine.unused_data

@@ -25,10 +25,12 @@ from trainer.errors import DataError
 Tokens = npt.NDArray[np.uint16]
 Ids = npt.NDArray[np.int64]
 
+# modded-nanogpt's and llm.c's shard format.
 MAGIC = 20240520
 VERSION = 1
 HEADER_BYTES = 256 * 4
 TOKEN_BYTES = 2
+# U+2581. A piece that begins with it begins a word.
 SPACE = "\u2581"  # how SentencePiece spells a space inside a piece
 
 _EDGE_BYTES = 64 * 1024  # of each end of a training shard, for its fingerprint
@@ -47,6 +49,7 @@ def write_shard(path: Path, tokens: npt.ArrayLike) -> None:
             f"{path}: token ids {values.min()} to {values.max()} do not fit 16 bits",
             "a shard holds ids 0 to 65535",
         )
+    # Little-endian whatever the machine: shards travel.
     header = np.zeros(HEADER_BYTES // 4, dtype="<i4")
     header[:3] = MAGIC, VERSION, values.size
     with Path(path).open("wb") as file:
@@ -76,6 +79,7 @@ def read_shard_header(path: Path) -> int:
             f"expected magic {MAGIC}, version {VERSION}; is DATA_PATH a folder of tokenized shards?",
         )
     promised = HEADER_BYTES + TOKEN_BYTES * count
+    # A download that was cut short has a whole header; only the size gives it away.
     if size != promised:
         raise DataError(
             f"{path} has {size:,} bytes, but its header promises {promised:,} ({count:,} tokens)",
@@ -87,6 +91,7 @@ def read_shard_header(path: Path) -> int:
 def load_shard(path: Path) -> Tokens:
     """Map a shard's tokens into memory, read-only. Raises DataError as `read_shard_header` does."""
     count = read_shard_header(path)
+    # mmap refuses an empty range.
     if not count:  # nothing can be mapped
         return np.zeros(0, dtype="<u2")
     return np.memmap(path, dtype="<u2", mode="r", offset=HEADER_BYTES, shape=(count,))
@@ -94,15 +99,16 @@ def load_shard(path: Path) -> Tokens:
 
 def find_shards(folder: Path, split: Literal["train", "val"]) -> list[Path]:
     """List a split's shards by name. Raises DataError if there are none."""
+    # The names that the challenge's data has; its order by name is the order of training.
     pattern = f"fineweb_{split}_*.bin"
-    found = sorted(Path(folder).glob(pattern))
-    if not found:
+    paths = sorted(Path(folder).glob(pattern))
+    if not paths:
         raise DataError(
             f"no {pattern} in {folder}",
             "DATA_PATH must name the folder of the shards; "
             "`python -m harness.courses.practice` prepares a small course",
         )
-    return found
+    return paths
 
 
 # -- training batches ------------------------------------------------------------------------------
@@ -131,6 +137,7 @@ class TokenStream:
         parts = []
         while count:
             at = self.position % self.tokens
+            # The shard that holds the position, by binary search over the shards' ends.
             index = bisect.bisect_right(self._ends, at)
             part = self._shards[index][len(self._shards[index]) - (self._ends[index] - at) :][:count]
             parts.append(part)
@@ -148,6 +155,7 @@ def next_batch(
     after that extra token. So the number of micro-batches and of ranks changes which tokens are seen.
     """
     span = local_tokens + 1
+    # The ranks' parts lie side by side in the stream, so that all of them together see what one would.
     chunk = stream.take(span * world_size)[rank * span : (rank + 1) * span].astype(np.int64)
     return chunk[:-1].reshape(-1, seq_len), chunk[1:].reshape(-1, seq_len)
 
@@ -160,6 +168,7 @@ def load_validation(paths: Sequence[Path], seq_len: int) -> Tokens:
 
     Raises DataError if they are fewer than one sequence.
     """
+    # All of it in memory, two bytes a token: evaluation reads it in any order.
     tokens = np.concatenate([load_shard(path) for path in paths])
     sequences = (len(tokens) - 1) // seq_len
     if sequences < 1:
@@ -189,6 +198,8 @@ class ByteTable:
 
     def count(self, previous: npt.NDArray[Any], targets: npt.NDArray[Any]) -> int:
         """Sum the bytes of `targets`, each following the token of `previous` at the same place."""
+        # A piece that begins with a space counts it, unless a document begins there: SentencePiece adds that
+        # one itself.
         spaces = self.leading_space[targets] & ~self.boundary[previous]
         return int(self.base_bytes[targets].sum(dtype=np.int64) + spaces.sum(dtype=np.int64))
 
@@ -201,10 +212,12 @@ def byte_table(sp: Any) -> ByteTable:
     agree.
     """
     size = int(sp.vocab_size())
+    # int16: the longest pieces have a few dozen bytes.
     base_bytes = np.zeros(size, dtype=np.int16)
     leading_space = np.zeros(size, dtype=np.bool_)
     boundary = np.zeros(size, dtype=np.bool_)
     for token in range(size):
+        # They are never text, so they add loss but no bytes, as in the challenge's eval_val.
         if sp.is_control(token) or sp.is_unknown(token) or sp.is_unused(token):
             boundary[token] = True
         elif sp.is_byte(token):

@@ -59,8 +59,10 @@ def bits_per_byte(loss_nats: float, tokens: int, bytes_: int) -> float:
 
     Source: `eval_val` in the challenge's train_gpt.py.
     """
+    # A score of 0 would be a record.
     if bytes_ <= 0:
         raise ValueError("no byte was scored")
+    # Nats to bits, and tokens to bytes: a score that no choice of tokenizer can flatter.
     return loss_nats / math.log(2.0) * (tokens / bytes_)
 
 
@@ -70,13 +72,16 @@ def windows(targets: int, length: int, stride: int) -> list[Window]:
     stride = length: side by side. A smaller stride gives every target but those of the first window at least
     length - stride tokens of context. The last window ends with the text, so it may score fewer.
     """
+    # A text shorter than a window is one window.
     length = min(length, targets)
-    found, done = [], 0
-    while done < targets:
-        start = min(done if done == 0 or stride >= length else done - (length - stride), targets - length)
-        found.append(Window(start, length, done - start))
-        done = start + length
-    return found
+    result, covered = [], 0
+    while covered < targets:
+        # Back by what is to be context; the last window is moved back to end with the text.
+        context = 0 if covered == 0 or stride >= length else length - stride
+        start = min(covered - context, targets - length)
+        result.append(Window(start, length, covered - start))
+        covered = start + length
+    return result
 
 
 def evaluate(
@@ -96,18 +101,21 @@ def evaluate(
     """
     began = time.perf_counter()
     length = c.eval_length
+    # Memory decides the batch; no score depends on it.
     rows = max(1, c.val_batch_size // (world_size * c.accumulation(world_size)) // length)
-    laid = windows(validation.targets, length, stride or length)
-    laid = laid[len(laid) * rank // world_size : len(laid) * (rank + 1) // world_size]
+    chosen = windows(validation.targets, length, stride or length)
+    chosen = chosen[len(chosen) * rank // world_size : len(chosen) * (rank + 1) // world_size]
     total = torch.zeros((), dtype=torch.float64)
     was_training = model.training
     model.eval()
+    # Faster than no_grad: tensors made here can never enter a graph.
     with torch.inference_mode():
-        for at in range(0, len(laid), rows):
-            total += score_windows(model, validation.tokens, laid[at : at + rows], device, autocast)
+        for at in range(0, len(chosen), rows):
+            total += score_windows(model, validation.tokens, chosen[at : at + rows], device, autocast)
     model.train(was_training)
     if world_size > 1:
         total = total.to(device)
+        # float64 on the device: sums of ranks agree to 1e-9 in any order.
         dist.all_reduce(total)
     mean = float(total) / validation.targets
     return Evaluation(
@@ -119,10 +127,12 @@ def score_windows(
     model: nn.Module, tokens: Tokens, batch: list[Window], device: torch.device, autocast: bool
 ) -> Tensor:
     """Return the sum of the losses of a batch's own targets, float64, on the CPU."""
+    # uint16 on disk, int64 for an embedding; one more token than inputs, for the last target.
     raw = np.stack([tokens[w.start : w.start + w.length + 1] for w in batch]).astype(np.int64)
     ids = torch.from_numpy(raw).to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
         losses = model(ids[:, :-1], ids[:, 1:], "none")  # (windows * length), fp32
+    # In a sliding window all losses are computed, but only those of targets not scored before count.
     places = torch.arange(batch[0].length)
     counted = places >= torch.tensor([w.first for w in batch])[:, None]
     total: Tensor = (losses.cpu().double() * counted.flatten()).sum()

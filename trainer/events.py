@@ -16,6 +16,7 @@ class CurveLog:
     """Appends points to `curve.jsonl`."""
 
     def __init__(self, path: Path) -> None:
+        # No buffer of Python's own between a point and the kernel; O_APPEND puts each write at the end.
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
     def log(self, point: dict[str, float]) -> None:
@@ -32,13 +33,15 @@ def cut_curve(path: Path, length: int) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
         return
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_bytes(b"".join(lines[:length]))
-    beside.replace(path)
+    # Written whole and renamed: a second kill must not leave half a curve.
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(b"".join(lines[:length]))
+    temporary.replace(path)
 
 
 def say(line: str) -> None:
     """Print a line of the log at once."""
+    # Flushed: a pipe is read while the run goes on, and a killed process loses what it has not written.
     print(line, flush=True)
 
 

@@ -62,6 +62,8 @@ class Rotary(nn.Module):
 
     def fill(self, dtype: torch.dtype) -> None:
         """Compute the tables in a type. In bfloat16 even the positions are rounded, as in the challenge."""
+        # The exponents in fp32 whatever the type, as in the challenge: what is rounded is frequencies and
+        # positions.
         exponents = torch.arange(0, self._head_dim, 2, dtype=torch.float32) / self._head_dim
         inverse = (1.0 / self._base**exponents).to(dtype)
         angles = torch.outer(torch.arange(self.max_len, dtype=dtype), inverse)  # (T, D/2)
@@ -73,12 +75,13 @@ class Rotary(nn.Module):
         length = x_BHTD.size(-2)
         cos, sin = self.cos[:length].to(x_BHTD.dtype), self.sin[:length].to(x_BHTD.dtype)
         # Pairs are (i, i + D/2), as in GPT-NeoX and Llama, not the paper's neighbours (2i, 2i + 1).
-        first, second = x_BHTD.chunk(2, dim=-1)
+        first, second = x_BHTD.chunk(2, dim=-1)  # (B, H, T, D/2) each
         return torch.cat((first * cos + second * sin, second * cos - first * sin), dim=-1)
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """torch's own causal attention. q (B, H, T, D); k, v (B, K, T, D) -> (B, H, T, D)."""
+    # torch's own grouping: repeating keys and values would copy them H / K times.
     return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.size(1) != k.size(1))
 
 
@@ -94,14 +97,17 @@ class Attention(nn.Module):
     def __init__(self, c: Config) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = c.num_heads, c.num_kv_heads, c.head_dim
+        # Chosen once, at construction: a branch in forward would break the compiled graph.
         self.attend = blocked_attention if c.attention == "blocked" else causal_attention
         self.value_parts: tuple[Callable[[Tensor, Shared], Tensor], ...] = ()
         self.head_parts: tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...] = ()
         kv_width = c.num_kv_heads * c.head_dim
-        self.c_q = Linear(c.model_dim, c.model_dim)
-        self.c_k = Linear(c.model_dim, kv_width)
+        self.c_q = Linear(c.model_dim, c.model_dim)  # C -> H * D
+        self.c_k = Linear(c.model_dim, kv_width)  # C -> K * D
         self.c_v = Linear(c.model_dim, kv_width)
         self.proj = Linear(c.model_dim, c.model_dim)
+        # A gain a head, not a channel: after the norm only the sharpness of a head's softmax is left to
+        # learn.
         self.q_gain = nn.Parameter(torch.full((c.num_heads,), c.qk_gain_init))
 
     def forward(self, x_BTC: Tensor, rotary: nn.Module, shared: Shared | None = None) -> Tensor:
@@ -113,9 +119,10 @@ class Attention(nn.Module):
         # not.
         q, k = rotary(rms_norm(q)), rotary(rms_norm(k))
         q = q * self.q_gain.to(q.dtype)[:, None, None]
+        # Hook points. The plain model's tuples are empty, and torch.compile unrolls these loops.
         for value_part in self.value_parts:
             v = value_part(v, {} if shared is None else shared)
-        y = self.attend(q, k, v)
+        y = self.attend(q, k, v)  # (B, H, T, D)
         for head_part in self.head_parts:
             y = head_part(y, v, x_BTC)
         out: Tensor = self.proj(y.transpose(1, 2).flatten(2))  # the heads side by side again
@@ -133,7 +140,7 @@ class MLP(nn.Module):
     def __init__(self, c: Config) -> None:
         super().__init__()
         self.activation: Callable[[Tensor], Tensor] = relu_squared
-        self.fc = Linear(c.model_dim, c.mlp_width)
+        self.fc = Linear(c.model_dim, c.mlp_width)  # C -> MLP_MULT * C
         self.proj = Linear(c.mlp_width, c.model_dim)
 
     def forward(self, x_BTC: Tensor) -> Tensor:
@@ -165,6 +172,8 @@ class Block(nn.Module):
         self.resid_mix = nn.Parameter(torch.stack((torch.ones(c.model_dim), torch.zeros(c.model_dim))))
 
     def forward(self, x: Tensor, x0: Tensor, rotary: nn.Module, shared: Shared | None = None) -> Tensor:
+        # The embedding stays within reach of every block: what the token is need not be carried by the
+        # stream.
         mix = self.resid_mix.to(x.dtype)
         x = mix[0] * x + mix[1] * x0
         attended = x + self.attn_scale.to(x.dtype) * self.attn(self.norm(x), rotary, shared)
@@ -187,6 +196,7 @@ class GPT(nn.Module):
 
     def __init__(self, c: Config) -> None:
         super().__init__()
+        # fused_loss: the same function in pieces that stay in the cache (trainer.kernels).
         self.softcap, self.fused_loss = c.logit_softcap, c.fused_ce_enabled
         self.embedding_parts: tuple[Callable[[Tensor, Tensor], Tensor], ...] = ()
         self.stream_parts: tuple[Callable[[Tensor, Tensor], Tensor], ...] = ()
@@ -201,9 +211,11 @@ class GPT(nn.Module):
 
     def _initialise(self, c: Config) -> None:
         """After all construction: the tied embedding anew, zeros into what ends a branch."""
+        # torch's own initialisation has a deviation of 1, far too much for a table that is the head, too.
         if c.tie_embeddings:
             nn.init.normal_(self.tok_emb.weight, std=c.tied_embed_init_std)
         for block in self.each_block():
+            # A branch that ends in zeros adds nothing at first, yet learns: its gradient is not zero.
             nn.init.zeros_(block.attn.proj.weight)
             nn.init.zeros_(block.mlp.proj.weight)
         if self.lm_head is not None:
@@ -232,6 +244,8 @@ class GPT(nn.Module):
         stack: list[Tensor] = []
         shared: Shared = {}
         for place, layer in enumerate(self.layers):
+            # Newest first: the last layer of the first half and the first of the second see streams that are
+            # alike.
             if place >= half and stack:
                 x = x + self.skip_weights[place - half].to(x.dtype) * stack.pop()
             x = self.blocks[layer](x, x0, self.rotary, shared)
@@ -240,11 +254,11 @@ class GPT(nn.Module):
         return x
 
     def loss(self, x: Tensor, targets_BT: Tensor, reduction: str) -> Tensor:
-        x = rms_norm(x).flatten(0, 1)
+        x = rms_norm(x).flatten(0, 1)  # (B * T, C)
         head = self.tok_emb.weight.to(x.dtype) if self.lm_head is None else self.lm_head.weight.to(x.dtype)
         if self.fused_loss:
             return capped_loss(x, head, targets_BT.flatten(), self.softcap, reduction)
-        logits = self.softcap * torch.tanh(F.linear(x, head) / self.softcap)
+        logits = self.softcap * torch.tanh(F.linear(x, head) / self.softcap)  # (B * T, V)
         # The cap in the activations' type, the softmax in fp32: where the challenge rounds, this rounds.
         return F.cross_entropy(logits.float(), targets_BT.flatten(), reduction=reduction)
 

@@ -23,18 +23,18 @@ def resolve_aliases(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
     Raises ConfigError when both names are set and disagree.
     """
-    found = {name: text for name, text in env.items() if name not in ALIASES}
+    renamed = {name: text for name, text in env.items() if name not in ALIASES}
     notices = []
     for alias in ALIASES:
         if alias not in env:
             continue
         name, text = resolve_alias(alias, env[alias])
         knob = KNOBS[name]
-        if name in found and knob.parse(found[name]) != knob.parse(text):
+        if name in renamed and knob.parse(renamed[name]) != knob.parse(text):
             raise ConfigError(
-                f"{alias}={env[alias]} and {name}={found[name]} are two names of one knob and disagree",
+                f"{alias}={env[alias]} and {name}={renamed[name]} are two names of one knob and disagree",
                 f"keep {name}",
             )
-        found[name] = text
+        renamed[name] = text
         notices.append(f"{alias}={env[alias]} is read as {name}={text}")
-    return found, notices
+    return renamed, notices

@@ -71,8 +71,8 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             # Every rank keeps the momentum of every matrix: the checkpoint that one of them writes is whole.
-            moved = [self._momentum(p, group["momentum"]) for p in params]
-            updates = self._orthogonalise({i: moved[i] for i in range(rank, len(params), world)})
+            directions = [self._momentum(p, group["momentum"]) for p in params]
+            updates = self._orthogonalise({i: directions[i] for i in range(rank, len(params), world)})
             if world > 1:
                 updates = _sum_over_ranks(params, updates, self._dtype)
             for index, p in enumerate(params):
@@ -83,6 +83,7 @@ class Muon(torch.optim.Optimizer):
     def _momentum(self, p: nn.Parameter, momentum: float) -> Tensor:
         assert p.grad is not None
         state = self.state[p]
+        # Made at the first step, as torch's SGD does, so that a checkpoint of step 0 has none.
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(p.grad)
         buffer: Tensor = state["momentum_buffer"]
@@ -90,10 +91,12 @@ class Muon(torch.optim.Optimizer):
         return p.grad.add(buffer, alpha=momentum)  # Nesterov
 
     def _orthogonalise(self, updates: dict[int, Tensor]) -> dict[int, Tensor]:
+        # One call for all matrices of a shape: of small ones, one by one, the calls take longer than the
+        # products.
         by_shape: dict[torch.Size, list[int]] = defaultdict(list)
         for index, update in updates.items():
             by_shape[update.shape].append(index)
-        done = {}
+        results = {}
         for (rows, columns), indices in by_shape.items():
             batch = torch.stack([updates[index] for index in indices])
             if self.prepare is not None:
@@ -102,13 +105,14 @@ class Muon(torch.optim.Optimizer):
             scale = max(1.0, rows / columns) ** 0.5
             orthogonal = orthogonalise(batch, self._steps, self._dtype, self.polynomials)
             for index, ortho in zip(indices, orthogonal, strict=True):
-                done[index] = ortho * scale
-        return done
+                results[index] = ortho * scale
+        return results
 
 
 def _sum_over_ranks(
     params: list[nn.Parameter], updates: dict[int, Tensor], dtype: torch.dtype
 ) -> dict[int, Tensor]:
+    # One transfer for all matrices: many small ones would each wait for the slowest rank.
     sizes = [p.numel() for p in params]
     flat = torch.zeros(sum(sizes), dtype=dtype, device=params[0].device)
     parts = torch.split(flat, sizes)
@@ -129,8 +133,11 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
     added = [(name, p) for name, p in model.named_parameters() if not name.startswith(_BASELINE)]
     tables = [p for name, p in added if name.endswith("emb.weight")]
     named += [(name, p) for name, p in added if not name.endswith("emb.weight")]
+    # Muon is for maps between activations. Vectors have no singular values, and rows of a table or of
+    # resid_mix are not outputs of one map.
     matrices = [p for name, p in named if p.ndim == 2 and not matches(name, c.control_names)]
     scalars = [p for name, p in named if p.ndim < 2 or matches(name, c.control_names)]
+    # A model of one layer has none; the challenge's script leaves the empty tensor out, too.
     if model.skip_weights.numel() > 0:
         scalars.append(model.skip_weights)
     adam: dict[str, Any] = {
@@ -140,6 +147,7 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
         "fused": device.type in ("cpu", "cuda"),
     }
     optimizers: list[torch.optim.Optimizer] = [
+        # The embedding has its own rate: a token's row moves only when the token is there.
         torch.optim.AdamW([model.tok_emb.weight, *tables], lr=c.token_lr, **adam),
         Muon(matrices, c),
         torch.optim.AdamW(scalars, lr=c.scalar_lr, **adam),

@@ -15,6 +15,7 @@ from trainer.config import Config
 from trainer.data import TokenStream, next_batch
 from trainer.setup import Workers, check_ids
 
+# One being sent and one being made; more would only hold memory.
 AHEAD = 2  # micro-batches waiting while one is trained on
 
 
@@ -30,6 +31,7 @@ class Batches:
     ) -> None:
         self.position = stream.position
         self._stream, self._config, self._workers, self._device = stream, c, workers, device
+        # Only from pinned memory can a copy to the GPU run beside its work.
         self._pinned = device.type == "cuda"
         self._ahead = (AHEAD if self._pinned else 0) if ahead is None else ahead
         self._ready: deque[Future[tuple[Tensor, Tensor, int]]] = deque()
@@ -40,9 +42,11 @@ class Batches:
         if self._thread is None:
             x, y, self.position = self._make()
         else:
+            # One thread, so micro-batches come in the order of the stream.
             while len(self._ready) <= self._ahead:
                 self._ready.append(self._thread.submit(self._make))
             x, y, self.position = self._ready.popleft().result()
+        # Not waited for: the GPU's own queue puts the copy before the step that needs it.
         return x.to(self._device, non_blocking=self._pinned), y.to(self._device, non_blocking=self._pinned)
 
     def close(self) -> None:
@@ -54,6 +58,7 @@ class Batches:
         c, workers = self._config, self._workers
         tokens = c.micro_batch_tokens(workers.world_size)
         ids = next_batch(self._stream, tokens, c.train_seq_len, workers.rank, workers.world_size)
+        # Here, batch by batch: reading 20 GB before a run of ten minutes would take longer than the run.
         check_ids(ids[0], c.vocab_size, "a training shard")
         x, y = (torch.from_numpy(part) for part in ids)
         if self._pinned:

@@ -22,6 +22,8 @@ _SMALL = {
     "ATTENTION": "blocked",
     "FUSED_CE_ENABLED": "true",
 }
+# practice: half a minute on a CPU that beats zlib on the practice course. The whole run decays, since a short
+# run gains most from it. tiny: seconds, for tests.
 PRESETS: dict[str, dict[str, str]] = {
     "baseline": {},
     "practice": _SMALL | {"ITERATIONS": "700", "WARMDOWN_ITERS": "700", "VAL_LOSS_EVERY": "175"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# The challenge's. It cuts one weight in 625,000 off whole; of shorter rows it takes a little off the largest.
 CLIP_QUANTILE = 99.99984 / 100.0
 # Shares of a row's largest weight that the search tries as its clip; 4 bits want about half, 8 bits nearly
 # all.
@@ -27,6 +28,7 @@ def quantize_tensor(t: Tensor, bits: int = 8, search: bool = False) -> tuple[Ten
     if w.ndim == 2:
         q, scale = quantize_rows(w, bits, search, clip_rank(w.size(1)))
         return q.to(torch.int8).contiguous(), scale.to(torch.float16).contiguous()
+    # A scale for a whole tensor that is no matrix; none of the baseline's is large enough to come here.
     most = float(2 ** (bits - 1) - 1)
     clip = float(largest_quantile(w.abs().view(1, -1), clip_rank(w.numel()))) if w.numel() else 0.0
     scale = torch.tensor(clip / most if clip > 0 else 1.0, dtype=torch.float32)
@@ -38,6 +40,7 @@ def quantize_rows(w: Tensor, bits: int, search: bool, rank: float) -> tuple[Tens
     """Return whole values and a scale a row, both still as floats; fp16 will hold the scales as it can."""
     most = float(2 ** (bits - 1) - 1)
     clip = largest_quantile(w.abs(), rank)
+    # The challenge's own form, operation for operation: tests compare it bit for bit.
     if bits == 8 and not search:
         clipped = torch.maximum(torch.minimum(w, clip[:, None]), -clip[:, None])
         scale = (clip / 127.0).clamp_min(1.0 / 127.0)
@@ -46,6 +49,7 @@ def quantize_rows(w: Tensor, bits: int, search: bool, rank: float) -> tuple[Tens
     if not search:
         return best_q, best_scale
     least = _row_errors(w, best_q, best_scale)
+    # Smaller clips round all weights finer and the largest ones worse; each row takes its best.
     for share in _CLIPS[1:]:
         q, scale = _round_rows(w, clip * share, most)
         errors = _row_errors(w, q, scale)
@@ -63,6 +67,7 @@ def scales_as_stored(scale: Tensor) -> Tensor:
 
 def _round_rows(w: Tensor, clip: Tensor, most: float) -> tuple[Tensor, Tensor]:
     """Return values and scales; the scale is one that fp16 holds exactly, as it will be read back."""
+    # Rounded before use: the error that is compared is then the one that will be read back.
     scale = (clip / most).clamp_min(_TINY).to(torch.float16).float()
     return torch.round(w / scale[:, None]).clamp(-most, most), scale
 
@@ -90,6 +95,7 @@ def largest_quantile(rows: Tensor, rank: float) -> Tensor:
     columns, below = rows.size(1), int(rank)
     if not rows.numel():
         return torch.empty(rows.size(0))
+    # Linear interpolation between neighbours, as torch.quantile does it by default.
     top = rows.topk(columns - below, dim=1).values
     low, high = top[:, -1], top[:, max(columns - below - 2, 0)]
     return low.lerp(high, rank - below)

@@ -66,6 +66,7 @@ class Result:
     model_file: str | None = None
     model_sha256: str | None = None
     resumed: int = 0
+    # Raised when a field changes its meaning.
     schema: int = 1
 
     def write(self, folder: Path) -> None:

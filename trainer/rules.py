@@ -16,6 +16,7 @@ def broken_rules(c: Config, world_size: int) -> Broken:
 
     world_size: processes of the launch.
     """
+    # Eight micro-batches in all, as the challenge's script has them on one GPU and on eight.
     if c.grad_accum_steps == 0 and 8 % world_size != 0:
         yield (
             f"world size {world_size} does not divide 8",
@@ -128,6 +129,7 @@ def _evaluation(c: Config) -> Broken:
 
 def _weights(c: Config) -> Broken:
     """What is packed, and how."""
+    # What is packed can be one of them only.
     if c.ema_decay and c.swa_enabled:
         yield (
             f"EMA_DECAY={c.ema_decay} and SWA_ENABLED=true are two averages of the weights",
@@ -141,6 +143,7 @@ def _weights(c: Config) -> Broken:
                 "and stays a float",
                 f"set INT8_KEEP_FLOAT_MAX_NUMEL below {c.largest_matrix}, or widen the model",
             )
+    # Without a cap there is nothing to keep seconds of.
     cap, reserve = c.max_wallclock_seconds, c.gptq_reserve_seconds
     if c.gptq_enabled and cap and not 0 < reserve < cap:
         yield (

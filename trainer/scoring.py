@@ -72,4 +72,5 @@ def keep_artifact_score(run: Run, stage: Stage, label: str, scored: Evaluation, 
 def _keep(run: Run, stage: Stage, label: str, scored: Evaluation) -> None:
     v = run.setup.validation
     score = Score(stage, label, scored.val_loss, scored.val_bpb, v.targets, v.bytes, scored.seconds)
+    # In the order in which they were made, as the log has them.
     run.progress.scores.append(score)

@@ -81,7 +81,9 @@ def prepare(config: Config, workers: Workers | None = None, counted: int | None 
 
     counted: bytes of the code that will be handed in, where that is not this package.
     """
+    # A check before a launch may be for more processes than this one.
     workers = workers or Workers()
+    # In order of cost: the settings, the device, the data's headers, the data.
     config.check(workers.world_size)
     device = choose_device(config.device, workers)
     config = resolve(config, device, workers.world_size)
@@ -101,12 +103,15 @@ def prepare(config: Config, workers: Workers | None = None, counted: int | None 
             f"EVAL_SEQ_LEN={config.eval_length} is longer than the {len(tokens) - 1} validation targets",
             "shorten the evaluation's context",
         )
+    # All of the validation and the first training shard; the others are checked batch by batch
+    # (trainer.prefetch), since the real set is 20 GB.
     check_ids(tokens, config.vocab_size, "the validation shards")
     check_ids(load_shard(train_paths[0]), config.vocab_size, train_paths[0].name)
     table = byte_table(sp)
     if not isinstance(sp, ByteTokenizer):  # bytes need be no text, and cannot be counted wrongly
         check_byte_table(sp, table, tokens)
     validation = Validation.of(tokens, table)
+    # Before any product: torch starts its threads with the first one.
     torch.set_num_threads(config.threads)
     return Setup(
         config=config,
@@ -151,12 +156,17 @@ def start_torch(config: Config, workers: Workers) -> None:
     """Join the other processes of the launch, and let CUDA multiply in TF32 as the challenge does."""
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA first multiplies
+        # Operations without a repeatable form raise: an error is better than a promise not kept.
+        # docs.pytorch.org, "Reproducibility".
         torch.use_deterministic_algorithms(True)
+        # It times kernels and takes the fastest, which need not be the same one in the next run.
         torch.backends.cudnn.benchmark = False
     if workers.world_size > 1:
+        # gloo for CPUs: the tests of several processes run without a GPU.
         backend = "nccl" if torch.cuda.is_available() and config.device != "cpu" else "gloo"
         dist.init_process_group(backend)
     if torch.cuda.is_available():
+        # TF32 keeps 10 bits of the mantissa in products of fp32 tensors.
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
 
@@ -225,12 +235,13 @@ def tokenizer_sha256(path: Path) -> str:
 
 def choose_device(wanted: str, workers: Workers) -> torch.device:
     """Return the device to train on. Raises ConfigError when the one asked for is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = next(name for name in ("cuda", "mps", "cpu") if there[name]) if wanted == "auto" else wanted
-    if not there[name]:
-        found = ", ".join(name for name, here in there.items() if here)
+    # In order of speed.
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = next(name for name in ("cuda", "mps", "cpu") if available[name]) if wanted == "auto" else wanted
+    if not available[name]:
+        names = ", ".join(name for name, here in available.items() if here)
         raise ConfigError(
-            f"DEVICE={wanted} is not there", f"this machine has {found}; DEVICE=auto takes the best"
+            f"DEVICE={wanted} is not there", f"this machine has {names}; DEVICE=auto takes the best"
         )
     return torch.device(name, workers.local_rank) if name == "cuda" else torch.device(name)
 
@@ -240,12 +251,15 @@ def resolve(config: Config, device: torch.device, world_size: int = 1) -> Config
 
     world_size: processes that share its cores.
     """
+    # Where bfloat16 is not in hardware it is emulated, several times slower than fp32.
     dtype = config.dtype
     if dtype == "auto":
         dtype = (
             "bfloat16" if device.type == "cuda" or (device.type == "cpu" and _fast_bfloat16()) else "float32"
         )
+    # Compilation takes most of a minute, which a GPU earns back; a CPU's steps hardly get faster.
     compile_ = config.compile if config.compile != "auto" else "on" if device.type == "cuda" else "off"
+    # The cores this process may use, not those of the machine: a container or a scheduler may lend fewer.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # DETERMINISTIC must not depend on how many cores a machine lends today: one thread adds up in one order.
     ours = 1 if config.deterministic and device.type == "cpu" else max(1, cores // world_size)
@@ -261,6 +275,7 @@ def _fast_bfloat16() -> bool:
 def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    # Linux names the processor there; platform.processor() is empty on most distributions.
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -46,6 +46,7 @@ class Progress:
     """Where a run stands; all of it goes into a checkpoint."""
 
     step: int = 0
+    # The challenge's clock: time of training alone, without validations and checkpoints.
     train_ms: float = 0.0  # of the steps
     calibration_ms: float = 0.0  # training time too: it reads training data
     eval_seconds: float = 0.0

@@ -46,6 +46,7 @@ from trainer.setup import Setup
 from trainer.state import NotANumber, Observer, Run, StepReport
 
 CURVE_FILE = "curve.jsonl"
+# Figures of the challenge's script; names of files that the harness looks for.
 FIRST_STEPS_LOGGED = 10  # as the challenge's script logs them
 ARTIFACT_CAP_BYTES = 16_000_000  # the challenge's; what counts for a record is its course's
 EXIT = {"ok": 0, "failed": 1, "stopped": 3, "nan": 4}
@@ -65,6 +66,7 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
         _refuse_used_folder(out)
     if leads:
         run.curve = events.CurveLog(out / CURVE_FILE)
+    # Whatever happens from here on, the result says it: a failure is a result, too.
     try:
         with stop_signals() as stop:
             train_and_pack(run, stop)
@@ -83,6 +85,7 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
     if run.curve:
         run.curve.close()
     account(run, time.perf_counter() - began)
+    # The result last: a folder with one is finished. The checkpoint is kept until the run has ended well.
     if leads:
         run.result.write(out)
         if run.result.status == "ok":
@@ -99,13 +102,16 @@ def start(setup: Setup, out: Path, observer: Observer) -> Run:
     np.random.seed(c.seed)
     torch.manual_seed(c.seed)
     model = build_model(c, setup.device, setup.autocast)
+    # The observer sees the model before it is compiled or wrapped: its names are the reference's.
     observer.on_init(model)
+    # Trained through `forward`, read through `model`: both have the same parameters.
     forward: nn.Module = model
     if c.compile == "on":
         # One shape and no graph breaks: a break would cost more than compilation gains, so it is an error.
         forward = torch.compile(model, dynamic=False, fullgraph=True)  # type: ignore[assignment]
     if workers.world_size > 1:
         ids = [workers.local_rank] if setup.device.type == "cuda" else None
+        # Buffers are tables of angles, the same on all ranks, so none need be sent.
         forward = nn.parallel.DistributedDataParallel(forward, device_ids=ids, broadcast_buffers=False)
     run = Run(
         setup=setup,
@@ -147,6 +153,7 @@ def open_batches(setup: Setup, position: int = 0) -> Batches:
 def train_and_pack(run: Run, stop: Stop) -> None:
     """Train until the steps, the time or the user's patience end, then score and pack."""
     c, p = run.setup.config, run.progress
+    # The lines that a log begins with; then, as in the challenge, steps that only prime compilers.
     introduce(run)
     if p.step == 0 and c.warmup_steps > 0:
         warm_up(run)
@@ -172,6 +179,7 @@ def train_and_pack(run: Run, stop: Stop) -> None:
             if last:
                 for feature in run.features:
                     feature.before_last_validation(run)
+            # Neither validations nor checkpoints are training: the challenge's clock stands still for both.
             p.train_ms = clock.pause()
             validate(run, last)
             clock.start()
@@ -203,6 +211,7 @@ def train_and_pack(run: Run, stop: Stop) -> None:
             last_saved = time.perf_counter()
             clock.start()
 
+    # What follows changes the weights: they are rounded and loaded again.
     run.observer.on_end(run.model)
     pack_and_score(run)
 
@@ -210,6 +219,7 @@ def train_and_pack(run: Run, stop: Stop) -> None:
 def introduce(run: Run) -> None:
     """Print what the run is, in the lines that the field's logs begin with."""
     setup, p = run.setup, run.progress
+    # A resumed run's log goes on where the other process left it: what it is was said there.
     if p.resumed:
         run.say(f"resumed from step {p.step} with {p.train_ms:.0f} ms on the clock")
         return
@@ -232,6 +242,7 @@ def introduce(run: Run) -> None:
 def warm_up(run: Run) -> None:
     """Throw-away steps that prime compilation; weights, optimizers and data start over afterwards."""
     setup, c = run.setup, run.setup.config
+    # On the CPU: the GPU's memory is for the step.
     weights = {name: t.detach().cpu().clone() for name, t in run.model.state_dict().items()}
     batches = open_batches(setup)
     accumulation = c.accumulation(setup.workers.world_size)
@@ -262,6 +273,7 @@ def take_step(run: Run, elapsed_ms: float) -> float:
     """
     setup, c, step = run.setup, run.setup.config, run.progress.step
     workers, accumulation = setup.workers, c.accumulation(setup.workers.world_size)
+    # Both are read before the step: the first one trains at the full rate.
     scale, momentum = lr_scale(c, step, elapsed_ms), muon_momentum(c, step)
     for feature in run.features:
         feature.before_forward(run, scale)
@@ -280,6 +292,7 @@ def take_step(run: Run, elapsed_ms: float) -> float:
 
     norm = None
     if c.grad_clip_norm > 0:
+        # The norm is of all parameters together, those that Muon trains included, as in the challenge.
         norm = float(nn.utils.clip_grad_norm_(run.model.parameters(), c.grad_clip_norm))
     elif run.observer.wants_grad_norm:
         gradients = [p.grad for p in run.model.parameters() if p.grad is not None]
@@ -309,8 +322,11 @@ def agree(run: Run, train_ms: float, stop_requested: bool) -> tuple[float, bool]
 
     The schedule and the end depend on both, so ranks that differ would train different models.
     """
+    # One process agrees with itself without a transfer.
     if run.setup.workers.world_size == 1:
         return train_ms, stop_requested
+    # Both in one transfer: it is made at every step. float64, since milliseconds of hours need more than
+    # fp32.
     both = torch.tensor([train_ms, float(stop_requested)], dtype=torch.float64, device=run.setup.device)
     dist.all_reduce(both, op=dist.ReduceOp.MAX)
     return float(both[0]), bool(both[1])
@@ -320,6 +336,7 @@ def report_step(run: Run, loss: float) -> None:
     """Print and log a step's loss: the first ten, then every TRAIN_LOG_EVERY-th, and the last."""
     c, p = run.setup.config, run.progress
     p.last_train_loss = loss
+    # The first steps say most about whether a run is sound, so all of them are logged.
     every = c.train_log_every
     if p.step <= FIRST_STEPS_LOGGED or p.step == c.iterations or (every > 0 and p.step % every == 0):
         run.say(events.train_line(p.step, c.iterations, loss, p.train_ms))
@@ -343,6 +360,7 @@ def pack_and_score(run: Run) -> None:
     result.model_bytes, result.model_file = len(blob), name
     result.model_sha256 = hashlib.sha256(blob).hexdigest()
     result.artifact_bytes = len(blob) + result.code_bytes
+    # Of the steps alone: calibration reads tokens, too, but does not train on them.
     rate = p.step * c.train_batch_tokens / max(p.train_ms / 1000, 1e-9)
     run.say(f"peak memory allocated: {peak_memory_bytes(run) // 2**20} MiB")
     run.say(f"tokens_per_second:{rate:.0f}")
@@ -351,6 +369,7 @@ def pack_and_score(run: Run) -> None:
     run.say(f"Total submission size {form}: {result.artifact_bytes} bytes")
     run.say(f"headroom:{ARTIFACT_CAP_BYTES - result.artifact_bytes} bytes")
 
+    # Back through the codec and the quantizer, as the referee of the challenge would read it.
     load_into(run.model, decode(blob, name, c.compressor), name)
     before = p.scores[-1]
     scored = score_validation(run)
@@ -366,6 +385,7 @@ def pack_and_score(run: Run) -> None:
 def checkpoint_due(run: Run, last_saved: float) -> bool:
     """Whether it is time for a checkpoint, by steps or by seconds since the last one."""
     c = run.setup.config
+    # Either may be off; both off means no checkpoints.
     by_steps = c.checkpoint_every > 0 and run.progress.step % c.checkpoint_every == 0
     seconds = time.perf_counter() - last_saved
     return by_steps or (c.checkpoint_seconds > 0 and seconds >= c.checkpoint_seconds)
@@ -406,6 +426,7 @@ def go_on_from_checkpoint(run: Run) -> None:
     restore_state(tensors, run.model, run.optimizers)
     for feature in run.features:
         feature.restore(tensors, facts)
+    # What lay ready but was not trained on is made again: the position counts what was handed out.
     run.batches = open_batches(run.setup, facts["position"])
     p.step, p.train_ms, p.eval_seconds = facts["step"], facts["train_ms"], facts["eval_seconds"]
     p.points_logged, p.last_train_loss = facts["points_logged"], facts["last_train_loss"]
@@ -439,12 +460,14 @@ def account(run: Run, wall_seconds: float) -> None:
     """Put what was measured into the result. wall_seconds: of this process."""
     p, c, result = run.progress, run.setup.config, run.result
     result.steps, result.resumed, result.scores = p.step, p.resumed, p.scores
+    # Calibration reads training data, so the challenge counts it as training.
     result.train_seconds = (p.train_ms + p.calibration_ms) / 1000
     result.eval_seconds = p.eval_seconds
     result.wall_seconds = p.wall_seconds + wall_seconds
     result.tokens_seen = p.step * c.train_batch_tokens
     result.last_train_loss = p.last_train_loss
     result.peak_memory_bytes = peak_memory_bytes(run)
+    # Not measured is None, never 0.
     if p.step and p.train_ms:
         result.step_ms = p.train_ms / p.step
         result.tokens_per_second = result.tokens_seen / (p.train_ms / 1000)

@@ -33,6 +33,7 @@ def adapt_and_score(
     """
     began = time.perf_counter()
     total = torch.zeros((), dtype=torch.float64)
+    # Fresh at the start, and kept from chunk to chunk: momentum is knowledge of the text, too.
     optimizer = torch.optim.SGD(_adapted(model, c), lr=c.ttt_lr, momentum=c.ttt_momentum)
     length = c.eval_length
     all_windows = windows(validation.targets, length, c.eval_stride or length)
@@ -45,6 +46,7 @@ def adapt_and_score(
         until = at
         while until < len(all_windows) and all_windows[until].start + all_windows[until].first < end:
             until += 1
+        # First the score. Inference mode makes sure that nothing of it can be learnt from.
         model.eval()
         with torch.inference_mode():
             for first in range(at, until, rows):
@@ -68,6 +70,7 @@ def learn(
     autocast: bool,
 ) -> None:
     """Make TTT_EPOCHS passes over scored tokens, in batches of TTT_BATCH_SEQS training sequences."""
+    # Whole sequences of the training length, the shape that the weights know; a rest is not learnt from.
     sequences = (len(tokens) - 1) // c.train_seq_len
     if not sequences:
         return
@@ -82,6 +85,7 @@ def learn(
                 loss = model(x[rows], y[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            # A chunk of another kind of text may have gradients that undo what was learnt in training.
             if c.ttt_grad_clip > 0:
                 nn.utils.clip_grad_norm_(params, c.ttt_grad_clip)
             optimizer.step()

@@ -27,6 +27,7 @@ class PartialRotary(Rotary):
         self._dims = dims
 
     def forward(self, x_BHTD: Tensor) -> Tensor:
+        # The frequencies are those of a head of ROPE_DIMS, not the first ones of the whole head's.
         turned = super().forward(x_BHTD[..., : self._dims])
         return torch.cat((turned, x_BHTD[..., self._dims :]), dim=-1)
 
@@ -43,8 +44,9 @@ class HeadGate(nn.Module):
         self.attn_gate_bias = nn.Parameter(torch.full((c.num_heads,), _GATE_BIAS))
 
     def forward(self, y_BHTD: Tensor, v_BKTD: Tensor, x_BTC: Tensor) -> Tensor:
+        # The same input as the queries': the gate asks what the token wants to hear.
         scores = F.linear(x_BTC, self.attn_gate.to(x_BTC.dtype), self.attn_gate_bias.to(x_BTC.dtype))
-        return y_BHTD * torch.sigmoid(scores).transpose(1, 2)[..., None]
+        return y_BHTD * torch.sigmoid(scores).transpose(1, 2)[..., None]  # (B, H, T, 1)
 
 
 class ValueMix(nn.Module):
@@ -81,8 +83,9 @@ def exclude_self(y_BHTD: Tensor, v_BKTD: Tensor, x_BTC: Tensor | None = None) ->
     """
     B, H, T, D = y_BHTD.shape
     K = v_BKTD.size(1)
+    # Values need not have length 1; a projection needs the direction alone.
     own = F.normalize(v_BKTD, dim=-1)[:, :, None]  # (B, K, 1, T, D): the heads of a group share it
-    y = y_BHTD.view(B, K, H // K, T, D)
+    y = y_BHTD.view(B, K, H // K, T, D)  # the heads of a group beside each other
     return (y - (y * own).sum(-1, keepdim=True) * own).view(B, H, T, D)
 
 
@@ -90,13 +93,17 @@ class _AttentionVariants(Hooks):
     def extend_model(self, model: GPT) -> None:
         c = self.c
         if c.rope_dims > 0:
+            # In place of the plain tables, with the same length. They have no weights, so no random number is
+            # drawn.
             model.rotary = PartialRotary(c.rope_dims, model.rotary.max_len, c.rope_base)
         for layer, block in enumerate(model.each_block()):
             attn = block.attn
             if c.value_residual:
+                # The first layer has nothing to mix in; its part only leaves its values to the others.
                 if layer > 0:
                     attn.add_module("mix", ValueMix())
                 attn.value_parts += (attn.get_submodule("mix") if layer > 0 else keep_first_values,)
+            # Before the gate: a gate scales what is left, and the projection does not depend on it.
             if layer >= c.num_layers - c.xsa_last_n:
                 attn.head_parts += (exclude_self,)
             if c.gated_attention:

@@ -33,6 +33,7 @@ class Average:
     def update(self, model: nn.Module, step: int, lr_scale: float) -> None:
         """Take in the weights after `step` steps, the last of them made at learning rates of `lr_scale`."""
         if self._decay > 0:
+            # No correction for the first steps as Adam has it: the initial weights are part of the average.
             share = 1.0 - self._decay
         elif lr_scale < self._start and step % self._every == 0:
             share = 1.0 / (self.samples + 1)  # a running mean: all samples weigh the same in the end

@@ -20,6 +20,7 @@ def leaky_relu_squared(x: Tensor) -> Tensor:
 
     It is not monotonic: the square of a negative is positive.
     """
+    # At x < 0 it is 0.25 x^2, so units that are off still learn.
     return F.leaky_relu(x, _SLOPE).square()
 
 
@@ -53,6 +54,7 @@ class _BlockVariants(Hooks):
         c = self.c
         for layer, block in enumerate(model.each_block()):
             block.mlp.activation = ACTIVATIONS[c.activation]
+            # Layers count from 1 in the paper: the first one is not scaled.
             if c.ln_scale:
                 block.norm = partial(scaled_norm, scale=(layer + 1) ** -0.5)
             if 0 <= c.parallel_start_layer <= layer:

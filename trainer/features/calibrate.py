@@ -24,16 +24,17 @@ class _InputSums:
 
     def __init__(self) -> None:
         self.grams: dict[str, Tensor] = {}
-        self.kept_as: dict[str, str] = {}  # of each map, whose gram is its own
+        self.source_of: dict[str, str] = {}  # of each map, whose gram is its own
         self._last: tuple[Tensor, str] | None = None
 
     def add(self, name: str, module: nn.Module, args: tuple[Any, ...]) -> None:
         x: Tensor = args[0]
         # Queries, keys and values of a layer get one tensor: a third of the products, and of the memory.
         if self._last is not None and self._last[0] is x:
-            self.kept_as[name] = self._last[1]
+            self.source_of[name] = self._last[1]
             return
-        self._last, self.kept_as[name] = (x, name), name
+        self._last, self.source_of[name] = (x, name), name
+        # In fp32 whatever the activations are.
         rows = x.flatten(0, -2).float()
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 sums are not even positive definite
             gram = rows.mT @ rows
@@ -51,6 +52,7 @@ def calibrate(
     are added up, so that all of them round alike.
     """
     began, sums, batches = time.perf_counter(), _InputSums(), 0
+    # Hooks see what the maps are given in a real forward pass, with all features that the model has.
     hooks = [
         module.register_forward_pre_hook(partial(sums.add, f"{name}.weight"))
         for name, module in model.named_modules()
@@ -62,6 +64,7 @@ def calibrate(
         while batches < c.gptq_calibration_batches:
             ids = next_inputs()
             with torch.autocast(ids.device.type, torch.bfloat16, enabled=autocast):
+                # Without the loss: the head is a table of tokens, which is rounded plainly.
                 model.transform(model.embed(ids))
             batches += 1
             # Asked after a batch, not before: without any gram there is nothing to round by.
@@ -73,6 +76,7 @@ def calibrate(
             hook.remove()
     if dist.is_initialized():
         for gram in sums.grams.values():
+            # Sums over ranks: all of them round alike, and pack the same bytes.
             dist.all_reduce(gram)
-    kept = {name: gram.cpu() for name, gram in sums.grams.items()}
-    return {name: kept[source] for name, source in sums.kept_as.items()}, batches
+    on_cpu = {name: gram.cpu() for name, gram in sums.grams.items()}
+    return {name: on_cpu[source] for name, source in sums.source_of.items()}, batches

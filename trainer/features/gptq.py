@@ -36,6 +36,7 @@ def compensate(t: Tensor, gram: Tensor, bits: int, search: bool, block: int) -> 
     plain, scale = quantize_rows(w, bits, search, clip_rank(w.size(1)))
     scale = scales_as_stored(scale)
     q = _round_in_order(w, scale, gram, float(2 ** (bits - 1) - 1), block)
+    # The greedy order is no optimum: row by row, what has the smaller error on the inputs seen is kept.
     better = output_errors(w, q * scale[:, None], gram) < output_errors(w, plain * scale[:, None], gram)
     q = torch.where(better[:, None], q, plain)
     return q.to(torch.int8).contiguous(), scale.to(torch.float16).contiguous()
@@ -43,8 +44,8 @@ def compensate(t: Tensor, gram: Tensor, bits: int, search: bool, block: int) -> 
 
 def output_errors(w: Tensor, rounded: Tensor, gram: Tensor) -> Tensor:
     """Return for each row the summed squared error of its outputs over the inputs of a gram, float64."""
-    off = (w - rounded).double()
-    return ((off @ gram.double()) * off).sum(1)
+    difference = (w - rounded).double()
+    return ((difference @ gram.double()) * difference).sum(1)
 
 
 def _round_in_order(w: Tensor, scale: Tensor, gram: Tensor, most: float, block: int) -> Tensor:
@@ -56,25 +57,27 @@ def _round_in_order(w: Tensor, scale: Tensor, gram: Tensor, most: float, block: 
     # Largest diagonal first: where inputs are large an error costs most, so it is made while many columns are
     # free.
     order = gram.diagonal().argsort(descending=True, stable=True)
-    left = w[
-        :, order
-    ].double()  # fp64: Cholesky of a gram of 400 samples in fp32 may find it not positive definite
+    # fp64: in fp32 Cholesky may find a gram of few samples not positive definite.
+    remaining = w[:, order].double()
     damped = gram[order][:, order].double()
     mean = damped.diagonal().mean()
     damped.diagonal().add_(_DAMPING * mean if mean > 0 else 1.0)
+    # All the updates the algorithm will need, at once: the paper's step 3, which made it stable.
     upper = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
     steps = scale.double()
-    q = torch.empty_like(left)
+    q = torch.empty_like(remaining)
+    # The paper's lazy batches: updates of far columns wait for the end of the block, one large product each.
     for start in range(0, w.size(1), block):
         stop = min(start + block, w.size(1))
-        errors = torch.empty_like(left[:, start:stop])
+        errors = torch.empty_like(remaining[:, start:stop])
         for at in range(start, stop):
-            column = left[:, at]
+            column = remaining[:, at]
             q[:, at] = torch.round(column / steps).clamp_(-most, most)
             error = (column - q[:, at] * steps) / upper[at, at]
             errors[:, at - start] = error
-            left[:, at:stop] -= error[:, None] * upper[at, at:stop]
-        left[:, stop:] -= errors @ upper[start:stop, stop:]
+            remaining[:, at:stop] -= error[:, None] * upper[at, at:stop]
+        remaining[:, stop:] -= errors @ upper[start:stop, stop:]
+    # Into the order of the columns as the model has them.
     back = torch.empty_like(q)
     back[:, order] = q
     return back.float()

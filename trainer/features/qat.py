@@ -35,6 +35,7 @@ def switch_on(model: GPT, c: Config) -> int:
     count = 0
     for name, module in model.named_modules():
         if isinstance(module, Linear) and is_quantized(f"{name}.weight", module.weight, c):
+            # Once, not at every step: it depends on the width alone.
             rank = clip_rank(module.weight.size(1))
             module.rounding = partial(fake_quantize, bits=bits_of(f"{name}.weight", c), rank=rank)
             count += 1

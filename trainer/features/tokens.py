@@ -25,6 +25,7 @@ class BigramHash(nn.Module):
     def __init__(self, c: Config) -> None:
         super().__init__()
         self.buckets = c.bigram_vocab_size
+        # Named as tables are, so that the optimizer and the quantizer take it for one.
         self.emb = nn.Embedding(c.bigram_vocab_size, c.bigram_dim)
         self.proj = Linear(c.bigram_dim, c.model_dim)
         nn.init.normal_(self.emb.weight, std=0.02)  # GPT-2's
@@ -32,6 +33,7 @@ class BigramHash(nn.Module):
 
     def bucket_of(self, ids_BT: Tensor) -> Tensor:
         """The first token of a row has no previous one: it gets the last bucket, which no pair falls into."""
+        # xor of two products: (a, b) and (b, a) fall into different buckets, and neighbours far apart.
         mixed = (_CURRENT * ids_BT[:, 1:]) ^ (_PREVIOUS * ids_BT[:, :-1])
         return F.pad(mixed % (self.buckets - 1), (1, 0), value=self.buckets - 1)
 
@@ -55,7 +57,9 @@ class SmearGate(nn.Module):
         self.smear_scale = nn.Parameter(torch.zeros(1))
 
     def forward(self, x_BTC: Tensor, ids_BT: Tensor) -> Tensor:
+        # In fp32: a dozen products cost nothing, and the gate's gradient is small.
         gate = torch.sigmoid(x_BTC[..., : self.window].float() @ self.smear_gate)  # (B, T)
+        # Not into a beginning of a document: what stands before it is another text.
         share = (self.smear_scale * gate * (ids_BT != BOS))[:, 1:, None].to(x_BTC.dtype)
         return torch.cat((x_BTC[:, :1], x_BTC[:, 1:] + share * x_BTC[:, :-1]), dim=1)
 
