@@ -179,7 +179,6 @@ def train_and_pack(run: Run, stop: Stop) -> None:
             if last:
                 for feature in run.features:
                     feature.before_last_validation(run)
-            # Neither validations nor checkpoints are training: the challenge's clock stands still for both.
             p.train_ms = clock.pause()
             validate(run, last)
             clock.start()

@@ -75,7 +75,12 @@ def trainer(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def call(knobs: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "trainer", *map(str, words)],
-            env=process_env(knobs), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+            env=process_env(knobs),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
 
     return call

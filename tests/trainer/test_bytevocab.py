@@ -35,8 +35,13 @@ def test_a_run_on_bytes_scores_its_loss_in_bits(trainer, tiny, tmp_path):
     documents = [TEXT * 40, TEXT[::-1] * 30] * 20
     write_shard(tmp_path / "fineweb_train_000000.bin", encode_bytes(documents))
     write_shard(tmp_path / "fineweb_val_000000.bin", encode_bytes(documents[:2]))
-    knobs = {"DATA_PATH": str(tmp_path), "TOKENIZER_PATH": "byte260", "VOCAB_SIZE": "260", "ITERATIONS": "5",
-             "DETERMINISTIC": "1"}  # fmt: skip
+    knobs = {
+        "DATA_PATH": str(tmp_path),
+        "TOKENIZER_PATH": "byte260",
+        "VOCAB_SIZE": "260",
+        "ITERATIONS": "5",
+        "DETERMINISTIC": "1",
+    }
     done = trainer(tiny | knobs, "--out", tmp_path / "out")
 
     assert done.returncode == 0, done.stderr

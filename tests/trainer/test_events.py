@@ -51,9 +51,12 @@ def test_nothing_logged_is_lost_by_kill_9(tmp_path):
         "for step in range(10**9):\n    curve.log({'step': step}); events.say(str(step))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     process.stdout.readline()
     time.sleep(0.05)

@@ -1,8 +1,8 @@
 """The same numbers as the challenge's script: trajectories, quantizer, Newton-Schulz, initial tensors.
 
-The reference ran on one thread of a CPU with bfloat16 instructions (tests/data/parity/reference.json). Pass marks:
-fp32_pure within 2e-5 at every step and 1e-5 bpb; the others, whose roundings depend on the CPU, within 2e-3 for five
-losses, 1e-2 for all, and 2e-3 bpb. Initial tensors and batches are equal everywhere.
+The reference ran on one thread of a CPU with bfloat16 instructions (tests/data/parity/reference.json). Pass
+marks: fp32_pure within 2e-5 at every step and 1e-5 bpb; the others, whose roundings depend on the CPU, within
+2e-3 for five losses, 1e-2 for all, and 2e-3 bpb. Initial tensors and batches are equal everywhere.
 """
 
 from __future__ import annotations
@@ -89,11 +89,15 @@ def rows(model: Any) -> list[list[Any]]:
     """Tensors as the reference lists them."""
     return [
         [
-            name, list(t.shape), str(t.dtype).removeprefix("torch."), t.double().sum().item(),
-            t.double().abs().sum().item(), t.flatten()[:3].tolist(),
+            name,
+            list(t.shape),
+            str(t.dtype).removeprefix("torch."),
+            t.double().sum().item(),
+            t.double().abs().sum().item(),
+            t.flatten()[:3].tolist(),
         ]
         for name, t in model.state_dict().items()
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")

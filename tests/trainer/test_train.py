@@ -23,8 +23,14 @@ from trainer.data import write_shard
 pytestmark = pytest.mark.slow
 
 TIMINGS = {
-    "train_seconds", "step_ms", "tokens_per_second", "wall_seconds", "eval_seconds", "peak_memory_bytes", "resumed",
-}  # fmt: skip
+    "train_seconds",
+    "step_ms",
+    "tokens_per_second",
+    "wall_seconds",
+    "eval_seconds",
+    "peak_memory_bytes",
+    "resumed",
+}
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def curve_without_timings(folder: Path) -> list[dict[str, float]]:
 
 
 def same_curves(ours: Path, theirs: Path) -> bool:
-    """Whether two folders hold one curve but for its times; the first difference is the assertion's message."""
+    """Whether two folders hold one curve but for its times."""
     difference = first_difference(curve_without_timings(ours), curve_without_timings(theirs))
     assert difference is None, difference
     return True
@@ -73,8 +79,11 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 def start(knobs: dict[str, str], out: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "trainer", "--out", str(out), *words],
-        env=process_env(knobs), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=process_env(knobs),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -85,18 +94,26 @@ def finished(tmp_path_factory):
 
     out = tmp_path_factory.mktemp("finished") / "out"
     knobs = PRESETS["tiny"] | {
-        "DATA_PATH": str(PARITY), "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"), "DEVICE": "cpu",
-        "DTYPE": "float32", "THREADS": "1", "CHECKPOINT_SECONDS": "0", "SEED": "7",
-    }  # fmt: skip
+        "DATA_PATH": str(PARITY),
+        "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"),
+        "DEVICE": "cpu",
+        "DTYPE": "float32",
+        "THREADS": "1",
+        "CHECKPOINT_SECONDS": "0",
+        "SEED": "7",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "trainer", "--out", str(out)],
-        env=process_env(knobs), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=process_env(knobs),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return out, done.stdout, knobs
 
 
-# what a run leaves -----------------------------------------------------------------------------------------------
+# what a run leaves --------------------------------------------------------------------------------
 
 
 def test_a_run_leaves_curve_artifact_and_result_and_no_checkpoint(finished):
@@ -257,9 +274,13 @@ def test_a_sliding_window_is_a_stage_of_its_own_after_the_round_trip(trainer, ti
 
 def test_an_artifact_of_six_bits_in_another_codec_scores_and_is_labelled_so(trainer, tiny, tmp_path):
     knobs = {
-        "MATRIX_BITS": "6", "EMBED_BITS": "7", "QUANT_CLIP": "search", "COMPRESSOR": "lzma",
-        "INT8_KEEP_FLOAT_MAX_NUMEL": "1000", "ITERATIONS": "6",
-    }  # fmt: skip
+        "MATRIX_BITS": "6",
+        "EMBED_BITS": "7",
+        "QUANT_CLIP": "search",
+        "COMPRESSOR": "lzma",
+        "INT8_KEEP_FLOAT_MAX_NUMEL": "1000",
+        "ITERATIONS": "6",
+    }
     done = trainer(tiny | knobs, "--out", tmp_path / "out")
     plain = trainer(tiny | {"ITERATIONS": "6"}, "--out", tmp_path / "plain")
 
@@ -315,7 +336,7 @@ def test_a_wallclock_cap_ends_training_and_says_so(trainer, tiny, tmp_path):
     )
 
 
-# being stopped and going on --------------------------------------------------------------------------------------
+# being stopped and going on -----------------------------------------------------------------------
 
 
 def test_a_killed_run_goes_on_to_the_same_model_and_result(tiny, tmp_path):
@@ -480,7 +501,7 @@ def test_a_finished_folder_is_not_appended_to(finished, trainer, tmp_path):
     assert same_curves(again, out)
 
 
-# failing ---------------------------------------------------------------------------------------------------------
+# failing ------------------------------------------------------------------------------------------
 
 
 def test_a_loss_that_is_no_number_stops_at_its_step(trainer, tiny, tmp_path):
@@ -547,7 +568,7 @@ def test_any_other_failure_leaves_a_result_with_its_cause(tiny, tmp_path, capfd)
     assert "Traceback" in capfd.readouterr().err
 
 
-# checking before it costs anything ---------------------------------------------------------------------------------
+# checking before it costs anything ----------------------------------------------------------------
 
 
 def test_check_prints_one_object_and_writes_nothing(trainer, tiny, tmp_path):

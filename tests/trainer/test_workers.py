@@ -15,12 +15,27 @@ pytestmark = pytest.mark.slow
 
 PARITY = DATA / "parity"
 KNOBS = {
-    "DATA_PATH": str(PARITY), "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"), "VOCAB_SIZE": "1024",
-    "NUM_LAYERS": "2", "MODEL_DIM": "64", "NUM_HEADS": "4", "NUM_KV_HEADS": "2", "TRAIN_SEQ_LEN": "64",
-    "TRAIN_BATCH_TOKENS": "2048", "VAL_BATCH_SIZE": "8192", "ITERATIONS": "12", "VAL_LOSS_EVERY": "6",
-    "TRAIN_LOG_EVERY": "1", "WARMUP_STEPS": "1", "DEVICE": "cpu", "DTYPE": "float32", "MUON_DTYPE": "float32",
-    "THREADS": "1", "MAX_WALLCLOCK_SECONDS": "0", "GRAD_CLIP_NORM": "1.0",
-}  # fmt: skip
+    "DATA_PATH": str(PARITY),
+    "TOKENIZER_PATH": str(PARITY / "stdlib_1024_bpe.model"),
+    "VOCAB_SIZE": "1024",
+    "NUM_LAYERS": "2",
+    "MODEL_DIM": "64",
+    "NUM_HEADS": "4",
+    "NUM_KV_HEADS": "2",
+    "TRAIN_SEQ_LEN": "64",
+    "TRAIN_BATCH_TOKENS": "2048",
+    "VAL_BATCH_SIZE": "8192",
+    "ITERATIONS": "12",
+    "VAL_LOSS_EVERY": "6",
+    "TRAIN_LOG_EVERY": "1",
+    "WARMUP_STEPS": "1",
+    "DEVICE": "cpu",
+    "DTYPE": "float32",
+    "MUON_DTYPE": "float32",
+    "THREADS": "1",
+    "MAX_WALLCLOCK_SECONDS": "0",
+    "GRAD_CLIP_NORM": "1.0",
+}
 
 
 def start(out, processes, *words, **knobs):
@@ -28,10 +43,12 @@ def start(out, processes, *words, **knobs):
     if processes > 1:
         starter += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     return subprocess.Popen(
-        [*starter, "-m", "trainer", "--out", str(out), *words], text=True,
+        [*starter, "-m", "trainer", "--out", str(out), *words],
+        text=True,
         env={**os.environ, **KNOBS, **knobs, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def finish(process, code=0):

@@ -1,4 +1,4 @@
-"""Test-time training is legal: every token is scored before anything is learnt from it, and by weights that never saw it."""
+"""Test-time training is legal: a token is scored before it is learnt from, by weights that never saw it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from trainer.config import ConfigError, load_config
 pytestmark = pytest.mark.slow
 
 KNOBS = {
-    "MODEL_DIM": "32", "NUM_LAYERS": "2", "NUM_HEADS": "2", "NUM_KV_HEADS": "1", "VOCAB_SIZE": "64",
-    "TRAIN_SEQ_LEN": "16", "GRAD_ACCUM_STEPS": "1", "VAL_BATCH_SIZE": "64", "TTT_ENABLED": "1", "TTT_CHUNK_TOKENS": "40",
-    "TTT_EPOCHS": "2", "TTT_BATCH_SEQS": "2", "TTT_LR": "0.05",
-}  # fmt: skip
+    "MODEL_DIM": "32",
+    "NUM_LAYERS": "2",
+    "NUM_HEADS": "2",
+    "NUM_KV_HEADS": "1",
+    "VOCAB_SIZE": "64",
+    "TRAIN_SEQ_LEN": "16",
+    "GRAD_ACCUM_STEPS": "1",
+    "VAL_BATCH_SIZE": "64",
+    "TTT_ENABLED": "1",
+    "TTT_CHUNK_TOKENS": "40",
+    "TTT_EPOCHS": "2",
+    "TTT_BATCH_SEQS": "2",
+    "TTT_LR": "0.05",
+}
 
 
 @pytest.fixture

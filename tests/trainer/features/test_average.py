@@ -53,7 +53,7 @@ def test_ema_is_the_average_it_says(watched):
 
 
 def test_swa_is_the_mean_of_late_samples(watched):
-    """Decay over the last 8 of 12 steps: the factor is below 0.6 from step 9 on (8, counted from 0); every 2nd is taken."""
+    """Decay over the last 8 of 12 steps: the factor is below 0.6 from step 9 on; every 2nd is taken."""
     import torch
 
     seen, end, _ = watched(SWA_ENABLED="1", SWA_EVERY="2", SWA_START_FRAC="0.6")
@@ -81,8 +81,11 @@ def test_an_average_survives_a_stop(trainer, tiny, tmp_path):
     assert trainer(knobs, "--out", whole).returncode == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "trainer", "--out", str(broken)],
-        env=process_env(knobs), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=process_env(knobs),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_for(lambda: (broken / "checkpoint.safetensors").exists(), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -96,7 +99,7 @@ def test_two_averages_at_once_are_refused():
         load_config({"EMA_DECAY": "0.9", "SWA_ENABLED": "1"}).check()
 
 
-# training with rounded weights ------------------------------------------------------------------------------------
+# training with rounded weights --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bits", [4, 6, 8])
@@ -141,7 +144,7 @@ def test_rounding_begins_at_its_threshold_and_not_before(watched, capfd):
 
 
 def test_a_training_step_sees_the_loss_that_the_artifact_scores(tiny):
-    """All matrices at 4 bits: the loss with rounding is the loss of the model read back; in evaluation it is not."""
+    """At 4 bits the loss with rounding is the loss of the model read back; in evaluation it is not."""
     import torch
 
     from trainer.artifact import decode, encode, load_into, pack

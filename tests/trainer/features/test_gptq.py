@@ -28,7 +28,8 @@ def inputs_like_a_models(columns: int, seed: int = 0, samples: int = 400):
 def rounded_by_least_squares(w, scales, gram, most, order):
     """Fix column after column; after each, choose the free ones so that the output moves least.
 
-    The output error is (w - r) gram (w - r)'; for fixed r_f its free minimum is w + (w_f - r_f) G_ff' G_ff^-1 solved anew.
+    The output error is (w - r) gram (w - r)'; for fixed r_f its free minimum is
+    w + (w_f - r_f) G_ff' G_ff^-1, solved anew.
     """
     out = np.zeros_like(w)
     for row, scale in enumerate(scales):
@@ -149,7 +150,7 @@ def test_grams_are_of_what_each_matrix_was_given(tiny, extra, autocast):
 
 @pytest.mark.slow
 def test_packing_for_what_was_seen_loses_less(trainer, tiny, tmp_path):
-    """In fp32 throughout: with Muon in bfloat16 the gaps vary from processor to processor more than the margin."""
+    """In fp32 throughout: in bfloat16 the gaps vary between processors by more than the margin."""
     gaps = {}
     for switch in ("0", "1"):
         knobs = tiny | FOUR_BITS | {"ITERATIONS": "150", "WARMDOWN_ITERS": "50", "FP16_EMBED": "1"}
@@ -165,11 +166,18 @@ def test_packing_for_what_was_seen_loses_less(trainer, tiny, tmp_path):
 
 @pytest.mark.slow
 def test_calibration_is_training_time_and_fits_the_cap(trainer, tiny, tmp_path):
-    """Two seconds of cap, one kept: steps end by the first second, and calibration cannot take them over the cap."""
-    knobs = tiny | FOUR_BITS | {
-        "ITERATIONS": "100000", "MAX_WALLCLOCK_SECONDS": "2", "GPTQ_RESERVE_SECONDS": "1",
-        "GPTQ_CALIBRATION_BATCHES": "1000000", "TRAIN_LOG_EVERY": "0",
-    }  # fmt: skip
+    """Two seconds of cap, one kept: steps end by the first second, and calibration stays under the cap."""
+    knobs = (
+        tiny
+        | FOUR_BITS
+        | {
+            "ITERATIONS": "100000",
+            "MAX_WALLCLOCK_SECONDS": "2",
+            "GPTQ_RESERVE_SECONDS": "1",
+            "GPTQ_CALIBRATION_BATCHES": "1000000",
+            "TRAIN_LOG_EVERY": "0",
+        }
+    )
     done = trainer(knobs, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
 

@@ -47,7 +47,7 @@ def test_polar_express_comes_closer_to_the_nearest_orthogonal_matrix():
 
 
 def test_the_polynomials_of_polar_express_follow_each_other():
-    """The law of the method: from 1e-3 on, five of them bring every singular value to 1 within 16 %, seven within 1e-6."""
+    """The law of the method: from 1e-3 on, five of them bring every singular value to 1 within 16 %."""
     import numpy as np
 
     from trainer.features.muon import POLAR_EXPRESS
@@ -78,7 +78,7 @@ def test_rows_of_any_length_move_a_row_normalised_matrix_alike():
 
 
 def test_weight_decay_is_decoupled_from_the_gradient():
-    """p shrinks by 1 - lr * decay and then moves as without decay; for Muon, and for Adam as torch's own AdamW."""
+    """p shrinks by 1 - lr * decay and then moves as without decay."""
     import torch
 
     torch.manual_seed(6)

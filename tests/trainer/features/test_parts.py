@@ -1,4 +1,4 @@
-"""Each part against its own definition written another way, its cost, and that training begins and learns with it."""
+"""Each part against its definition written another way, its cost, and that training learns with it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from trainer.config import ConfigError, load_config
 pytestmark = pytest.mark.slow
 
 SMALL = {
-    "MODEL_DIM": "32", "NUM_LAYERS": "4", "NUM_HEADS": "4", "NUM_KV_HEADS": "2", "VOCAB_SIZE": "64",
-    "TRAIN_SEQ_LEN": "16", "DTYPE": "float32",
-}  # fmt: skip
+    "MODEL_DIM": "32",
+    "NUM_LAYERS": "4",
+    "NUM_HEADS": "4",
+    "NUM_KV_HEADS": "2",
+    "VOCAB_SIZE": "64",
+    "TRAIN_SEQ_LEN": "16",
+    "DTYPE": "float32",
+}
 # knobs, and the parameters they add with C = 32, H = 4, L = 4
 PARTS = {
     "leaky": ({"ACTIVATION": "leaky_relu2"}, 0),
@@ -213,7 +218,7 @@ def test_gates_scale_each_head_by_its_sigmoid():
 
 
 def test_later_layers_mix_in_the_first_ones_values():
-    """With value_mix = (0, 1) a later layer's own values matter no more; with (1, 0) the model is the plain one."""
+    """With value_mix = (0, 1) a later layer's values do not matter; with (1, 0) it is the plain model."""
     import torch
 
     x = ids()
@@ -344,11 +349,26 @@ def test_parts_that_do_not_fit_are_refused_by_name(env, said):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_all_parts_together_train_pack_and_score(trainer, tiny, tmp_path, dtype):
     everything = {
-        "ACTIVATION": "leaky_relu2", "ROPE_DIMS": "8", "LN_SCALE": "1", "XSA_LAST_N": "1", "GATED_ATTENTION": "1",
-        "VALUE_RESIDUAL": "1", "PARALLEL_START_LAYER": "1", "SMEAR_GATE_ENABLED": "1", "BIGRAM_VOCAB_SIZE": "1024",
-        "BIGRAM_DIM": "32", "NUM_LOOPS": "1", "LOOP_START": "1", "LOOP_END": "1", "MLP_MULT": "2.5", "DTYPE": dtype,
-        "EVAL_STRIDE": "64", "EMA_DECAY": "0.5", "ITERATIONS": "6", "WARMUP_STEPS": "2",
-    }  # fmt: skip
+        "ACTIVATION": "leaky_relu2",
+        "ROPE_DIMS": "8",
+        "LN_SCALE": "1",
+        "XSA_LAST_N": "1",
+        "GATED_ATTENTION": "1",
+        "VALUE_RESIDUAL": "1",
+        "PARALLEL_START_LAYER": "1",
+        "SMEAR_GATE_ENABLED": "1",
+        "BIGRAM_VOCAB_SIZE": "1024",
+        "BIGRAM_DIM": "32",
+        "NUM_LOOPS": "1",
+        "LOOP_START": "1",
+        "LOOP_END": "1",
+        "MLP_MULT": "2.5",
+        "DTYPE": dtype,
+        "EVAL_STRIDE": "64",
+        "EMA_DECAY": "0.5",
+        "ITERATIONS": "6",
+        "WARMUP_STEPS": "2",
+    }
     import json
 
     done = trainer(tiny | everything, "--out", tmp_path / "out")
