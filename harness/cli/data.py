@@ -72,32 +72,32 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Make a course of your own text: tokenizer, shards, and runs/courses/NAME.toml."""
-    from harness.courses.own_text import make_course
+    from harness.courses.prepare import make_course
 
     target = to or Path("data") / name
-    made, path = make_course(name, text, target, runs, vocab, val_bytes, title, course_progress())
-    for document in made.left_out[:5]:
+    prepared, path = make_course(name, text, target, runs, vocab, val_bytes, title, course_progress())
+    for document in prepared.left_out[:5]:
         warn(f"{document} was left out: it is not UTF-8, is empty, or begins with a space")
-    if len(made.left_out) > 5:
-        warn(f"and {len(made.left_out) - 5} more were left out")
+    if len(prepared.left_out) > 5:
+        warn(f"and {len(prepared.left_out) - 5} more were left out")
     if as_json:
         print_json(
             "data prepare",
             course=name,
             file=str(path),
-            documents=made.documents,
-            left_out=list(made.left_out),
-            vocab_size=made.vocab_size,
-            train_tokens=made.train_tokens,
-            val_tokens=made.val_tokens,
-            val_bytes=made.val_bytes,
-            yardsticks=made.yardsticks,
+            documents=prepared.documents,
+            left_out=list(prepared.left_out),
+            vocab_size=prepared.vocab_size,
+            train_tokens=prepared.train_tokens,
+            val_tokens=prepared.val_tokens,
+            val_bytes=prepared.val_bytes,
+            yardsticks=prepared.yardsticks,
         )
         return
-    yardsticks = ", ".join(f"{what} {bpb:.4f}" for what, bpb in made.yardsticks.items())
+    yardsticks = ", ".join(f"{what} {bpb:.4f}" for what, bpb in prepared.yardsticks.items())
     typer.echo(
-        f"{path}: {made.documents:,} documents, {made.train_tokens:,} training tokens, "
-        f"{made.val_tokens:,} validation tokens over {made.val_bytes:,} bytes"
+        f"{path}: {prepared.documents:,} documents, {prepared.train_tokens:,} training tokens, "
+        f"{prepared.val_tokens:,} validation tokens over {prepared.val_bytes:,} bytes"
     )
     typer.echo(f"yardsticks: {yardsticks} bits per byte")
     typer.echo(f"play it: harness run round_NNN --course {name} --preset practice")

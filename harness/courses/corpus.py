@@ -18,7 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trainer.errors import TrainerError
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from trainer.data import Tokens  # which imports numpy
@@ -31,7 +31,7 @@ SKIPPED_FOLDERS = frozenset(
 SKIPPED_PREFIXES = ("_sysconfigdata", "sitecustomize", "usercustomize", "config-")
 
 
-class CourseError(TrainerError):
+class CourseError(HarnessError):
     """The practice course cannot be prepared, or what was prepared cannot be trusted."""
 
 
@@ -127,10 +127,10 @@ def train_tokenizer(documents: Sequence[Document], vocab_size: int) -> bytes:
     """
     import sentencepiece
 
-    written = BytesIO()
+    model = BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=(line for document in documents for line in document.data.decode().split("\n")),
-        model_writer=written,
+        model_writer=model,
         model_type="bpe",
         vocab_size=vocab_size,
         byte_fallback=True,
@@ -144,16 +144,16 @@ def train_tokenizer(documents: Sequence[Document], vocab_size: int) -> bytes:
         eos_id=2,
         unk_id=3,
         num_threads=1,
-        minloglevel=2,  # its progress report would drown ours
+        minloglevel=2,  # no progress report of its own
     )
-    return written.getvalue()
+    return model.getvalue()
 
 
 def encode(tokenizer: Any, documents: Sequence[Document], progress: Callable[[float], None]) -> Tokens:
     """Return all documents as one stream, a BOS before each."""
     import numpy as np
 
-    batch = 32  # documents between two signs of life
+    batch = 32  # documents between two calls of progress
     parts: list[Tokens] = []
     for start in range(0, len(documents), batch):
         texts = [document.data.decode() for document in documents[start : start + batch]]
@@ -172,15 +172,15 @@ def cut_validation(
     """
     from trainer.data import byte_table
 
-    spoken = [token_bytes(tokenizer, i) for i in range(tokenizer.vocab_size())]
-    if b"".join(spoken[i] for i in tokens) != b"".join(document.data for document in documents):
+    bytes_of_token = [token_bytes(tokenizer, i) for i in range(tokenizer.vocab_size())]
+    if b"".join(bytes_of_token[i] for i in tokens) != b"".join(document.data for document in documents):
         raise CourseError("the tokens do not give the validation text back", "please report it as a bug")
     if len(tokens) < count:
         raise CourseError(
             f"the validation text has {len(tokens):,} tokens, {count:,} are needed", "hold out more files"
         )
     tokens = tokens[:count]
-    text = b"".join(spoken[i] for i in tokens)
+    text = b"".join(bytes_of_token[i] for i in tokens)
     counted = byte_table(tokenizer).count(tokens[:-1], tokens[1:])
     if counted != len(text):
         raise CourseError(

@@ -130,7 +130,7 @@ def prepare_course(
 
     A prepared course is checked against its fingerprints each time. It appears whole or not at all, whether two
     processes start at once or one is killed halfway. Only `rebuild` replaces one that exists.
-    progress: told what is being done and the share done, 0 to 1; not called when nothing needs to be built.
+    progress: called with the current stage and the share done, 0 to 1; not called when nothing needs to be built.
     documents: the text, in place of the running interpreter's standard library.
     Raises CourseError: no sources, a damaged course, a cache folder that cannot be written.
     """
@@ -176,11 +176,11 @@ def load_course(folder: Path) -> PracticeCourse:
     """
     manifest = folder / MANIFEST
     try:
-        known = json.loads(manifest.read_text(encoding="utf-8"))
-        schema = known.pop("schema")
+        facts = json.loads(manifest.read_text(encoding="utf-8"))
+        schema = facts.pop("schema")
         if schema != SCHEMA:
             raise CourseError(f"{manifest}: schema is {schema}, this program reads {SCHEMA}", REBUILD)
-        course = PracticeCourse(path=folder, **known)
+        course = PracticeCourse(path=folder, **facts)
         _check_files(course)
     except FileNotFoundError as error:
         raise CourseError(f"{manifest} is missing from a prepared course", REBUILD) from error
@@ -253,17 +253,17 @@ def byte_shards(
     from trainer.data import write_shard
 
     folder = course.path / BYTES
-    fresh = folder.with_name(f".{BYTES}.building")
+    building = folder.with_name(f".{BYTES}.building")
     with _explain_os_errors(folder), _only_one(folder, lambda what, share: None):
         if not folder.exists():
             held_out, training = split_files(
                 read_corpus() if documents is None else documents, recipe.val_file_bytes, recipe.least_bytes
             )
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir()
-            write_shard(fresh / TRAIN_SHARD, encode_bytes(document.data for document in training))
-            write_shard(fresh / VAL_SHARD, encode_bytes(_cut(held_out, course.val_bytes)))
-            fresh.rename(folder)
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            write_shard(building / TRAIN_SHARD, encode_bytes(document.data for document in training))
+            write_shard(building / VAL_SHARD, encode_bytes(_cut(held_out, course.val_bytes)))
+            building.rename(folder)
     return folder
 
 
@@ -284,20 +284,20 @@ def _course_name(documents: Sequence[Document], recipe: Recipe) -> str:
 
 
 def _build_in_place(documents: Sequence[Document], folder: Path, recipe: Recipe, report: Progress) -> None:
-    """Build beside `folder`, then rename. The caller holds the lock, so what lies beside is left from a kill."""
-    fresh = folder.with_name(f".{folder.name}.building")
+    """Build in a hidden folder, then rename it. The caller holds the lock: hidden folders of before are leftovers of a kill."""
+    building = folder.with_name(f".{folder.name}.building")
     old = folder.with_name(f".{folder.name}.old")
-    for leftover in (fresh, old):
+    for leftover in (building, old):
         if leftover.exists():
             shutil.rmtree(leftover)
-    fresh.mkdir()
+    building.mkdir()
     try:
-        build_course(documents, fresh, recipe, report)
+        build_course(documents, building, recipe, report)
         if folder.exists():
             folder.rename(old)
-        fresh.rename(folder)
+        building.rename(folder)
     finally:
-        for leftover in (fresh, old):
+        for leftover in (building, old):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -340,9 +340,9 @@ def _check_files(course: PracticeCourse) -> None:
             raise CourseError(
                 f"{path} has {path.stat().st_size:,} bytes, {MANIFEST} expects {size:,}", REBUILD
             )
-        if (found := sha256_of([path])) != sha256:
+        if (actual := sha256_of([path])) != sha256:
             raise CourseError(
-                f"{path} has been changed: its sha256 is {found[:12]}..., {MANIFEST} expects {sha256[:12]}...",
+                f"{path} has been changed: its sha256 is {actual[:12]}..., {MANIFEST} expects {sha256[:12]}...",
                 REBUILD,
             )
 
@@ -407,7 +407,7 @@ def summarise(course: PracticeCourse) -> str:
 def _show_progress() -> Iterator[Progress]:
     """A bar on a terminal, a line per stage elsewhere; on stderr, and nothing when nothing is built."""
     if not sys.stderr.isatty():
-        yield functools.partial(_print_stage, seen=set())
+        yield functools.partial(_print_stage, printed=set())
         return
     from rich.console import Console
     from rich.progress import Progress as Bar
@@ -425,9 +425,9 @@ def _show_progress() -> Iterator[Progress]:
         bar.stop()
 
 
-def _print_stage(what: str, share: float, seen: set[str]) -> None:
-    if what not in seen:
-        seen.add(what)
+def _print_stage(what: str, share: float, printed: set[str]) -> None:
+    if what not in printed:
+        printed.add(what)
         print(f"practice course: {what}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A course of one's own text: documents to a tokenizer and shards in the challenge's format.
+"""A course of one's own text: a tokenizer and shards in the challenge's format, and `runs/courses/NAME.toml`.
 
 The text is a folder of text files, each a document, or `.jsonl` files whose lines hold a "text". Documents are put in
 the order of the sha256 of their names, so that neither the machine nor the file system decides; the first of them are
@@ -11,10 +11,14 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomli_w
 
 from harness.courses.corpus import (
     CourseError,
@@ -27,6 +31,12 @@ from harness.courses.corpus import (
     split_files,
     train_tokenizer,
 )
+from harness.courses.course import course_names, load_course
+from harness.errors import UsageError
+from harness.files import write_whole
+
+if TYPE_CHECKING:
+    from trainer.data import Tokens  # which imports numpy
 
 SCHEMA = 1
 MANIFEST = "course.json"
@@ -35,6 +45,7 @@ SHARD_TOKENS = 100_000_000  # as the challenge cuts them
 VAL_SHARE = 0.05
 MOST_VAL_BYTES = 10_000_000  # enough for four places of bpb; a validation costs time at every run
 LINE_CHARACTERS = 1_000  # at most 4,000 bytes
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 FEWEST_BYTES = 200_000  # below this a tokenizer of a thousand pieces learns nothing
 
 Progress = Callable[[str, float], None]
@@ -59,6 +70,35 @@ class TextCourse:
     yardsticks: dict[str, float]
 
 
+def make_course(
+    name: str,
+    text: Path,
+    target: Path,
+    runs: Path,
+    vocab_size: int,
+    val_bytes: int | None,
+    title: str,
+    progress: Progress,
+) -> tuple[TextCourse, Path]:
+    """Prepare the data in the new folder `target` and describe the course; return both.
+
+    The course has no par and no noise figure: its first complete hole sets par, and one seed cannot be told from
+    luck until several seeds of one configuration were played.
+    Raises UsageError for a name that is taken or is no name, CourseError for text that makes no course.
+    """
+    if NAME.fullmatch(name) is None:
+        raise UsageError(
+            f'"{name}" is no name for a course', "use small letters, digits, dash and underscore"
+        )
+    if name in course_names(runs):
+        raise UsageError(f'there is a course called "{name}" already', "choose another name")
+    data = prepare_text(text, target, vocab_size, val_bytes, progress)
+    path = runs / "courses" / f"{name}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, tomli_w.dumps(_describe(name, title, data, path)).encode())
+    return data, path
+
+
 def prepare_text(
     source: Path,
     target: Path,
@@ -74,8 +114,6 @@ def prepare_text(
     """
     import sentencepiece
 
-    from trainer.data import sha256_of, write_shard
-
     if target.exists():
         raise CourseError(f"{target} exists already", "name another folder with --to, or remove it")
     if not 300 <= vocab_size <= 65_535:
@@ -89,14 +127,7 @@ def prepare_text(
     held_bytes = min(int(total * VAL_SHARE), MOST_VAL_BYTES) if val_bytes is None else val_bytes
     held_out, training = _split(documents, max(held_bytes, 1), source)
 
-    progress("training the tokenizer", 0.05)
-    try:
-        model = train_tokenizer([_short_lines(document) for document in training], vocab_size)
-    except RuntimeError as error:  # how SentencePiece says that the text has too few pieces
-        reason = str(error).splitlines()[-1].strip()
-        raise CourseError(
-            f"no tokenizer of {vocab_size} pieces from this text: {reason[:200]}", "ask for a smaller --vocab"
-        ) from error
+    model = _train_tokenizer(training, vocab_size, progress)
     tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model)
     progress("tokenizing", 0.4)
     train_tokens = encode(tokenizer, training, lambda share: progress("tokenizing", 0.4 + 0.5 * share))
@@ -104,44 +135,61 @@ def prepare_text(
     val_tokens, val_text = cut_validation(tokenizer, val_tokens, held_out, len(val_tokens))
 
     progress("writing", 0.95)
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.building")
+    course = TextCourse(
+        path=target,
+        documents=len(documents),
+        left_out=tuple(left_out),
+        vocab_size=tokenizer.vocab_size(),
+        train_tokens=len(train_tokens),
+        train_shards=len(range(0, len(train_tokens), SHARD_TOKENS)),
+        val_documents=len(held_out),
+        val_tokens=len(val_tokens),
+        val_bytes=len(val_text),
+        corpus_sha256=fingerprint(documents),
+        val_text_sha256=hashlib.sha256(val_text).hexdigest(),
+        tokenizer_sha256=hashlib.sha256(model).hexdigest(),
+        yardsticks=measure_yardsticks(val_text),
+    )
+    _write_course(course, model, train_tokens, val_tokens)
+    progress("ready", 1.0)
+    return course
+
+
+def _train_tokenizer(training: Sequence[Document], vocab_size: int, progress: Progress) -> bytes:
+    progress("training the tokenizer", 0.05)
     try:
-        fresh.mkdir(parents=True)
-        (fresh / TOKENIZER).write_bytes(model)
-        starts = range(0, len(train_tokens), SHARD_TOKENS)
-        for number, start in enumerate(starts):
-            write_shard(fresh / f"fineweb_train_{number:06d}.bin", train_tokens[start : start + SHARD_TOKENS])
-        write_shard(fresh / "fineweb_val_000000.bin", val_tokens)
-        course = TextCourse(
-            path=target,
-            documents=len(documents),
-            left_out=tuple(left_out),
-            vocab_size=tokenizer.vocab_size(),
-            train_tokens=len(train_tokens),
-            train_shards=len(starts),
-            val_documents=len(held_out),
-            val_tokens=len(val_tokens),
-            val_bytes=len(val_text),
-            corpus_sha256=fingerprint(documents),
-            val_text_sha256=hashlib.sha256(val_text).hexdigest(),
-            tokenizer_sha256=sha256_of([fresh / TOKENIZER]),
-            yardsticks=measure_yardsticks(val_text),
-        )
+        return train_tokenizer([_short_lines(document) for document in training], vocab_size)
+    except RuntimeError as error:  # how SentencePiece says that the text has too few pieces
+        reason = str(error).splitlines()[-1].strip()
+        raise CourseError(
+            f"no tokenizer of {vocab_size} pieces from this text: {reason[:200]}", "ask for a smaller --vocab"
+        ) from error
+
+
+def _write_course(course: TextCourse, model: bytes, train_tokens: Tokens, val_tokens: Tokens) -> None:
+    """Write tokenizer, shards and course.json into a hidden folder, then rename it to the course's."""
+    from trainer.data import write_shard
+
+    building = course.path.with_name(f".{course.path.name}.{os.getpid()}.building")
+    try:
+        building.mkdir(parents=True)
+        (building / TOKENIZER).write_bytes(model)
+        for number, start in enumerate(range(0, len(train_tokens), SHARD_TOKENS)):
+            shard = train_tokens[start : start + SHARD_TOKENS]
+            write_shard(building / f"fineweb_train_{number:06d}.bin", shard)
+        write_shard(building / "fineweb_val_000000.bin", val_tokens)
         facts = dataclasses.asdict(course)
         del facts["path"]
-        (fresh / MANIFEST).write_text(
-            json.dumps({"schema": SCHEMA} | facts, indent=2) + "\n", encoding="utf-8"
-        )
-        fresh.rename(target)
+        manifest = json.dumps({"schema": SCHEMA} | facts, indent=2) + "\n"
+        (building / MANIFEST).write_text(manifest, encoding="utf-8")
+        building.rename(course.path)
     except OSError as error:
         raise CourseError(
-            f"cannot write {error.filename or target}: {error.strerror or error}",
+            f"cannot write {error.filename or course.path}: {error.strerror or error}",
             "make room, or name another folder with --to",
         ) from error
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    progress("ready", 1.0)
-    return course
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def read_text(source: Path) -> tuple[list[Document], list[str]]:
@@ -226,3 +274,22 @@ def _split(
             "hold out less with --val-bytes, or split the text into more documents",
         )
     return held_out, training
+
+
+def _describe(name: str, title: str, data: TextCourse, path: Path) -> dict[str, object]:
+    """The course's file. Caps are the challenge's; verdict edges those of the practice course: edit them by hand."""
+    practice = load_course("practice")
+    folder = Path(os.path.relpath(data.path.resolve(), path.parent.resolve()))
+    return {
+        "name": name,
+        "title": title or name.replace("_", " ").title(),
+        "what": f"{data.val_documents} of {data.documents} documents, held out by the hash of their names",
+        "caps": practice.caps.model_dump(),
+        "verdicts": practice.verdicts.model_dump(mode="json"),
+        "data": {
+            "path": folder.as_posix(),
+            "tokenizer": (folder / TOKENIZER).as_posix(),
+            "vocab_size": data.vocab_size,
+        },
+        "splits": [{"name": data.val_text_sha256[:12], "val_bytes": data.val_bytes}],
+    }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.courses.course import Course, course_names
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.forked import aside
 from harness.records.intent import Intent
 from harness.records.record import Code, CodeRule, Data
@@ -123,13 +123,10 @@ def practice_data(
 
 def _prepare_practice(progress: Progress, as_bytes: bool = False) -> tuple[PracticeCourse, Path]:
     """Reads the whole corpus and imports numpy: 20 MB that a process of its own takes away with it."""
-    from harness.courses.practice import CourseError, byte_shards, prepare_course
+    from harness.courses.practice import byte_shards, prepare_course
 
-    try:
-        course = prepare_course(progress)
-        return course, byte_shards(course) if as_bytes else course.data_path
-    except CourseError as error:
-        raise HarnessError(error.message, error.hint) from error
+    course = prepare_course(progress)
+    return course, byte_shards(course) if as_bytes else course.data_path
 
 
 _prepare_bytes = partial(_prepare_practice, as_bytes=True)

@@ -136,17 +136,14 @@ def _place(course: Course) -> tuple[Path, Path, int] | None:
     if course.data:
         return Path(course.data.path), Path(course.data.tokenizer), course.data.vocab_size
     if course.name == "practice":
-        from harness.courses.practice import CourseError, course_dir
+        from harness.courses.practice import course_dir
         from harness.courses.practice import load_course as load_practice
 
-        try:
-            folder = course_dir()
-            if not folder.exists():
-                return None
-            made = load_practice(folder)  # against its own fingerprints
-        except CourseError as error:
-            raise HarnessError(error.message, error.hint) from error
-        return made.data_path, made.tokenizer_path, made.vocab_size
+        folder = course_dir()
+        if not folder.exists():
+            return None
+        practice = load_practice(folder)  # checked against its own fingerprints
+        return practice.data_path, practice.tokenizer_path, practice.vocab_size
     data, tokenizer, size = (KNOBS[name].default for name in ("DATA_PATH", "TOKENIZER_PATH", "VOCAB_SIZE"))
     return Path(str(data)), Path(str(tokenizer)), int(str(size))
 
