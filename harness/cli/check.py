@@ -13,7 +13,7 @@ from harness.errors import Exit
 
 if TYPE_CHECKING:
     from harness.season.season import Season
-    from harness.submit.claim import Claim
+    from harness.submit.candidate import Candidate
     from harness.submit.referee import Report
 
 _STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "please attest": "cyan"}
@@ -38,10 +38,10 @@ def check(
     from harness.submit.referee import as_data
     from harness.submit.referee import check as judge
 
-    chosen = load_policy(policy, runs) if policy else None
+    named_policy = load_policy(policy, runs) if policy else None
     season = open_season(runs)
-    exhibit = _exhibit(season, reference, runs, course)
-    report = judge(season, exhibit, chosen or policy_for(exhibit.course.name, exhibit.day, runs))
+    candidate = _candidate(season, reference, runs, course)
+    report = judge(season, candidate, named_policy or policy_for(candidate.course.name, candidate.day, runs))
     if as_json:
         print_json("check", **as_data(report), problems=list(season.problems))
     else:
@@ -51,15 +51,15 @@ def check(
         raise typer.Exit(Exit.NOT_COMPARABLE)
 
 
-def _exhibit(season: Season, reference: str, runs: Path, course: str) -> Claim:
+def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candidate:
     from harness.season.hole import PlayedHole
     from harness.season.pairs import find_other
-    from harness.submit.claim import show_entry, show_folder, show_hole
+    from harness.submit.candidate import entry_candidate, folder_candidate, hole_candidate
 
     if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):
-        return show_folder(Path(reference), runs, course)
-    found = find_other(season, reference)
-    return show_hole(season, found) if isinstance(found, PlayedHole) else show_entry(season, found)
+        return folder_candidate(Path(reference), runs, course)
+    other = find_other(season, reference)
+    return hole_candidate(season, other) if isinstance(other, PlayedHole) else entry_candidate(season, other)
 
 
 def print_report(report: Report) -> None:
@@ -73,13 +73,13 @@ def print_report(report: Report) -> None:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for finding in report.findings:
-        said = Text(finding.measured)
-        if finding.limit:
-            said.append(f" (limit: {finding.limit})", style="dim")
-        if finding.hint and finding.outcome != "pass":
-            said.append(f"\nhint: {finding.hint}", style="dim")
-        table.add_row(Text(finding.outcome, style=_STYLES[finding.outcome]), finding.rule, said)
+    for result in report.results:
+        measured = Text(result.measured)
+        if result.limit:
+            measured.append(f" (limit: {result.limit})", style="dim")
+        if result.hint and result.outcome != "pass":
+            measured.append(f"\nhint: {result.hint}", style="dim")
+        table.add_row(Text(result.outcome, style=_STYLES[result.outcome]), result.rule, measured)
     console = Console(highlight=False)
     console.print(
         f'{report.subject} under "{report.policy.title}" ({report.policy.name}, {since})', markup=False

@@ -25,7 +25,7 @@ def submit(
         str, typer.Option("--github-id", help="Your GitHub handle; else git's github.user.")
     ] = "",
     policy: Annotated[
-        str | None, typer.Option("--policy", help="What the referee goes by; else the policy of its day.")
+        str | None, typer.Option("--policy", help="The referee's policy; else that of the hole's day.")
     ] = None,
     readable: Annotated[
         bool,
@@ -46,17 +46,17 @@ def submit(
     played = load_hole(Store(runs).get(reference))
     rules = load_policy(policy, runs) if policy else None
     who = submitting.find_author(author, github_id)
-    made = submitting.prepare(played, track, who, open_season(runs), rules, readable)
-    written = submitting.write(made, out) if out is not None and not made.failed else []
+    submission = submitting.prepare(played, track, who, open_season(runs), rules, readable)
+    written = submitting.write(submission, out) if out is not None and not submission.failed else []
     if as_json:
-        print_json("submit", **submitting.as_data(made, out if written else None))
+        print_json("submit", **submitting.as_data(submission, out if written else None))
     else:
-        typer.echo(submitting.describe(made))
+        typer.echo(submitting.describe(submission))
         for path in written:
             typer.echo(f"  {path}: {path.stat().st_size:,} bytes")
-    if made.failed:
+    if submission.failed:
         if not as_json:
-            names = ", ".join(dict.fromkeys(rule.name for rule in made.failed))
+            names = ", ".join(dict.fromkeys(rule.rule for rule in submission.failed))
             nothing = "; nothing was written" if write else ""
             typer.echo(f"not compliant: {names}{nothing}", err=True)
         raise typer.Exit(Exit.NOT_COMPARABLE)

@@ -1,61 +1,92 @@
-"""The code of a submission: our trainer as one script, or the script of one's own that ran."""
+"""The code of a submission: our trainer as one script, or the script of one's own that ran.
+
+A record of an older trainer gets the script of that trainer, where the record names a clean commit that git has here.
+"""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
+import trainer
 from harness.errors import HarnessError
-from harness.scripts.git import fingerprint_folder
-from harness.scripts.snapshot import load_snapshot
+from harness.records.record import Code, RunRecord
+from harness.records.store import Attempt
+from harness.scripts.git import read_commit
+from harness.scripts.snapshot import Snapshot, fingerprint, load_snapshot
 from harness.scripts.unpack import unpack_source
-from harness.submit.prepared import SCRIPT, SubmittedRun
+
+SCRIPT = "train_gpt.py"  # what a submission's code is called
+TRAINER = Path(trainer.__file__).resolve().parent
 
 
-def make_code(run: SubmittedRun, readable: bool = False) -> dict[str, bytes]:
+def make_code(record: RunRecord, attempt: Attempt, readable: bool = False) -> dict[str, bytes]:
     """Return the code that reproduces a run, by file name. readable: our trainer is not packed.
 
-    Raises HarnessError when the code that ran is not here.
+    Raises HarnessError when the code that ran is neither here nor in git.
     """
-    record = run.record
-    if not run.builtin:
-        return _kept_code(run)
-    from harness.scripts.one_file import (  # reads all of the trainer: only when needed
-        TRAINER,
-        submission_script,
-    )
-
-    here = fingerprint_folder(TRAINER)
-    if record.code.source_sha256 != here:
+    if record.provenance is not None or record.code.trainer != "builtin":
+        return _own_script(record, attempt)
+    package = find_trainer(record.code)
+    if package is None:
+        here = load_snapshot(TRAINER, TRAINER.name).sha256
         raise HarnessError(
             f"the trainer here ({here[:12]}) is not the one that made attempt {record.attempt} "
             f"({(record.code.source_sha256 or 'unknown')[:12]}), so a script of it might score something else",
-            _how_to_get_back(run),
+            _how_to_get_back(record, attempt),
         )
-    source = submission_script(record.config, record.code, readable=readable)
+    source = trainer_script(record, package, readable)
     compile(unpack_source(source.decode()).source, SCRIPT, "exec")
     return {SCRIPT: source}
 
 
-def _how_to_get_back(run: SubmittedRun) -> str:
-    code = run.record.code
+def find_trainer(code: Code) -> Snapshot | None:
+    """Return our trainer's files as they ran: those here, else those of the clean commit that a record names.
+
+    None when neither has the hash of the record.
+    """
+    here = load_snapshot(TRAINER, "__main__.py")
+    if here.sha256 == code.source_sha256:
+        return here
+    files = read_commit(TRAINER, code.git_sha) if code.git_sha and code.dirty is False else {}
+    return Snapshot("__main__.py", files) if files and fingerprint(files) == code.source_sha256 else None
+
+
+def trainer_script(record: RunRecord, package: Snapshot, readable: bool = False) -> bytes:
+    """Return the one script that a submission of a record has. package: the trainer's files, as they ran.
+
+    Raises HarnessError when the record's configuration has a knob that this version does not know.
+    """
+    from harness.scripts.one_file import submission_script  # reads all of the trainer: only when needed
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, TRAINER.name)
+        for name, content in package.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return submission_script(record.config, record.code, folder, readable)
+
+
+def _how_to_get_back(record: RunRecord, attempt: Attempt) -> str:
+    code = record.code
     if code.git_sha is None:
         return "play the hole again with the trainer that is here: `harness run ROUND --repeat`"
-    away = f"`git worktree add ../as-played {code.git_sha[:12]}`"
+    checkout = f"`git worktree add ../as-played {code.git_sha[:12]}`"
     if not code.dirty:
-        return f"{away} and submit from there, or play the hole again with the trainer that is here"
-    diff = run.attempt.source_dir / "uncommitted.diff"
+        return f"{checkout} and submit from there, or play the hole again with the trainer that is here"
+    diff = attempt.source_dir / "uncommitted.diff"
     if not diff.is_file():
-        return (
-            f"attempt {run.record.attempt} ran with uncommitted changes that are not kept here: play it again"
-        )
-    return f"{away}, there `git apply {diff.resolve()}`, and submit from there; or play the hole again"
+        return f"attempt {record.attempt} ran with uncommitted changes that are not kept here: play it again"
+    return f"{checkout}, there `git apply {diff.resolve()}`, and submit from there; or play the hole again"
 
 
-def _kept_code(run: SubmittedRun) -> dict[str, bytes]:
+def _own_script(record: RunRecord, attempt: Attempt) -> dict[str, bytes]:
     """The files of a script of one's own, as they were kept when it ran."""
-    folder, name = run.attempt.source_dir, run.record.code.trainer
+    folder, name = attempt.source_dir, record.code.trainer
     files = dict(load_snapshot(folder, name).files) if folder.is_dir() else {}
     if not files:
         raise HarnessError(
-            f"the code of attempt {run.record.attempt} is not kept in {folder}",
+            f"the code of attempt {record.attempt} is not kept in {folder}",
             f"put the script that ran there, as {folder / SCRIPT}",
         )
     if name not in files and len(files) > 1 and SCRIPT not in files:

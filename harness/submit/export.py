@@ -5,7 +5,6 @@ Numbers are printed with all their digits, so that `harness import` reads the sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +13,27 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.records.curve import load_curve
-from harness.records.record import RunRecord, mean_stage_bpb
+from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
+from harness.submit.files import as_json, submission_data
+from harness.submit.submission import Author, SubmittedRun, submitted_runs
+
+# An export claims only what its logs show; a submission's folder has more to say.
+KEYS = (
+    "author",
+    "github_id",
+    "name",
+    "date",
+    "val_bpb",
+    "val_bpb_std",
+    "val_loss",
+    "pre_quant_val_bpb",
+    "bytes_total",
+    "bytes_code",
+    "seeds",
+    "seed_results",
+)
+SEED_KEYS = ("val_bpb", "val_loss", "artifact_bytes", "steps", "step_avg_ms")
 
 
 def export_hole(played: PlayedHole, out: Path, author: str = "", github_id: str = "") -> list[Path]:
@@ -35,60 +53,24 @@ def export_hole(played: PlayedHole, out: Path, author: str = "", github_id: str 
         raise HarnessError(
             f"cannot write {out}: {error.strerror}", "name another folder with --out DIR"
         ) from error
-    written = []
-    by_record = {id(entry.record): entry.attempt for entry in played.entries}
-    for record in played.group:
-        path = out / _log_name(record, played)
-        lines = log_lines(record, load_curve(by_record[id(record)].curve_path))
-        write_whole(path, ("\n".join(lines) + "\n").encode())
-        written.append(path)
-    path = out / "submission.json"
-    text = json.dumps(submission(played, author, github_id), indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, text.encode())
-    return [*written, path]
+    runs = submitted_runs(played)
+    for run in runs:
+        lines = log_lines(run.record, load_curve(run.attempt.curve_path))
+        write_whole(out / run.log_name, ("\n".join(lines) + "\n").encode())
+    write_whole(out / "submission.json", as_json(_claims(played, Author(author, github_id), runs)))
+    return [*(out / run.log_name for run in runs), out / "submission.json"]
 
 
-def _log_name(record: RunRecord, played: PlayedHole) -> str:
-    """`train_seed42.log`; the attempt's number joins in when two attempts share a seed."""
-    shared = [other for other in played.group if other.seed == record.seed]
-    tail = f"_attempt{record.attempt}" if len(shared) > 1 else ""
-    return (
-        f"train_seed{record.seed}{tail}.log"
-        if record.seed is not None
-        else f"train_attempt{record.attempt}.log"
-    )
-
-
-def submission(played: PlayedHole, author: str, github_id: str) -> dict[str, Any]:
-    """Return the submission file's content; what was not measured is left out."""
-    assert played.sample is not None
-    group, last = played.group, played.group[-1]
-    results = {
-        str(record.seed): _known(
-            val_bpb=record.val_bpb,
-            val_loss=record.val_loss,
-            artifact_bytes=record.artifact_bytes,
-            steps=record.steps,
-            step_avg_ms=record.step_ms,
-        )
-        for record in group
-        if record.seed is not None
-    }
-    losses = [record.val_loss for record in group if record.val_loss is not None]
-    return _known(
-        author=author or None,
-        github_id=github_id or None,
-        name=played.title,
-        date=played.day.isoformat() if played.day else None,
-        val_bpb=played.sample.mean,
-        val_bpb_std=played.sample.std,
-        val_loss=sum(losses) / len(losses) if len(losses) == len(group) else None,
-        pre_quant_val_bpb=mean_stage_bpb(group, "pre_quantization"),
-        bytes_total=last.artifact_bytes,
-        bytes_code=last.code_bytes,
-        seeds=[record.seed for record in group if record.seed is not None] or None,
-        seed_results=results or None,
-    )
+def _claims(played: PlayedHole, author: Author, runs: tuple[SubmittedRun, ...]) -> dict[str, Any]:
+    data = submission_data(played, author, runs)
+    if played.day is None:
+        del data["date"]
+    if "seed_results" in data:
+        data["seed_results"] = {
+            seed: {key: result[key] for key in SEED_KEYS if key in result}
+            for seed, result in data["seed_results"].items()
+        }
+    return {key: data[key] for key in KEYS if data.get(key, "") != ""}
 
 
 def log_lines(record: RunRecord, curve: Any) -> Iterator[str]:
@@ -156,7 +138,3 @@ def _digits(value: float) -> str:
         if value == value and abs(value) != float("inf")
         else str(value)
     )
-
-
-def _known(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Policies: by which rules a run is accepted, as dated data.
+"""Policies: by which rules a run is accepted, as dated data; and the result of one rule.
 
 Shipped ones lie in `harness/data/policies`; a user's own stand in `runs/policies/NAME.toml`, or in any file named
 with `--policy`. What the rules measure is `harness.submit.referee`'s.
@@ -7,6 +7,7 @@ with `--policy`. What the rules measure is `harness.submit.referee`'s.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,8 +30,28 @@ Reading = Literal["own tokenizer", "baseline tokenizer", "per byte"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
+RuleOutcome = Literal["pass", "fail", "cannot tell", "please attest"]
+SEVERITY: dict[RuleOutcome, int] = {"pass": 0, "please attest": 1, "cannot tell": 2, "fail": 3}
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """The result of one rule. measured: in words. limit: what is allowed. hint: what to do about it."""
+
+    rule: str
+    outcome: RuleOutcome
+    measured: str
+    limit: str = ""
+    hint: str = ""
+
+
+def number(count: int, noun: str) -> str:
+    """Return `1 step`, `2 steps`."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 class PolicyLimits(Frozen):
-    """What a run may take. None is no limit. over_by_steps: how many steps past the clock are forgiven."""
+    """What a run may take. None is no limit. over_by_steps: how many steps past the limit are allowed."""
 
     artifact_bytes: PositiveInt | None = None
     train_seconds: PositiveFloat | None = None
@@ -44,7 +65,7 @@ class Significance(Frozen):
     """How much better than whom, and how sure.
 
     reading: in which of its readings `min_improvement_nats` is the gate. p_below: of a one-sided Welch test.
-    margin_in_test: whether the improvement asked for must itself be shown, rather than any improvement.
+    margin_in_test: whether the test must show the required improvement, rather than any.
     """
 
     against: Literal["sota", "par", "best"]
@@ -83,7 +104,7 @@ class Policy(Frozen):
 
 
 def load_policy(name: str, runs: Path) -> Policy:
-    """Return a policy by its name, or from the file that is named.
+    """Return a policy by its name, or from a file.
 
     Raises UsageError for an unknown one, HarnessError with the place of a mistake in a file.
     """
@@ -97,11 +118,11 @@ def load_policy(name: str, runs: Path) -> Policy:
     for folder in _folders(runs):
         if (folder / f"{name}.toml").is_file():
             return _read(folder / f"{name}.toml")
-    known = policy_names(runs)
-    close = nearest(name, known)
+    names = policy_names(runs)
+    close = nearest(name, names)
     raise UsageError(
         f'no policy is called "{name}"',
-        (f"did you mean {close}? " if close else "") + f"known policies: {', '.join(known)}",
+        (f"did you mean {close}? " if close else "") + f"known policies: {', '.join(names)}",
     )
 
 
@@ -113,17 +134,17 @@ def policy_names(runs: Path) -> list[str]:
 def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
     """Return the policy that was in force on a course on a day; for a day outside of all, the one nearest before it,
     else the first. Raises UsageError when the course has none."""
-    ours = sorted(
+    policies = sorted(
         (policy for name in policy_names(runs) if (policy := load_policy(name, runs)).course == course),
         key=lambda policy: policy.since,
     )
-    if not ours:
+    if not policies:
         raise UsageError(
             f'no policy is known for the course "{course}"',
             f"name one with --policy ({', '.join(policy_names(runs))}), or write {runs}/policies/NAME.toml",
         )
-    in_force = [policy for policy in ours if day is None or policy.since <= day]
-    return in_force[-1] if in_force else ours[0]
+    in_force = [policy for policy in policies if day is None or policy.since <= day]
+    return in_force[-1] if in_force else policies[0]
 
 
 def _folders(runs: Path) -> tuple[Path, ...]:

@@ -1,7 +1,7 @@
 """A hole as the record folder that the challenge asks for: README, submission.json, a log per seed, one script.
 
-    prepare()   every rule is held against the hole; the files are made in memory, the referee asked
-              -> rules.py, code.py, files.py, referee.py
+    prepare()   the code and the files are made in memory, the referee judges them
+              -> submission.py, code.py, files.py, referee.py
     write()     the folder appears whole, or not at all
 
 The script is our trainer packed (`harness.scripts.one_file`), or the snapshot of the script that ran. Its bytes are
@@ -13,7 +13,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,21 @@ from harness.errors import HarnessError, UsageError, nearest
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
 from harness.season.season import Season
+from harness.submit.candidate import CandidateRun, attempt_runs, folder_candidate
 from harness.submit.code import make_code
-from harness.submit.files import make_files, submission_data
-from harness.submit.needs import author_rule, course_rule, log_rule, size_rule
-from harness.submit.policy import Policy
-from harness.submit.prepared import Author, Prepared, Requirement, SubmittedRun
-from harness.submit.self_check import judge
+from harness.submit.files import folder_data, make_files
+from harness.submit.policy import Policy, RuleResult, policy_for
+from harness.submit.referee import check
+from harness.submit.submission import (
+    Author,
+    Submission,
+    SubmittedRun,
+    author_rule,
+    course_rule,
+    log_rule,
+    size_rule,
+    submitted_runs,
+)
 
 # What people type -> the track's name in submission files.
 TRACKS = {
@@ -46,50 +57,107 @@ def prepare(
     season: Season,
     policy: Policy | None = None,
     readable: bool = False,
-) -> Prepared:
-    """Make a hole's submission in memory and hold the rules against it. Writes nothing.
+) -> Submission:
+    """Make a hole's submission in memory and judge it by all rules. Writes nothing.
 
-    policy: what the referee goes by; else the one in force on the hole's day. readable: see `submission_script`.
+    policy: that of the referee; by default the one in force on the hole's day. readable: see `trainer_script`.
     Raises UsageError for an unknown track, HarnessError when the hole has nothing to submit.
     """
     name = _track_name(track)
     if not played.group:
         raise HarnessError(*_nothing_to_submit(played))
-    by_record = {id(entry.record): entry.attempt for entry in played.entries}
-    runs = tuple(SubmittedRun(r, by_record[id(r)], _log_name(r, played)) for r in played.group)
+    runs = submitted_runs(played)
     course = load_course(played.course or "", season.runs)
-    made = Prepared(played, name, author, course, runs, played.hole.load_notes())
-    made.rules += [author_rule(author), course_rule(made)]
-    made.rules += [log_rule(run) for run in runs]
+    submission = Submission(played, name, author, course, runs, played.hole.load_notes())
+    submission.rules += [author_rule(author), course_rule(submission)]
+    submission.rules += [log_rule(run) for run in runs]
     try:
-        made.code = make_code(runs[0], readable)
-        made.rules.append(Requirement("code", "pass", f"{len(made.code)} file(s), {made.code_bytes:,} bytes"))
+        submission.code = make_code(runs[0].record, runs[0].attempt, readable)
+        submission.rules.append(
+            RuleResult("code", "pass", f"{len(submission.code)} file(s), {submission.code_bytes:,} bytes")
+        )
     except HarnessError as error:
-        made.rules.append(Requirement("code", "fail", error.message, error.hint))
-        return made
-    made.rules += [size_rule(made, run) for run in runs]
-    if not [rule for rule in made.failed if rule.name == "log"]:
-        made.files = make_files(made)
-        made.rules += judge(made, season, policy)
-        made.files = make_files(made)  # the README and the submission file tell what the referee found
-    return made
+        submission.rules.append(RuleResult("code", "fail", error.message, hint=error.hint))
+        return submission
+    submission.rules += [size_rule(submission, run) for run in runs]
+    if not [rule for rule in submission.failed if rule.rule == "log"]:
+        submission.files = make_files(submission)
+        submission.rules += _judge(submission, season, policy)
+        submission.files = make_files(
+            submission
+        )  # the README and the submission file have the referee's results
+    return submission
 
 
-def write(made: Prepared, out: Path) -> list[Path]:
+# Rules of the ten-minute track alone.
+_RECORD_ONLY = frozenset({"training time", "evaluation time", "machine", "significance"})
+
+
+def _judge(submission: Submission, season: Season, policy: Policy | None) -> list[RuleResult]:
+    """Judge the folder's files, as they would be written, by a policy; by default the one of the hole's day."""
+    try:
+        policy = policy or policy_for(submission.course.name, submission.played.day, season.runs)
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / submission.played.name.folder
+            submission.write_into(folder)
+            candidate = folder_candidate(folder, season.runs, submission.course.name)
+            attempts = attempt_runs(submission.played)
+            models = {run.record.attempt: run.model for run in attempts}
+            others = tuple(run for run in attempts if run.record not in submission.played.group)
+            runs = tuple(
+                CandidateRun(
+                    run.log_name,
+                    _with_own_code(submission, run),
+                    folder / run.log_name,
+                    models.get(run.record.attempt),
+                )
+                for run in submission.runs
+            )
+            candidate = replace(
+                candidate, runs=runs, others=others, day=submission.played.day, played=submission.played
+            )
+            report = check(season, candidate, policy)
+    except HarnessError as error:
+        return [RuleResult("referee", "cannot tell", error.message, hint=error.hint)]
+    results = [r for r in report.results if submission.track == RECORD_TRACK or r.rule not in _RECORD_ONLY]
+    return [_without_limit(result, submission) for result in results]
+
+
+def _with_own_code(submission: Submission, run: SubmittedRun) -> RunRecord:
+    """The record as it would be had the folder's code run."""
+    total = submission.total_bytes(run)
+    status = "over_cap" if total is not None and total >= submission.course.caps.artifact_bytes else "ok"
+    counted = {"code_bytes": submission.code_bytes, "artifact_bytes": total, "status": status}
+    return run.record.model_copy(update=counted)
+
+
+def _without_limit(result: RuleResult, submission: Submission) -> RuleResult:
+    """A referee's result with its limit among what was measured, as the folder's files say it."""
+    outcome, hint = result.outcome, result.hint
+    if result.rule == "significance" and outcome == "fail":
+        if submission.course.leaderboard is None:  # nobody's record is claimed on a course of one's own
+            outcome = "please attest"
+        else:
+            hint = "hand it in without the claim: --track non-record"
+    limit = f" (limit: {result.limit})" if result.limit else ""
+    return RuleResult(result.rule, outcome, result.measured + limit, hint=hint)
+
+
+def write(submission: Submission, out: Path) -> list[Path]:
     """Write a prepared submission; the folder appears whole. Raises HarnessError when it may or can not be."""
     refuse_used(out)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    hidden = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        made.write_into(beside)
+        submission.write_into(hidden)
         if out.is_dir():
             out.rmdir()  # empty, as was checked
-        beside.rename(out)
+        hidden.rename(out)
     except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)
         raise HarnessError(
             f"cannot write {out}: {error.strerror or error}", "name another folder with --write DIR"
         ) from error
-    return [out / name for name in made.files]
+    return [out / name for name in submission.files]
 
 
 def refuse_used(out: Path) -> None:
@@ -121,14 +189,6 @@ def _nothing_to_submit(played: PlayedHole) -> tuple[str, str]:
     )
 
 
-def _log_name(record: RunRecord, played: PlayedHole) -> str:
-    """`train_seed42.log`; the attempt's number joins in when two attempts share a seed."""
-    twins = [other for other in played.group if other.seed == record.seed]
-    tail = f"_attempt{record.attempt}" if len(twins) > 1 else ""
-    seed = f"seed{record.seed}" if record.seed is not None else f"attempt{record.attempt}"
-    return f"train_{seed}{tail if record.seed is not None else ''}.log"
-
-
 def find_author(name: str, github_id: str) -> Author:
     """Return who submits: as given, else as git knows (`user.name`, `github.user`)."""
     return Author(name or _git_config("user.name"), github_id or _git_config("github.user"))
@@ -142,28 +202,33 @@ def _git_config(key: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def as_data(made: Prepared, written: Path | None) -> Mapping[str, Any]:
+def as_data(submission: Submission, written: Path | None) -> Mapping[str, Any]:
     """Return what `--json` prints."""
     return {
-        "hole": made.played.name.folder,
-        "track": made.track,
-        "compliant": not made.failed,
-        "rules": [vars(rule) for rule in made.rules],
-        "code_bytes": made.code_bytes or None,
-        "bytes_total": made.largest_total if made.code else None,
-        "recorded_artifact_bytes": [run.record.artifact_bytes for run in made.runs],
-        "files": {name: len(content) for name, content in made.files.items()},
-        "submission": submission_data(made) if made.code else None,
+        "hole": submission.played.name.folder,
+        "track": submission.track,
+        "compliant": not submission.failed,
+        "rules": [
+            {"name": rule.rule, "outcome": rule.outcome, "what": rule.measured, "hint": rule.hint}
+            for rule in submission.rules
+        ],
+        "code_bytes": submission.code_bytes or None,
+        "bytes_total": submission.largest_total if submission.code else None,
+        "recorded_artifact_bytes": [run.record.artifact_bytes for run in submission.runs],
+        "files": {name: len(content) for name, content in submission.files.items()},
+        "submission": folder_data(submission) if submission.code else None,
         "written": str(written) if written else None,
     }
 
 
-def describe(made: Prepared) -> str:
+def describe(submission: Submission) -> str:
     """Return the report that a person reads."""
     marks = {"pass": "pass", "fail": "FAIL", "cannot tell": "  ? ", "please attest": "note"}
-    lines = [f"{made.played.name.folder} for {made.track}: val_bpb {figures.bpb(made.val_bpb)}"]
-    for rule in made.rules:
-        lines.append(f"  {marks[rule.outcome]}  {rule.name}: {rule.what}")
+    lines = [
+        f"{submission.played.name.folder} for {submission.track}: val_bpb {figures.bpb(submission.val_bpb)}"
+    ]
+    for rule in submission.rules:
+        lines.append(f"  {marks[rule.outcome]}  {rule.rule}: {rule.measured}")
         if rule.hint and rule.outcome != "pass":
             lines.append(f"        -> {rule.hint}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The referee: holds an exhibit against a policy, rule by rule, and says what was measured.
+"""The referee: judges a candidate by a policy, rule by rule, and says what was measured.
 
 A rule passes only on evidence. What is not on disk or not recorded is "cannot tell", what no program can see is
 "please attest"; neither ever counts as a pass. The rules themselves: `harness.submit.rules`.
@@ -11,16 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.season.season import Season
-from harness.submit.claim import Claim
-from harness.submit.policy import Policy
-from harness.submit.rules.machine import check_eval_time, check_machine, check_train_time
+from harness.submit.candidate import Candidate, Case
+from harness.submit.policy import Policy, RuleOutcome, RuleResult, number
+from harness.submit.rules.limits import (
+    check_eval_time,
+    check_local_code,
+    check_machine,
+    check_size,
+    check_train_time,
+)
 from harness.submit.rules.papers import check_attest, check_files, check_network
-from harness.submit.rules.ruling import Case, Ruling, RulingOutcome, number
-from harness.submit.rules.score import check_byte_count, check_log_proves, check_split
-from harness.submit.rules.seeds import check_seeds, check_significance
-from harness.submit.rules.size import check_local_code, check_size
+from harness.submit.rules.score import (
+    check_byte_count,
+    check_log_proves,
+    check_seeds,
+    check_significance,
+    check_split,
+)
 
-RULES: tuple[Callable[[Case], Iterator[Ruling]], ...] = (
+RULES: tuple[Callable[[Case], Iterator[RuleResult]], ...] = (
     check_size,
     check_local_code,
     check_train_time,
@@ -42,10 +51,10 @@ class Report:
     subject: str
     title: str
     policy: Policy
-    findings: tuple[Ruling, ...]
+    results: tuple[RuleResult, ...]
 
-    def count(self, outcome: RulingOutcome) -> int:
-        return sum(finding.outcome == outcome for finding in self.findings)
+    def count(self, outcome: RuleOutcome) -> int:
+        return sum(result.outcome == outcome for result in self.results)
 
     @property
     def failed(self) -> bool:
@@ -53,21 +62,22 @@ class Report:
 
     @property
     def closing(self) -> str:
-        """One line that never takes silence for consent."""
+        """One line; what cannot be told or must be attested is never called a pass."""
         if self.failed:
             return f"not compliant: {number(self.count('fail'), 'rule')} failed"
-        untold, yours = self.count("cannot tell"), self.count("please attest")
-        open_ends = [f"{untold} cannot be told"] * bool(untold) + [f"{yours} for you to attest"] * bool(yours)
-        if open_ends:
-            return f"nothing failed, but not proven either: {' and '.join(open_ends)}"
+        unknown, to_attest = self.count("cannot tell"), self.count("please attest")
+        open_points = [f"{unknown} cannot be told"] * bool(unknown)
+        open_points += [f"{to_attest} for you to attest"] * bool(to_attest)
+        if open_points:
+            return f"nothing failed, but not proven either: {' and '.join(open_points)}"
         return "every rule passed"
 
 
-def check(season: Season, exhibit: Claim, policy: Policy) -> Report:
-    """Judge an exhibit by every rule of a policy that applies to it."""
-    case = Case(exhibit, policy, season)
-    findings = [finding for rule in RULES for finding in rule(case)]
-    return Report(exhibit.name, exhibit.title, policy, tuple(findings))
+def check(season: Season, candidate: Candidate, policy: Policy) -> Report:
+    """Judge a candidate by every rule of a policy that applies to it."""
+    case = Case(candidate, policy, season)
+    results = [result for rule in RULES for result in rule(case)]
+    return Report(candidate.name, candidate.title, policy, tuple(results))
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -82,7 +92,7 @@ def as_data(report: Report) -> dict[str, Any]:
             "source": report.policy.source,
         },
         "compliant": None
-        if not report.failed and report.count("pass") < len(report.findings)
+        if not report.failed and report.count("pass") < len(report.results)
         else not report.failed,
         "closing": report.closing,
         "findings": [
@@ -93,6 +103,6 @@ def as_data(report: Report) -> dict[str, Any]:
                 "limit": f.limit or None,
                 "hint": f.hint or None,
             }
-            for f in report.findings
+            for f in report.results
         ],
     }

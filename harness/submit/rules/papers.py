@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.scripts import network
-from harness.submit.rules.ruling import Case, Ruling, number
+from harness.submit.candidate import Case
+from harness.submit.policy import RuleResult, number
 
 
-def check_network(case: Case) -> Iterator[Ruling]:
+def check_network(case: Case) -> Iterator[RuleResult]:
     """A warning by reading: what could reach the network."""
     limit = "none while the artifact is evaluated"
-    script = case.exhibit.code.script
+    script = case.candidate.code.script
     if script is None:
-        why = case.exhibit.code.why or "the code is not here"
-        yield Ruling("network", "cannot tell", why, limit)
+        why = case.candidate.code.missing or "the code is not here"
+        yield RuleResult("network", "cannot tell", why, limit)
         return
     uses, problems = network.find_uses(script.texts())
     if uses:
-        yield Ruling(
+        yield RuleResult(
             "network",
             "please attest",
             "; ".join(uses[:4]),
@@ -26,7 +27,7 @@ def check_network(case: Case) -> Iterator[Ruling]:
             "say that none of it runs in training or evaluation",
         )
     elif problems:
-        yield Ruling(
+        yield RuleResult(
             "network",
             "cannot tell",
             "; ".join(problems[:2]),
@@ -34,19 +35,19 @@ def check_network(case: Case) -> Iterator[Ruling]:
             "code that cannot be read cannot be vouched for",
         )
     else:
-        yield Ruling("network", "pass", f"nothing found in {number(len(script.files), 'file')}", limit)
+        yield RuleResult("network", "pass", f"nothing found in {number(len(script.files), 'file')}", limit)
 
 
-def check_files(case: Case) -> Iterator[Ruling]:
-    folder, wanted = case.exhibit.folder, case.policy.submission.files
-    if folder is None or not wanted:
+def check_files(case: Case) -> Iterator[RuleResult]:
+    folder, required = case.candidate.folder, case.policy.submission.files
+    if folder is None or not required:
         return
     missing = [
-        name for name in wanted if not (folder / name).is_file() or (folder / name).stat().st_size == 0
+        name for name in required if not (folder / name).is_file() or (folder / name).stat().st_size == 0
     ]
-    limit = ", ".join(wanted) + ", a log per seed"
+    limit = ", ".join(required) + ", a log per seed"
     if missing:
-        yield Ruling(
+        yield RuleResult(
             "submission files",
             "fail",
             f"missing or empty: {', '.join(missing)}",
@@ -54,9 +55,11 @@ def check_files(case: Case) -> Iterator[Ruling]:
             "`harness submit ROUND --write DIR` makes them all",
         )
     else:
-        yield Ruling("submission files", "pass", f"all there, {number(len(case.exhibit.runs), 'log')}", limit)
+        yield RuleResult(
+            "submission files", "pass", f"all there, {number(len(case.candidate.runs), 'log')}", limit
+        )
 
 
-def check_attest(case: Case) -> Iterator[Ruling]:
+def check_attest(case: Case) -> Iterator[RuleResult]:
     for one in case.policy.attest:
-        yield Ruling("your word", "please attest", one.what)
+        yield RuleResult("your word", "please attest", one.what)

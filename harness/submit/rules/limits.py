@@ -1,0 +1,206 @@
+"""Rules on what a run may take: bytes as they lie on disk, all code counted, seconds, the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.records.code_rule import RULE_WORDS, code_rule
+from harness.submit.candidate import Case
+from harness.submit.policy import RuleResult, number
+
+
+def check_size(case: Case) -> Iterator[RuleResult]:
+    """Weigh model and code from the files on disk."""
+    cap = case.policy.limits.artifact_bytes
+    if cap is None:
+        return
+    limit = f"under {cap:,} bytes ({_both(cap)})"
+    totals, missing, wrong = [], set(), []
+    code = case.candidate.code.total
+    for run in case.candidate.runs:
+        record = run.record
+        model = run.model.stat().st_size if run.model else record.model_bytes
+        if run.model is None:
+            missing.add("the model file")
+        elif record.model_bytes is not None and model != record.model_bytes:
+            wrong.append(
+                f"{run.name}: its model weighs {model:,} bytes, the record claims {record.model_bytes:,}"
+            )
+        counted = code if code is not None else record.code_bytes
+        if code is None:
+            missing.add("the code")
+        if model is not None and counted is not None:
+            totals.append(max(model + counted, record.artifact_bytes or 0))
+        elif record.artifact_bytes is not None:
+            totals.append(record.artifact_bytes)
+    if not totals:
+        yield RuleResult(
+            "artifact size", "cannot tell", "no size is known", limit, "keep the model beside its record"
+        )
+        return
+    worst = max(totals)
+    measured = f"{worst:,} bytes ({_both(worst)})" + (
+        f", the largest of {len(totals)}" if len(totals) > 1 else ""
+    )
+    if wrong:
+        yield RuleResult(
+            "artifact size",
+            "fail",
+            "; ".join(wrong),
+            limit,
+            "the record and the file belong to different runs",
+        )
+    elif worst >= cap:
+        yield RuleResult(
+            "artifact size",
+            "fail",
+            f"{measured}: {worst - cap:,} too many",
+            limit,
+            "shrink the model or the code",
+        )
+    elif missing:
+        what = " and ".join(sorted(missing))
+        yield RuleResult(
+            "artifact size",
+            "cannot tell",
+            f"{measured} as claimed; {what} cannot be weighed here",
+            limit,
+            "check where the run was made, or keep its files",
+        )
+    else:
+        yield RuleResult("artifact size", "pass", measured, limit)
+
+
+def _both(size: int) -> str:
+    return f"{size / 1e6:.3f} MB, {size / 2**20:.3f} MiB"
+
+
+def check_local_code(case: Case) -> Iterator[RuleResult]:
+    """Every local module that the script imports must be counted."""
+    code = case.candidate.code
+    limit = "all of it counted"
+    claimed = {run.record.code_bytes for run in case.candidate.runs if run.record.code_bytes is not None}
+    if code.total is None:
+        yield RuleResult(
+            "local code", "cannot tell", code.missing, limit, "keep the script beside its record"
+        )
+        return
+    if not claimed:
+        yield RuleResult(
+            "local code", "cannot tell", f"{code.total:,} bytes on disk; no count was recorded", limit
+        )
+        return
+    least = min(claimed)
+    files = code.script.files if code.script else {}
+    main = len(files[code.script.main]) if code.script else code.total
+    if least >= code.total:
+        what = number(len(files), "file")
+        counted = f"{least:,} counted{_counting_rule(case)}"
+        yield RuleResult("local code", "pass", f"{code.total:,} bytes in {what}, {counted}", limit)
+    elif len(files) > 1 and least >= main:
+        assert code.script is not None
+        extra = ", ".join(name for name in sorted(files) if name != code.script.main)
+        yield RuleResult(
+            "local code",
+            "fail",
+            f"{least:,} bytes counted, {code.total:,} on disk: {extra} are imported, too",
+            limit,
+            "count them, or put them into the script",
+        )
+    else:
+        yield RuleResult(
+            "local code",
+            "cannot tell",
+            f"{least:,} bytes counted{_counting_rule(case)}, the code here has {code.total:,}",
+            limit,
+            "another version of the script, or it was counted packed: keep the file that ran",
+        )
+
+
+def _counting_rule(case: Case) -> str:
+    """Say by which rule the code was counted, where that is not today's."""
+    rules = [code_rule(run.record) for run in case.candidate.runs]
+    return "".join(f" as {words}" for rule, words in RULE_WORDS.items() if rule in rules and rule != "packed")
+
+
+def check_train_time(case: Case) -> Iterator[RuleResult]:
+    cap, steps = case.policy.limits.train_seconds, case.policy.limits.over_by_steps
+    if cap is None:
+        return
+    limit = f"at most {cap:,.0f} s" + (f" and {number(steps, 'step')}" if steps else "")
+    times = [(run.record.train_seconds, run) for run in case.candidate.runs]
+    known = [(seconds, run) for seconds, run in times if seconds is not None]
+    if len(known) < len(times):
+        yield RuleResult(
+            "training time",
+            "cannot tell",
+            f"{len(times) - len(known)} of {len(times)} runs tell no time",
+            limit,
+        )
+        return
+    seconds, run = max(known, key=lambda pair: pair[0])
+    spare = steps * (run.record.step_ms or 0) / 1000
+    measured = f"{seconds:,.3f} s ({run.name})"
+    if seconds <= cap:
+        yield RuleResult("training time", "pass", measured, limit)
+    elif seconds <= cap + spare:
+        yield RuleResult(
+            "training time",
+            "pass",
+            f"{measured}: over by less than its last steps took, {spare:.3f} s",
+            limit,
+        )
+    else:
+        yield RuleResult(
+            "training time", "fail", measured, limit, "lower MAX_WALLCLOCK_SECONDS and play again"
+        )
+
+
+def check_eval_time(case: Case) -> Iterator[RuleResult]:
+    cap = case.policy.limits.eval_seconds
+    if cap is None:
+        return
+    limit = f"at most {cap:,.0f} s"
+    known = [
+        (run.record.eval_seconds, run) for run in case.candidate.runs if run.record.eval_seconds is not None
+    ]
+    if known and max(known, key=lambda pair: pair[0])[0] > cap:
+        seconds, run = max(known, key=lambda pair: pair[0])
+        yield RuleResult(
+            "evaluation time", "fail", f"{seconds:,.1f} s ({run.name})", limit, "evaluate with less"
+        )
+    elif len(known) < len(case.candidate.runs):
+        missing = len(case.candidate.runs) - len(known)
+        yield RuleResult(
+            "evaluation time",
+            "cannot tell",
+            f"{missing} of {len(case.candidate.runs)} runs tell no time",
+            limit,
+        )
+    else:
+        yield RuleResult("evaluation time", "pass", f"{max(s for s, _ in known):,.1f} s", limit)
+
+
+def check_machine(case: Case) -> Iterator[RuleResult]:
+    gpus, hardware = case.policy.limits.gpus, case.policy.limits.hardware
+    if gpus is None and hardware is None:
+        return
+    limit = f"{gpus or ''} x {hardware or 'GPU'}".strip()
+    machines = {
+        (run.record.environment.world_size, run.gpu, run.record.environment.device)
+        for run in case.candidate.runs
+    }
+    measured = "; ".join(
+        sorted(f"{size or '?'} x {name or device or 'unknown device'}" for size, name, device in machines)
+    )
+    wrong_size = any(gpus and size is not None and size != gpus for size, _, _ in machines)
+    wrong_name = any(
+        hardware and name is not None and hardware.lower() not in name.lower() for _, name, _ in machines
+    )
+    wrong_kind = any(device not in (None, "cuda") for _, _, device in machines)
+    if wrong_size or wrong_name or wrong_kind:
+        yield RuleResult("machine", "fail", measured, limit, "play it on the machine the rule names")
+    elif any((gpus and size is None) or (hardware and name is None) for size, name, _ in machines):
+        yield RuleResult("machine", "cannot tell", measured, limit, "the record or log must name the GPUs")
+    else:
+        yield RuleResult("machine", "pass", measured, limit)
