@@ -80,7 +80,7 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
         problems.append("orphan")
     record = attempt / "record.json"
     if not record.exists() and (attempt / "launch.json").exists():
-        subprocess.run([*words, "--resume"], **quiet, check=False)  # type: ignore[call-overload]
+        subprocess.run([*words[:3], "resume", words[4]], **quiet, check=False)  # type: ignore[call-overload]
         if not record.exists():
             problems.append("no record")
     if record.exists():

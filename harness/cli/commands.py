@@ -1,7 +1,7 @@
 """All commands, one module each. Importing a module adds its command to `app`, in the order of `harness --help`."""
 
 # ruff: noqa: F401, I001
-from harness.cli import run, doctor, watch
+from harness.cli import run, resume, doctor, watch
 from harness.cli import ls, show, compare, brief, decide, knobs, check
 from harness.cli import import_, export, submit, publish, preview, data
 from harness.cli.app import app

@@ -112,11 +112,11 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check the data of every course: headers, sizes, hashes, tokenizer, and validation text in the training."""
-    from harness.cli.doctor import tell
+    from harness.cli.doctor import show_findings
     from harness.courses.course import course_names, load_course
     from harness.run.doctor.examine import examine_data
 
     names = course or course_names(runs)
     for name in names:
         load_course(name, runs)  # an unknown one is refused
-    tell([examine_data(name, runs) for name in names], "data check", as_json)
+    show_findings([examine_data(name, runs) for name in names], "data check", as_json)

@@ -9,32 +9,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import Json, Runs, app
-from harness.cli.output import check_runs, course_progress, print_json, warn
-from harness.errors import Exit, HarnessError, UsageError
+from harness.cli.output import check_runs, course_progress, print_json
+from harness.cli.play import Course, GroupedCommand, Overrides, Preset, Script
+from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from harness.findings import Group
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def doctor(
     reference: Annotated[
         str | None, typer.Argument(metavar="[ROUND]", help="Also check this hole's run, played or not.")
     ] = None,
-    override: Annotated[
-        list[str] | None, typer.Option("--override", "-o", metavar="KEY=VALUE", help="As of `harness run`.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option("--preset", help="As of `harness run`.")] = None,
-    course: Annotated[str | None, typer.Option("--course", help="As of `harness run`.")] = None,
-    script: Annotated[
-        Path | None, typer.Option("--script", metavar="FILE", help="As of `harness run`.")
-    ] = None,
+    override: Overrides = None,
+    preset: Preset = None,
+    course: Course = None,
+    script: Script = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Check machine, data and season; with ROUND also what it would run. Exit 1 when there is an error."""
     from harness.run.doctor.examine import examine
-    from harness.run.plan import Request
+    from harness.run.request import RunRequest
 
     if reference is None and (override or preset or course or script):
         raise UsageError(
@@ -45,14 +42,14 @@ def doctor(
         check_runs(runs)
     request = None
     if reference:
-        request = Request(
+        request = RunRequest(
             reference, overrides=tuple(override or ()), preset=preset, course=course, script=script
         )
-    tell(examine(request, runs, course_progress()), "doctor", as_json)
+    show_findings(examine(request, runs, course_progress()), "doctor", as_json)
 
 
-def tell(groups: list[Group], command: str, as_json: bool) -> None:
-    """Print all that was found and end, with code 1 where there is an error."""
+def show_findings(groups: list[Group], command: str, as_json: bool) -> None:
+    """Print all findings and end, with code 1 where there is an error."""
     from harness.findings import of_level, report
 
     errors = of_level(groups, "error")
@@ -61,14 +58,3 @@ def tell(groups: list[Group], command: str, as_json: bool) -> None:
     else:
         typer.echo(report(groups, min(shutil.get_terminal_size().columns, 100)))
     raise typer.Exit(Exit.FAILED if errors else Exit.DONE)
-
-
-def heed(groups: list[Group]) -> None:
-    """Print what was found before a run: warnings on standard error; the first error ends it."""
-    from harness.findings import of_level
-
-    for finding in of_level(groups, "warning"):
-        warn(finding.what)
-        typer.echo(f"  {finding.why}; {finding.todo}", err=True)
-    for finding in of_level(groups, "error"):
-        raise HarnessError(f"{finding.what}: {finding.why}", finding.todo)

@@ -1,4 +1,4 @@
-"""The built-in trainer, asked before it runs: settings, data, sizes. It answers in a process of its own."""
+"""The built-in trainer, checked before it runs: settings, data, sizes. The checks that need torch run in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.records.record import Code, Data, recorded_config
 from harness.run.command import trainer_command
-from harness.run.overrides import alias_notices, canonical_all, parse_overrides
-from harness.run.request import Progress, Question, Trainer, choose_seeds, own_data, practice_data
+from harness.run.request import (
+    PlanInputs,
+    Progress,
+    TrainerSetup,
+    alias_notices,
+    canonical_all,
+    choose_seeds,
+    own_data,
+    parse_overrides,
+    practice_data,
+)
 from harness.scripts.git import describe_code
 from harness.scripts.one_file import submission_script
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
@@ -26,9 +35,9 @@ TRAINER_FOLDER = Path(trainer.__file__).resolve().parent
 DEFAULT_PRESET = {"practice": "practice"}  # others play the challenge's baseline
 
 
-def ask_builtin(question: Question) -> Trainer:
+def check_builtin(inputs: PlanInputs) -> TrainerSetup:
     """Check a configuration of the built-in trainer, its data included."""
-    request, intent, course = question.request, question.intent, question.course
+    request, intent, course = inputs.request, inputs.intent, inputs.course
     preset = request.preset or intent.preset or DEFAULT_PRESET.get(course.name, "baseline")
     if preset not in PRESETS:
         close = nearest(preset, PRESETS)
@@ -36,22 +45,22 @@ def ask_builtin(question: Question) -> Trainer:
             f'no preset is called "{preset}"',
             (f"did you mean {close}? " if close else "") + f"known presets: {', '.join(PRESETS)}",
         )
-    overrides = canonical_all(intent.overrides, question.place)
+    overrides = canonical_all(intent.overrides, inputs.place)
     overrides |= parse_overrides(request.overrides)
     seeds = choose_seeds(request, intent, overrides.pop("SEED", None), str(KNOBS["SEED"].default))
     for seed in seeds:
         canonical_all({"SEED": str(seed)}, "--seed")
 
-    places, course_data, split = _course_data(course, overrides, question.progress)
+    places, course_data, split = _course_data(course, overrides, inputs.progress)
     knobs = canonical_all(PRESETS[preset], f"preset {preset}") | places | overrides
-    checked = _ask(knobs, seeds[0], request.nproc)
-    data = Data.model_validate(checked["data"] | course_data)
+    answer = _check_config(knobs, seeds[0], request.nproc)
+    data = Data.model_validate(answer["data"] | course_data)
     code, diff = describe_code(TRAINER_FOLDER)
-    counted, warnings = _count_code(checked["config"], overrides, code)
-    return Trainer(
+    counted, warnings = _count_code(answer["config"], overrides, code)
+    return TrainerSetup(
         overrides=overrides,
-        config=checked["config"],
-        environ=checked["config"],
+        config=answer["config"],
+        environ=answer["config"],
         hidden=frozenset(KNOB_NAMES),
         seeds=seeds,
         data=data,
@@ -59,9 +68,9 @@ def ask_builtin(question: Question) -> Trainer:
         code_diff=diff,
         preset=preset,
         split=split or _name_split(course, data),
-        params=checked["params"],
+        params=answer["params"],
         code_bytes=counted,
-        forecast_bytes=checked["model_bytes"] + counted if counted else checked["forecast_bytes"],
+        forecast_bytes=answer["model_bytes"] + counted if counted else answer["forecast_bytes"],
         warnings=(*alias_notices(request.overrides), *warnings),
     )
 
@@ -94,31 +103,31 @@ def _course_data(
     return practice_data(course, overrides, progress, (BYTE_VOCABULARY,))
 
 
-def _ask(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any]:
-    """Let the trainer check a configuration and its data; it knows best, and it alone needs torch."""
-    return _answer(knobs | {"SEED": str(seed)}, "--check", "--workers", str(nproc))
+def _check_config(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any]:
+    """Let the trainer check a configuration and its data in a process of its own: that needs torch."""
+    return _ask_trainer(knobs | {"SEED": str(seed)}, "--check", "--workers", str(nproc))
 
 
 def weigh_untrained(config: dict[str, str]) -> int:
     """Return the compressed bytes of a configuration's model as it is initialised; takes a second or two."""
-    return int(_answer(config, "--weigh")["untrained_bytes"])
+    return int(_ask_trainer(config, "--weigh")["untrained_bytes"])
 
 
-def _answer(config: dict[str, str], *words: str) -> dict[str, Any]:
-    """Start the trainer to answer one question as JSON. Raises what it says is wrong."""
+def _ask_trainer(config: dict[str, str], *words: str) -> dict[str, Any]:
+    """Start the trainer, which answers in JSON. Raises UsageError with what it says is wrong."""
     command = trainer_command(Path.cwd(), config, os.environ, KNOB_NAMES, *words)
-    done = subprocess.run(
+    process = subprocess.run(
         command.argv, env=command.env, cwd=command.cwd, capture_output=True, text=True, check=False
     )
-    if done.returncode == 0:
-        answer: dict[str, Any] = json.loads(done.stdout)
+    if process.returncode == 0:
+        answer: dict[str, Any] = json.loads(process.stdout)
         return answer
-    said = dict(
-        line.split(": ", 1) for line in done.stderr.splitlines() if line.startswith(("error: ", "hint: "))
+    problem = dict(
+        line.split(": ", 1) for line in process.stderr.splitlines() if line.startswith(("error: ", "hint: "))
     )
-    if "error" in said:
-        raise UsageError(said["error"], said.get("hint", ""))
-    last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+    if "error" in problem:
+        raise UsageError(problem["error"], problem.get("hint", ""))
+    last = process.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
     raise HarnessError(f"the trainer cannot start: {last[0]}", "`python -m trainer --check` shows all of it")
 
 

@@ -1,8 +1,8 @@
-"""Runs one command to its end: its output goes to a file untouched, and line by line to a listener.
+"""Runs one command to its end: its output goes to a file untouched, and line by line to a callback.
 
 The child writes straight into the log file, and we read along. So nothing it printed can be lost
-with us: if the harness is killed, the log stays whole, and a watchman (`harness.run.watchman`) asks the child to stop, which
-the built-in trainer does with a checkpoint.
+with us: if the harness is killed, the log stays whole, and a watchdog (`harness.run.watchdog`) asks the child to stop,
+which the built-in trainer does with a checkpoint.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.run.command import Command
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 30.0  # between asking a child to stop and killing it: a step and a checkpoint fit in
-MAX_LINE_BYTES = 64 * 1024  # a listener never gets more of one line; the log keeps it all
+MAX_LINE_BYTES = 64 * 1024  # a callback never gets more of one line; the log keeps it all
 _PR_SET_PDEATHSIG = 1
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 
@@ -48,7 +48,7 @@ class ProcessEnd:
     wall_seconds: float
     interrupted: bool = False
     stop: StopReason | None = None  # a rule that ended it
-    unseen: bool = False  # the harness was gone before the process was
+    after_harness: bool = False  # the harness was gone before the process was, so the exit code is not known
 
     @property
     def timed_out(self) -> bool:
@@ -56,29 +56,29 @@ class ProcessEnd:
 
 
 @dataclass(frozen=True)
-class Listeners:
-    """Who is told what happens while an attempt is played. An error of theirs never ends the run.
+class RunCallbacks:
+    """What is called while an attempt is played. An OSError of theirs never ends the run.
 
-    judge: asked several times a second whether the child must stop.
+    on_idle and stop_reason are called several times a second; stop_reason says why the child must stop, if it must.
     """
 
     on_line: Callable[[str], None] = lambda line: None
     on_idle: Callable[[], None] = lambda: None
-    judge: Callable[[], StopReason | None] = lambda: None
+    stop_reason: Callable[[], StopReason | None] = lambda: None
 
 
 def run_captured(
     command: Command,
     log: Path,
-    listeners: Listeners,
-    polite: signal.Signals = signal.SIGTERM,
+    callbacks: RunCallbacks,
+    stop_signal: signal.Signals = signal.SIGTERM,
     outlives: bool = False,
 ) -> ProcessEnd:
-    """Start a command, append all it prints to `log`, tell the listeners, wait for its end.
+    """Start a command, append all it prints to `log`, call the callbacks, wait for its end.
 
     Ctrl-C once asks the child to stop and waits for it; a second one kills it with all it has started. A closed
     terminal is no reason to stop.
-    polite: the signal that asks. outlives: let the child go on when the harness is killed.
+    stop_signal: what asks it to stop. outlives: let the child go on when the harness is killed.
     Raises HarnessError when the command cannot be started or the log cannot be written.
     """
     mark = f"{command.env.get(processes.MARK, 'run')}#{uuid.uuid4().hex[:12]}"
@@ -105,22 +105,24 @@ def run_captured(
     kill_at: float | None = None
     with open_plain(log) as source, _guarded(child.pid, mark, outlives), _ctrl_c() as pressed:
         source.seek(start)
-        lines = _Lines(listeners.on_line)
+        lines = _Lines(callbacks.on_line)
         while True:
-            ended = child.poll() is not None  # asked before reading, so that the last lines are not missed
+            ended = (
+                child.poll() is not None
+            )  # looked at before reading, so that the last lines are not missed
             lines.feed(source.read())
             if ended:
                 break
-            if stop is None and (stop := listeners.judge()):
+            if stop is None and (stop := callbacks.stop_reason()):
                 kill_at = time.monotonic() + GRACE_SECONDS
-                processes.ask(child.pid, polite)
+                processes.send(child.pid, stop_signal)
             if pressed.count > interrupts:
                 interrupts = pressed.count
-                processes.ask(child.pid, polite if interrupts == 1 else signal.SIGKILL)
+                processes.send(child.pid, stop_signal if interrupts == 1 else signal.SIGKILL)
             if kill_at is not None and time.monotonic() > kill_at:
-                processes.ask(child.pid, signal.SIGKILL)
+                processes.send(child.pid, signal.SIGKILL)
             with contextlib.suppress(OSError):  # the terminal is gone; the run is not
-                listeners.on_idle()
+                callbacks.on_idle()
             time.sleep(POLL_SECONDS)
         lines.close()
         processes.end(child.pid, mark)  # whatever it left running
@@ -129,7 +131,7 @@ def run_captured(
 
 @contextlib.contextmanager
 def _guarded(pgid: int, mark: str, outlives: bool) -> Iterator[None]:
-    """Keep a watchman beside the child: when we are killed, it ends what we have started."""
+    """Run a watchdog next to the child: when we are killed, it ends what we have started."""
     if outlives:
         yield
         return
@@ -148,7 +150,7 @@ def _guarded(pgid: int, mark: str, outlives: bool) -> Iterator[None]:
 
 
 class _Lines:
-    """Cuts a byte stream into lines; a line's tail beyond the limit is dropped for the listener."""
+    """Cuts a byte stream into lines; a line's tail beyond the limit is dropped for the callback."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line

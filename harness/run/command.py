@@ -44,6 +44,7 @@ def trainer_command(
     *arguments: str,
     nproc: int = 1,
     launcher: str = "python",
+    trainer_folder: Path = PACKAGE.parent / "trainer",
 ) -> Command:
     """Return the command that starts the built-in trainer.
 
@@ -52,10 +53,11 @@ def trainer_command(
     inherited: the environment the harness was started in.
     knobs: every name that the trainer reads.
     arguments: more words for its command line, such as `--resume`.
+    trainer_folder: the package; Python looks for it in the folder above, before anywhere else.
     """
     out = out.resolve()
     env = _environment(inherited, knobs, config, out)
-    import_path = str(PACKAGE.parent)  # finds `trainer` in a checkout, too
+    import_path = str(trainer_folder.parent)
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [import_path, env.get("PYTHONPATH", "")]))
     words = (*TRAINER, "--out", str(out), *arguments)
     return Command((*_starter(nproc, launcher), *words), env, out)

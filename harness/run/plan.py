@@ -1,9 +1,9 @@
 """What `harness run` is about to do, checked completely before anything costs time. Writes nothing under `runs/`.
 
-    plan()   the hole, the overrides, the data, the size, the disk, duplicates -> a Plan
+    make_plan()   the hole, the overrides, the data, the size, the disk, duplicates -> a Plan
 
-What only one kind of trainer knows is asked of it (`harness.run.builtin`, `harness.run.script`). Playing a plan is
-`harness.run.play`'s work.
+What only one kind of trainer knows is checked in `harness.run.builtin` or `harness.run.script`. A plan is played by
+`harness.run.play`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.records.intent import HoleName, Intent, require_hole_name, slugify
 from harness.records.record import RunRecord, hash_config
 from harness.records.store import Store
-from harness.run.builtin import ask_builtin
-from harness.run.request import Progress, Question, Request, Trainer
-from harness.run.script import ask_script
+from harness.run.builtin import check_builtin
+from harness.run.request import PlanInputs, Progress, RunRequest, TrainerSetup
+from harness.run.script import check_script
 from harness.season.hole import PlayedHole
 from harness.season.season import Season, load_season
 
@@ -38,7 +38,7 @@ class Plan:
     is_new: bool
     intent: Intent
     course: Course
-    trainer: Trainer
+    trainer: TrainerSetup
     seeds: tuple[int | None, ...]
     nproc: int = 1
     launcher: Literal["python", "torchrun"] = "python"
@@ -49,7 +49,7 @@ class Plan:
         return self.trainer.warnings
 
 
-def plan(request: Request, runs: Path, progress: Progress) -> Plan:
+def make_plan(request: RunRequest, runs: Path, progress: Progress) -> Plan:
     """Check a run completely and return what would be done. Writes nothing under `runs/`.
 
     progress: told about the preparation of the practice course, (what, share done).
@@ -63,36 +63,36 @@ def plan(request: Request, runs: Path, progress: Progress) -> Plan:
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE
     course = load_course(request.course or intent.course or default, runs)
-    question = Question(request, intent, course, f"{name.folder}/round.toml", progress)
-    checked = ask_builtin(question) if script is None else ask_script(question, script)
+    inputs = PlanInputs(request, intent, course, f"{name.folder}/round.toml", progress)
+    trainer = check_builtin(inputs) if script is None else check_script(inputs, script)
 
-    drawn = Plan(
+    plan = Plan(
         hole=name,
         is_new=hole is None,
-        intent=_intent(question, checked, script),
+        intent=_intent(inputs, trainer, script),
         course=course,
-        trainer=checked,
-        seeds=checked.seeds,
+        trainer=trainer,
+        seeds=trainer.seeds,
         nproc=request.nproc,
         launcher=_launcher(request),
     )
-    _check_size(drawn, request.allow_over_cap)
-    _check_disk(drawn, runs)
-    return drawn if request.repeat else drop_duplicates(drawn, load_season(runs))
+    _check_size(plan, request.allow_over_cap)
+    _check_disk(plan, runs)
+    return plan if request.repeat else drop_duplicates(plan, load_season(runs))
 
 
-def find_script(request: Request, intent: Intent, hole: Path | None) -> Path | None:
-    """Return the script to run: as typed, else as round.toml says, looked for here and then beside that file."""
+def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path | None:
+    """Return the script to run: as typed, else as round.toml says, looked for here and then next to that file."""
     if request.script is not None:
         return request.script
     if not intent.script:
         return None
     here = Path(intent.script).expanduser()
-    beside = hole / here if hole else here
-    return here if here.is_file() or not beside.is_file() else beside
+    next_to = hole / here if hole else here
+    return here if here.is_file() or not next_to.is_file() else next_to
 
 
-def _launcher(request: Request) -> Literal["python", "torchrun"]:
+def _launcher(request: RunRequest) -> Literal["python", "torchrun"]:
     """Say who starts the processes: torchrun when there are several, unless told otherwise."""
     if request.launcher is not None and request.launcher not in ("python", "torchrun"):
         close = nearest(request.launcher, ("python", "torchrun"))
@@ -108,37 +108,37 @@ def _launcher(request: Request) -> Literal["python", "torchrun"]:
     return "torchrun" if request.launcher == "torchrun" or request.nproc > 1 else "python"
 
 
-def _new_name(request: Request, store: Store) -> HoleName:
+def _new_name(request: RunRequest, store: Store) -> HoleName:
     """Name a hole that does not exist yet, and see that its number is free."""
-    wanted = request.reference
-    if request.reference.isdecimal():
-        wanted = f"round_{int(request.reference):03d}"
-    name = require_hole_name(wanted)
-    taken = next((hole for hole in store.holes() if hole.name.number == name.number), None)
-    if taken:
+    folder = request.reference
+    if folder.isdecimal():
+        folder = f"round_{int(folder):03d}"
+    name = require_hole_name(folder)
+    other = next((hole for hole in store.holes() if hole.name.number == name.number), None)
+    if other:
         raise UsageError(
-            f"number {name.number} is taken by {taken.name.folder}",
-            f"play that hole with `harness run {taken.name.folder}`, or choose a free number",
+            f"number {name.number} is taken by {other.name.folder}",
+            f"play that hole with `harness run {other.name.folder}`, or choose a free number",
         )
     slug = slugify(request.title) if not name.slug else ""
-    return require_hole_name(f"{wanted}_{slug}") if slug else name
+    return require_hole_name(f"{folder}_{slug}") if slug else name
 
 
 # What holds for every trainer ---------------------------------------------------------------------
 
 
-def _intent(question: Question, checked: Trainer, script: Path | None) -> Intent:
+def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> Intent:
     """The round.toml of a hole that is about to be made."""
-    request, intent = question.request, question.intent
+    request, intent = inputs.request, inputs.intent
     return intent.model_copy(
         update={
             "title": request.title or intent.title,
             "parent": request.parent or intent.parent,
-            "course": question.course.name,
-            "preset": checked.preset,
+            "course": inputs.course.name,
+            "preset": trainer.preset,
             "script": str(script) if script else None,
-            "overrides": checked.overrides,
-            "seeds": tuple(seed for seed in checked.seeds if seed is not None),
+            "overrides": trainer.overrides,
+            "seeds": tuple(seed for seed in trainer.seeds if seed is not None),
             "created": intent.created or dt.datetime.now(dt.UTC).date(),
         }
     )
@@ -160,33 +160,33 @@ def _check_disk(plan: Plan, runs: Path) -> None:
 
     Of a script whose size nobody knows, the artifact's cap must fit.
     """
-    there = next(folder for folder in (runs, *runs.resolve().parents) if folder.is_dir())
-    known = plan.trainer
-    needed = (known.params or 0) * 4 * 3 * 2 + (known.forecast_bytes or plan.course.caps.artifact_bytes)
-    free = shutil.disk_usage(there).free
+    folder = next(folder for folder in (runs, *runs.resolve().parents) if folder.is_dir())
+    artifact = plan.trainer.forecast_bytes or plan.course.caps.artifact_bytes
+    needed = (plan.trainer.params or 0) * 4 * 3 * 2 + artifact
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise HarnessError(
-            f"{needed / 1e6:,.0f} MB are needed for checkpoints and the artifact; {there} has {free / 1e6:,.0f} MB",
+            f"{needed / 1e6:,.0f} MB are needed for checkpoints and the artifact; {folder} has {free / 1e6:,.0f} MB",
             "free some space, or name another folder with --runs DIR",
         )
 
 
 def drop_duplicates(plan: Plan, season: Season) -> Plan:
     """Leave out seeds that were played before; refuse when nothing new is left (exit 15)."""
-    known = {
+    records = {
         record.seed: (hole, record)
         for hole in season.holes
         for record in hole.records
         if record.complete and _same_experiment(plan, record)
     }
-    seen = [(seed, *known[seed]) for seed in plan.seeds if seed in known]
-    left = tuple(seed for seed in plan.seeds if seed not in known)
-    if left:
+    repeated = [(seed, *records[seed]) for seed in plan.seeds if seed in records]
+    new_seeds = tuple(seed for seed in plan.seeds if seed not in records)
+    if new_seeds:
         skipped = tuple(
-            f"seed {seed} was played before: {_describe(hole, record)}" for seed, hole, record in seen
+            f"seed {seed} was played before: {_describe(hole, record)}" for seed, hole, record in repeated
         )
-        return replace(plan, seeds=left, skipped=skipped)
-    _, hole, record = seen[0]
+        return replace(plan, seeds=new_seeds, skipped=skipped)
+    _, hole, record = repeated[0]
     raise HarnessError(
         f"this run equals {_describe(hole, record)}: same code, configuration, data and seed",
         "change something, choose another --seed, or insist with --repeat",
@@ -195,21 +195,17 @@ def drop_duplicates(plan: Plan, season: Season) -> Plan:
 
 
 def _same_experiment(plan: Plan, record: RunRecord) -> bool:
-    ours = plan.trainer
+    trainer = plan.trainer
     return (
-        record.config_hash == hash_config(ours.config)
-        and record.code.source_sha256 == ours.code.source_sha256
+        record.config_hash == hash_config(trainer.config)
+        and record.code.source_sha256 == trainer.code.source_sha256
         and record.course == plan.course.name
-        and (
-            ours.split is None or record.split == ours.split
-        )  # a script's is known when it has printed a score
-        and record.data.train_fingerprint == ours.data.train_fingerprint
-        and record.data.tokenizer_sha256 == ours.data.tokenizer_sha256
+        # the split of a script is known when it has printed a score
+        and (trainer.split is None or record.split == trainer.split)
+        and record.data.train_fingerprint == trainer.data.train_fingerprint
+        and record.data.tokenizer_sha256 == trainer.data.tokenizer_sha256
     )
 
 
 def _describe(hole: PlayedHole, record: RunRecord) -> str:
     return f"{hole.name.folder} attempt {record.attempt} (seed {record.seed}, val_bpb {record.val_bpb:.4f})"
-
-
-__all__ = ["Plan", "Request", "drop_duplicates", "find_script", "plan"]

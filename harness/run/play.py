@@ -1,9 +1,9 @@
-"""The story of `harness run` once its plan stands (`harness.run.plan`): play, then record.
+"""The story of `harness run` once there is a plan (`harness.run.plan`): play, then record.
 
-    play()     one attempt: folder, snapshot, launch.json, child process, record.json
-    resume()   go on with an attempt that was cut short, or write the record it still lacks
+    play()          one attempt: folder, snapshot, launch.json, then run_attempt()
+    run_attempt()   the child process (`harness.run.command`, `harness.run.capture`), then record.json
 
-Trains nothing itself: the trainer is a child process (`harness.run.command`, `harness.run.capture`).
+An attempt that was cut short goes on in `harness.run.resume`.
 """
 
 from __future__ import annotations
@@ -25,31 +25,33 @@ from harness.files import write_whole
 from harness.records.launch import Launch, dump_launch
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Hole, Store
-from harness.run.builtin import KNOB_NAMES
-from harness.run.capture import Listeners, ProcessEnd, run_captured
+from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER
+from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
 from harness.run.command import Command, script_command, trainer_command
 from harness.run.plan import Plan
 from harness.run.result import build_record
 
 
-def play(plan: Plan, seed: int | None, runs: Path, listeners: Listeners, outlives: bool = False) -> RunRecord:
+def play(
+    plan: Plan, seed: int | None, runs: Path, callbacks: RunCallbacks, outlives: bool = False
+) -> RunRecord:
     """Play one attempt and return its record, which is written whatever happened.
 
     outlives: let the child go on when the harness is killed.
     """
     hole = make_hole(plan, runs)
     attempt = hole.new_attempt()
-    with _nothing_half(attempt):
+    with _removed_on_error(attempt):
         lock = lock_attempt(attempt)
         launch = _launch(plan, attempt, seed, outlives)
         _keep_source(plan, attempt)
         write_whole(attempt.launch_path, dump_launch(launch).encode())
     with lock:
-        return run_attempt(attempt, launch, runs, listeners)
+        return run_attempt(attempt, launch, runs, callbacks)
 
 
 @contextlib.contextmanager
-def _nothing_half(attempt: Attempt) -> Iterator[None]:
+def _removed_on_error(attempt: Attempt) -> Iterator[None]:
     """Take a new attempt's folder away again when it cannot be made ready: nothing was played in it."""
     try:
         yield
@@ -64,31 +66,31 @@ def _nothing_half(attempt: Attempt) -> Iterator[None]:
 
 
 def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> Launch:
-    ours, script = plan.trainer, plan.trainer.snapshot
-    config = ours.config if seed is None else ours.config | {"SEED": str(seed)}
+    trainer, script = plan.trainer, plan.trainer.snapshot
+    config = trainer.config if seed is None else trainer.config | {"SEED": str(seed)}
     return Launch(
         hole=plan.hole.folder,
         attempt=attempt.number,
         course=plan.course.name,
-        split=ours.split,
+        split=trainer.split,
         cap_bytes=plan.course.caps.artifact_bytes,
-        preset=ours.preset,
+        preset=trainer.preset,
         script=script.main if script else None,
-        overrides=ours.overrides,
+        overrides=trainer.overrides,
         config=config,
-        environ=ours.environ if script else {},
-        hidden=tuple(sorted(ours.hidden)) if script else (),
+        environ=trainer.environ if script else {},
+        hidden=tuple(sorted(trainer.hidden)) if script else (),
         seed=seed,
         nproc=plan.nproc,
         launcher=plan.launcher,
         outlives=outlives,
         started_at=dt.datetime.now(dt.UTC),
         command=_repeat_command(plan, seed),
-        code=ours.code,
-        data=ours.data,
+        code=trainer.code,
+        data=trainer.data,
         harness=__version__,
-        code_bytes=ours.code_bytes,
-        code_rule=ours.code_rule,
+        code_bytes=trainer.code_bytes,
+        code_rule=trainer.code_rule,
     )
 
 
@@ -112,10 +114,20 @@ def _make_folder(path: Path) -> None:
         ) from error
 
 
-def run_attempt(attempt: Attempt, launch: Launch, runs: Path, listeners: Listeners, *words: str) -> RunRecord:
-    """Start the child and see it through to its record."""
+def run_attempt(
+    attempt: Attempt,
+    launch: Launch,
+    runs: Path,
+    callbacks: RunCallbacks,
+    *words: str,
+    trainer_folder: Path = TRAINER_FOLDER,
+) -> RunRecord:
+    """Start the child and see it through to its record.
+
+    words: more for the built-in trainer's command line. trainer_folder: its package, here or of another commit.
+    """
     if launch.script is None:
-        polite = signal.SIGTERM
+        stop_signal = signal.SIGTERM
         if launch.code_bytes is not None:
             words = (*words, "--code-bytes", str(launch.code_bytes))
         command = trainer_command(
@@ -126,12 +138,15 @@ def run_attempt(attempt: Attempt, launch: Launch, runs: Path, listeners: Listene
             *words,
             nproc=launch.nproc,
             launcher=launch.launcher,
+            trainer_folder=trainer_folder,
         )
     else:
-        polite = signal.SIGINT  # lets `finally` and `except KeyboardInterrupt` of the script do their work
+        stop_signal = (
+            signal.SIGINT
+        )  # lets `finally` and `except KeyboardInterrupt` of the script do their work
         command = _script_command(attempt, launch)
-    outcome = run_captured(command, attempt.log_path, listeners, polite, launch.outlives)
-    return conclude(attempt, launch, outcome, runs)
+    end = run_captured(command, attempt.log_path, callbacks, stop_signal, launch.outlives)
+    return conclude(attempt, launch, end, runs)
 
 
 def _script_command(attempt: Attempt, launch: Launch) -> Command:
@@ -148,8 +163,9 @@ def make_hole(plan: Plan, runs: Path) -> Hole:
     return store.create(plan.hole.folder, plan.intent) if plan.is_new else store.get(plan.hole.folder)
 
 
-def conclude(attempt: Attempt, launch: Launch, outcome: ProcessEnd, runs: Path) -> RunRecord:
-    record = build_record(launch, attempt, outcome, load_course(launch.course, runs))
+def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:
+    """Write the record of an attempt that has ended."""
+    record = build_record(launch, attempt, end, load_course(launch.course, runs))
     attempt.write_record(record)
     return record
 
@@ -173,18 +189,22 @@ def lock_attempt(attempt: Attempt) -> FileLock:
 
 def _repeat_command(plan: Plan, seed: int | None) -> tuple[str, ...]:
     """The words that play this attempt again, settings spelled out."""
-    ours = plan.trainer
-    who = ("--script", plan.intent.script or "") if ours.snapshot else ("--preset", ours.preset or "")
-    several = ("--nproc", str(plan.nproc)) if plan.nproc > 1 else ()
-    settings = [word for name, value in sorted(ours.overrides.items()) for word in ("-o", f"{name}={value}")]
+    trainer = plan.trainer
+    trainer_words = (
+        ("--script", plan.intent.script or "") if trainer.snapshot else ("--preset", trainer.preset or "")
+    )
+    process_words = ("--nproc", str(plan.nproc)) if plan.nproc > 1 else ()
+    settings = [
+        word for name, value in sorted(trainer.overrides.items()) for word in ("-o", f"{name}={value}")
+    ]
     return (
         "harness",
         "run",
         plan.hole.folder,
         "--course",
         plan.course.name,
-        *who,
-        *several,
+        *trainer_words,
+        *process_words,
         *(("--seed", str(seed)) if seed is not None else ()),
         *settings,
         "--repeat",

@@ -45,7 +45,7 @@ def is_alive(pgid: int, mark: str) -> bool:
     return True
 
 
-def ask(pgid: int, number: signal.Signals) -> None:
+def send(pgid: int, number: signal.Signals) -> None:
     """Send a signal to a process group; one that is gone is no error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pgid, number)
@@ -53,7 +53,7 @@ def ask(pgid: int, number: signal.Signals) -> None:
 
 def end(pgid: int, mark: str, patience: float = 2.0) -> None:
     """Kill a process group and everything that carries its mark, and wait until they are gone."""
-    ask(pgid, signal.SIGKILL)
+    send(pgid, signal.SIGKILL)
     until = time.monotonic() + patience
     while (left := members(mark)) and time.monotonic() < until:
         for pid in left:

@@ -1,54 +1,155 @@
-"""What was typed after `harness run`, and what a trainer answers when it is asked about it.
+"""What was typed after `harness run`: the run that is asked for, its overrides and its limits; and what checks find.
 
-Both trainers, the built-in one (`harness.run.builtin`) and a script (`harness.run.script`), get a `Question` and answer
-with a `Trainer`.
+A `RunRequest` is all that planning is given. The built-in trainer (`harness.run.builtin`) and a script
+(`harness.run.script`) check the part that is theirs: they get a `PlanInputs` and return a `TrainerSetup`.
+What a knob is (type, range, unit) is the trainer's knowledge (`trainer.config`); here its refusals become errors with a
+next step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+import operator
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.courses.course import Course, course_names
-from harness.errors import UsageError
+from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.forked import aside
 from harness.records.intent import Intent
 from harness.records.record import Code, CodeRule, Data
+from harness.resources import data_path
 from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
+from trainer.config import ALIASES, KNOBS
+from trainer.errors import ConfigError
+from trainer.names import resolve_alias
 
 if TYPE_CHECKING:
     from harness.courses.practice import PracticeCourse
 
 Progress = Callable[[str, float], None]
+METRICS = ("val_bpb", "val_loss", "train_loss")
+_RULE = re.compile(r"\s*(\w+)\s*(?:@\s*(\d+))?\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
+_SIGNS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
 
 
 @dataclass(frozen=True)
-class Request:
-    """What was typed after `harness run`."""
+class AbortRule:
+    """`val_bpb@1000>1.45`: from step 1000 on, a val_bpb above 1.45 ends the run."""
+
+    metric: str
+    step: int
+    sign: str
+    limit: float
+    text: str
+
+    def breaks(self, step: int, value: float) -> bool:
+        return step >= self.step and _SIGNS[self.sign](value, self.limit)
+
+
+def parse_abort(text: str) -> AbortRule:
+    """Read a rule. Raises UsageError with the form that is expected."""
+    match = _RULE.fullmatch(text)
+    if match is None:
+        raise UsageError(f'--abort "{text}" is no rule', "write it like --abort 'val_bpb@1000>1.45'")
+    metric, step, sign, limit = match.groups()
+    if metric not in METRICS:
+        raise UsageError(
+            f'--abort "{text}" watches {metric}, which is not logged', f"use {', '.join(METRICS)}"
+        )
+    try:
+        number = float(limit)
+    except ValueError:
+        raise UsageError(
+            f'--abort "{text}": {limit} is not a number', "write it like val_bpb@1000>1.45"
+        ) from None
+    return AbortRule(metric, int(step or 0), sign, number, text.strip())
+
+
+@dataclass(frozen=True)
+class RunLimits:
+    """When a run must stop. timeout, stall: seconds. max_cost: in the money of `rate`, which is per hour. slow: ms per step."""
+
+    timeout: float | None = None
+    max_cost: float | None = None
+    rate: float | None = None
+    aborts: tuple[AbortRule, ...] = ()
+    stall: float | None = None
+    slow: float | None = None
+
+    @property
+    def cost_seconds(self) -> float | None:
+        """Seconds that the money buys."""
+        if self.max_cost is None or not self.rate:
+            return None
+        return self.max_cost / self.rate * 3600
+
+    def check_budget(self, planned_seconds: float | None, attempts: int) -> None:
+        """Refuse a run that cannot be paid for. planned_seconds: training time of one attempt, where it is known.
+
+        Raises UsageError without a rate, HarnessError (exit 14) when the money cannot be enough.
+        """
+        if self.max_cost is not None and not self.rate:
+            raise UsageError(
+                f"--max-cost {self.max_cost:g} needs to know what an hour costs",
+                "add --rate 3.29 (per hour), or set HARNESS_RATE",
+            )
+        affordable = self.cost_seconds
+        if affordable is None or planned_seconds is None or planned_seconds * attempts <= affordable:
+            return
+        price = planned_seconds * attempts / 3600 * (self.rate or 0)
+        raise HarnessError(
+            f"{attempts} x {planned_seconds:.0f} s of training cost {price:.2f} at {self.rate:g} an hour; "
+            f"--max-cost is {self.max_cost:g}",
+            "raise --max-cost, or lower MAX_WALLCLOCK_SECONDS",
+            Exit.BUDGET,
+        )
+
+    def after(self, spent_seconds: float) -> RunLimits:
+        """Return what is left for the next attempt of the same command."""
+        if self.max_cost is None or not self.rate:
+            return self
+        return replace(self, max_cost=max(0.0, self.max_cost - spent_seconds / 3600 * self.rate))
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """All that `harness run` was asked for.
+
+    reference: the hole. overrides: `KEY=VALUE` as typed. seeds: empty for the one of the settings.
+    outlive: training goes on when the harness is killed.
+    """
 
     reference: str
     overrides: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     preset: str | None = None
     course: str | None = None
+    script: Path | None = None
     title: str = ""
     parent: str | None = None
-    script: Path | None = None
+    limits: RunLimits = RunLimits()
     nproc: int = 1
     launcher: str | None = None
+    outlive: bool = False
     repeat: bool = False
     allow_over_cap: bool = False
     allow_unread: bool = False
 
 
 @dataclass(frozen=True)
-class Trainer:
-    """What a trainer says of a configuration: the built-in one, or a script.
+class TrainerSetup:
+    """What will run, checked: the built-in trainer or a script with its settings, data and code.
 
     config: all settings, as resolved. environ: what is handed over, in the trainer's own spelling.
     hidden: variables of the shell that must not reach it. params, forecast_bytes: None when nobody can tell.
@@ -80,17 +181,103 @@ class Trainer:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a trainer is asked: the request, what round.toml says, the course."""
+class PlanInputs:
+    """What a plan is made from: the request, what round.toml says, the course."""
 
-    request: Request
+    request: RunRequest
     intent: Intent
     course: Course
     place: str  # the hole's round.toml, for errors
     progress: Progress = field(default=lambda what, share: None)
 
 
-def choose_seeds(request: Request, intent: Intent, overridden: str | None, default: str) -> tuple[int, ...]:
+# Overrides ----------------------------------------------------------------------------------------
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:
+    """Read `--override` words into canonical text by name.
+
+    Raises UsageError for a word without `=`, an unknown name (with the nearest known one), a value of the
+    wrong type or out of range, and a name given twice with different values.
+    """
+    overrides: dict[str, str] = {}
+    for word in assignments:
+        name, equals, text = word.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UsageError(f'override "{word}" is not KEY=VALUE', "write it like FP16_EMBED=true")
+        name, text = _own_name(name, text)
+        value = canonical(name, text)
+        if overrides.get(name, value) != value:
+            raise UsageError(
+                f"override {name} is given twice: {overrides[name]} and {value}", "keep one of them"
+            )
+        overrides[name] = value
+    return overrides
+
+
+def alias_notices(assignments: Iterable[str]) -> tuple[str, ...]:
+    """Say which words named a knob by another name than ours, and what they are read as."""
+    pairs = [(name.strip(), text) for name, _, text in (word.partition("=") for word in assignments)]
+    return tuple(
+        "{}={} is read as {}={}".format(name, text, *_own_name(name, text))
+        for name, text in pairs
+        if name in ALIASES
+    )
+
+
+def _own_name(name: str, text: str) -> tuple[str, str]:
+    """Return the knob that an alias stands for, with the value in its unit."""
+    try:
+        return resolve_alias(name, text)
+    except ConfigError as error:
+        raise UsageError(f"override {error.message}", error.hint) from error
+
+
+def canonical(name: str, text: str) -> str:
+    """Return the one spelling of a knob's value: `1`, `yes` and `True` are all `true`."""
+    knob = KNOBS.get(name)
+    if knob is None:
+        close, elsewhere = nearest(name, KNOBS), unknown_name(name)
+        hint = f"{elsewhere}; " if elsewhere else f"did you mean {close}? " if close else ""
+        raise UsageError(
+            f"override {name}={text} names no knob of the trainer", hint + "`harness knobs` lists all of them"
+        )
+    try:
+        return knob.format(knob.parse(text.strip()))
+    except ConfigError as error:
+        raise UsageError(f"override {error.message}", error.hint) from error
+
+
+def canonical_all(values: Mapping[str, str], place: str) -> dict[str, str]:
+    """Check overrides that stand in a file; `place` names it in the error."""
+    try:
+        own_names = dict(_own_name(name, text) for name, text in values.items())
+        return {name: canonical(name, text) for name, text in own_names.items()}
+    except UsageError as error:
+        raise UsageError(f"{place}: {error.message}", error.hint) from error
+
+
+@cache
+def field_knobs() -> dict[str, str]:
+    """Return the knobs of the field's scripts by name, with their meaning; ours are not among them."""
+    lines = data_path("field", "knobs.tsv").read_text(encoding="utf-8").splitlines()
+    rows = (line.split("\t", 1) for line in lines if line and not line.startswith("#"))
+    return {name: meaning for name, meaning in rows if name not in KNOBS and name not in ALIASES}
+
+
+def unknown_name(name: str) -> str:
+    """Say what a name that is no knob of ours means to other people's scripts; "" where nobody uses it."""
+    meaning = field_knobs().get(name)
+    return f"other scripts read {name} ({meaning}); this trainer does not" if meaning else ""
+
+
+# Seeds and data -------------------------------------------------------------------------------------
+
+
+def choose_seeds(
+    request: RunRequest, intent: Intent, overridden: str | None, default: str
+) -> tuple[int, ...]:
     """Seeds from the command line, else from an override, else from round.toml, else the trainer's own."""
     by_override = (int(overridden),) if overridden is not None else ()
     if request.seeds and by_override and request.seeds != by_override:

@@ -70,10 +70,10 @@ HINTS: dict[FailureKind, str] = {
     "missing_data": "check DATA_PATH and TOKENIZER_PATH",
     "missing_module": "install the module in the environment that harness runs in",
     "bad_knob": "see the last lines; `harness knobs` lists types and ranges",
-    "killed": "the system may have run out of memory; `harness run ROUND --resume` goes on from the checkpoint",
-    "timeout": "raise --timeout, or `harness run ROUND --resume` to go on from the checkpoint",
+    "killed": "the system may have run out of memory; `harness resume ROUND` goes on from the checkpoint",
+    "timeout": "raise --timeout, or `harness resume ROUND` to go on from the checkpoint",
     "no_result": "see the last lines of train.log",
-    "interrupted": "`harness run ROUND --resume` goes on from the checkpoint",
+    "interrupted": "`harness resume ROUND` goes on from the checkpoint",
     "error": "see the last lines of train.log",
     "disk_full": "free some space, or name another folder with --runs DIR",
     "budget": "raise --max-cost; what was reached is kept",
@@ -109,11 +109,11 @@ _CONTROL = re.compile(
 )
 
 
-def build_record(launch: Launch, attempt: Attempt, outcome: ProcessEnd, course: Course) -> RunRecord:
+def build_record(launch: Launch, attempt: Attempt, end: ProcessEnd, course: Course) -> RunRecord:
     """Put together the record of an attempt that has ended, however it ended."""
     tail = last_lines(attempt.log_path)
     if launch.script is not None:
-        return record_script(launch, attempt, outcome, course, _script_endings(outcome, tail))
+        return record_script(launch, attempt, end, course, _script_endings(end, tail))
     config = recorded_config(launch.config, launch.overrides)
     known: dict[str, Any] = {
         "hole": launch.hole,
@@ -135,10 +135,10 @@ def build_record(launch: Launch, attempt: Attempt, outcome: ProcessEnd, course: 
     }
     result = _read_result(attempt.result_path)
     if result is None:
-        failure = _failure(outcome, tail, None)
+        failure = _failure(end, tail, None)
         return RunRecord(**known, status=status_of(failure), failure=failure)
     try:
-        return RunRecord(**known | _measured(result, launch, outcome, tail))
+        return RunRecord(**known | _measured(result, launch, end, tail))
     except (ValidationError, KeyError, TypeError) as error:
         problem = f"result.json does not add up: {error}"
         return RunRecord(
@@ -147,7 +147,7 @@ def build_record(launch: Launch, attempt: Attempt, outcome: ProcessEnd, course: 
 
 
 def _measured(
-    result: dict[str, Any], launch: Launch, outcome: ProcessEnd, tail: tuple[str, ...]
+    result: dict[str, Any], launch: Launch, end: ProcessEnd, tail: tuple[str, ...]
 ) -> dict[str, Any]:
     """Turn the trainer's account into the record's fields."""
     copied = (
@@ -187,27 +187,27 @@ def _measured(
         ]
         fields["val_bpb"], fields["val_loss"] = counted[-1].val_bpb, counted[-1].val_loss
 
-    if result["status"] == "ok" and outcome.exit_code == 0:
+    if result["status"] == "ok" and end.exit_code == 0:
         over = fields["artifact_bytes"] >= launch.cap_bytes
         fields["status"] = "over_cap" if over else "ok"
-    elif result["status"] == "stopped" and outcome.stop is None:
+    elif result["status"] == "stopped" and end.stop is None:
         fields["status"] = "stopped"
         fields["failure"] = Failure(
             kind="interrupted", message="the run was asked to stop", step=result.get("steps"), last_lines=tail
         )
     else:
-        failure = _failure(outcome, tail, result.get("failure"))
+        failure = _failure(end, tail, result.get("failure"))
         fields["status"], fields["failure"] = status_of(failure), failure
     return fields
 
 
-def _script_endings(outcome: ProcessEnd, tail: tuple[str, ...]) -> Endings:
+def _script_endings(end: ProcessEnd, tail: tuple[str, ...]) -> Endings:
     """Say why a script's attempt is no success, and why it may have printed no score."""
-    if outcome.stop or outcome.interrupted or outcome.exit_code != 0:
-        failure = _failure(outcome, tail, None)
+    if end.stop or end.interrupted or end.exit_code != 0:
+        failure = _failure(end, tail, None)
         return Endings(failure, failure)
     guess = _by_signs(tail, _SIGNS)
-    if guess is None and outcome.unseen:
+    if guess is None and end.after_harness:
         what = "the harness was killed, and the run ended with it"
         guess = Failure(kind="killed", message=what, last_lines=tail)
     nothing = "it ended without a score of its artifact"
@@ -223,23 +223,23 @@ def choose_official(scores: tuple[Score, ...]) -> Official | None:
     return None
 
 
-def _failure(outcome: ProcessEnd, tail: tuple[str, ...], said: dict[str, Any] | None) -> Failure:
+def _failure(end: ProcessEnd, tail: tuple[str, ...], said: dict[str, Any] | None) -> Failure:
     """Name a failure by the trainer's own word, else by how the process ended, else by signs in its last lines."""
-    if outcome.stop is not None:
-        return Failure(kind=outcome.stop.kind, message=outcome.stop.message, last_lines=tail)
+    if end.stop is not None:
+        return Failure(kind=end.stop.kind, message=end.stop.message, last_lines=tail)
     if said and said["kind"] == "error" and (failure := _by_signs(tail, _SIGNS[:1])):
         return failure  # another of several processes ran out of memory, and this one lost its connection
     if said:
         return Failure(kind=said["kind"], message=said["message"], step=said.get("step"), last_lines=tail)
-    if outcome.interrupted:
+    if end.interrupted:
         return Failure(kind="interrupted", message="the run was asked to stop", last_lines=tail)
     # A signal tells more than any line but that memory has run out.
-    if failure := _by_signs(tail, _SIGNS if outcome.exit_code >= 0 else _SIGNS[:1]):
+    if failure := _by_signs(tail, _SIGNS if end.exit_code >= 0 else _SIGNS[:1]):
         return failure
-    if outcome.exit_code < 0:
-        name = signal.Signals(-outcome.exit_code).name
+    if end.exit_code < 0:
+        name = signal.Signals(-end.exit_code).name
         return Failure(kind="killed", message=f"the trainer was killed by {name}", last_lines=tail)
-    message = f"the trainer ended with exit code {outcome.exit_code} and left no result"
+    message = f"the trainer ended with exit code {end.exit_code} and left no result"
     return Failure(kind="no_result", message=message, last_lines=tail)
 
 

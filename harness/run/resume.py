@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.courses.course import load_course
@@ -11,20 +14,23 @@ from harness.errors import Exit, HarnessError
 from harness.records.launch import Launch, load_launch
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Store
+from harness.resources import cache_dir
 from harness.run import processes
 from harness.run.builtin import TRAINER_FOLDER
-from harness.run.capture import GRACE_SECONDS, Listeners, ProcessEnd
+from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import build_record
-from harness.scripts.git import describe_code
+from harness.scripts.git import fingerprint_folder, read_commit
+from harness.scripts.snapshot import fingerprint
 
 
-def resume(reference: str, runs: Path, listeners: Listeners) -> RunRecord:
+def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
     """Go on with a hole's newest attempt where its last checkpoint stands, with the settings it was started with.
 
     An attempt whose trainer had finished while nobody was there to write its record is only recorded, and so is
     one of a script, which cannot go on: what its log tells is kept.
-    Raises HarnessError when there is nothing to resume, when it is running, or when the code has changed.
+    Where the trainer here is another one, the one it began with is taken from git.
+    Raises HarnessError when there is nothing to resume, when it is running, or when its code cannot be had.
     """
     hole = Store(runs).get(reference)
     attempts = [attempt for attempt in hole.attempts if attempt.launch_path.is_file()]
@@ -48,11 +54,15 @@ def resume(reference: str, runs: Path, listeners: Listeners) -> RunRecord:
             return conclude(attempt, launch, ProcessEnd(0, 0.0), runs)
         if launch.script is not None:
             return _salvage(attempt, launch, record, runs)
-        _check_code_unchanged(launch, attempt)
+        folder = trainer_of(launch, attempt)
         if record is not None:
             attempt.record_path.unlink()
         attempt.result_path.unlink(missing_ok=True)
-        return run_attempt(attempt, launch, runs, listeners, "--resume")
+        record = run_attempt(attempt, launch, runs, callbacks, "--resume", trainer_folder=folder)
+        if folder == TRAINER_FOLDER:
+            return record
+        note = f"it went on with the trainer of commit {launch.code.git_sha}, not with the one checked out"
+        return _write_with_warning(attempt, record, note)
 
 
 def _salvage(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: Path) -> RunRecord:
@@ -62,16 +72,14 @@ def _salvage(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: P
             f"{launch.hole} attempt {attempt.number} has its record; {launch.script} is not ours to go on with",
             f"play it again: `harness run {launch.hole} --repeat`",
         )
-    outcome = ProcessEnd(0, 0.0, unseen=True)
-    built = build_record(launch, attempt, outcome, load_course(launch.course, runs))
+    end = ProcessEnd(0, 0.0, after_harness=True)
+    built = build_record(launch, attempt, end, load_course(launch.course, runs))
     note = "nobody saw the end of this attempt; its record is what the log tells"
-    built = built.model_copy(update={"warnings": (*built.warnings, note)})
-    attempt.write_record(built)
-    return built
+    return _write_with_warning(attempt, built, note)
 
 
 def _wait_for_end(attempt: Attempt, launch: Launch) -> None:
-    """See that nothing of an attempt runs any more. What the watchman is ending is waited for."""
+    """See that nothing of an attempt runs any more. What the watchdog is ending is waited for."""
     mark = str(attempt.path.resolve())
     until = time.monotonic() + (0 if launch.outlives else GRACE_SECONDS + 5)
     while left := processes.members(mark):
@@ -90,11 +98,54 @@ def _finished(attempt: Attempt) -> bool:
         return False
 
 
-def _check_code_unchanged(launch: Launch, attempt: Attempt) -> None:
-    """Half a run with one code and half with another would be a record of neither."""
-    now, _ = describe_code(TRAINER_FOLDER)
-    if now.source_sha256 != launch.code.source_sha256:
+def _write_with_warning(attempt: Attempt, record: RunRecord, warning: str) -> RunRecord:
+    record = record.model_copy(update={"warnings": (*record.warnings, warning)})
+    attempt.write_record(record)
+    return record
+
+
+def trainer_of(launch: Launch, attempt: Attempt) -> Path:
+    """Return the folder of the trainer that an attempt began with: the one here, or that of its commit in the cache.
+
+    Half a run with one code and half with another would be a record of neither, so the hash of the files decides.
+    Raises HarnessError when that code cannot be had: it was not committed, or git here does not have the commit.
+    """
+    code = launch.code
+    if fingerprint_folder(TRAINER_FOLDER) == code.source_sha256:
+        return TRAINER_FOLDER
+    cache = cache_dir()
+    if code.git_sha and code.source_sha256 and not code.dirty and cache is not None:
+        folder = cache / "trainers" / code.source_sha256[:16] / "trainer"
+        if folder.is_dir() and fingerprint_folder(folder) == code.source_sha256:
+            return folder
+        files = read_commit(TRAINER_FOLDER, code.git_sha)
+        if fingerprint(files) == code.source_sha256:
+            return _write_folder(folder, files)
+    again = f"or play a new attempt: `harness run {launch.hole} --repeat`"
+    if code.git_sha is None:
+        hint = f"it was in no git commit; bring it back to resume, {again}"
+    elif code.dirty:
+        changes = attempt.source_dir / "uncommitted.diff"
+        hint = f"`git checkout {code.git_sha}`, `git apply {changes}`, then `harness resume {launch.hole}`; {again}"
+    else:
+        hint = f"`git fetch` commit {code.git_sha}, then `harness resume {launch.hole}`; {again}"
+    raise HarnessError(f"the trainer's code has changed since {attempt.path.name} was started", hint)
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write the files of a package; the folder appears whole, whatever lay there before is replaced."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            for name, content in files.items():
+                path = Path(place, folder.name, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            Path(place, folder.name).rename(folder)
+    except OSError as error:
         raise HarnessError(
-            f"the trainer's code has changed since {attempt.path.name} was started",
-            f"check out {launch.code.git_sha or 'that version'} to resume it, or play a new attempt",
-        )
+            f"cannot write {error.filename or folder}: {error.strerror}",
+            "set HARNESS_CACHE to a folder that can be written",
+        ) from error
+    return folder

@@ -1,6 +1,7 @@
 """A training script of the user's own, checked before it runs: its knobs, its data, what it will be handed.
 
-The source is read, never executed (`harness.scripts.snapshot`, `harness.scripts.knobs`). What cannot be checked is said.
+The source is read, never executed (`harness.scripts.snapshot`, `harness.scripts.knobs`). What cannot be checked
+becomes a warning.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from harness.errors import HarnessError, UsageError, nearest
 from harness.forked import aside
 from harness.records.record import Code, Data
-from harness.run.request import Question, Trainer, choose_seeds, own_data, practice_data
+from harness.run.request import PlanInputs, TrainerSetup, choose_seeds, own_data, practice_data
 from harness.scripts.knobs import (
     Script,
     ScriptKnob,
@@ -42,9 +43,9 @@ class _Settings:
     notes: tuple[str, ...]
 
 
-def ask_script(question: Question, path: Path) -> Trainer:
+def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     """Check a run of a script: overrides against its knobs, data as far as its knobs tell where it lies."""
-    request, intent, course = question.request, question.intent, question.course
+    request, intent, course = inputs.request, inputs.intent, inputs.course
     if request.preset:
         raise UsageError(
             f"--preset {request.preset} is the built-in trainer's; {path.name} has its own defaults",
@@ -57,19 +58,19 @@ def ask_script(question: Question, path: Path) -> Trainer:
     )
     typed = _assignments(intent.overrides, request.overrides)
     settings = _check_overrides(script, typed, request.allow_unread, path)
-    seeds = _seeds(question, script, settings)
+    seeds = _seeds(inputs, script, settings)
 
     split: str | None = None
     extra: dict[str, Any] = {}
     places: dict[str, str] = {}
     if course.name == "practice" or course.data:
-        places, extra, split = _course_places(script, settings.canonical, question, path)
+        places, extra, split = _course_places(script, settings.canonical, inputs, path)
     folders = [Path.cwd(), path.resolve().parent]
     found = _absolute_places(script, settings.canonical | places, folders)
     values = {**script.defaults(), **settings.canonical, **found}
     data, notes = aside(lambda values: check_data(script, values, folders), values)  # numpy stays in there
     overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
-    return Trainer(
+    return TrainerSetup(
         overrides=overrides,
         config=dict(sorted({**script.defaults(), **settings.canonical, **places}.items())),
         environ=settings.rendered | found,
@@ -112,9 +113,9 @@ def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, 
     return _Settings(canonical, rendered, tuple(notes))
 
 
-def _seeds(question: Question, script: Script, settings: _Settings) -> tuple[int | None, ...]:
+def _seeds(inputs: PlanInputs, script: Script, settings: _Settings) -> tuple[int | None, ...]:
     """Return the seeds to play; (None,) for a script that has no SEED."""
-    request = question.request
+    request = inputs.request
     knob = script.knobs.get("SEED")
     if knob is None and not script.dynamic:
         if request.seeds:
@@ -127,7 +128,7 @@ def _seeds(question: Question, script: Script, settings: _Settings) -> tuple[int
     default = knob.default if knob and knob.default and knob.default.lstrip("-").isdecimal() else DEFAULT_SEED
     if overridden is not None and not overridden.lstrip("-").isdecimal():
         raise UsageError(f"override SEED={overridden} is not a whole number", "write SEED=1337")
-    return choose_seeds(request, question.intent, overridden, default)
+    return choose_seeds(request, inputs.intent, overridden, default)
 
 
 def _unset(script: Script, given: Mapping[str, str]) -> list[str]:
@@ -173,10 +174,10 @@ def _describe(path: Path, snapshot: Snapshot) -> Code:
 
 
 def _course_places(
-    script: Script, overrides: dict[str, str], question: Question, path: Path
+    script: Script, overrides: dict[str, str], inputs: PlanInputs, path: Path
 ) -> tuple[dict[str, str], dict[str, Any], str | None]:
     """Return where a course that brings its own data keeps it, what is known of it, and its split."""
-    course = question.course
+    course = inputs.course
     missing = [name for name in _PLACES if name not in script.knobs]
     if missing and not script.dynamic:
         raise UsageError(
@@ -185,7 +186,7 @@ def _course_places(
         )
     if course.data:
         return own_data(course, overrides), {}, None
-    return practice_data(course, overrides, question.progress)
+    return practice_data(course, overrides, inputs.progress)
 
 
 def _absolute_places(script: Script, given: Mapping[str, str], folders: list[Path]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The record of a script's attempt: from what it printed, the files it left in its folder, and how it ended.
 
-The log is the whole truth, so this works as well when nobody was there at the end (`harness run ROUND --resume`).
+The log is the whole truth, so this works as well when nobody was there at the end (`harness resume ROUND`).
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Endings:
 
 
 def record_script(
-    launch: Launch, attempt: Attempt, outcome: ProcessEnd, course: Course, endings: Endings
+    launch: Launch, attempt: Attempt, end: ProcessEnd, course: Course, endings: Endings
 ) -> RunRecord:
     """Put together the record of a script's attempt, and write its curve."""
     produced = list_files(attempt.work_dir)
     log = _find_log(attempt, produced)
-    known = _known(launch, outcome, produced)
+    known = _known(launch, end, produced)
     if log.result is None:
         return RunRecord(**known, status=status_of(endings.scoreless), failure=endings.scoreless)
     lines = list(curve_lines(log.result))
@@ -84,7 +84,7 @@ def status_of(failure: Failure) -> Status:
     return "stopped" if failure.kind in ("interrupted", "aborted") else "failed"
 
 
-def _known(launch: Launch, outcome: ProcessEnd, produced: dict[str, int]) -> dict[str, Any]:
+def _known(launch: Launch, end: ProcessEnd, produced: dict[str, int]) -> dict[str, Any]:
     """What the record knows before the log is read."""
     return {
         "hole": launch.hole,
@@ -102,7 +102,7 @@ def _known(launch: Launch, outcome: ProcessEnd, produced: dict[str, int]) -> dic
         "code": launch.code,
         "data": launch.data,
         "produced": produced,
-        "wall_seconds": outcome.wall_seconds or None,
+        "wall_seconds": end.wall_seconds or None,
         "environment": Environment(
             harness=launch.harness,
             python=platform.python_version(),

@@ -48,7 +48,7 @@ class Unfinished:
             after = "goes on from its checkpoint"
         else:
             after = "starts it anew: there is no checkpoint"
-        return f"{self.hole} attempt {number} ended {where} without a record; `harness run {self.hole} --resume` {after}"
+        return f"{self.hole} attempt {number} ended {where} without a record; `harness resume {self.hole}` {after}"
 
 
 def look_at(hole: str, attempt: Attempt) -> Unfinished:

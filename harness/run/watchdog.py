@@ -17,7 +17,7 @@ def main() -> None:
     sys.path.insert(0, __file__.rpartition("/")[0] + "/../..")
     from harness.run import processes
 
-    processes.ask(pgid, signal.SIGTERM)
+    processes.send(pgid, signal.SIGTERM)
     until = time.monotonic() + grace
     while time.monotonic() < until and processes.is_alive(pgid, mark):
         time.sleep(0.1)

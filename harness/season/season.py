@@ -352,7 +352,9 @@ def _judge(played: PlayedHole, course: Course | None, par: Comparison, sets_par:
     if played.status == "unplayed":
         return Verdict(verdict.NOT_PLAYED, 0, "no attempt has been made")
     if played.status == "unfinished":
-        why = f"an attempt has no record yet; if nobody plays it, `harness run {played.name.folder} --resume` goes on"
+        why = (
+            f"an attempt has no record yet; if nobody plays it, `harness resume {played.name.folder}` goes on"
+        )
         return Verdict(verdict.STILL_OUT, 0, why)
     if played.sample is None:
         return Verdict(verdict.NOT_FINISHED, 2, "no attempt was completed")

@@ -108,7 +108,7 @@ def prospects(look: Look) -> Iterator[str]:
         yield f"`harness show {look.hole}` has every comparison"
         return
     if look.state == "left":
-        yield f"`harness run {look.hole} --resume` goes on with it, or writes the record it lacks"
+        yield f"`harness resume {look.hole}` goes on with it, or writes the record it lacks"
         return
     told = look.projection
     if isinstance(told, Projection):

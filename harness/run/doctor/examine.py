@@ -22,7 +22,8 @@ from harness.findings import Finding, Group
 from harness.forked import aside
 from harness.run.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.run.doctor import machine, plan_checks, schedules, unread
-from harness.run.plan import Plan, Request, drop_duplicates, plan
+from harness.run.plan import Plan, drop_duplicates, make_plan
+from harness.run.request import RunRequest
 from harness.scripts.git import describe_code
 from harness.season.season import Season, load_season
 from trainer.config import KNOBS, PRESETS
@@ -30,48 +31,48 @@ from trainer.config import KNOBS, PRESETS
 Progress = Callable[[str, float], None]
 
 
-def examine(request: Request | None, runs: Path, progress: Progress) -> list[Group]:
+def examine(request: RunRequest | None, runs: Path, progress: Progress) -> list[Group]:
     """Check everything; with a request also the run that it asks for."""
     season = load_season(runs)
     said, broken = machine.probe_torch()
-    drawn: Plan | None = None
+    plan: Plan | None = None
     refused: list[Finding] = []
     if request and said:
         try:
-            drawn = plan(replace(request, repeat=True), runs, progress)
+            plan = make_plan(replace(request, repeat=True), runs, progress)
         except HarnessError as error:
             refused = [_refusal(error)]
-    groups = [_machine(runs, season, machine.describe_torch(said), broken, drawn), _shell()]
-    if drawn:
-        groups += [_data(drawn, find_overlap), *_run(drawn, season, thorough=True)]
+    groups = [_machine(runs, season, machine.describe_torch(said), broken, plan), _shell()]
+    if plan:
+        groups += [_data(plan, find_overlap), *_run(plan, season, thorough=True)]
         if request and not request.repeat:
-            groups[-1] = _with_duplicates(groups[-1], drawn, season)
+            groups[-1] = _with_duplicates(groups[-1], plan, season)
     elif refused:
         groups.append(Group("run", "refused", tuple(refused)))
     else:
         groups += [examine_data(name, runs) for name in course_names(runs)]
-    hole = drawn.hole.folder if drawn else None
-    return [*groups, _season(season, hole), _code(drawn)]
+    hole = plan.hole.folder if plan else None
+    return [*groups, _season(season, hole), _code(plan)]
 
 
-def before_run(drawn: Plan, runs: Path) -> list[Group]:
+def before_run(plan: Plan, runs: Path) -> list[Group]:
     """Check what takes no time; what is slow is taken from earlier answers or left to `harness doctor`."""
     season = load_season(runs)
-    data = aside(lambda plan: _data(plan, quick_overlap), drawn)  # numpy stays in there
-    return [_shell(), data, *_run(drawn, season, thorough=False), _code(drawn)]
+    data = aside(lambda plan: _data(plan, quick_overlap), plan)  # numpy stays in there
+    return [_shell(), data, *_run(plan, season, thorough=False), _code(plan)]
 
 
 def _refusal(error: HarnessError) -> Finding:
     return Finding("error", error.message, "`harness run` refuses it", error.hint)
 
 
-def _machine(runs: Path, season: Season, torch: str, broken: list[Finding], drawn: Plan | None) -> Group:
+def _machine(runs: Path, season: Season, torch: str, broken: list[Finding], plan: Plan | None) -> Group:
     have = machine.resources()
     days = [record.started_at for hole in season.holes for record in hole.records if record.started_at]
     found = [*broken, *machine.check_packages(), *machine.check_folders(runs), *machine.check_clock(days)]
-    if drawn and drawn.trainer.snapshot is None:
-        found += machine.check_threads(int(drawn.trainer.config["THREADS"]), have.cores)
-        found += plan_checks.memory_findings(drawn, season, have.free_bytes)
+    if plan and plan.trainer.snapshot is None:
+        found += machine.check_threads(int(plan.trainer.config["THREADS"]), have.cores)
+        found += plan_checks.memory_findings(plan, season, have.free_bytes)
     cores = f"{have.cores} core{'s' if have.cores > 1 else ''}"
     return Group("machine", f"{torch}, {cores}, {have.free_bytes / 1e9:,.1f} GB of memory free", tuple(found))
 
@@ -81,15 +82,15 @@ def _shell() -> Group:
     return Group("shell", "no variable looks like a knob" if not found else "", tuple(found))
 
 
-def _data(drawn: Plan, overlap_of: Callable[[shards.Shards], Overlap | None]) -> Group:
+def _data(plan: Plan, overlap_of: Callable[[shards.Shards], Overlap | None]) -> Group:
     """The data of a planned run. The trainer has checked every header, the tokenizer and the ids already."""
-    place = drawn.trainer.config.get("DATA_PATH") or drawn.trainer.environ.get("DATA_PATH")
+    place = plan.trainer.config.get("DATA_PATH") or plan.trainer.environ.get("DATA_PATH")
     if place is None:
-        return Group("data", f"{drawn.course.name}: the script does not say where its data lies")
+        return Group("data", f"{plan.course.name}: the script does not say where its data lies")
     folder = Path(place)
     there, found = shards.read_folder(folder)
-    found += plan_checks.split_findings(drawn.course, drawn.trainer.split or "")
-    summary = f"{drawn.course.name}: {shards.describe(there)}"
+    found += plan_checks.split_findings(plan.course, plan.trainer.split or "")
+    summary = f"{plan.course.name}: {shards.describe(there)}"
     if overlap_of is find_overlap:
         said, wrong = shards.check_seals(there)
         summary, found = "; ".join(filter(None, (summary, said))), [*found, *wrong]
@@ -148,34 +149,34 @@ def _place(course: Course) -> tuple[Path, Path, int] | None:
     return Path(str(data)), Path(str(tokenizer)), int(str(size))
 
 
-def _run(drawn: Plan, season: Season, thorough: bool) -> list[Group]:
+def _run(plan: Plan, season: Season, thorough: bool) -> list[Group]:
     """What is planned: settings, schedules, size, seeds, the words. thorough: pack the untrained model, too."""
-    ours = drawn.trainer
-    words = plan_checks.intent_findings(drawn, season)
+    ours = plan.trainer
+    words = plan_checks.intent_findings(plan, season)
     if ours.snapshot is not None:  # only our own trainer's settings have a known meaning
-        return [Group("run", f"{drawn.hole.folder}: {ours.snapshot.main}", tuple(words))]
+        return [Group("run", f"{plan.hole.folder}: {ours.snapshot.main}", tuple(words))]
     preset = PRESETS[ours.preset or "baseline"]
-    tempo = plan_checks.known_tempo(drawn, season)
+    tempo = plan_checks.known_tempo(plan, season)
     outlook = schedules.foresee(ours.config, tempo)
     found = unread.idle_overrides(ours.overrides, ours.config, preset)
     found += schedules.check_schedules(outlook)
-    found += plan_checks.time_findings(drawn, outlook)
+    found += plan_checks.time_findings(plan, outlook)
     untrained = weigh_untrained(ours.config) if thorough else None
-    size, heavy = plan_checks.forecast(drawn, season, untrained)
+    size, heavy = plan_checks.forecast(plan, season, untrained)
     long = f"{outlook.steps:,} steps" + (f", about {outlook.steps * tempo / 1000:,.0f} s" if tempo else "")
     return [
         Group("size", size, tuple(heavy)),
         Group(
             "run",
-            f"{drawn.hole.folder}: preset {ours.preset}, {long}",
+            f"{plan.hole.folder}: preset {ours.preset}, {long}",
             (*found, *words),
         ),
     ]
 
 
-def _with_duplicates(group: Group, drawn: Plan, season: Season) -> Group:
+def _with_duplicates(group: Group, plan: Plan, season: Season) -> Group:
     try:
-        skipped = drop_duplicates(drawn, season).skipped
+        skipped = drop_duplicates(plan, season).skipped
     except HarnessError as error:
         if error.exit_code != Exit.DUPLICATE:
             raise
@@ -192,8 +193,8 @@ def _season(season: Season, hole: str | None) -> Group:
     return Group("season", f"{len(season.holes)} holes in {season.runs}/", tuple(found))
 
 
-def _code(drawn: Plan | None) -> Group:
-    code, diff = (drawn.trainer.code, drawn.trainer.code_diff) if drawn else describe_code(TRAINER_FOLDER)
+def _code(plan: Plan | None) -> Group:
+    code, diff = (plan.trainer.code, plan.trainer.code_diff) if plan else describe_code(TRAINER_FOLDER)
     commit = f"commit {code.git_sha[:10]}" if code.git_sha else "no git"
     return Group(
         "code",

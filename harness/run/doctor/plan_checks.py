@@ -267,7 +267,7 @@ def season_findings(season: Season, hole: str | None) -> list[Finding]:
                         "warning",
                         f"{name} has no record of {attempt.path.name}, and nobody is playing it",
                         "it was killed before it could write one",
-                        f"`harness run {name} --resume`",
+                        f"`harness resume {name}`",
                     )
                 )
         if hole is None and played.summary.parent:

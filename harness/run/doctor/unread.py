@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping
 
 from harness.findings import Finding
-from harness.run.overrides import field_knobs
+from harness.run.request import field_knobs
 from harness.scripts.knobs import is_system
 from trainer.config import ALIASES, KNOBS, load_config
 

@@ -125,7 +125,7 @@ def test_a_record_that_could_not_be_written_is_written_later(
     assert "step:40/40" in (attempt / "train.log").read_text()
     assert not list(attempt.glob(".*.tmp"))
 
-    resumed = harness("run", "1", "--resume")
+    resumed = harness("resume", "1")
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads((attempt / "record.json").read_text())["status"] == "ok"
 
@@ -224,7 +224,7 @@ def test_a_pickle_in_a_run_folder_is_never_loaded(tmp_path: Path, harness: Run) 
     (attempt / "record.json").unlink()
     (attempt / "result.json").unlink()
 
-    resumed = harness("run", "1", "--resume")
+    resumed = harness("resume", "1")
     for words in (["ls"], ["show", "1"], ["watch", "1"], ["publish", "--out", "_site"]):
         harness(*words)
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.run import processes
-from harness.run.capture import MAX_LINE_BYTES, Listeners, StopReason, run_captured
+from harness.run.capture import MAX_LINE_BYTES, RunCallbacks, StopReason, run_captured
 from harness.run.command import Command
 from tests.waiting import wait_for
 
@@ -37,7 +37,7 @@ def test_output_and_errors_reach_log_and_listener_in_order(tmp_path):
         sys.stdout.write("no newline at the end")
     """
 
-    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
+    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.append))
 
     expected = ["out 0", "err 0", "out 1", "err 1", "out 2", "err 2", "no newline at the end"]
     assert lines == expected
@@ -49,7 +49,7 @@ def test_log_is_kept_untouched_where_the_listener_gets_clean_lines(tmp_path):
     lines = []
     script = f"import os; os.write(1, b'a\\r\\n\\xff\\xfe\\n' + b'x' * {MAX_LINE_BYTES * 3} + b'\\nend\\n')"
 
-    run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
+    run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.append))
 
     assert (tmp_path / "train.log").stat().st_size == 3 + 3 + MAX_LINE_BYTES * 3 + 1 + 4
     assert lines[0] == "a"
@@ -62,7 +62,7 @@ def test_a_later_attempt_appends_and_hears_only_its_own_lines(tmp_path):
     log.write_text("earlier\n")
     lines = []
 
-    run_captured(python(tmp_path, "print('later')"), log, Listeners(lines.append))
+    run_captured(python(tmp_path, "print('later')"), log, RunCallbacks(lines.append))
 
     assert lines == ["later"]
     assert log.read_text() == "earlier\nlater\n"
@@ -80,7 +80,7 @@ def test_timeout_asks_first_and_says_so(tmp_path):
     outcome = run_captured(
         python(tmp_path, script),
         tmp_path / "train.log",
-        Listeners(lines.append, judge=lambda: stop if lines else None),
+        RunCallbacks(lines.append, stop_reason=lambda: stop if lines else None),
     )
 
     assert outcome.timed_out
@@ -96,7 +96,7 @@ def test_grandchildren_do_not_outlive_the_run(tmp_path):
     """
     lines = []
 
-    run_captured(python(tmp_path, script), tmp_path / "train.log", Listeners(lines.append))
+    run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.append))
 
     wait_for(lambda: not alive(int(lines[0])), "the end of the grandchild")
 
@@ -110,9 +110,9 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
     )
     harness = (
         "import os, sys; from pathlib import Path\n"
-        "from harness.run.capture import Listeners, run_captured; from harness.run.command import Command\n"
+        "from harness.run.capture import RunCallbacks, run_captured; from harness.run.command import Command\n"
         f"run_captured(Command((sys.executable, '-c', {trainer!r}), dict(os.environ), Path('.')),"
-        " Path('train.log'), Listeners(print))"
+        " Path('train.log'), RunCallbacks(print))"
     )
     parent = subprocess.Popen([sys.executable, "-c", harness], cwd=tmp_path, stdout=subprocess.PIPE)
     pid = int(parent.stdout.readline())
@@ -126,7 +126,7 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
 
 def test_command_that_cannot_start_is_named(tmp_path):
     with pytest.raises(HarnessError, match="no-such-program"):
-        run_captured(Command(("no-such-program",), {}, tmp_path), tmp_path / "train.log", Listeners())
+        run_captured(Command(("no-such-program",), {}, tmp_path), tmp_path / "train.log", RunCallbacks())
 
 
 def test_worker_in_a_session_of_its_own_does_not_outlive_the_run(tmp_path):
@@ -141,7 +141,7 @@ def test_worker_in_a_session_of_its_own_does_not_outlive_the_run(tmp_path):
     command.env[processes.MARK] = str(tmp_path)
     lines = []
 
-    run_captured(command, tmp_path / "train.log", Listeners(lines.append))
+    run_captured(command, tmp_path / "train.log", RunCallbacks(lines.append))
 
     assert not alive(int(lines[0]))
     assert processes.members(str(tmp_path)) == []
@@ -152,7 +152,7 @@ def test_screen_that_is_gone_does_not_end_the_run(tmp_path):
         raise OSError(5, "Input/output error")
 
     outcome = run_captured(
-        python(tmp_path, "print('a'); print('b')"), tmp_path / "train.log", Listeners(broken, broken)
+        python(tmp_path, "print('a'); print('b')"), tmp_path / "train.log", RunCallbacks(broken, broken)
     )
 
     assert outcome.exit_code == 0

@@ -3,7 +3,8 @@
 import pytest
 
 from harness.errors import HarnessError, UsageError
-from harness.run.limits import LimitWatcher, RunLimits, parse_abort
+from harness.run.limits import LimitWatcher
+from harness.run.request import RunLimits, parse_abort
 
 
 class Clock:
@@ -25,7 +26,7 @@ def hear(limits, *lines):
     watcher = LimitWatcher(limits, Clock())
     for line in lines:
         watcher.line(line)
-    return watcher.judge()
+    return watcher.stop_reason()
 
 
 @pytest.mark.parametrize(
@@ -80,20 +81,20 @@ def test_silence_and_time_and_money_run_out():
     clock = Clock()
     watcher = LimitWatcher(RunLimits(timeout=100, stall=30, max_cost=1.0, rate=60.0), clock)
     clock.now = 29
-    assert watcher.judge() is None
+    assert watcher.stop_reason() is None
     watcher.line("anything")
     clock.now = 58
-    assert watcher.judge() is None
+    assert watcher.stop_reason() is None
     clock.now = 59.4
-    stalled = watcher.judge()
+    stalled = watcher.stop_reason()
     assert (stalled.kind, stalled.message) == ("stalled", "nothing was printed for 30 s (--stall 30)")
     watcher.line("anything")
     clock.now = 60.5
-    budget = watcher.judge()
+    budget = watcher.stop_reason()
     assert budget.kind == "budget"
     assert budget.message == "--max-cost 1.00 at 60 an hour is used up after 60 s"
     clock.now = 101
-    timeout = watcher.judge()
+    timeout = watcher.stop_reason()
     assert (timeout.kind, timeout.message) == ("timeout", "stopped after 101 s (--timeout 100)")
 
 
@@ -103,7 +104,7 @@ def test_times_count_from_the_start_of_the_attempt():
     watcher = LimitWatcher(RunLimits(timeout=100, stall=30), clock)
     clock.now = 5020.0
 
-    assert watcher.judge() is None
+    assert watcher.stop_reason() is None
 
 
 def test_budget_is_checked_before_and_shared_by_the_attempts():

@@ -168,7 +168,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_record(play, record_of, tmp_pa
     stopped = play("run", "round_002", *SMALL, "--repeat", "--abort", "train_loss@3>1.0", fate="wait")
     assert (stopped.returncode, record_of("round_002")["steps"]) == (1, 3)
 
-    resumed = play("run", "round_002", "--resume")
+    resumed = play("resume", "round_002")
 
     assert resumed.returncode == 0, resumed.stderr
     whole, pieced = record_of("round_001"), record_of("round_002")
@@ -185,7 +185,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_record(play, record_of, tmp_pa
 def test_a_complete_run_is_not_resumed(play):
     play("run", "round_001", *SMALL)
 
-    done = play("run", "round_001", "--resume")
+    done = play("resume", "round_001")
 
     assert done.returncode == 15
     assert "round_001 attempt 1 is complete" in done.stderr
@@ -198,7 +198,7 @@ def test_another_trainer_does_not_go_on_with_a_run(play, tmp_path):
     kept["code"]["source_sha256"] = "0" * 64
     launch.write_text(json.dumps(kept))
 
-    done = play("run", "round_001", "--resume")
+    done = play("resume", "round_001")
 
     assert done.returncode == 1
     assert "the trainer's code has changed since attempt_01 was started" in done.stderr
@@ -210,7 +210,7 @@ def test_a_result_that_nobody_recorded_is_only_recorded(play, record_of, tmp_pat
     (tmp_path / "runs" / "round_001" / "attempt_01" / "record.json").unlink()
     listed = json.loads(play("ls", "--json").stdout)["holes"]
 
-    done = play("run", "round_001", "--resume", fate="crash")
+    done = play("resume", "round_001", fate="crash")
 
     assert listed[0]["status"] == "unfinished"
     assert done.returncode == 0, done.stderr
@@ -224,7 +224,7 @@ def test_a_result_that_does_not_add_up_is_a_failed_record(damage, play, record_o
     (attempt / "record.json").unlink()
     (attempt / "result.json").write_text(damage)
 
-    done = play("run", "round_001", "--resume")
+    done = play("resume", "round_001")
 
     assert done.returncode == 10, done.stderr
     failure = record_of()["failure"]
@@ -240,8 +240,8 @@ def test_an_interrupt_leaves_a_record_that_can_be_resumed(start, play, record_of
 
     assert process.returncode == 1, err
     assert (record_of()["status"], record_of()["failure"]["kind"]) == ("stopped", "interrupted")
-    assert "--resume" in out
-    assert play("run", "round_001", "--resume").returncode == 0
+    assert "`harness resume round_001`" in out
+    assert play("resume", "round_001").returncode == 0
 
 
 def test_a_killed_harness_stops_the_trainer_and_leaves_a_trail(start, play, record_of, tmp_path):
@@ -255,7 +255,7 @@ def test_a_killed_harness_stops_the_trainer_and_leaves_a_trail(start, play, reco
 
     assert not (attempt / "record.json").exists()
     assert json.loads(play("ls", "--json").stdout)["holes"][0]["status"] == "unfinished"
-    resumed = play("run", "round_001", "--resume")
+    resumed = play("resume", "round_001")
     assert resumed.returncode == 0, resumed.stderr
     assert (record_of()["status"], record_of()["resumes"]) == ("ok", 1)
 
@@ -264,7 +264,7 @@ def test_a_running_attempt_is_not_resumed(start, play, tmp_path):
     process = start("run", "round_001", *SMALL, fate="wait")
     wait_for(steps_logged(tmp_path, 3))
 
-    refused = play("run", "round_001", "--resume")
+    refused = play("resume", "round_001")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
 

@@ -177,7 +177,7 @@ def test_killed_harness_leaves_a_trail_and_resumes_to_the_same_record(play, cach
     logged = (attempt / "curve.jsonl").read_text().count("\n")
     assert logged > 0
 
-    resumed = play("run", "round_002", "--resume")
+    resumed = play("resume", "round_002")
     assert resumed.returncode == 0, resumed.stderr
     whole, pieced = (record_of(tmp_path / "runs" / hole) for hole in ("round_001", "round_002"))
     assert repeatable(whole) == repeatable(pieced)
@@ -194,7 +194,7 @@ def test_killed_harness_leaves_a_trail_and_resumes_to_the_same_record(play, cach
     ]
     assert_same(*untimed)
 
-    done_already = play("run", "round_002", "--resume")
+    done_already = play("resume", "round_002")
     assert done_already.returncode == 15
 
 
@@ -208,7 +208,7 @@ def test_interrupt_stops_with_a_record_that_can_be_resumed(play, cache, tmp_path
 
     assert process.returncode == 1
     assert record_of(tmp_path / "runs" / "round_001")["status"] == "stopped"
-    assert "--resume" in out
+    assert "`harness resume round_001`" in out
 
 
 def test_timeout_is_a_failed_record_with_its_own_exit_code(play, tmp_path):

@@ -326,9 +326,9 @@ def test_attempt_whose_harness_was_killed_is_salvaged_from_its_log(script, harne
     assert not (attempt_of(tmp_path) / "record.json").exists()
     noticed = harness("ls")
     assert "round_007 attempt 1" in noticed.stderr
-    assert "harness run round_007 --resume" in noticed.stderr
+    assert "harness resume round_007" in noticed.stderr
     printed = steps_logged(tmp_path)
-    salvaged = harness("run", "round_007", "--resume")
+    salvaged = harness("resume", "round_007")
     assert salvaged.returncode == 10, salvaged.stderr
     record = record_of(tmp_path)
     assert (record["status"], record["failure"]["kind"]) == ("failed", "killed")
@@ -353,12 +353,12 @@ def test_child_goes_on_without_the_harness_when_it_may(script, harness, tmp_path
     process.send_signal(signal.SIGKILL)
     process.wait()
 
-    early = harness("run", "round_007", "--resume")
+    early = harness("resume", "round_007")
     assert early.returncode == 1
     assert "still running" in early.stderr
     (tmp_path / "go").touch()
     wait_for(lambda: not processes.members(str(attempt_of(tmp_path).resolve())))
-    assert harness("run", "round_007", "--resume").returncode == 0
+    assert harness("resume", "round_007").returncode == 0
     assert record_of(tmp_path)["status"] == "ok"
 
 
@@ -509,7 +509,7 @@ def test_link_out_of_the_season_is_not_written_through(script, play, harness, tm
     log.unlink()
     log.symlink_to(outside / "log")
     (log.parent / "record.json").unlink()
-    resumed = harness("run", "round_001", "--resume")
+    resumed = harness("resume", "round_001")
 
     assert (refused.returncode, resumed.returncode) == (1, 1)
     assert "is a link to" in refused.stderr

@@ -229,7 +229,7 @@ def test_hole_without_a_record_is_not_called_a_failure(runs, put_record):
         "Still Out",
         "Did Not Finish",
     ]
-    assert "--resume" in standing(runs, 2).verdict.why
+    assert "`harness resume round_" in standing(runs, 2).verdict.why
 
 
 def scores(before, after):

@@ -8,7 +8,7 @@ import pytest
 
 from harness.findings import Finding, Group, report
 from harness.run.doctor.unread import stray_variables
-from harness.run.overrides import field_knobs
+from harness.run.request import field_knobs
 from trainer.config import ALIASES, KNOBS
 from trainer.data import write_shard
 

@@ -1,0 +1,154 @@
+"""What `harness run` and `harness resume` share: their options, the live view, and the scorecard at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from typer.core import TyperCommand
+
+from harness.cli.output import open_season, print_json, standing_of, warn
+from harness.errors import Exit
+
+if TYPE_CHECKING:
+    from harness.cli.views.live import LiveView
+    from harness.records.record import RunRecord
+    from harness.run.capture import RunCallbacks
+    from harness.run.plan import Plan
+    from harness.run.request import RunLimits
+
+WHAT, HOW_LONG, WHERE, SAFETY = "What", "How long", "Where", "Safety"  # headings of the help
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override", "-o", metavar="KEY=VALUE", help="Set a knob; repeatable.", rich_help_panel=WHAT
+    ),
+]
+Preset = Annotated[str | None, typer.Option(help="Settings to start from.", rich_help_panel=WHAT)]
+Course = Annotated[str | None, typer.Option(help="What is being predicted.", rich_help_panel=WHAT)]
+Script = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A training script of your own.", rich_help_panel=WHAT),
+]
+
+Timeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", min=1.0, help="Stop each attempt after this.", rich_help_panel=HOW_LONG),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(metavar="MONEY", min=0.0, help="Stop when this is spent.", rich_help_panel=HOW_LONG),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MONEY",
+        min=0.0,
+        envvar="HARNESS_RATE",
+        help="What an hour costs.",
+        rich_help_panel=HOW_LONG,
+    ),
+]
+Abort = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RULE", help="Stop on 'val_bpb@1000>1.45'; repeatable.", rich_help_panel=HOW_LONG),
+]
+Stall = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=1.0,
+        help="Stop when nothing is printed for so long.",
+        rich_help_panel=HOW_LONG,
+    ),
+]
+Slow = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS", min=0.0, help="Stop when steps take longer than this.", rich_help_panel=HOW_LONG
+    ),
+]
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists its options under their `rich_help_panel`, in the order of the code, as plain text."""
+
+    def format_options(self, ctx, formatter) -> None:  # type: ignore[no-untyped-def]
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                heading = getattr(parameter, "rich_help_panel", None) or default
+                sections.setdefault(heading, []).append(row)
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def play_attempt(plan: Plan, seed: int | None, runs: Path, limits: RunLimits, outlive: bool) -> RunRecord:
+    """Play one attempt of a plan under the live view."""
+    from harness.cli.views.live import LiveView
+    from harness.run import play
+
+    title = plan.hole.folder + (f" seed {seed}" if seed is not None else "")
+    batch = plan.trainer.config.get("TRAIN_BATCH_TOKENS", "0")
+    with LiveView(title, int(batch) if batch.isdecimal() else 0) as view:
+        return play.play(plan, seed, runs, _callbacks(view, limits), outlive)
+
+
+def resume_attempt(reference: str, runs: Path, limits: RunLimits) -> RunRecord:
+    """Go on with a hole's newest attempt under the live view."""
+    from harness.cli.views.live import LiveView
+    from harness.run.resume import resume
+
+    limits.check_budget(None, 1)
+    with LiveView(f"{reference} resumed", 0) as view:
+        return resume(reference, runs, _callbacks(view, limits))
+
+
+def _callbacks(view: LiveView, limits: RunLimits) -> RunCallbacks:
+    """Hand every line of the log to the view and to the watcher of the limits."""
+    from harness.run.capture import RunCallbacks
+    from harness.run.limits import LimitWatcher
+
+    watcher = LimitWatcher(limits)
+
+    def on_line(text: str) -> None:
+        watcher.line(text)
+        view.line(text)
+
+    return RunCallbacks(on_line, view.idle, watcher.stop_reason)
+
+
+def show_result(
+    records: Sequence[RunRecord], folder: str, runs: Path, as_json: bool, command: str = "run"
+) -> NoReturn:
+    """Show the hole as it now stands and end with the exit code of the last attempt."""
+    from harness.cli.views import scorecard
+    from harness.records.store import Store
+    from harness.season import pairs
+
+    last = records[-1]
+    for warning in dict.fromkeys(warning for record in records for warning in record.warnings):
+        warn(warning)
+    season = open_season(runs)
+    standing = standing_of(season, Store(runs).get(folder).name.folder)
+    whiff = pairs.parent_whiff(season, standing.played)
+    if as_json:
+        attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
+        print_json(
+            command, **scorecard.as_data(standing), played=attempts, whiff=whiff.why if whiff else None
+        )
+    else:
+        scorecard.print_card(standing)
+        if whiff:
+            typer.echo(f"  {pairs.describe_whiff(whiff)}")
+    if last.status == "failed":
+        assert last.failure is not None
+        codes = {"timeout": Exit.TIMED_OUT, "budget": Exit.BUDGET}
+        raise typer.Exit(codes.get(last.failure.kind, Exit.CRASHED))
+    raise typer.Exit({"ok": Exit.DONE, "over_cap": Exit.OVER_CAP, "stopped": Exit.FAILED}[last.status])

@@ -1,0 +1,37 @@
+"""`harness resume`: go on with an attempt that ended early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.cli.app import HoleArgument, Json, Runs, app
+from harness.cli.play import (
+    Abort,
+    GroupedCommand,
+    MaxCost,
+    Rate,
+    Slow,
+    Stall,
+    Timeout,
+    resume_attempt,
+    show_result,
+)
+
+
+@app.command(cls=GroupedCommand)
+def resume(
+    reference: HoleArgument,
+    timeout: Timeout = None,
+    max_cost: MaxCost = None,
+    rate: Rate = None,
+    abort: Abort = None,
+    stall: Stall = None,
+    slow: Slow = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Go on with a hole's newest attempt: from its checkpoint, with its settings; or write the record it lacks."""
+    from harness.run.request import RunLimits, parse_abort
+
+    limits = RunLimits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
+    show_result([resume_attempt(reference, runs, limits)], reference, runs, as_json, "resume")
