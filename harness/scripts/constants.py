@@ -1,7 +1,8 @@
 """What a Python expression comes to, as far as its text tells: constants folded, nothing executed.
 
 A `Scope` maps the names that a loop or a call gave values to. Types fold to the types themselves (`int`, `type(v)`),
-functions to `Func`, dataclass fields to `FieldOf`; whatever cannot be told raises `Unknown`.
+functions to `Func`, dataclass fields to `FieldOf`; whatever cannot be told raises `Unknown`. The one evaluator for knobs
+(`harness.scripts.environ_reads`) and for packed code (`harness.scripts.unpack`).
 """
 
 from __future__ import annotations
@@ -12,14 +13,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.scripts import decoders
+
 TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
-MAX_TEXT = 10_000  # longer strings are no names, and repeated ones must not eat the memory
+MAX_TEXT = 10_000  # longer strings are no names, and methods that lengthen them must not fill the memory
 MAX_NUMBER = 2**128
+MAX_ITEMS = 100_000
+MAX_STEPS = 1_000_000  # expressions that are looked at in one program
 _MAX_SHIFT = 64
 
 
 class Unknown(Exception):
-    """The value cannot be told from the text."""
+    """The value cannot be told from the text. reason: why, or the expression that nobody can tell."""
+
+    def __init__(self, reason: str | ast.AST = "it is not known without running it") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if isinstance(self.reason, str):
+            return self.reason
+        return f"{ast.unparse(self.reason)[:60]} is not known without running it"
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,11 @@ class Names:
     functions: dict[str, Func] = field(default_factory=dict)
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     constants: dict[str, ast.expr] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)  # `L` -> `lzma`, `d` -> `zlib.decompress`
+    decoders: list[str] = field(default_factory=list)  # that were applied, innermost first
+    values: dict[str, Any] = field(default_factory=dict)  # of constants that were folded already
     busy: set[str] = field(default_factory=set)  # constants being folded, so that circles end
+    steps: int = 0
 
     def collect(self, tree: ast.Module) -> None:
         """Add a file's definitions. A name that is assigned twice is no constant."""
@@ -66,18 +84,36 @@ class Names:
                 self.functions.setdefault(node.name, Func(node))
             elif isinstance(node, ast.ClassDef):
                 self.classes.setdefault(node.name, node)
-        seen: set[str] = set()
+            elif isinstance(node, ast.Import):
+                self.modules |= {alias.asname or alias.name: alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                self.modules |= {
+                    alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names
+                }
+        assigned: set[str] = set()
         for statement in tree.body:
             target, value = _assigned(statement)
             if target is None or value is None:
                 continue
             if isinstance(value, ast.Lambda):
                 self.functions.setdefault(target, Func(value))
-            if target in seen:
+            if target in assigned:
                 self.constants.pop(target, None)
             else:
                 self.constants[target] = value
-            seen.add(target)
+            assigned.add(target)
+
+    def dotted(self, node: ast.expr) -> str:
+        """Return `lzma.decompress` for whatever name it goes by here; "" for what is no such name."""
+        match node:
+            case ast.Name(id=name):
+                return self.modules.get(name, name)
+            case ast.Attribute(value=value, attr=attr):
+                owner = self.dotted(value)
+                return f"{owner}.{attr}" if owner else ""
+            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
+                return name
+        return ""
 
 
 def _assigned(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
@@ -108,19 +144,27 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.NotIn: lambda a, b: a not in b,
 }
 _STRING_METHODS = frozenset(
-    {"upper", "lower", "strip", "replace", "casefold", "title", "removeprefix", "removesuffix"}
+    {
+        *("upper", "lower", "casefold", "title", "strip", "lstrip", "rstrip"),
+        *("replace", "removeprefix", "removesuffix", "split", "join"),
+    }
 )
+# Methods of long texts, too: they do not lengthen what they are given.
+_CODECS = frozenset({(bytes, "decode"), (str, "encode"), (bytes, "strip"), (str, "strip")})
 
 
 def fold(node: ast.AST, names: Names, scope: Scope) -> Any:
     """Return what an expression comes to. Raises Unknown when that cannot be told."""
-    reader = _FOLDERS.get(type(node))
-    if reader is None:
-        raise Unknown
+    folder = _FOLDERS.get(type(node))
+    names.steps += 1
+    if folder is None or names.steps > MAX_STEPS:
+        raise Unknown(node)
     try:
-        return reader(node, names, scope)
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
-        raise Unknown from error
+        return folder(node, names, scope)
+    except RecursionError as error:
+        raise Unknown("nested too deeply") from error
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        raise Unknown(str(error) or node) from error
 
 
 def _constant(node: ast.Constant, names: Names, scope: Scope) -> Any:
@@ -134,16 +178,25 @@ def _name(node: ast.Name, names: Names, scope: Scope) -> Any:
         return TYPES[node.id]
     if node.id in names.functions:
         return names.functions[node.id]
+    constant = decoders.CONSTANTS.get(names.modules.get(node.id, ""))
+    if constant is not None:
+        return constant
+    if node.id in names.values:
+        return names.values[node.id]
     if node.id not in names.constants or node.id in names.busy:
-        raise Unknown
+        raise Unknown(node)
     names.busy.add(node.id)
     try:
-        return fold(names.constants[node.id], names, Scope())
+        names.values[node.id] = fold(names.constants[node.id], names, Scope())
     finally:
         names.busy.discard(node.id)
+    return names.values[node.id]
 
 
 def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
+    constant = decoders.CONSTANTS.get(names.dotted(node))
+    if constant is not None:
+        return constant
     if isinstance(node.value, ast.Name) and node.value.id in names.classes:
         owner = names.classes[node.value.id]
         if node.attr in ("__annotations__", "__dataclass_fields__"):
@@ -162,7 +215,7 @@ def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
         return getattr(value, node.attr)
     if isinstance(value, type) and node.attr == "__name__":
         return value.__name__
-    raise Unknown
+    raise Unknown(node)
 
 
 def _is_own(node: ast.expr, names: Names) -> bool:
@@ -171,7 +224,7 @@ def _is_own(node: ast.expr, names: Names) -> bool:
 
 def dataclass_fields(owner: ast.ClassDef, names: Names) -> list[FieldOf]:
     """Return the annotated names of a class body with their types and defaults."""
-    found = []
+    fields = []
     for statement in owner.body:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
@@ -185,8 +238,8 @@ def dataclass_fields(owner: ast.ClassDef, names: Names) -> list[FieldOf]:
         kind = next(
             (t for name, t in TYPES.items() if written.split(" |")[0] in (name, f"Optional[{name}]")), str
         )
-        found.append(FieldOf(statement.target.id, kind, default))
-    return found
+        fields.append(FieldOf(statement.target.id, kind, default))
+    return fields
 
 
 def _field_default(value: ast.expr) -> ast.expr:
@@ -199,10 +252,10 @@ def _field_default(value: ast.expr) -> ast.expr:
 def _binary(node: ast.BinOp, names: Names, scope: Scope) -> Any:
     left, right = fold(node.left, names, scope), fold(node.right, names, scope)
     if isinstance(node.op, ast.LShift | ast.Pow) and (not isinstance(right, int) or abs(right) > _MAX_SHIFT):
-        raise Unknown
+        raise Unknown(node)
     if not isinstance(node.op, ast.Add) and not all(isinstance(side, int | float) for side in (left, right)):
-        raise Unknown  # "%999999999d" % 1 is no name
-    return _short(_OPERATIONS[type(node.op)](left, right))
+        raise Unknown(node)  # "%999999999d" % 1 is no name
+    return _bounded(_OPERATIONS[type(node.op)](left, right))
 
 
 def _unary(node: ast.UnaryOp, names: Names, scope: Scope) -> Any:
@@ -213,12 +266,13 @@ def _unary(node: ast.UnaryOp, names: Names, scope: Scope) -> Any:
 
 
 def _joined(node: ast.JoinedStr, names: Names, scope: Scope) -> Any:
-    return _short("".join(str(fold(part, names, scope)) for part in node.values))
+    parts = [_bounded(str(fold(part, names, scope)), MAX_TEXT) for part in node.values]
+    return _bounded("".join(parts), MAX_TEXT)
 
 
 def _formatted(node: ast.FormattedValue, names: Names, scope: Scope) -> Any:
     if node.format_spec is not None:
-        raise Unknown
+        raise Unknown(node)
     return fold(node.value, names, scope)
 
 
@@ -228,13 +282,13 @@ def _items(node: ast.List | ast.Tuple | ast.Set, names: Names, scope: Scope) -> 
 
 
 def _dict(node: ast.Dict, names: Names, scope: Scope) -> Any:
-    found: dict[Any, Any] = {}
+    table: dict[Any, Any] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:  # ** of another table
-            found |= fold(value, names, scope)
+            table |= fold(value, names, scope)
         else:
-            found[fold(key, names, scope)] = _fold_or(value, names, scope, None)
-    return found
+            table[fold(key, names, scope)] = _fold_or(value, names, scope, None)
+    return table
 
 
 def _subscript(node: ast.Subscript, names: Names, scope: Scope) -> Any:
@@ -247,7 +301,7 @@ def _if(node: ast.IfExp, names: Names, scope: Scope) -> Any:
 
 def _compare(node: ast.Compare, names: Names, scope: Scope) -> Any:
     if len(node.ops) != 1:
-        raise Unknown
+        raise Unknown(node)
     return _COMPARISONS[type(node.ops[0])](
         fold(node.left, names, scope), fold(node.comparators[0], names, scope)
     )
@@ -259,28 +313,51 @@ def _bool(node: ast.BoolOp, names: Names, scope: Scope) -> Any:
 
 
 def _call(node: ast.Call, names: Names, scope: Scope) -> Any:
-    function = ast.unparse(node.func)
+    function = names.dotted(node.func)
     if function in ("fields", "dataclasses.fields", "vars") and node.args:
-        found = dataclass_fields(_class_of(node.args[0], names), names)
-        return {item.name: item.default for item in found} if function == "vars" else found
+        rows = dataclass_fields(_class_of(node.args[0], names), names)
+        return {item.name: item.default for item in rows} if function == "vars" else rows
+    if function in decoders.DECODERS:
+        return _decode(function, node, names, scope)
     if isinstance(node.func, ast.Attribute):
         return _method(node, node.func, names, scope)
     arguments = [fold(word, names, scope) for word in node.args]
-    if function == "type" and len(arguments) == 1 and not isinstance(arguments[0], Func | type):
-        return type(arguments[0])
-    if function == "isinstance" and len(arguments) == 2:
-        kinds = arguments[1] if isinstance(arguments[1], list) else [arguments[1]]
-        return isinstance(arguments[0], tuple(kind for kind in kinds if isinstance(kind, type)))
-    if function in ("list", "tuple", "sorted", "set") and len(arguments) == 1:
-        return list(arguments[0])
-    if function == "enumerate" and len(arguments) == 1:
-        return [list(pair) for pair in enumerate(arguments[0])]
-    if function == "zip":
-        return [list(row) for row in zip(*arguments, strict=False)]
+    if function in _FUNCTIONS:
+        return _FUNCTIONS[function](*arguments)
     called = fold(node.func, names, scope)
     if called in TYPES.values() and len(arguments) == 1:
         return called(arguments[0])
-    raise Unknown
+    raise Unknown(node.func)
+
+
+def _decode(function: str, node: ast.Call, names: Names, scope: Scope) -> bytes:
+    arguments = [fold(word, names, scope) for word in node.args]
+    keywords = {word.arg: fold(word.value, names, scope) for word in node.keywords if word.arg}
+    content = decoders.decode(function, arguments, keywords)
+    names.decoders.append(function.removeprefix("base64."))
+    return content
+
+
+def _type_of(value: Any) -> type:
+    if isinstance(value, Func | type):
+        raise Unknown
+    return type(value)
+
+
+def _is_instance(value: Any, kinds: Any) -> bool:
+    listed = kinds if isinstance(kinds, list) else [kinds]
+    return isinstance(value, tuple(kind for kind in listed if isinstance(kind, type)))
+
+
+# Functions of Python itself. A tuple or a set is a list here.
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "type": _type_of,
+    "isinstance": _is_instance,
+    **dict.fromkeys(("list", "tuple", "sorted", "set"), list),
+    "enumerate": lambda values: [list(pair) for pair in enumerate(values)],
+    "zip": lambda *rows: [list(row) for row in zip(*rows, strict=False)],
+    "compile": lambda source, *_: source,
+}
 
 
 def _method(node: ast.Call, func: ast.Attribute, names: Names, scope: Scope) -> Any:
@@ -290,11 +367,17 @@ def _method(node: ast.Call, func: ast.Attribute, names: Names, scope: Scope) -> 
         return [list(row) if func.attr == "items" else row for row in getattr(owner, func.attr)()]
     if isinstance(owner, dict) and func.attr == "get":
         return owner.get(*arguments)
+    if (type(owner), func.attr) in _CODECS:
+        return _bounded(getattr(owner, func.attr)(*arguments))
     if isinstance(owner, str) and func.attr in _STRING_METHODS:
-        return _short(getattr(owner, func.attr)(*arguments))
-    if isinstance(owner, str) and func.attr == "split":
-        return owner.split(*arguments)
-    raise Unknown
+        words = [
+            owner,
+            *(word for value in arguments for word in (value if isinstance(value, list) else [value])),
+        ]
+        if sum(len(word) for word in words if isinstance(word, str)) > MAX_TEXT:
+            raise Unknown(node)
+        return _bounded(getattr(owner, func.attr)(*arguments), MAX_TEXT)
+    raise Unknown(node.func)
 
 
 def _class_of(node: ast.expr, names: Names) -> ast.ClassDef:
@@ -307,15 +390,17 @@ def _class_of(node: ast.expr, names: Names) -> ast.ClassDef:
         if any("dataclass" in ast.unparse(d) for d in owner.decorator_list)
     ]
     if len(decorated) != 1:  # an instance, and several classes that it could be of
-        raise Unknown
+        raise Unknown(node)
     return decorated[0]
 
 
-def _short(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise Unknown
+def _bounded(value: Any, most: int = decoders.MAX_BYTES) -> Any:
+    if isinstance(value, str | bytes) and len(value) > most:
+        raise Unknown(f"it comes to more than {most:,} characters")
+    if isinstance(value, list) and len(value) > MAX_ITEMS:
+        raise Unknown("the list is too long")
     if isinstance(value, int) and abs(value) > MAX_NUMBER:
-        raise Unknown
+        raise Unknown("the number is too large")
     return value
 
 

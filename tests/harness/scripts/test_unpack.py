@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.scripts.decoders import MAX_BYTES
 from harness.scripts.knobs import read_script
-from harness.scripts.unpack import MAX_BYTES, unpack_source
+from harness.scripts.unpack import unpack_source
 
 SOURCE = 'import os\nLR = float(os.environ.get("MATRIX_LR", "0.04"))\nprint("é")\n'
 RAW = [{"id": lzma.FILTER_LZMA2}]
