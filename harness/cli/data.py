@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import Json, Runs, app
-from harness.cli.output import course_progress, print_json, warn
+from harness.cli.output import CourseProgress, print_json, warn
 
 data = typer.Typer(name="data", help="Fetch and check training data.", no_args_is_help=True)
 app.add_typer(data)
@@ -75,7 +75,7 @@ def prepare(
     from harness.courses.prepare import make_course
 
     target = to or Path("data") / name
-    prepared, path = make_course(name, text, target, runs, vocab, val_bytes, title, course_progress())
+    prepared, path = make_course(name, text, target, runs, vocab, val_bytes, title, CourseProgress())
     for document in prepared.left_out[:5]:
         warn(f"{document} was left out: it is not UTF-8, is empty, or begins with a space")
     if len(prepared.left_out) > 5:

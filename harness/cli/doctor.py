@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import Json, Runs, app
-from harness.cli.output import check_runs, course_progress, print_json
+from harness.cli.output import CourseProgress, check_runs, print_json
 from harness.cli.play import Course, GroupedCommand, Overrides, Preset, Script
 from harness.errors import Exit, UsageError
 
@@ -45,7 +45,7 @@ def doctor(
         request = RunRequest(
             reference, overrides=tuple(override or ()), preset=preset, course=course, script=script
         )
-    show_findings(examine(request, runs, course_progress()), "doctor", as_json)
+    show_findings(examine(request, runs, CourseProgress()), "doctor", as_json)
 
 
 def show_findings(groups: list[Group], command: str, as_json: bool) -> None:

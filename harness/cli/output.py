@@ -6,7 +6,7 @@ Knows nothing of typer, which takes longer to import than a listing of thousands
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,21 +73,19 @@ def warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
-def course_progress() -> Callable[[str, float], None]:
+class CourseProgress:
     """Say how the preparation of a course goes, on standard error; silent when there is nothing to prepare."""
-    last = ""
 
-    def say(what: str, share: float) -> None:
-        nonlocal last
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, what: str, share: float) -> None:
         if sys.stderr.isatty():
             filled = int(share * 30)
-            print(
-                f"\r{what:40.40} [{'#' * filled}{'.' * (30 - filled)}]", end="", file=sys.stderr, flush=True
-            )
+            bar = f"\r{what:40.40} [{'#' * filled}{'.' * (30 - filled)}]"
+            print(bar, end="", file=sys.stderr, flush=True)
             if share >= 1:
                 print("\r" + " " * 74 + "\r", end="", file=sys.stderr, flush=True)
-        elif what != last:
+        elif what != self._last:
             print(what, file=sys.stderr, flush=True)
-        last = what
-
-    return say
+        self._last = what

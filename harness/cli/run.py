@@ -11,7 +11,7 @@ import typer
 
 from harness.cli import play
 from harness.cli.app import HoleArgument, Json, Runs, app
-from harness.cli.output import course_progress, open_season, print_json, report_unfinished, standing_of, warn
+from harness.cli.output import CourseProgress, open_season, print_json, report_unfinished, standing_of, warn
 from harness.cli.play import HOW_LONG, SAFETY, WHAT, WHERE
 from harness.errors import HarnessError, UsageError
 from harness.records.names import hole_names
@@ -150,7 +150,7 @@ def _plan(request: RunRequest, runs: Path) -> tuple[Plan, list[Group]]:
     from harness.run.doctor.examine import before_run
     from harness.run.plan import make_plan
 
-    plan = make_plan(request, runs, course_progress())
+    plan = make_plan(request, runs, CourseProgress())
     report_unfinished(runs, (name.folder for name in hole_names(runs)))
     for note in (*plan.warnings, *plan.skipped):
         warn(note)

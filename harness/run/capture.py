@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -135,8 +136,9 @@ def _guarded(pgid: int, mark: str, outlives: bool) -> Iterator[None]:
     if outlives:
         yield
         return
+    paths = os.pathsep.join(filter(None, sys.path))
     guard = subprocess.Popen(
-        (sys.executable, "-I", "-S", str(_WATCHDOG), str(pgid), mark, str(GRACE_SECONDS)),
+        (sys.executable, "-I", "-S", str(_WATCHDOG), str(pgid), mark, str(GRACE_SECONDS), paths),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

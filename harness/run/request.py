@@ -12,25 +12,22 @@ import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.courses.course import Course, course_names
 from harness.errors import Exit, HarnessError, UsageError, nearest
-from harness.forked import aside
 from harness.records.intent import Intent
 from harness.records.record import Code, CodeRule, Data
 from harness.resources import data_path
+from harness.run.processes import in_own_process
 from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
 from trainer.config import ALIASES, KNOBS
 from trainer.errors import ConfigError
 from trainer.names import resolve_alias
-
-if TYPE_CHECKING:
-    from harness.courses.practice import PracticeCourse
 
 Progress = Callable[[str, float], None]
 METRICS = ("val_bpb", "val_loss", "train_loss")
@@ -301,22 +298,19 @@ def practice_data(
     """
     as_bytes = overrides.get("TOKENIZER_PATH") in vocabularies
     _refuse_other_data(course, {k: v for k, v in overrides.items() if k != "TOKENIZER_PATH" or not as_bytes})
-    prepared, folder = aside(_prepare_bytes if as_bytes else _prepare_practice, progress)
-    places = {"DATA_PATH": str(folder), "TOKENIZER_PATH": str(prepared.tokenizer_path)}
-    if as_bytes:
-        places |= {"TOKENIZER_PATH": BYTE_VOCABULARY, "VOCAB_SIZE": str(BYTE_VOCABULARY_SIZE)}
-    return places, {"yardsticks": prepared.yardsticks}, f"py{prepared.python}-{prepared.val_text_sha256[:12]}"
+    return in_own_process(_prepare_practice, progress, as_bytes)
 
 
-def _prepare_practice(progress: Progress, as_bytes: bool = False) -> tuple[PracticeCourse, Path]:
-    """Reads the whole corpus and imports numpy: 20 MB that a process of its own takes away with it."""
+def _prepare_practice(progress: Progress, as_bytes: bool) -> tuple[dict[str, str], dict[str, Any], str]:
+    """Read the whole corpus and import numpy, 20 MB: a process of its own takes them away with it."""
     from harness.courses.practice import byte_shards, prepare_course
 
     course = prepare_course(progress)
-    return course, byte_shards(course) if as_bytes else course.data_path
-
-
-_prepare_bytes = partial(_prepare_practice, as_bytes=True)
+    folder = byte_shards(course) if as_bytes else course.data_path
+    places = {"DATA_PATH": str(folder), "TOKENIZER_PATH": str(course.tokenizer_path)}
+    if as_bytes:
+        places |= {"TOKENIZER_PATH": BYTE_VOCABULARY, "VOCAB_SIZE": str(BYTE_VOCABULARY_SIZE)}
+    return places, {"yardsticks": course.yardsticks}, f"py{course.python}-{course.val_text_sha256[:12]}"
 
 
 def own_data(course: Course, overrides: Mapping[str, str]) -> dict[str, str]:

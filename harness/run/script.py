@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, UsageError, nearest
-from harness.forked import aside
 from harness.records.record import Code, Data
+from harness.run.processes import in_own_process
 from harness.run.request import PlanInputs, TrainerSetup, choose_seeds, own_data, practice_data
 from harness.scripts.knobs import (
     Script,
@@ -68,7 +68,7 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     folders = [Path.cwd(), path.resolve().parent]
     found = _absolute_places(script, settings.canonical | places, folders)
     values = {**script.defaults(), **settings.canonical, **found}
-    data, notes = aside(lambda values: check_data(script, values, folders), values)  # numpy stays in there
+    data, notes = in_own_process(check_data, script, values, folders)  # imports numpy
     overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
     return TrainerSetup(
         overrides=overrides,

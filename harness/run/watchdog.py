@@ -1,7 +1,8 @@
-"""End an attempt's processes when the harness is gone, killed or not: `python watchdog.py PGID MARK GRACE < pipe`.
+"""End an attempt's processes when the harness is gone, killed or not: `python watchdog.py PGID MARK GRACE PATHS < pipe`.
 
-The harness holds the other end of the pipe. A byte says that all is done; an end without one, that nobody is left to
-look after the child: it is asked to stop, and after GRACE seconds killed. Imports next to nothing: it waits a long time.
+The harness holds the other end of the pipe. A byte means that all is done; an end without one, that nobody is left to
+look after the child: it is asked to stop, and after GRACE seconds killed. It waits for a long time, so it imports next
+to nothing until then. PATHS: where Python finds packages, as the harness does.
 """
 
 import os
@@ -11,15 +12,15 @@ import time
 
 
 def main() -> None:
-    pgid, mark, grace = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    pgid, mark, grace, paths = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4]
     if os.read(0, 1):
         return
-    sys.path.insert(0, __file__.rpartition("/")[0] + "/../..")
+    sys.path[:0] = [__file__.rpartition("/")[0] + "/../..", *paths.split(os.pathsep)]
     from harness.run import processes
 
     processes.send(pgid, signal.SIGTERM)
     until = time.monotonic() + grace
-    while time.monotonic() < until and processes.is_alive(pgid, mark):
+    while time.monotonic() < until and processes.members(mark):
         time.sleep(0.1)
     processes.end(pgid, mark)
 

@@ -19,10 +19,10 @@ from harness.courses.course import Course, course_names, load_course
 from harness.courses.overlap import Overlap, find_overlap, overlap_findings, quick_overlap
 from harness.errors import Exit, HarnessError
 from harness.findings import Finding, Group
-from harness.forked import aside
 from harness.run.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.run.doctor import machine, plan_checks, schedules, unread
 from harness.run.plan import Plan, drop_duplicates, make_plan
+from harness.run.processes import in_own_process
 from harness.run.request import RunRequest
 from harness.scripts.git import describe_code
 from harness.season.season import Season, load_season
@@ -58,7 +58,7 @@ def examine(request: RunRequest | None, runs: Path, progress: Progress) -> list[
 def before_run(plan: Plan, runs: Path) -> list[Group]:
     """Check what takes no time; what is slow is taken from earlier answers or left to `harness doctor`."""
     season = load_season(runs)
-    data = aside(lambda plan: _data(plan, quick_overlap), plan)  # numpy stays in there
+    data = in_own_process(_data, plan, quick_overlap)  # imports numpy
     return [_shell(), data, *_run(plan, season, thorough=False), _code(plan)]
 
 

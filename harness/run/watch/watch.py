@@ -6,7 +6,6 @@ as_data(look)                the same for programs
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -96,7 +95,7 @@ class AttemptWatcher:
             curve=curve,
             tokens_per_second=_rate(progress, self._launch),
             processes=len(pids),
-            memory_bytes=resident_bytes(pids),
+            memory_bytes=processes.resident_bytes(pids),
             silent_seconds=_silence(self._attempt) if state == "playing" else None,
             lines=last_lines(self._attempt.log_path)[-_SHOWN_LINES:],
             par=self._par,
@@ -183,17 +182,6 @@ def _reference_of(hole: PlayedHole, attempt: Attempt, known: Launch | RunRecord)
 
 
 # What the system knows ------------------------------------------------------------------------------
-
-
-def resident_bytes(pids: Sequence[int]) -> int | None:
-    """Return the memory that processes hold, shared pages counted once for each; None where nobody can tell."""
-    pages = []
-    for pid in pids:
-        try:
-            pages.append(int(Path("/proc", str(pid), "statm").read_text().split()[1]))
-        except (OSError, IndexError):
-            continue  # it has just ended
-    return sum(pages) * os.sysconf("SC_PAGE_SIZE") if pages else None
 
 
 def _silence(attempt: Attempt) -> float | None:

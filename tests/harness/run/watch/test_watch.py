@@ -17,7 +17,7 @@ from rich.console import Console
 
 from harness.cli.views.line_chart import draw
 from harness.cli.views.watched import WatchScreen
-from harness.run.watch.watch import AttemptWatcher, Look, resident_bytes
+from harness.run.watch.watch import AttemptWatcher, Look
 
 LOG = "".join(
     f"step:{step}/100 train_loss:{6 - step / 20:.4f} train_time:{step * 100}ms step_avg:100.00ms\n"
@@ -190,14 +190,3 @@ def test_a_curve_is_drawn_from_its_top_left_to_its_bottom_right() -> None:
     assert len(rows[-1]) == 40
     assert draw([(1.0, float("nan"))], 40, 6) == []
     assert len(draw([(1.0, 2.0)], 8, 3)) == 3
-
-
-def test_memory_is_that_of_the_processes() -> None:
-    if not Path("/proc/self/statm").exists():
-        assert resident_bytes([os.getpid()]) is None
-        return
-    mine = resident_bytes([os.getpid()])
-    assert mine is not None
-    assert 10e6 < mine < 10e9
-    assert resident_bytes([]) is None
-    assert resident_bytes([2**30]) is None
