@@ -110,7 +110,8 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
     )
     harness = (
         "import os, sys; from pathlib import Path\n"
-        "from harness.run.capture import RunCallbacks, run_captured; from harness.run.command import Command\n"
+        "from harness.run.capture import RunCallbacks, run_captured\n"
+        "from harness.run.command import Command\n"
         f"run_captured(Command((sys.executable, '-c', {trainer!r}), dict(os.environ), Path('.')),"
         " Path('train.log'), RunCallbacks(print))"
     )

@@ -1,4 +1,4 @@
-"""`harness resume`: with the code that an attempt began with, whatever the checkout has become. Real git repositories."""
+"""`harness resume` goes on with the code that an attempt began with. Real git repositories."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_option_of_run_is_the_same_command_and_says_so(checkout, play, recor
 
 @pytest.mark.slow
 def test_a_killed_run_is_finished_by_the_trainer_of_its_commit(tmp_path):
-    """The real trainer in a checkout of its own: commit A trains and is killed, commit B would not even start."""
+    """The real trainer in a checkout of its own: commit A trains and is killed, commit B would not start."""
     checkout = tmp_path / "checkout"
     for name in ("harness", "trainer", "templates", "site"):
         copy_package(name, checkout)

@@ -67,6 +67,7 @@ def test_a_text_that_doubles_with_each_name_takes_no_time():
 
 def test_a_default_may_be_packed():
     packed = base64.b64encode(zlib.compress(b"0.04")).decode()
-    text = f"import os, zlib, base64\nlr = float(os.environ.get('LR', zlib.decompress(base64.b64decode({packed!r})).decode()))"
+    default = f"zlib.decompress(base64.b64decode({packed!r})).decode()"
+    text = f"import os, zlib, base64\nlr = float(os.environ.get('LR', {default}))"
 
     assert read_script(text).knobs["LR"].default == "0.04"
