@@ -114,7 +114,7 @@ def check(
     """Check the data of every course: headers, sizes, hashes, tokenizer, and validation text in the training."""
     from harness.cli.doctor import show_findings
     from harness.courses.course import course_names, load_course
-    from harness.run.doctor.examine import examine_data
+    from harness.run.doctor.data import examine_data
 
     names = course or course_names(runs)
     for name in names:

@@ -20,8 +20,7 @@ from harness.run.builtin import TRAINER_FOLDER
 from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import build_record
-from harness.scripts.git import fingerprint_folder, read_commit
-from harness.scripts.snapshot import fingerprint
+from harness.scripts.git import fingerprint, fingerprint_folder, read_commit
 
 
 def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:

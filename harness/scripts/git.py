@@ -6,10 +6,19 @@ import hashlib
 import io
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.records.record import Code
-from harness.scripts.snapshot import fingerprint
+
+
+def fingerprint(files: Mapping[str, bytes]) -> str:
+    """Return the sha256 over names and contents, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{len(files[name])}\0".encode())
+        digest.update(files[name])
+    return digest.hexdigest()
 
 
 def fingerprint_folder(folder: Path) -> str:

@@ -6,13 +6,13 @@ A run works from its snapshot, so that an edit during the run, or a second run, 
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness.errors import HarnessError, UsageError
+from harness.scripts.git import fingerprint
 from harness.scripts.knobs import parse_source, unpacked
 
 MAX_FILES = 500
@@ -79,15 +79,6 @@ def load_snapshot(folder: Path, main: str) -> Snapshot:
         if not path.is_symlink()
     }
     return Snapshot(main, files)
-
-
-def fingerprint(files: Mapping[str, bytes]) -> str:
-    """Return the sha256 over names and contents, in name order."""
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{len(files[name])}\0".encode())
-        digest.update(files[name])
-    return digest.hexdigest()
 
 
 def _read(path: Path) -> bytes:

@@ -12,8 +12,8 @@ import trainer
 from harness.errors import HarnessError
 from harness.records.record import Code, RunRecord
 from harness.records.store import Attempt
-from harness.scripts.git import read_commit
-from harness.scripts.snapshot import Snapshot, fingerprint, load_snapshot
+from harness.scripts.git import fingerprint, read_commit
+from harness.scripts.snapshot import Snapshot, load_snapshot
 from harness.scripts.unpack import unpack_source
 
 SCRIPT = "train_gpt.py"  # what a submission's code is called

@@ -1,6 +1,6 @@
 """The machine a run would use: Python, packages, torch, cores, memory, disk, clock.
 
-torch is asked in a process of its own (`PROBE`), so that a broken installation is a finding and not our end.
+torch is tried in a process of its own (`PROBE`), so that a broken installation is a finding and not our end.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def resources() -> Resources:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
     quota = _cpu_quota()
     free = psutil.virtual_memory().available
-    left = _memory_left()
+    in_group = _memory_left()
     return Resources(
-        max(1, min(cores, int(quota))) if quota else cores, free if left is None else min(free, left)
+        max(1, min(cores, int(quota))) if quota else cores, free if in_group is None else min(free, in_group)
     )
 
 
@@ -80,15 +80,15 @@ def _memory_left() -> int | None:
 def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
     """Ask torch what it is and whether it computes. An empty answer comes with the finding that says why."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
         )
-        said: dict[str, Any] = json.loads(done.stdout)
-        return said, []
+        torch: dict[str, Any] = json.loads(process.stdout)
+        return torch, []
     except subprocess.TimeoutExpired:
         last = f"no answer within {PROBE_SECONDS} s"
     except (OSError, ValueError):
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (process.stderr.strip().splitlines() or ["it printed nothing"])[-1]
     broken = Finding(
         "error",
         f"torch does not work: {last:.200}",
@@ -98,59 +98,61 @@ def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
     return {}, [broken]
 
 
-def describe_torch(said: dict[str, Any]) -> str:
+def describe_torch(torch: dict[str, Any]) -> str:
     """`torch 2.13.0+cpu, CPU` or `2 x NVIDIA H100`."""
-    if not said:
+    if not torch:
         return "no torch"
-    gpus = [str(gpu["name"]) for gpu in said["gpus"]]
-    where = f"{len(gpus)} x {gpus[0]}" if gpus else "MPS" if said["mps"] else "CPU only"
-    return f"torch {said['version']}, {where}"
+    gpus = [str(gpu["name"]) for gpu in torch["gpus"]]
+    where = f"{len(gpus)} x {gpus[0]}" if gpus else "MPS" if torch["mps"] else "CPU only"
+    return f"torch {torch['version']}, {where}"
 
 
 def check_packages() -> list[Finding]:
     """Compare what is installed with what this distribution asks for, and with constraints.txt of a checkout."""
-    found = []
+    findings = []
     try:
-        asked = metadata.requires(DISTRIBUTION) or []
+        required = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        asked = []
+        required = []
     pins = PACKAGE.parent / "constraints.txt"
     pinned = pins.read_text("utf-8").splitlines() if pins.is_file() else []
-    for level, lines, place in (("error", asked, "pyproject.toml"), ("warning", pinned, pins.name)):
+    for level, lines, place in (("error", required, "pyproject.toml"), ("warning", pinned, pins.name)):
         for line in lines:
             text = line.partition("#")[0].strip()
             if not text:
                 continue
-            wanted = Requirement(text)
-            if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+            requirement = Requirement(text)
+            if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
                 continue
             try:
-                have = metadata.version(wanted.name)
+                version = metadata.version(requirement.name)
             except metadata.PackageNotFoundError:
                 if place == pins.name:
                     continue
-                have = "missing"
+                version = "missing"
             # A local label (2.13.0+cpu) is the same release.
-            if have == "missing" or not wanted.specifier.contains(Version(have).public, prereleases=True):
-                found.append(
+            if version == "missing" or not requirement.specifier.contains(
+                Version(version).public, prereleases=True
+            ):
+                findings.append(
                     Finding(
                         "error" if level == "error" else "warning",
-                        f"{wanted.name} is {have}, {place} asks for {wanted.specifier or 'it'}",
+                        f"{requirement.name} is {version}, {place} asks for {requirement.specifier or 'it'}",
                         "other versions may give other numbers, or none",
                         "pip install -c constraints.txt -e .",
                     )
                 )
-    return found
+    return findings
 
 
-def check_threads(wanted: int, cores: int) -> list[Finding]:
+def check_threads(threads: int, cores: int) -> list[Finding]:
     """More threads than cores wait for each other."""
-    if wanted <= cores:
+    if threads <= cores:
         return []
     return [
         Finding(
             "warning",
-            f"THREADS={wanted}, but this process may use {cores} core{'s' if cores > 1 else ''}",
+            f"THREADS={threads}, but this process may use {cores} core{'s' if cores > 1 else ''}",
             "threads that share a core wait for each other: several times slower",
             f"-o THREADS={cores}",
         )
@@ -159,32 +161,32 @@ def check_threads(wanted: int, cores: int) -> list[Finding]:
 
 def check_folders(runs: Path) -> list[Finding]:
     """See that runs/ and the cache can be written, or made, and that their disks have room. Writes nothing."""
-    found = []
+    findings = []
     cache = cache_dir()
     for folder, name, todo in (
         (runs, "--runs", "name another folder with --runs DIR"),
         (cache, "the cache", "set HARNESS_CACHE to a folder that can be written"),
     ):
         if folder is None:
-            found.append(
+            findings.append(
                 Finding("error", "there is no folder for the cache", "courses are prepared there", todo)
             )
             continue
-        there = next(part for part in (folder.absolute(), *folder.absolute().parents) if part.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            found.append(
-                Finding("error", f"{name}: {there} cannot be written", "nothing could be kept", todo)
+        parent = next(part for part in (folder.absolute(), *folder.absolute().parents) if part.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            findings.append(
+                Finding("error", f"{name}: {parent} cannot be written", "nothing could be kept", todo)
             )
-        elif (free := shutil.disk_usage(there).free) < LEAST_FREE_BYTES:
-            found.append(
+        elif (free := shutil.disk_usage(parent).free) < LEAST_FREE_BYTES:
+            findings.append(
                 Finding(
                     "warning",
-                    f"{name}: {free / 1e6:,.0f} MB are free at {there}",
+                    f"{name}: {free / 1e6:,.0f} MB are free at {parent}",
                     "checkpoints and artifacts need room, and a full disk ends a run",
                     "free some space",
                 )
             )
-    return found
+    return findings
 
 
 def check_clock(days: Iterable[dt.datetime]) -> list[Finding]:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from harness.findings import Finding, Group, report
-from harness.run.doctor.unread import stray_variables
+from harness.run.doctor.settings import shell_variables
 from harness.run.request import field_knobs
 from trainer.config import ALIASES, KNOBS
 from trainer.data import write_shard
 
 
 def test_variables_that_look_like_knobs_are_named_and_others_are_not():
-    found = stray_variables(
+    found = shell_variables(
         {
             "MATRIX_LR": "0.5",
             "ITERATION": "5",

@@ -1,25 +1,34 @@
-"""Schedules that never fire, or fire at the wrong time, in the run that is planned. Pure.
+"""Settings that will not do what they are for: schedules that never fire, overrides and variables that nobody reads.
 
-The learning rates' factor and the momentum at a step are the trainer's own functions (`trainer.schedule`); here
-they are only asked along the planned run. Rules name knobs: one whose knob this trainer lacks is passed over.
+The learning rates' factor and the momentum at a step are the trainer's own functions (`trainer.schedule`), called along
+the planned run. Rules name knobs: one whose knob this trainer lacks is passed over. Names of the field's scripts that our
+trainer does not know are data (`harness/data/field/knobs.tsv`). Pure.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.findings import Finding, Level
-from trainer.config import KNOBS, Config, load_config
+from harness.run.request import field_knobs
+from harness.scripts.knobs import is_system
+from trainer.config import ALIASES, KNOBS, Config, load_config
 from trainer.schedule import lr_scale, muon_momentum
 
 STILL_HIGH = 0.2  # a decay that ends above this has not done its work
 NOT_FULL = 0.95  # a first step below this means that the decay began before the run
+# How alike two names must be: ITERATION and ITERATIONS are (0.95), SEED and SPEED (0.89) not; short names never.
+ALIKE = 0.9
+SHORTEST = 6
+# Read by the harness or set by everybody's system; close to a knob's name or the same by chance.
+_NOT_MEANT = ("HARNESS_", "PYTEST_", "PYTHON", "PIP_", "GIT_", "SSH_", "LC_", "VSCODE_")
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """The run that is planned, as far as it can be foreseen.
+class PlannedRun:
+    """The run that is planned, as far as it can be told before.
 
     tempo_ms: milliseconds per step of earlier attempts, or None. steps: how far it will get; without a tempo and
     with a wall-clock cap this is only the upper bound.
@@ -39,7 +48,7 @@ class Outlook:
         return self.config.max_wallclock_seconds > 0
 
     @property
-    def foreseen(self) -> bool:
+    def rates_known(self) -> bool:
         """Whether learning rates along the run can be told."""
         return self.tempo_ms is not None or not self.by_clock
 
@@ -52,28 +61,28 @@ class Outlook:
         return self.scale(self.steps - 1)
 
 
-def foresee(config: Mapping[str, str], tempo_ms: float | None) -> Outlook:
+def planned_run(config: Mapping[str, str], tempo_ms: float | None) -> PlannedRun:
     """Work out how many steps a configuration takes at a tempo. Raises ConfigError for a bad value."""
     c = load_config(config)
     steps = c.iterations
     if c.step_seconds > 0 and tempo_ms:
         steps = max(1, min(steps, int(1000 * c.step_seconds / tempo_ms) + 1))
-    return Outlook(c, steps, tempo_ms)
+    return PlannedRun(c, steps, tempo_ms)
 
 
 @dataclass(frozen=True)
 class ScheduleRule:
-    """A schedule of one knob. fires: whether it does what it is for; what, todo: filled from the configuration."""
+    """A schedule of one knob. idle: whether it will not do what it is for; what, todo: filled from the run."""
 
     knob: str
     level: Level
-    idle: Callable[[Outlook], bool]
-    what: Callable[[Outlook], str]
+    idle: Callable[[PlannedRun], bool]
+    what: Callable[[PlannedRun], str]
     why: str
-    todo: Callable[[Outlook], str]
+    todo: Callable[[PlannedRun], str]
 
 
-def check_schedules(run: Outlook) -> list[Finding]:
+def check_schedules(run: PlannedRun) -> list[Finding]:
     """Return a finding for each schedule that will not do what it is for."""
     return [
         Finding(rule.level, rule.what(run), rule.why, rule.todo(run))
@@ -82,25 +91,25 @@ def check_schedules(run: Outlook) -> list[Finding]:
     ]
 
 
-def _value(run: Outlook, knob: str) -> float:
+def _value(run: PlannedRun, knob: str) -> float:
     return float(getattr(run.config, KNOBS[knob].field))
 
 
-def _says(knob: str, tail: str) -> Callable[[Outlook], str]:
-    """`KNOB=value` and then what is the matter, with {steps} of the run."""
+def _with_value(knob: str, tail: str) -> Callable[[PlannedRun], str]:
+    """Return a message: `KNOB=value`, then what is wrong, with {steps} of the run."""
 
-    def say(run: Outlook) -> str:
-        given = f"{knob}={KNOBS[knob].format(getattr(run.config, KNOBS[knob].field))}"
-        return f"{given} {tail.format(steps=f'{run.steps:,}')}{_end(run)}"
+    def text(run: PlannedRun) -> str:
+        setting = f"{knob}={KNOBS[knob].format(getattr(run.config, KNOBS[knob].field))}"
+        return f"{setting} {tail.format(steps=f'{run.steps:,}')}{_end(run)}"
 
-    return say
+    return text
 
 
-def _end(run: Outlook) -> str:
+def _end(run: PlannedRun) -> str:
     return f" (the clock ends it there, at {run.tempo_ms:,.1f} ms per step)" if run.capped else ""
 
 
-def _type(text: str) -> Callable[[Outlook], str]:
+def _type(text: str) -> Callable[[PlannedRun], str]:
     return lambda run: text.format(
         steps=run.steps, half=max(1, run.steps // 2), tenth=max(1, run.steps // 10)
     )
@@ -109,40 +118,42 @@ def _type(text: str) -> Callable[[Outlook], str]:
 def _beyond(knob: str, what: str, why: str, todo: str, level: Level = "warning") -> ScheduleRule:
     """A number of steps that the run does not have."""
     return ScheduleRule(
-        knob, level, lambda run: _value(run, knob) > run.steps, _says(knob, what), why, _type(todo)
+        knob, level, lambda run: _value(run, knob) > run.steps, _with_value(knob, what), why, _type(todo)
     )
 
 
 def _off(knob: str, what: str, why: str, todo: str) -> ScheduleRule:
-    return ScheduleRule(knob, "note", lambda run: _value(run, knob) == 0, _says(knob, what), why, _type(todo))
+    return ScheduleRule(
+        knob, "note", lambda run: _value(run, knob) == 0, _with_value(knob, what), why, _type(todo)
+    )
 
 
 def _below(switch: str, knob: str, what: str) -> ScheduleRule:
     """A switch that goes on once the learning rates' factor is at or below the value of `knob`."""
 
-    def never(run: Outlook) -> bool:
+    def never(run: PlannedRun) -> bool:
         needed = KNOBS[knob].needs
         on = not needed or bool(getattr(run.config, KNOBS[needed].field))
-        return on and run.foreseen and run.least_scale() > _value(run, knob)
+        return on and run.rates_known and run.least_scale() > _value(run, knob)
 
     return ScheduleRule(
         knob,
         "warning",
         never,
         lambda run: (
-            f"{_says(knob, 'is never reached: the factor of the learning rates ends at')(run)} {run.least_scale():.3g}"
+            f"{_with_value(knob, 'is never reached: the factor of the learning rates ends at')(run)} {run.least_scale():.3g}"
         ),
         f"{what} never happens, so {switch} does nothing",
         lambda run: f"raise {knob} above {run.least_scale():.3g}, or let the learning rates decay further",
     )
 
 
-def _decays(run: Outlook) -> bool:
+def _decays(run: PlannedRun) -> bool:
     c = run.config
     return c.warmdown_iters > 0 or getattr(c, "warmdown_frac", 0.0) > 0
 
 
-def _ramping(run: Outlook) -> bool:
+def _ramping(run: PlannedRun) -> bool:
     c = run.config
     return c.muon_momentum_warmup_steps > 0 and abs(muon_momentum(c, run.steps - 1) - c.muon_momentum) > 1e-3
 
@@ -152,10 +163,13 @@ RULES: tuple[ScheduleRule, ...] = (
         "WARMDOWN_ITERS",
         "warning",
         lambda run: (
-            run.foreseen and _decays(run) and run.steps > 1 and run.scale(1) < NOT_FULL * (1 - 1 / run.steps)
+            run.rates_known
+            and _decays(run)
+            and run.steps > 1
+            and run.scale(1) < NOT_FULL * (1 - 1 / run.steps)
         ),
         lambda run: (
-            f"{_says('WARMDOWN_ITERS', 'is longer than the run of {steps} steps')(run)}: it starts at {run.scale(1):.0%} of its learning rates"
+            f"{_with_value('WARMDOWN_ITERS', 'is longer than the run of {steps} steps')(run)}: it starts at {run.scale(1):.0%} of its learning rates"
         ),
         "the run never has the learning rates that were asked for",
         _type("-o WARMDOWN_ITERS={half}, or a longer run"),
@@ -164,7 +178,7 @@ RULES: tuple[ScheduleRule, ...] = (
         "WARMDOWN_ITERS",
         "warning",
         lambda run: (
-            run.foreseen
+            run.rates_known
             and _decays(run)
             and run.steps > 1
             and run.least_scale() > max(STILL_HIGH, getattr(run.config, "min_lr", 0.0))
@@ -191,7 +205,7 @@ RULES: tuple[ScheduleRule, ...] = (
         "WARMDOWN_ITERS",
         "note",
         lambda run: not _decays(run),
-        _says("WARMDOWN_ITERS", "leaves the learning rates as they are to the end"),
+        _with_value("WARMDOWN_ITERS", "leaves the learning rates as they are to the end"),
         "a final decay is worth more than most ideas",
         _type("-o WARMDOWN_ITERS={half}"),
     ),
@@ -200,7 +214,7 @@ RULES: tuple[ScheduleRule, ...] = (
         "warning",
         _ramping,
         lambda run: (
-            f"{_says('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps} steps')(run)}: "
+            f"{_with_value('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps} steps')(run)}: "
             f"momentum ends at {muon_momentum(run.config, run.steps - 1):.3f}, not {run.config.muon_momentum:g}"
         ),
         "MUON_MOMENTUM is never reached",
@@ -259,7 +273,7 @@ RULES: tuple[ScheduleRule, ...] = (
         "SWA_EVERY",
         "warning",
         lambda run: bool(getattr(run.config, "swa_enabled", False)) and _value(run, "SWA_EVERY") > run.steps,
-        _says("SWA_EVERY", "is beyond the run of {steps} steps"),
+        _with_value("SWA_EVERY", "is beyond the run of {steps} steps"),
         "at most one sample is taken: there is nothing to average",
         _type("-o SWA_EVERY={tenth}"),
     ),
@@ -277,6 +291,83 @@ RULES: tuple[ScheduleRule, ...] = (
 )
 
 
-def _reach(run: Outlook) -> int:
+def _reach(run: PlannedRun) -> int:
     """Steps that the clock allows."""
     return int(1000 * run.config.step_seconds / (run.tempo_ms or 1.0))
+
+
+# Settings that nobody reads ------------------------------------------------------------------------
+
+
+def shell_variables(environ: Mapping[str, str]) -> list[Finding]:
+    """Name the variables of a shell that look like knobs: none of them reaches the trainer."""
+    findings = []
+    for name, text in sorted(environ.items()):
+        if is_system(name) or name.startswith(_NOT_MEANT):
+            continue
+        shown = f"{name}={text:.60}"
+        if name in KNOBS or name in ALIASES:
+            findings.append(
+                Finding(
+                    "warning",
+                    f"{shown} stands in the environment and does not reach the trainer",
+                    "a run has the preset, round.toml and the command line, nothing else",
+                    f"write `-o {name}={text:.60}` where it is meant, or `unset {name}`",
+                )
+            )
+        elif name in field_knobs():
+            findings.append(
+                Finding(
+                    "note",
+                    f"{shown} stands in the environment: a knob of other scripts, not of this trainer",
+                    f"there it means: {field_knobs()[name]}",
+                    f"`unset {name}`, or `harness knobs`",
+                )
+            )
+        elif close := _alike(name):
+            findings.append(
+                Finding(
+                    "warning",
+                    f"{shown} stands in the environment and is read by nothing",
+                    f"it looks like {close}, which must be given as an override anyway",
+                    f"`-o {close}={text:.60}`",
+                )
+            )
+    return findings
+
+
+def _alike(name: str) -> str | None:
+    if len(name) < SHORTEST or name != name.upper():
+        return None
+    close = difflib.get_close_matches(name, KNOBS, n=1, cutoff=ALIKE)
+    return close[0] if close else None
+
+
+def idle_overrides(
+    overrides: Mapping[str, str], config: Mapping[str, str], preset: Mapping[str, str]
+) -> list[Finding]:
+    """Name the overrides that change nothing: other settings make them idle, or the preset has the same value."""
+    effective = load_config(config)
+    findings = [
+        Finding(
+            "warning",
+            f"override {name}={overrides[name]} is read by nothing here",
+            knob.unread.why,
+            f"leave {name} out, or change what makes it idle",
+        )
+        for name, knob in KNOBS.items()
+        if name in overrides and knob.unread and knob.unread.when(effective)
+    ]
+    before = load_config(preset)
+    for name, text in overrides.items():
+        knob = KNOBS.get(name)
+        if knob and knob.parse(text) == getattr(before, knob.field):
+            findings.append(
+                Finding(
+                    "note",
+                    f"override {name}={text} is what the preset has already",
+                    "it changes nothing",
+                    f"leave {name} out",
+                )
+            )
+    return findings

@@ -2,14 +2,14 @@
 
 import pytest
 
-from harness.run.doctor.schedules import check_schedules, foresee
+from harness.run.doctor.settings import check_schedules, planned_run
 from trainer.config import PRESETS, load_config
 
 
 def what(tempo_ms=None, **settings):
     """All findings for the practice preset with other settings, as (level, text)."""
     config = load_config(PRESETS["practice"] | settings).to_env()
-    return [(found.level, found.what) for found in check_schedules(foresee(config, tempo_ms))]
+    return [(found.level, found.what) for found in check_schedules(planned_run(config, tempo_ms))]
 
 
 def test_practice_preset_has_nothing_to_say():
