@@ -30,7 +30,7 @@ def watch(
 
     watcher = watching.AttemptWatcher(runs, reference, attempt)
     if as_json:
-        print_json("watch", **watching.as_data(watcher.look()))
+        print_json("watch", **watching.as_data(watcher.read()))
         return
     console = Console(highlight=False)
     if once:

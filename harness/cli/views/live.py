@@ -1,6 +1,6 @@
 """What a run looks like while it trains: a moving panel on a terminal, plain lines elsewhere.
 
-Listens to the lines of a log; keeps what it heard bounded, so a long run costs no more than a short one.
+Reads the lines of a log; what it keeps is bounded, so a long run costs no more than a short one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LiveView:
         self._train_seconds = 0.0
         self._val = ""
         self._recent: deque[str] = deque(maxlen=3)
-        self._began = self._drawn = time.monotonic()
+        self._began = self._drawn_at = time.monotonic()
 
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError):  # the terminal may be gone; the run is not
@@ -60,7 +60,7 @@ class LiveView:
                 self._live.stop()
 
     def line(self, text: str) -> None:
-        """Hear one line of the log, of whatever trainer."""
+        """Take in one line of the log, of whatever trainer."""
         events = self._parser.feed_line(text)
         for event in events:
             if isinstance(event, TrainLine | ValLine):
@@ -72,17 +72,17 @@ class LiveView:
             elif isinstance(event, ValLine):
                 self._val = f"val_bpb {event.bpb:.4f} at step {event.step:,}"
         if any(isinstance(event, TrainLine | ValLine | ResultLine | StopLine) for event in events):
-            self._say(text)
+            self._print(text)
         elif text.strip():
             self._recent.append(text)
             if text.startswith(("error:", "hint:")):
-                self._say(text)
+                self._print(text)
 
     def idle(self) -> None:
         """Draw, at most ten times a second."""
         now = time.monotonic()
-        if self._console.is_terminal and now - self._drawn > 0.1:
-            self._drawn = now
+        if self._console.is_terminal and now - self._drawn_at > 0.1:
+            self._drawn_at = now
             self._live.update(self._picture(), refresh=True)
 
     def _keep(self, loss: float) -> None:
@@ -94,7 +94,7 @@ class LiveView:
             self._losses = self._losses[::2]
             self._stride *= 2
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         if not self._console.is_terminal:
             print(text, file=sys.stderr, flush=True)
 
@@ -104,13 +104,13 @@ class LiveView:
             last = self._recent[-1] if self._recent else "starting the trainer"
             return Text.assemble((self._title, "bold"), f"  {elapsed}\n", (last[:100], "dim"))
         share = self._step / self._planned if self._planned else 0.0
-        left = self._train_seconds / share * (1 - share) if share > 0 else None
+        seconds_left = self._train_seconds / share * (1 - share) if share > 0 else None
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(self._title, style="bold"),
             f"step {self._step:,}/{self._planned:,}",
             ProgressBar(total=1.0, completed=share, width=24),
-            f"{elapsed}, {figures.duration(left)} left" if left is not None else elapsed,
+            f"{elapsed}, {figures.duration(seconds_left)} left" if seconds_left is not None else elapsed,
         )
         rate = self._step * self._tokens_per_step / self._train_seconds if self._train_seconds else 0
         loss = f"loss {self._losses[-1]:.4f}" if self._losses else ""

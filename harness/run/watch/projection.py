@@ -1,7 +1,7 @@
-"""Where a running attempt will probably end, told from how a comparable one went on from here. Pure.
+"""Where a running attempt will probably end, projected from how a comparable one went on from here. Pure.
 
-Nothing is fitted: the points of another attempt at the same share of its training are set beside ours, and the rest of
-its way is taken for the rest of ours. Both the basis and the assumption are part of the answer.
+Nothing is fitted: our points are compared with those of another attempt at the same share of its training, and the rest
+of its way is taken for the rest of ours. Both the basis and the assumption are part of the answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Projection:
-    """val_bpb: where it would end. step: of the point it is told from. basis: val or train. why: what is assumed."""
+    """val_bpb: where it would end. step: of the point it is projected from. basis: val or train. why: what is assumed."""
 
     val_bpb: float
     step: int
@@ -63,14 +63,14 @@ def project(curve: Curve, steps: int | None, references: Sequence[FinishedRun]) 
 
 def _by_validation(curve: Curve, steps: int, reference: FinishedRun) -> Projection | None:
     """Take what the reference still gained after this share of its training for what we still gain."""
-    ours = [(p.step, p.bpb) for p in curve.val if p.bpb is not None and p.step >= _EARLIEST * steps]
-    theirs = [
+    own = [(p.step, p.bpb) for p in curve.val if p.bpb is not None and p.step >= _EARLIEST * steps]
+    other = [
         (p.step / reference.steps, p.bpb) for p in reference.curve.val if p.bpb is not None and p.step > 0
     ]
-    if not ours:
+    if not own:
         return None
-    step, bpb = ours[-1]
-    then = _interpolate(theirs, step / steps)
+    step, bpb = own[-1]
+    then = _interpolate(other, step / steps)
     if then is None:
         return None
     why = f"val_bpb {bpb:.4f} at step {step:,}, and from there on what {reference.name} gained after {_at(step, steps, reference)}"
@@ -81,22 +81,22 @@ def _by_training(curve: Curve, steps: int, reference: FinishedRun) -> Projection
     """Take the difference in training loss now for the difference at the end, in the reference's bits per nat."""
     if not (reference.val_loss and reference.same_tokens):
         return None
-    ours = curve.finite[-_WINDOW:]
-    if len(ours) < _WINDOW or ours[-1][0] < _EARLIEST * steps:
+    own = curve.finite[-_WINDOW:]
+    if len(own) < _WINDOW or own[-1][0] < _EARLIEST * steps:
         return None
-    low, high = ours[0][0] / steps, ours[-1][0] / steps
-    theirs = [loss for step, loss in reference.curve.finite if low <= step / reference.steps <= high]
-    if len(theirs) < _WINDOW / 2:
+    low, high = own[0][0] / steps, own[-1][0] / steps
+    other = [loss for step, loss in reference.curve.finite if low <= step / reference.steps <= high]
+    if len(other) < _WINDOW / 2:
         return None
-    gap = fmean(loss for _, loss in ours) - fmean(theirs)
-    step = ours[-1][0]
+    gap = fmean(loss for _, loss in own) - fmean(other)
+    step = own[-1][0]
     why = f"train_loss {gap:+.4f} beside {reference.name} at {_at(step, steps, reference)}, and that this difference stays"
     final = reference.val_bpb + gap * reference.val_bpb / reference.val_loss
     return Projection(final, step, reference.name, "train", why)
 
 
 def _at(step: int, steps: int, reference: FinishedRun) -> str:
-    """Name the place in the reference's training that ours is set beside."""
+    """Name the place in the reference's training that ours is compared with."""
     if reference.steps == steps:
         return f"step {step:,}"
     return f"{step / steps:.0%} of its {reference.steps:,} steps"

@@ -1,7 +1,7 @@
-"""What `harness watch` sees of an attempt: asked again and again, from any terminal of the machine. Never writes.
+"""What `harness watch` shows of an attempt, read again and again from any terminal of the machine. Never writes.
 
-AttemptWatcher(runs, hole).look()   everything known now, as one `Look`
-as_data(look)                the same for programs
+AttemptWatcher(runs, hole).read()   everything known now, as one `AttemptView`
+as_data(view)                       the same for programs
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from harness.season.hole import PlayedHole
 from harness.season.progress import AttemptProgress, Follower, is_playing, measure
 from harness.season.season import Season, load_season
 
-State = Literal["playing", "finished", "left"]  # left: no record, and nobody plays it here
+State = Literal["playing", "finished", "left"]  # left: it has no record, and no process here plays it
 _SHOWN_LINES = 5
 
 
@@ -35,7 +35,7 @@ class ParScore:
 
 
 @dataclass(frozen=True)
-class Look:
+class AttemptView:
     """An attempt at one moment. memory_bytes: resident, of all its processes. silent_seconds: since its last line."""
 
     hole: str
@@ -68,24 +68,23 @@ class AttemptWatcher:
         self._references: list[FinishedRun] = []
         self._par: ParScore | None = None
 
-    def look(self) -> Look:
+    def read(self) -> AttemptView:
         """Read what there is now."""
         record, unreadable = None, False
-        playing = is_playing(
-            self._attempt
-        )  # asked first: a record may be written in between, then it is seen below
+        # Before the record is read: one that is written in between is found below.
+        playing = is_playing(self._attempt)
         try:
             record = self._attempt.load_record()
         except HarnessError:
             unreadable = True  # `harness show` says why
-        self._learn(record)
+        self._find_references_once(record)
         curve = self._follower.curve()
         progress = measure(curve, self._launch, self._follower.planned)
         pids = processes.members(str(self._attempt.path.resolve()))
         state: State = (
             "playing" if playing or pids else "finished" if record is not None or unreadable else "left"
         )
-        return Look(
+        return AttemptView(
             hole=self._hole,
             attempt=self._attempt,
             state=state,
@@ -102,19 +101,19 @@ class AttemptWatcher:
             projection=project(curve, _last_step(progress), self._references),
         )
 
-    def _learn(self, record: RunRecord | None) -> None:
-        """Find what it is measured by, once it is known what it plays."""
+    def _find_references_once(self, record: RunRecord | None) -> None:
+        """Find par and the attempts to compare with, once it is known what the attempt plays."""
         if self._launch is not None:
             return
         try:
             self._launch = load_launch(self._attempt.launch_path)
         except HarnessError:
             pass  # not written yet, or of another harness
-        known = self._launch or record
-        if known is None or (self._launch is None and self._par is not None):
+        setup = self._launch or record
+        if setup is None or (self._launch is None and self._par is not None):
             return
-        self._par = _find_par(self._season, known)
-        self._references = _find_references(self._season, self._attempt, known)
+        self._par = _find_par(self._season, setup)
+        self._references = _find_references(self._season, self._attempt, setup)
 
 
 def _choose(hole: str, attempts: Sequence[Attempt], number: int | None) -> Attempt:
@@ -124,27 +123,27 @@ def _choose(hole: str, attempts: Sequence[Attempt], number: int | None) -> Attem
         if attempt.number == number:
             return attempt
     if number is not None:
-        there = ", ".join(str(attempt.number) for attempt in attempts)
-        raise UsageError(f"{hole} has no attempt {number}", f"there is {there}")
+        numbers = ", ".join(str(attempt.number) for attempt in attempts)
+        raise UsageError(f"{hole} has no attempt {number}", f"there is {numbers}")
     return attempts[-1]
 
 
-# What it is measured by -----------------------------------------------------------------------------
+# What it is compared with -----------------------------------------------------------------------------
 
 
-def _find_par(season: Season, known: Launch | RunRecord) -> ParScore | None:
-    course = season.course(known.course)
+def _find_par(season: Season, setup: Launch | RunRecord) -> ParScore | None:
+    course = season.course(setup.course)
     if course is None:
         return None
     if course.par is not None:
         return ParScore(course.par.val_bpb, course.par.name)
     for hole in season.holes:
-        if hole.status == "ok" and (hole.course, hole.split) == (known.course, known.split) and hole.sample:
+        if hole.status == "ok" and (hole.course, hole.split) == (setup.course, setup.split) and hole.sample:
             return ParScore(hole.sample.mean, hole.name.folder)
     return None
 
 
-def _find_references(season: Season, attempt: Attempt, known: Launch | RunRecord) -> list[FinishedRun]:
+def _find_references(season: Season, attempt: Attempt, setup: Launch | RunRecord) -> list[FinishedRun]:
     """Finished attempts on this course and split: of this hole, of its parent, then of the holes before it."""
     own = next((hole for hole in season.holes if hole.name.folder == attempt.path.parent.name), None)
     if own is None:
@@ -152,26 +151,26 @@ def _find_references(season: Season, attempt: Attempt, known: Launch | RunRecord
     before = list(reversed(season.before(own)))
     parent = season.parent(own)
     holes = [own, *([parent] if parent else []), *before]
-    found: dict[str, FinishedRun] = {}
+    references: dict[str, FinishedRun] = {}
     for hole in holes:
-        if hole.course in (known.course, None) and hole.name.folder not in found and len(found) < 4:
-            found |= _reference_of(hole, attempt, known)
-    return list(found.values())
+        if hole.course in (setup.course, None) and hole.name.folder not in references and len(references) < 4:
+            references |= _reference_of(hole, attempt, setup)
+    return list(references.values())
 
 
-def _reference_of(hole: PlayedHole, attempt: Attempt, known: Launch | RunRecord) -> dict[str, FinishedRun]:
+def _reference_of(hole: PlayedHole, attempt: Attempt, setup: Launch | RunRecord) -> dict[str, FinishedRun]:
     """Return the newest complete attempt of a hole under the hole's name, if it is comparable and has a curve."""
     for entry in reversed(hole.entries):
         record = entry.record
         if record is None or not record.complete or entry.attempt.path == attempt.path:
             continue
-        if (record.course, record.split) != (known.course, known.split):
+        if (record.course, record.split) != (setup.course, setup.split):
             continue
         if not record.steps or record.val_bpb is None:
             continue
         curve = load_curve(entry.attempt.curve_path)
         if curve.train or curve.val:
-            same = record.data.tokenizer_sha256 == known.data.tokenizer_sha256
+            same = record.data.tokenizer_sha256 == setup.data.tokenizer_sha256
             name = f"attempt {record.attempt}" if hole.hole.path == attempt.path.parent else hole.name.folder
             return {
                 hole.name.folder: FinishedRun(
@@ -181,7 +180,7 @@ def _reference_of(hole: PlayedHole, attempt: Attempt, known: Launch | RunRecord)
     return {}
 
 
-# What the system knows ------------------------------------------------------------------------------
+# Figures ---------------------------------------------------------------------------------------------
 
 
 def _silence(attempt: Attempt) -> float | None:
@@ -206,26 +205,26 @@ def _last_step(progress: AttemptProgress) -> int | None:
     return progress.planned
 
 
-def as_data(look: Look) -> dict[str, Any]:
-    """Return a look as one object for programs; None is what nobody knows."""
-    train, val = look.curve.finite, look.curve.val
-    told = look.projection
+def as_data(view: AttemptView) -> dict[str, Any]:
+    """Return a view as one object for programs; None is what is not known."""
+    train, val = view.curve.finite, view.curve.val
+    projection = view.projection
     return {
-        "hole": look.hole,
-        "attempt": look.attempt.number,
-        "state": look.state,
-        "status": look.record.status if look.record else None,
-        "seed": look.launch.seed if look.launch else None,
-        **asdict(look.progress),
+        "hole": view.hole,
+        "attempt": view.attempt.number,
+        "state": view.state,
+        "status": view.record.status if view.record else None,
+        "seed": view.launch.seed if view.launch else None,
+        **asdict(view.progress),
         "train_loss": train[-1][1] if train else None,
-        "val_bpb": look.record.val_bpb if look.record else None,
+        "val_bpb": view.record.val_bpb if view.record else None,
         "last_val": {"step": val[-1].step, "val_bpb": val[-1].bpb} if val else None,
-        "tokens_per_second": look.tokens_per_second,
-        "processes": look.processes,
-        "memory_bytes": look.memory_bytes,
-        "silent_seconds": look.silent_seconds,
-        "par": asdict(look.par) if look.par else None,
-        "projection": asdict(told) if isinstance(told, Projection) else None,
-        "no_projection": told if isinstance(told, str) else None,
-        "last_lines": list(look.lines),
+        "tokens_per_second": view.tokens_per_second,
+        "processes": view.processes,
+        "memory_bytes": view.memory_bytes,
+        "silent_seconds": view.silent_seconds,
+        "par": asdict(view.par) if view.par else None,
+        "projection": asdict(projection) if isinstance(projection, Projection) else None,
+        "no_projection": projection if isinstance(projection, str) else None,
+        "last_lines": list(view.lines),
     }

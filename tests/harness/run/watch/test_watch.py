@@ -17,7 +17,7 @@ from rich.console import Console
 
 from harness.cli.views.line_chart import draw
 from harness.cli.views.watched import WatchScreen
-from harness.run.watch.watch import AttemptWatcher, Look
+from harness.run.watch.watch import AttemptView, AttemptWatcher
 
 LOG = "".join(
     f"step:{step}/100 train_loss:{6 - step / 20:.4f} train_time:{step * 100}ms step_avg:100.00ms\n"
@@ -69,8 +69,8 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
 
 
-def look(attempt: Path) -> Look:
-    return AttemptWatcher(attempt.parents[1], "round_002").look()
+def look(attempt: Path) -> AttemptView:
+    return AttemptWatcher(attempt.parents[1], "round_002").read()
 
 
 def test_a_running_attempt_is_told_as_one_object_and_nothing_is_written(
