@@ -1,9 +1,9 @@
 """What is typed after `-o`: spellings, other names, and names that only other scripts know."""
 
 import pytest
-from harness.run.request import alias_notices, canonical, canonical_all, field_knobs, unknown_name
 
 from harness.errors import UsageError
+from harness.run.request import alias_notices, canonical, canonical_all, field_knobs, unknown_name
 from trainer.config import ALIASES, KNOBS
 
 
