@@ -6,10 +6,7 @@ The same runs give the same bytes: on another day, from another folder, made who
 from __future__ import annotations
 
 import gc
-import os
 import re
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +27,7 @@ from harness.publish.manifest import (
     look_at_sources,
     save_manifest,
 )
+from harness.workers import fork_pool, worker_count
 
 if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing changed
     from harness.publish.pages import Site
@@ -254,39 +252,22 @@ _Log = list[tuple[str, bool]]
 def _share(
     site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]
 ) -> list[tuple[list[Result], _Log]]:
-    """Make equal stretches of `tasks`, the first in this process and each other in a fork of it.
-
-    A fork starts in a millisecond with all that is loaded. It copies locks but no threads, so with other
-    threads running, without fork or with few tasks, all is done here.
-    """
-    alone = sys.platform != "linux" or threading.active_count() > 1
-    count = 1 if alone else min(_cores(), len(tasks) // FORK_WORTHY)
-    if count < 2:
+    """Make equal stretches of `tasks`, the first in this process and each other in a fork of it."""
+    count = worker_count(len(tasks), FORK_WORTHY)
+    if count == 1:
         return [_make_stretch(site, write, tasks)]
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+    from concurrent.futures import BrokenExecutor
 
     edges = [len(tasks) * n // count for n in range(count + 1)]
-    with ProcessPoolExecutor(
-        count - 1,
-        mp_context=get_context("fork"),
-        initializer=_start_worker,
-        initargs=(site, write, tasks),  # inherited by the fork, never sent
-    ) as pool:
+    with fork_pool(count - 1, _set_job, (site, write, tasks)) as pool:
         futures = [pool.submit(_work, start, end) for start, end in pairwise(edges[1:])]
         first = _make_stretch(site, write, tasks[: edges[1]])
         try:
             return [first, *(future.result() for future in futures)]
-        except BrokenProcessPool as error:
+        except BrokenExecutor as error:
             raise HarnessError(
                 "a process that made pages was killed", "if memory ran out, free some and run it again"
             ) from error
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_stretch(
@@ -299,21 +280,9 @@ def _make_stretch(
 _job: tuple[Site, Callable[..., Any], Sequence[Any]]  # of a worker process: set once, when it starts
 
 
-def _start_worker(site: Site, write: Callable[..., Any], tasks: Sequence[Any]) -> None:
+def _set_job(site: Site, write: Callable[..., Any], tasks: Sequence[Any]) -> None:
     global _job
     _job = (site, write, tasks)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this worker when the process that started it is killed: nothing else would end it."""
-    from multiprocessing import parent_process
-    from multiprocessing.connection import wait
-
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _work(start: int, end: int) -> tuple[list[Any], _Log]:

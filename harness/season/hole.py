@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +26,7 @@ from harness.records.names import mark_hole
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, Hole
 from harness.stats import Sample
+from harness.workers import fork_pool, worker_count
 
 PER_PROCESS = 200  # holes that make another process worth its while
 HELD = 32  # holes whose files are kept in memory at once
@@ -264,26 +261,11 @@ def _decode(text: str) -> Summary:
 
 def _summarise_all(holes: Sequence[Hole]) -> list[tuple[str, Summary]]:
     """Read holes, many of them in several processes; see `_summarise_marked`."""
-    count = min(_cores(), len(holes) // PER_PROCESS)
-    if (
-        count < 2 or sys.platform != "linux" or threading.active_count() > 1
-    ):  # a fork takes along locks, but no thread
+    count = worker_count(len(holes), PER_PROCESS)
+    if count == 1:
         return [_summarise_marked(hole) for hole in holes]
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(count, get_context("fork"), _leave_interrupts) as pool:
+    with fork_pool(count) as pool:
         return list(pool.map(_summarise_marked, holes, chunksize=len(holes) // (4 * count) + 1))
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that waits for this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _summarise_marked(hole: Hole) -> tuple[str, Summary]:

@@ -6,13 +6,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -317,7 +313,7 @@ def test_other_options_make_the_pages_again(place: Path) -> None:
 def test_several_processes_make_the_same_site(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(place / "runs", place / "site", options(place, fresh=True))
     monkeypatch.setattr(build, "FORK_WORTHY", 1)
-    monkeypatch.setattr(build, "_cores", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
 
     report = publish(place / "runs", place / "shared", options(place, fresh=True))
 
@@ -331,7 +327,7 @@ def test_broken_template_in_a_process_leaves_the_old_site(
     publish(place / "runs", place / "site", options(place))
     before = file_hashes(place / "site")
     monkeypatch.setattr(build, "FORK_WORTHY", 1)
-    monkeypatch.setattr(build, "_cores", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
     (place / "theme" / "templates" / "compare.html").write_text("{{ nothing.like.this }}")
 
     with pytest.raises(HarnessError, match=r"template compare\.html failed"):
@@ -346,7 +342,7 @@ def test_killed_process_leaves_the_old_site(place: Path, monkeypatch: pytest.Mon
     before = file_hashes(place / "site")
     here, write_hole = os.getpid(), pages.write_hole
     monkeypatch.setattr(build, "FORK_WORTHY", 1)
-    monkeypatch.setattr(build, "_cores", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
     monkeypatch.setattr(
         pages,
         "write_hole",
@@ -360,42 +356,3 @@ def test_killed_process_leaves_the_old_site(place: Path, monkeypatch: pytest.Mon
 
     assert file_hashes(place / "site") == before
     assert not list(place.glob(".site*"))
-
-
-PUBLISH_AND_WAIT = """
-import os, sys, time
-from pathlib import Path
-from harness.publish import build, pages
-runs, out, pids = map(Path, sys.argv[1:])
-build.FORK_WORTHY, build._cores = 1, lambda: 3
-def wait(site, standing):
-    (pids / str(os.getpid())).touch()
-    time.sleep(60)
-pages.write_hole = wait
-build.publish(runs, out, build.PublishOptions(pictures=False))
-"""
-
-
-def test_killed_publish_leaves_no_process(place: Path) -> None:
-    pids = place / "pids"
-    pids.mkdir()
-    words = [sys.executable, "-c", PUBLISH_AND_WAIT, place / "runs", place / "site", pids]
-    parent = subprocess.Popen(list(map(str, words)), cwd=ROOT)
-    wait_until(lambda: len(list(pids.iterdir())) == 3)
-
-    parent.kill()
-    parent.wait()
-
-    workers = {int(path.name) for path in pids.iterdir()} - {parent.pid}
-    wait_until(
-        lambda: (
-            not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in workers)
-        )
-    )
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -237,7 +237,7 @@ def test_another_field_makes_other_rows(season):
 
 def test_many_holes_are_read_by_several_processes_in_order(season, monkeypatch):
     monkeypatch.setattr(hole_module, "PER_PROCESS", 2)
-    monkeypatch.setattr(hole_module, "_cores", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
 
     assert summaries(summarise_season(season)) == summaries(load_season(season))
 
