@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.resources import PACKAGE, cache_dir
+from harness.files import PACKAGE, cache_dir
 
 FILE = "derived.sqlite3"
 # A file touched later than this before it was read could change again within its time stamp, unseen.

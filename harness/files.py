@@ -1,6 +1,8 @@
-"""Files of a season: opened without following links, written whole, and TOML read with the place of a mistake.
+"""Files: those of a season, opened without following links and written whole; those that ship with the package.
 
-Knows nothing of what the files mean.
+Knows nothing of what the files mean. `templates/`, `site/` and `harness/data` lie in a checkout beside or in the package,
+in an installed wheel `templates/` and `site/` lie under `harness/_share` (see `force-include` in pyproject.toml); nothing
+else may know that.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from harness.errors import HarnessError
 
+PACKAGE = Path(__file__).resolve().parent
 _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)  # a system without it has no such links either
 _CHUNK = 1 << 16  # bytes
 
@@ -80,3 +83,33 @@ def write_error(path: Path, error: OSError) -> HarnessError:
         f"cannot write {path}: {error.strerror or error}",
         "check the disk's space and the folder's permissions, or name another folder with --runs DIR",
     )
+
+
+# Folders ------------------------------------------------------------------------------------------
+
+
+def shared_dir(name: str) -> Path:
+    """Return the folder `templates` or `site`, wherever this installation keeps it.
+
+    Raises FileNotFoundError when the installation is incomplete.
+    """
+    for candidate in (PACKAGE / "_share" / name, PACKAGE.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"{name}/ is missing from this installation of harness")
+
+
+def data_path(*parts: str) -> Path:
+    """Return the path of a data file that ships inside the package."""
+    return PACKAGE.joinpath("data", *parts)
+
+
+def cache_dir() -> Path | None:
+    """Return the folder for what can be made again: `$HARNESS_CACHE`, else the XDG cache; None without a home."""
+    own, xdg = os.environ.get("HARNESS_CACHE"), Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        if own:
+            return Path(own).expanduser().absolute()
+        return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "parameter-golf"
+    except RuntimeError:
+        return None

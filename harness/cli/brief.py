@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, Strict, app
-from harness.cli.output import (
-    open_season,
-    print_json,
-    report_problems,
-)
+from harness.cli.app import Json, Runs, Strict, app, open_season, print_json, report_problems
 
 if TYPE_CHECKING:
     pass

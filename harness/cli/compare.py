@@ -1,22 +1,22 @@
-"""harness compare: holes against holes or references."""
+"""harness compare: holes against holes or references, as lines, as an object for `--json`, and as a figure for `--plot`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, Runs, Strict, app
-from harness.cli.output import (
-    open_season,
-    print_json,
-    report_problems,
-)
-from harness.errors import Exit
+from harness import figures
+from harness.cli.app import Json, Runs, Strict, app, open_season, print_json, report_problems
+from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    pass
+    from harness.records.code_rule import ArtifactChange
+    from harness.season.compare import Change, Measure, Moment, Pair, Side
+
+PLOTS = (".svg", ".png", ".pdf")
+MOST_SETTINGS = 40
 
 
 @app.command()
@@ -40,32 +40,226 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare holes: by how much, in which unit, and whether that is more than noise."""
-    from harness.cli.views import comparison
     from harness.records.store import Store
     from harness.season.code_diff import code_diff
     from harness.season.pairs import find_other, pairs_of, parse_kinds
 
-    asked = parse_kinds(to) if to is not None else ()
+    kinds = parse_kinds(to) if to is not None else ()
     if plot is not None:
-        comparison.check_plot(plot)
+        check_plot(plot)
     season = open_season(runs)
     by_folder = {hole.name.folder: hole for hole in season.holes}
     played = by_folder[Store(runs).get(references[0]).name.folder]
     others = [find_other(season, reference) for reference in references[1:]]
-    pairs = pairs_of(season, played, others, asked, across_stages)
+    pairs = pairs_of(season, played, others, kinds, across_stages)
     rivals = [pair.b.name for pair in pairs if diff and pair.b.name in by_folder]
     codes = {name: code_diff(played, by_folder[name]) for name in rivals}
 
     if as_json:
         code = {"code": codes} if diff else {}
-        print_json("compare", hole=played.name.folder, pairs=[comparison.as_data(p) for p in pairs], **code)
+        print_json("compare", hole=played.name.folder, pairs=[as_data(p) for p in pairs], **code)
     else:
-        typer.echo("\n\n".join("\n".join(comparison.describe(pair)) for pair in pairs))
+        typer.echo("\n\n".join("\n".join(describe(pair)) for pair in pairs))
         for folder, text in codes.items():
             typer.echo(f"\n{played.name.folder} against {folder}\n{text}")
     if plot is not None:
-        comparison.plot(pairs, plot)
+        draw_curves(pairs, plot)
         typer.echo(f"wrote {plot}", err=True)
     report_problems(season.problems, strict)
     if any(pair.difference is None for pair in pairs):
         raise typer.Exit(Exit.NOT_COMPARABLE)
+
+
+# Lines --------------------------------------------------------------------------------------------
+
+
+def describe(pair: Pair) -> list[str]:
+    """Return the lines of one pair."""
+    named = f" ({pair.label})" if pair.label and pair.label != pair.b.name else ""
+    head = f"{pair.a.name} against {pair.b.name}{named}"
+    lines = [head]
+    if pair.difference is None:
+        lines.append(f"  not comparable: {pair.reason}")
+        if pair.obstacle == "other stages":
+            lines.append("  --across-stages subtracts them all the same")
+    else:
+        lines += _numbers(pair)
+    if pair.artifact is not None:
+        lines.append(f"  artifact: {_bytes(pair.artifact)}")
+    lines += [f"  caveat: {caveat}" for caveat in pair.caveats]
+    if pair.whiff:
+        what = "WHIFF" if pair.whiff.kind == "whiff" else "acts at export only"
+        lines.append(f"  {what}: {pair.whiff.why} (seed {pair.whiff.seed})")
+    lines += [f"  {_moment(pair, moment)}" for moment in pair.moments]
+    if pair.config:
+        lines.append("  settings that differ:")
+        lines += [f"    {_change(change)}" for change in pair.config[:MOST_SETTINGS]]
+        if len(pair.config) > MOST_SETTINGS:
+            lines.append(f"    and {len(pair.config) - MOST_SETTINGS} more (--json has all)")
+    return lines
+
+
+def _numbers(pair: Pair) -> list[str]:
+    difference, a, b = pair.difference, pair.a.sample, pair.b.sample
+    assert difference is not None
+    assert a is not None
+    assert b is not None
+    scores = f"{figures.bpb(a.mean)} against {figures.bpb(b.mean)} bpb"
+    relative = "" if pair.relative is None else f", {pair.relative:+.2%}"
+    token = "" if pair.nats_per_token is None else f", {figures.delta(pair.nats_per_token)} nats a token"
+    lines = [
+        f"  {difference.outcome}: {figures.delta(difference.delta)} bpb ({scores}{relative})",
+        f"  {figures.delta(pair.nats_per_byte)} nats a byte{token}",
+        f"  n {a.n} and {b.n}, standard deviation {_spread(a.std)} and {_spread(b.std)}",
+    ]
+    if difference.p_value is not None:
+        lines.append(
+            f"  Welch's t {difference.t:.2f}, two-sided p {difference.p_value:.2g}, "
+            f"one-sided (that it is no better) {difference.p_better:.2g}"
+        )
+    if difference.interval is not None:
+        low, high = difference.interval
+        lines.append(
+            f"  95 % interval {figures.delta(low)} to {figures.delta(high)}; "
+            f"the smallest difference these n could have shown is {difference.threshold:.4f}"
+        )
+    lines.append(f"  basis: {difference.basis}" + (f"; {pair.noise}" if pair.noise else ""))
+    return lines
+
+
+def _bytes(change: ArtifactChange) -> str:
+    size = f"{change.bytes:+,} bytes" if change.bytes else "as many bytes"
+    return f"{size} of weights" if change.weights_alone else size
+
+
+def _spread(std: float | None) -> str:
+    return "unknown (1 seed)" if std is None else f"{std:.5f}"
+
+
+def _change(change: Change) -> str:
+    return f"{change.name}: {_set(change.a)} against {_set(change.b)}"
+
+
+def _set(value: str | None) -> str:
+    return "not set" if value is None else value[:80]
+
+
+def _moment(pair: Pair, moment: Moment) -> str:
+    where = (
+        f"at step {figures.count(round(moment.at))}"
+        if moment.axis == "step"
+        else f"after {figures.seconds(moment.at)} of training"
+    )
+    return (
+        f"{where} {_of_seed(pair.a)} stood at {moment.a:.4f} {moment.measure}, "
+        f"{_of_seed(pair.b)} at {moment.b:.4f} ({figures.delta(moment.delta)})"
+    )
+
+
+def _of_seed(side: Side) -> str:
+    """A curve is one attempt's: say whose, where the score is a mean."""
+    if len(side.records) < 2 or side.record is None or side.record.seed is None:
+        return side.name
+    return f"{side.name} (seed {side.record.seed})"
+
+
+def as_data(pair: Pair) -> dict[str, Any]:
+    """Return what `--json` says of a pair, unrounded."""
+    difference = pair.difference
+    return {
+        "a": _side_data(pair.a),
+        "b": _side_data(pair.b),
+        "label": pair.label or None,
+        "comparable": difference is not None,
+        "reason": pair.reason or None,
+        "outcome": difference.outcome if difference else None,
+        "delta_bpb": difference.delta if difference else None,
+        "delta_nats_per_byte": pair.nats_per_byte,
+        "delta_nats_per_token": pair.nats_per_token,
+        "relative": pair.relative,
+        "t": difference.t if difference else None,
+        "p_value": difference.p_value if difference else None,
+        "p_value_one_sided": difference.p_better if difference else None,
+        "interval_95": list(difference.interval) if difference and difference.interval else None,
+        "smallest_visible": difference.threshold if difference else None,
+        "basis": difference.basis if difference else None,
+        "noise": pair.noise or None,
+        "artifact": None
+        if pair.artifact is None
+        else {"delta_bytes": pair.artifact.bytes, "weights_alone": pair.artifact.weights_alone},
+        "caveats": list(pair.caveats),
+        "config": {change.name: {"a": change.a, "b": change.b} for change in pair.config},
+        "curve": [
+            {"axis": m.axis, "measure": m.measure, "at": m.at, "a": m.a, "b": m.b, "delta": m.delta}
+            for m in pair.moments
+        ],
+        "whiff": None
+        if pair.whiff is None
+        else {
+            "kind": pair.whiff.kind,
+            "knobs": list(pair.whiff.knobs),
+            "seed": pair.whiff.seed,
+            "points": pair.whiff.points,
+            "attempts": list(pair.whiff.attempts),
+            "why": pair.whiff.why,
+        },
+    }
+
+
+def _side_data(side: Side) -> dict[str, Any]:
+    sample = side.sample
+    return {
+        "name": side.name,
+        "val_bpb": sample.mean if sample else None,
+        "n": sample.n if sample else 0,
+        "std": sample.std if sample else None,
+        "values": list(sample.values) if sample else [],
+        "seeds": [record.seed for record in side.records],
+    }
+
+
+# Figure -------------------------------------------------------------------------------------------
+
+
+def check_plot(path: Path) -> None:
+    """Refuse a figure that could not be written, before anything is computed."""
+    if path.suffix.lower() not in PLOTS:
+        raise UsageError(f"--plot {path} is no figure", f"its name ends in {', '.join(PLOTS)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", "make it, or name another place for the figure")
+
+
+def draw_curves(pairs: list[Pair], path: Path) -> None:
+    """Draw all curves on one scale: validation where every side has it, else training loss."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "harness"  # the same runs give the same bytes
+    from matplotlib import pyplot
+
+    from harness.season.compare import series
+
+    sides = {side.name: side for pair in pairs for side in (pair.a, pair.b)}.values()
+    curves = [side for side in sides if side.curve.train or side.curve.val]
+    if not curves:
+        raise HarnessError("nothing to plot: none of these kept a curve", "leave out --plot")
+    measure: Measure = (
+        "val_bpb" if all(series(side.curve, "val_bpb", "step") for side in curves) else "train_loss"
+    )
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    for side in curves:
+        points = series(side.curve, measure, "step")
+        axes.plot([x for x, _ in points], [y for _, y in points], label=side.name, linewidth=1.2)
+    axes.set_xlabel("step")
+    axes.set_ylabel("val_bpb, bits a byte" if measure == "val_bpb" else "train_loss, nats a token")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    no_date: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(
+        path.suffix.lower(), {}
+    )
+    try:
+        figure.savefig(path, metadata=no_date, dpi=150)
+    except OSError as error:
+        raise HarnessError(f"cannot write {path}: {error.strerror}", "name another place") from error
+    finally:
+        pyplot.close(figure)

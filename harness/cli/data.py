@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, app
-from harness.cli.output import CourseProgress, print_json, warn
+from harness.cli.app import CourseProgress, Json, Runs, app, print_json, warn
 
 data = typer.Typer(name="data", help="Fetch and check training data.", no_args_is_help=True)
 app.add_typer(data)

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, app
-from harness.cli.output import (
-    print_json,
-)
+from harness.cli.app import HoleArgument, Json, Runs, app, print_json
 
 if TYPE_CHECKING:
     pass
@@ -29,8 +26,8 @@ def decide(
     import datetime as dt
     import getpass
 
-    from harness.records.decision import as_data
-    from harness.records.decision import decide as take
+    from harness.records.intent import decide as take
+    from harness.records.intent import decision_data
     from harness.records.store import Store
 
     if not by:
@@ -41,6 +38,6 @@ def decide(
     hole = Store(runs).get(reference)
     taken = take(hole, choice, reason, by, dt.datetime.now(dt.UTC).replace(microsecond=0))
     if as_json:
-        print_json("decide", hole=hole.name.folder, decision=as_data(taken))
+        print_json("decide", hole=hole.name.folder, decision=decision_data(taken))
     else:
         typer.echo(f"{hole.name.folder}: {taken.decision} ({taken.reason})")

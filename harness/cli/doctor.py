@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, app
-from harness.cli.output import CourseProgress, check_runs, print_json
+from harness.cli.app import CourseProgress, Json, Runs, app, check_runs, print_json
 from harness.cli.play import Course, GroupedCommand, Overrides, Preset, Script
 from harness.errors import Exit, UsageError
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, app
-from harness.cli.output import print_json
+from harness.cli.app import HoleArgument, Json, Runs, app, print_json
 
 
 @app.command()
@@ -22,7 +21,7 @@ def export(
 ) -> None:
     """Write a hole as a submission folder: submission.json and a log per seed, in the field's format."""
     from harness.records.store import Store
-    from harness.season.season import load_hole
+    from harness.season.hole import load_hole
     from harness.submit.export import export_hole
 
     written = export_hole(load_hole(Store(runs).get(reference)), out, author, github_id)

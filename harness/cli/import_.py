@@ -10,8 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from harness.cli.app import Json, Runs, app
-from harness.cli.output import print_json, warn
+from harness.cli.app import Json, Runs, app, print_json, warn
 from harness.errors import Exit, UsageError
 
 

@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, app
-from harness.cli.output import (
-    print_json,
-    warn,
-)
+from harness.cli.app import Json, app, print_json, warn
 from harness.errors import UsageError
 
 if TYPE_CHECKING:

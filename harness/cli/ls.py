@@ -6,18 +6,92 @@ import gc
 import json
 import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness import cache
-from harness.cli.app import Json, Runs, Strict, app
-from harness.cli.output import check_runs, open_season, print_json, report_problems, report_unfinished, say
-from harness.cli.views import holes_table
-from harness.cli.views.holes_table import Row
+from harness import cache, figures
+from harness.cli.app import (
+    Json,
+    Runs,
+    Strict,
+    app,
+    check_runs,
+    open_season,
+    print_json,
+    print_result,
+    report_problems,
+    report_unfinished,
+)
+from harness.errors import UsageError
+
+if TYPE_CHECKING:  # the cache's rows are printed without it
+    from harness.season.season import Comparison, Kind, Standing
+
+
+class Row(NamedTuple):
+    """A hole in the table. cells: as they are shown. keys: what it can be sorted by, None where not known.
+
+    Plain values only, so that the cache can keep it as JSON, which knows no tuples.
+    """
+
+    folder: str
+    course: str | None
+    status: str
+    cells: Sequence[str]
+    keys: Sequence[float | str | None]
+
+
+KINDS: tuple[Kind, ...] = ("par", "previous")  # the comparisons that a row shows
+
+GAP = "   "
+NARROWEST_TITLE = 16
+
+# Heading, whether the column is set to the right, what stands in it.
+_COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
+    ("hole", False, lambda s: s.played.name.folder.split("_")[1]),
+    ("title", False, lambda s: printable(s.played.title)),
+    ("course", False, lambda s: printable(s.played.course or "")),
+    ("val_bpb", True, lambda s: figures.bpb(s.played.sample.mean) if s.played.sample else "-"),
+    ("vs par", True, lambda s: short_delta(s.comparisons["par"])),
+    ("vs previous", True, lambda s: short_delta(s.comparisons["previous"])),
+    (
+        "artifact",
+        True,
+        lambda s: (
+            figures.megabytes(s.played.summary.artifact_bytes) if s.played.summary.artifact_bytes else "-"
+        ),
+    ),
+    (
+        "steps",
+        True,
+        lambda s: figures.count(s.played.summary.steps) if s.played.summary.steps is not None else "-",
+    ),
+    (
+        "ms/step",
+        True,
+        lambda s: (
+            figures.tempo(s.played.summary.step_ms).removesuffix(" ms") if s.played.summary.step_ms else "-"
+        ),
+    ),
+    ("status", False, lambda s: s.played.status),
+    ("attempts", True, lambda s: str(s.played.summary.attempts)),
+    ("verdict", False, lambda s: s.verdict.name),
+    ("decision", False, lambda s: s.played.summary.decision or "-"),
+)
+
+# What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
+SORT_KEYS: dict[str, Callable[[Standing], float | str | None]] = {
+    "number": lambda s: s.played.name.number,
+    "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
+    "artifact": lambda s: s.played.summary.artifact_bytes,
+    "tempo": lambda s: s.played.summary.step_ms,
+    "date": lambda s: s.played.summary.day,
+}
 
 
 @app.command("ls")
@@ -30,7 +104,7 @@ def list_holes(
     as_json: Json = False,
 ) -> None:
     """List all holes: score, distance to par, artifact, tempo, status."""
-    holes_table.check_sort(sort)
+    check_sort(sort)
     check_runs(runs)
     if tree or as_json:
         unfinished, problems = _print_season(runs, course, sort, tree, as_json)
@@ -44,9 +118,9 @@ def _print_table(runs: Path, course: str | None, sort: str) -> tuple[list[str], 
     """Print the table; return the folders of unfinished holes, and the season's problems."""
     gc.disable()  # looking for garbage takes a tenth of the time, and the process ends with the table
     rows, problems = _load_rows(runs)
-    rows = holes_table.sort_rows((row for row in rows if course in (None, row.course)), sort)
+    rows = sort_rows((row for row in rows if course in (None, row.course)), sort)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    say(holes_table.holes_table(rows, width) if rows else _no_holes(runs, course))
+    print_result(holes_table(rows, width) if rows else _no_holes(runs, course))
     return [row.folder for row in rows if row.status == "unfinished"], problems
 
 
@@ -60,7 +134,7 @@ def _print_season(
     season = open_season(runs, summaries=not as_json)
     shown = [hole for hole in season.holes if course in (None, hole.course)]
     standings = {hole.name.folder: season.standing(hole) for hole in shown}
-    rows = holes_table.sort_rows(map(holes_table.row_of, standings.values()), sort)
+    rows = sort_rows(map(row_of, standings.values()), sort)
     ordered = [standings[row.folder] for row in rows]
     if not shown and as_json:
         _no_holes(runs, course)
@@ -70,7 +144,7 @@ def _print_season(
     elif as_json:
         print_json("tree", holes=list(map(lineage.as_data, branches)), problems=list(season.problems))
     else:
-        say("\n".join(map(lineage.describe, branches)) or _no_holes(runs, course))
+        print_result("\n".join(map(lineage.describe, branches)) or _no_holes(runs, course))
     return [hole.name.folder for hole in shown if hole.status == "unfinished"], season.problems
 
 
@@ -96,7 +170,7 @@ def _load_rows(runs: Path) -> tuple[list[Row], Sequence[str]]:
     settled = time.time_ns() - cache.SETTLED_NS
     shared, touched = _mark_shared(runs)
     season = open_season(runs, summaries=True)
-    rows = [holes_table.row_of(season.standing(hole, holes_table.KINDS)) for hole in season.holes]
+    rows = [row_of(season.standing(hole, KINDS)) for hole in season.holes]
     if touched < settled and rows and len(season.marks) == len(rows) and not season.problems:
         mark = cache.join_marks({".": shared, **season.marks})
         cache.save_entries(owner, {"": cache.Entry(mark, json.dumps(rows))})
@@ -108,3 +182,99 @@ def _mark_shared(runs: Path) -> tuple[str, int]:
     courses = sorted(path.name for path in runs.glob("courses/*.toml"))
     names = (".", "field.toml", "field/leaderboard.json", "courses", *(f"courses/{name}" for name in courses))
     return cache.mark_files(str(runs), names)
+
+
+def row_of(standing: Standing) -> Row:
+    played = standing.played
+    return Row(
+        played.name.folder,
+        played.course,
+        played.status,
+        tuple(cell(standing) for _, _, cell in _COLUMNS),
+        tuple(key(standing) for key in SORT_KEYS.values()),
+    )
+
+
+def check_sort(by: str) -> None:
+    """Raise UsageError unless the table can be sorted by this."""
+    if by not in SORT_KEYS:
+        raise UsageError(f'cannot sort by "{by}"', f"sort by one of {', '.join(SORT_KEYS)}")
+
+
+def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
+    """Sort by full precision; equal ones stay in the order of play."""
+    at = list(SORT_KEYS).index(by)
+    rows = list(rows)
+    present = sorted((row for row in rows if row.keys[at] is not None), key=lambda row: row.keys[at])  # type: ignore[arg-type, return-value]
+    return present + [row for row in rows if row.keys[at] is None]
+
+
+# The table: plain text, since a table library takes a millisecond a row and a season may have thousands ----
+
+
+def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
+    """Return the season as text. width: of the terminal, titles are folded to it; None where nobody folds lines."""
+    decided = any(row.cells[-1] != "-" for row in rows)
+    columns = _COLUMNS if decided else _COLUMNS[:-1]
+    cells_by_column = zip(*(row.cells for row in rows), strict=True)
+    filled = [[head, *cells] for (head, _, _), cells in zip(columns, cells_by_column, strict=False)]
+    widths = [max(map(_cells_of(cells), cells)) for cells in filled]
+    if width is not None:
+        others = sum(widths) - widths[1] + len(GAP) * (len(widths) - 1)
+        widths[1] = min(widths[1], max(NARROWEST_TITLE, width - others))
+    set_cells = [
+        cells if at == 1 else _set_column(cells, wide, right)
+        for at, (cells, wide, (_, right, _)) in enumerate(zip(filled, widths, columns, strict=True))
+    ]
+    lines = []
+    for row in zip(*set_cells, strict=True):
+        title, *more = _fold(row[1], widths[1])
+        lines.append(GAP.join((row[0], _set(title, widths[1], False), *row[2:])).rstrip())
+        lines += [" " * (widths[0] + len(GAP)) + line for line in more]
+    lines.insert(1, "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def short_delta(comparison: Comparison) -> str:
+    """A difference in the width of a column; ~ marks what may be luck."""
+    if comparison.difference is None:
+        return "-"
+    mark = "~" if comparison.difference.outcome in ("within noise", "cannot tell") else ""
+    return mark + figures.delta(comparison.difference.delta)
+
+
+def printable(text: str) -> str:
+    """Return text without the characters that could move a terminal's cursor or colour it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def _set_column(cells: list[str], width: int, right: bool) -> list[str]:
+    if _cells_of(cells) is len:
+        return [cell.rjust(width) for cell in cells] if right else [cell.ljust(width) for cell in cells]
+    return [_set(cell, width, right) for cell in cells]
+
+
+def _cells_of(texts: Iterable[str]) -> Callable[[str], int]:
+    """What counts the places of these texts: mostly they are plain, and a season has tens of thousands."""
+    return len if "".join(texts).isascii() else _cells
+
+
+def _set(text: str, width: int, right: bool) -> str:
+    air = " " * (width - _cells(text))
+    return air + text if right else text + air
+
+
+def _cells(text: str) -> int:
+    """How many places of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _fold(text: str, width: int) -> list[str]:
+    if len(text) <= width // 2 or _cells(text) <= width:
+        return [text]
+    wide = width if text.isascii() else width // 2  # characters of two places, at the worst
+    return textwrap.wrap(text, wide) or [""]

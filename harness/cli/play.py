@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.core import TyperCommand
 
-from harness.cli.output import open_season, print_json, standing_of, warn
+from harness.cli.app import open_season, print_json, standing_of, warn
 from harness.errors import Exit
 
 if TYPE_CHECKING:

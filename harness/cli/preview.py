@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, app
-from harness.cli.output import print_json
+from harness.cli.app import Json, Runs, app, print_json
 
 
 @app.command()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, Runs, Strict, app
-from harness.cli.output import print_json, warn
+from harness.cli.app import Json, Runs, Strict, app, print_json, warn
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:

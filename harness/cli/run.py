@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import play
-from harness.cli.app import HoleArgument, Json, Runs, app
-from harness.cli.output import CourseProgress, open_season, print_json, report_unfinished, standing_of, warn
+from harness.cli.app import (
+    CourseProgress,
+    HoleArgument,
+    Json,
+    Runs,
+    app,
+    open_season,
+    print_json,
+    report_unfinished,
+    standing_of,
+    warn,
+)
 from harness.cli.play import HOW_LONG, SAFETY, WHAT, WHERE
 from harness.errors import HarnessError, UsageError
-from harness.records.names import hole_names
+from harness.records.store import hole_names
 
 if TYPE_CHECKING:
     from harness.findings import Group

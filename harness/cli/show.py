@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, Strict, app
-from harness.cli.output import (
+from harness.cli.app import (
+    HoleArgument,
+    Json,
+    Runs,
+    Strict,
+    app,
     open_season,
     print_json,
     report_problems,

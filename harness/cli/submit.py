@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, app
-from harness.cli.output import open_season, print_json
+from harness.cli.app import HoleArgument, Json, Runs, app, open_season, print_json
 from harness.errors import Exit
 
 
@@ -36,7 +35,7 @@ def submit(
 ) -> None:
     """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one train_gpt.py."""
     from harness.records.store import Store
-    from harness.season.season import load_hole
+    from harness.season.hole import load_hole
     from harness.submit import prepare as submitting
     from harness.submit.policy import load_policy
 

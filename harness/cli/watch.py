@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, app
-from harness.cli.output import print_json
+from harness.cli.app import HoleArgument, Json, Runs, app, print_json
 
 
 @app.command()

@@ -17,9 +17,8 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from harness.errors import HarnessError, UsageError, first_problem, nearest
-from harness.files import read_toml
+from harness.files import data_path, read_toml
 from harness.records.record import Frozen, RunRecord
-from harness.resources import data_path
 
 
 class ReferenceScore(Frozen):

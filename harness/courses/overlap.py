@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.files import cache_dir, write_whole
 from harness.findings import Finding
-from harness.resources import cache_dir
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
 from harness.errors import HarnessError, first_problem
 from harness.files import write_whole
-from harness.records.record import Frozen, RunRecord
+from harness.records.record import Frozen, RunRecord, find_record
 from harness.records.store import find_attempts
 from harness.stats import Sample
 
@@ -124,7 +124,7 @@ class FieldStore:
         records, problems = [], []
         for attempt in find_attempts(path.parent):
             try:
-                record = attempt.load_record()
+                record = find_record(attempt.record_path)
             except HarnessError as error:
                 problems.append(error.message)
                 continue

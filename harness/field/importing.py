@@ -21,9 +21,9 @@ from harness.field.submission_file import (
 )
 from harness.field.to_record import LogFile, RecordFolder, curve_lines, read_record_folders, record_from_run
 from harness.files import write_whole
-from harness.records.intent import Intent, slugify
-from harness.records.record import RunRecord
-from harness.records.store import Attempt, Store
+from harness.records.intent import Intent, dump_intent
+from harness.records.record import RunRecord, find_record, write_record
+from harness.records.store import Attempt, Store, slugify
 
 As = Literal["auto", "field", "hole"]
 KeepLog = Literal["copy", "reference"]
@@ -140,7 +140,8 @@ def _keep_as_hole(
     if not dry_run:
         seeds = tuple(dict.fromkeys(one.record.seed for one in imported if one.record.seed is not None))
         day = bundle.submission.date if bundle.submission else None
-        hole = store.create(folder, Intent(title=title, course=course.name, seeds=seeds, created=day))
+        intent = Intent(title=title, course=course.name, seeds=seeds, created=day)
+        hole = store.create(folder, dump_intent(intent))
         for one in imported:
             _write_attempt(hole.new_attempt(), one, keep_log)
     return _imported(bundle, folder, "new", imported, skipped, None)
@@ -195,7 +196,7 @@ def _write_attempt(attempt: Attempt, imported: ImportedLog, keep_log: KeepLog) -
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
     if keep_log == "copy":
         shutil.copyfile(imported.file.path, attempt.log_path)
-    attempt.write_record(imported.record)
+    write_record(attempt.record_path, imported.record)
 
 
 def _known_logs(store: Store) -> dict[str, str]:
@@ -204,7 +205,7 @@ def _known_logs(store: Store) -> dict[str, str]:
     for hole, attempts in store.load_all():
         for attempt in attempts:
             try:
-                record = attempt.load_record()
+                record = find_record(attempt.record_path)
             except HarnessError:
                 continue
             if record is not None and record.provenance is not None:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cache import SETTLED_NS, Entry, load_entries, mark_files, save_entries
+from harness.files import shared_dir
 from harness.publish.folder import FileMark, list_files
-from harness.records.names import HoleName, attempt_names, hole_names
-from harness.resources import shared_dir
+from harness.records.store import HoleName, attempt_names, hole_names
 
 if TYPE_CHECKING:  # not needed to see that nothing changed
     from harness.season.hole import PlayedHole

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
 
 from harness.errors import HarnessError
+from harness.files import cache_dir, shared_dir
 from harness.publish.drawings.charts import thin
 from harness.publish.drawings.social import SocialCard, draw_picture, thinned
 from harness.publish.folder import SiteFolder
@@ -26,7 +27,6 @@ from harness.publish.views.handbook import build_handbook
 from harness.publish.views.leaderboard import build_board
 from harness.publish.words.wording import Wording
 from harness.records.record import dump_record
-from harness.resources import cache_dir, shared_dir
 from harness.season.hole import PlayedHole
 from harness.season.season import Season, Standing
 

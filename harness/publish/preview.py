@@ -18,10 +18,10 @@ from threading import Thread
 from watchfiles import Change, DefaultFilter, watch
 
 from harness.errors import HarnessError, UsageError
+from harness.files import shared_dir
 from harness.publish.build import PublishOptions, publish
 from harness.publish.serve import News, make_server
 from harness.records.store import Store
-from harness.resources import shared_dir
 from harness.season.progress import is_playing
 
 _GATHER_MS = 1000  # changes within this time make one build, for trainers that log often

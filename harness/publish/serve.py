@@ -20,7 +20,7 @@ from threading import Condition
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from harness.errors import HarnessError
-from harness.resources import shared_dir
+from harness.files import shared_dir
 
 LOOPBACK = "127.0.0.1"
 _HEARTBEAT_SECONDS = 10.0  # after which a closed page is noticed

@@ -1,21 +1,28 @@
-"""`round.toml`: what a hole is meant to try, written before it is played; and how holes are named.
+"""What people say of a hole: `round.toml`, what it is meant to try; `decision.json`, what was decided on it and why.
 
-This module owns the intent's shape and the naming rule, not the folders (`harness.records.store`).
+The intent is written before the hole is played. Every decision is kept; the newest one counts.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
+import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from harness.errors import HarnessError, UsageError, first_problem
-from harness.files import parse_toml, read_plain
-from harness.records.names import HOLES_PER_ROUND, HoleName, parse_hole_name
+from harness.files import parse_toml, read_plain, write_whole
+from harness.records.record import Frozen
+from harness.records.store import Hole
 
 # The closed list of kinds of play, as the caddie names them.
 Strategy = Literal[
@@ -30,10 +37,8 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-class Intent(BaseModel):
+class Intent(Frozen):
     """What `round.toml` says: the idea, before the run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str = ""
     strategy: Strategy | None = None
@@ -45,22 +50,6 @@ class Intent(BaseModel):
     parent: str | None = None
     created: dt.date | None = None
     overrides: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict)
-
-
-def require_hole_name(text: str) -> HoleName:
-    """Read a name for a new hole. Raises UsageError with the form that is expected."""
-    name = parse_hole_name(text)
-    if name is None:
-        raise UsageError(
-            f'"{text}" is not a name for a hole',
-            "a hole is called round_NNN or round_NNN_what_it_tries, such as round_006_fp16embed",
-        )
-    return name
-
-
-def slugify(title: str) -> str:
-    """Turn a title into the tail of a folder name: lower case, digits, underscores, at most 40 characters."""
-    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40].strip("_")
 
 
 def load_intent(path: Path) -> Intent:
@@ -88,14 +77,70 @@ def dump_intent(intent: Intent) -> str:
     return tomli_w.dumps(raw)
 
 
-__all__ = [
-    "HOLES_PER_ROUND",
-    "HoleName",
-    "Intent",
-    "Strategy",
-    "dump_intent",
-    "load_intent",
-    "parse_hole_name",
-    "require_hole_name",
-    "slugify",
-]
+# The decision -------------------------------------------------------------------------------------
+
+Choice = Literal["keep", "drop", "invalid"]
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class Decision(Frozen):
+    decision: Choice
+    reason: Text
+    who: Text
+    when: AwareDatetime
+
+
+class Decisions(Frozen):
+    """All decisions on one hole, oldest first."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    history: tuple[Decision, ...] = ()
+
+    @property
+    def newest(self) -> Decision | None:
+        return self.history[-1] if self.history else None
+
+
+def load_decisions(path: Path) -> Decisions:
+    """Read a `decision.json`; a missing file holds no decision. Raises HarnessError with the place of a mistake."""
+    try:
+        return Decisions.model_validate(json.loads(read_plain(path)))
+    except FileNotFoundError:
+        return Decisions()
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise HarnessError(f"{path}: {first_problem(error)}", "mend it, or restore it from git") from error
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(f"{path} is not JSON: {error}", "mend it, or restore it from git") from error
+
+
+def decide(hole: Hole, choice: str, reason: str, who: str, when: dt.datetime) -> Decision:
+    """Add a decision to a hole's history. Raises UsageError for words that decide nothing."""
+    if choice not in get_args(Choice):
+        raise UsageError(f'"{choice}" is no decision', "decide keep, drop or invalid")
+    try:
+        decision = Decision(decision=choice, reason=reason, who=who, when=when)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"--{first['loc'][0]}: {first['msg'].lower()}", 'say why: --reason "no gain over three seeds"'
+        ) from error
+    from filelock import FileLock  # brings asyncio, which `harness ls` need not wait for
+
+    try:
+        with FileLock(hole.path / ".decision.lock", timeout=10):  # two deciders: both are kept
+            earlier = load_decisions(hole.decision_path)
+            decisions = earlier.model_copy(update={"history": (*earlier.history, decision)})
+            text = decisions.model_dump_json(by_alias=True, indent=2) + "\n"
+            write_whole(hole.decision_path, text.encode())
+    except OSError as error:  # a lock that cannot be made or taken
+        raise HarnessError(
+            f"cannot write in {hole.path}: {error.strerror or error}", "check the folder's permissions"
+        ) from error
+    return decision
+
+
+def decision_data(decision: Decision | None) -> dict[str, Any] | None:
+    return None if decision is None else decision.model_dump(mode="json")

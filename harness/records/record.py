@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from harness.errors import HarnessError
-from harness.files import read_plain
+from harness.files import read_plain, write_whole
 from trainer.config import is_neutral
 
 SCHEMA = 2
@@ -398,6 +398,20 @@ def load_record(path: Path) -> RunRecord:
     return parse_record(raw, str(path))
 
 
+def find_record(path: Path) -> RunRecord | None:
+    """Return the record, or None while there is none. Raises HarnessError when it cannot be trusted."""
+    try:
+        return load_record(path)
+    except HarnessError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return None
+        raise
+
+
+def write_record(path: Path, record: RunRecord) -> None:
+    write_whole(path, dump_record(record).encode())
+
+
 def dump_record(record: RunRecord) -> str:
     """Return the text of `record.json`: indented, fixed key order, nothing unmeasured, final newline."""
     text = record.model_dump_json(by_alias=True, indent=2, exclude_none=True)
@@ -463,7 +477,9 @@ __all__ = [
     "Stage",
     "Status",
     "dump_record",
+    "find_record",
     "hash_config",
     "load_record",
     "parse_record",
+    "write_record",
 ]

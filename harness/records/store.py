@@ -1,22 +1,76 @@
-"""The only owner of paths under `runs/`: finds holes and attempts, writes their files whole.
+"""The only owner of paths under `runs/`: what holes and attempts are called, where their files lie, what has changed.
 
-Reading never writes. A file appears complete or not at all; names cannot leave the folder.
+Reads no file: what stands in them belongs to `intent`, `record`, `curve` and `notes`. A file appears complete or not at
+all; names cannot leave the folder. Imports little, since a listing whose rows the cache knows waits for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from harness.cache import mark_files
 from harness.errors import HarnessError, UsageError, nearest
 from harness.files import write_error, write_whole
-from harness.records.intent import Intent, dump_intent, load_intent, require_hole_name
-from harness.records.names import HoleName, attempt_names, hole_names, parse_hole_name
-from harness.records.notes import Notes, load_notes
-from harness.records.record import RunRecord, dump_record, load_record
+
+HOLES_PER_ROUND = 18
+
+MAX_NAME = 80
+
+_HOLE = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?")
+
+_ATTEMPT = re.compile(r"attempt_\d{2,6}", re.ASCII)
+
+
+class HoleName(NamedTuple):
+    """`round_006_fp16embed`: number 6 in the season, slug `fp16embed`."""
+
+    folder: str
+    number: int
+    slug: str
+
+    @property
+    def round(self) -> int:
+        """Which round of 18 the hole belongs to, from 1."""
+        return (self.number - 1) // HOLES_PER_ROUND + 1
+
+    @property
+    def hole(self) -> int:
+        """Its place in that round, 1 to 18."""
+        return (self.number - 1) % HOLES_PER_ROUND + 1
+
+    @property
+    def position(self) -> str:
+        return f"Round {self.round}, Hole {self.hole}"
+
+
+def parse_hole_name(text: str) -> HoleName | None:
+    """Read a hole's folder name, or return None when it is not one."""
+    match = _HOLE.fullmatch(text)
+    if match is None or len(text) > MAX_NAME or int(match[1]) == 0:
+        return None
+    return HoleName(text, int(match[1]), match[2] or "")
+
+
+def require_hole_name(text: str) -> HoleName:
+    """Read a name for a new hole. Raises UsageError with the form that is expected."""
+    name = parse_hole_name(text)
+    if name is None:
+        raise UsageError(
+            f'"{text}" is not a name for a hole',
+            "a hole is called round_NNN or round_NNN_what_it_tries, such as round_006_fp16embed",
+        )
+    return name
+
+
+def slugify(title: str) -> str:
+    """Turn a title into the tail of a folder name: lower case, digits, underscores, at most 40 characters."""
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40].strip("_")
 
 
 @dataclass(frozen=True)
@@ -66,18 +120,6 @@ class Attempt:
                     "put the file itself there, or play a new attempt",
                 )
 
-    def load_record(self) -> RunRecord | None:
-        """Return the record, or None while there is none. Raises HarnessError when it cannot be trusted."""
-        try:
-            return load_record(self.record_path)
-        except HarnessError as error:
-            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-                return None
-            raise
-
-    def write_record(self, record: RunRecord) -> None:
-        write_whole(self.record_path, dump_record(record).encode())
-
 
 def find_attempts(folder: Path) -> list[Attempt]:
     """Return the attempts in a folder in order, a hole's or an entry's of the field; links are not followed."""
@@ -109,12 +151,6 @@ class Hole:
     @property
     def decision_path(self) -> Path:
         return self.path / "decision.json"
-
-    def load_intent(self) -> Intent:
-        return load_intent(self.intent_path)
-
-    def load_notes(self) -> Notes:
-        return load_notes(self.notes_path)
 
     def new_attempt(self) -> Attempt:
         """Make the next attempt's folder. Safe when two processes ask at once: each gets its own."""
@@ -179,8 +215,8 @@ class Store:
             raise UsageError(f'no hole matches "{reference}" in {self.root}/', hint + listing)
         return hole
 
-    def create(self, reference: str, intent: Intent) -> Hole:
-        """Make a hole's folder with its `round.toml`. Raises UsageError for a name that is none."""
+    def create(self, reference: str, intent_text: str) -> Hole:
+        """Make a hole's folder with its `round.toml`; one that is there stays. Raises UsageError for a name that is none."""
         name = require_hole_name(reference)
         hole = Hole(self.root / name.folder, name)
         if hole.path.is_symlink():
@@ -193,9 +229,78 @@ class Store:
         except OSError as error:
             raise write_error(hole.path, error) from error
         if not hole.intent_path.exists():
-            write_whole(hole.intent_path, dump_intent(intent).encode())
+            write_whole(hole.intent_path, intent_text.encode())
         return hole
 
     def load_all(self) -> Iterator[tuple[Hole, list[Attempt]]]:
         for hole in self.holes():
             yield hole, hole.attempts
+
+
+# What lies in the folders ----------------------------------------------------------------------------
+
+
+def hole_names(root: Path) -> list[HoleName]:
+    """Return the names of all holes in the order of play; a missing folder has none. Links are not followed."""
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
+        for entry in entries:
+            name = parse_hole_name(entry.name)
+            if name and entry.is_dir(follow_symlinks=False):
+                found.append(name)
+    return sorted(found, key=lambda name: (name.number, name.folder))
+
+
+def misnamed(root: Path) -> list[str]:
+    """Return a sentence on every folder that was surely meant as a hole and is none, in name order."""
+    found = []
+    with contextlib.suppress(OSError), os.scandir(root) as entries:
+        for entry in entries:
+            if (
+                entry.name.casefold().startswith("round")
+                and parse_hole_name(entry.name) is None
+                and entry.is_dir()
+            ):
+                wanted = "a hole is called round_006 or round_006_fp16embed, in small letters and digits"
+                found.append(f"{root}/{entry.name} is passed over: {wanted}")
+    return sorted(found)
+
+
+def attempt_names(folder: str) -> tuple[set[str], list[str]]:
+    """Return the names of everything in a hole's folder, and those of its attempts in order."""
+    names, found = set(), []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            names.add(entry.name)
+            if (
+                entry.name[:8] == "attempt_"
+                and _ATTEMPT.fullmatch(entry.name)
+                and entry.is_dir(follow_symlinks=False)
+            ):
+                found.append((int(entry.name[8:]), entry.name))
+    return names, [name for _, name in sorted(found)]
+
+
+def half_attempts(folder: str) -> list[str]:
+    """Return the names of a hole's attempts that were launched and left no record. An attempt's folder alone is none."""
+    with contextlib.suppress(FileNotFoundError):
+        _, attempts = attempt_names(folder)
+        return [name for name in attempts if _is_half(f"{folder}/{name}")]
+    return []
+
+
+def _is_half(attempt: str) -> bool:
+    return os.path.isfile(f"{attempt}/launch.json") and not os.path.lexists(f"{attempt}/record.json")  # noqa: PTH113
+
+
+def mark_hole(folder: str) -> tuple[str, int]:
+    """Return what the file system says of the files that a hole is summed up from, and when the latest was touched, in ns.
+
+    The folder itself is one of them, so that a new file in it changes the mark. Empty when it cannot tell.
+    """
+    try:
+        names, attempts = attempt_names(folder)
+        own = [name for name in ("round.toml", "decision.json") if name in names]
+        return mark_files(folder, [".", *own, *(f"{name}/record.json" for name in attempts)])
+    except OSError:
+        return "", 0

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.files import PACKAGE
 from harness.records.launch import Launch
-from harness.resources import PACKAGE
 from harness.run import processes
 
 TRAINER = ("-m", "trainer")  # what Python is told to start for the built-in trainer

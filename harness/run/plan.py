@@ -16,9 +16,9 @@ from typing import Literal
 
 from harness.courses.course import Course, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
-from harness.records.intent import HoleName, Intent, require_hole_name, slugify
+from harness.records.intent import Intent, load_intent
 from harness.records.record import RunRecord, hash_config
-from harness.records.store import Store
+from harness.records.store import HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
 from harness.run.request import PlanInputs, Progress, RunRequest, TrainerSetup
 from harness.run.script import check_script
@@ -58,7 +58,7 @@ def make_plan(request: RunRequest, runs: Path, progress: Progress) -> Plan:
     store = Store(runs)
     hole = store.find(request.reference)
     name = hole.name if hole else _new_name(request, store)
-    intent = hole.load_intent() if hole else Intent()
+    intent = load_intent(hole.intent_path) if hole else Intent()
     script = find_script(request, intent, hole.path if hole else None)
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE

@@ -22,8 +22,9 @@ from harness import __version__
 from harness.courses.course import load_course
 from harness.errors import HarnessError
 from harness.files import write_whole
+from harness.records.intent import dump_intent
 from harness.records.launch import Launch, dump_launch
-from harness.records.record import RunRecord
+from harness.records.record import RunRecord, write_record
 from harness.records.store import Attempt, Hole, Store
 from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER
 from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
@@ -160,13 +161,17 @@ def _script_command(attempt: Attempt, launch: Launch) -> Command:
 def make_hole(plan: Plan, runs: Path) -> Hole:
     """Return the hole of a plan, made if it is new."""
     store = Store(runs)
-    return store.create(plan.hole.folder, plan.intent) if plan.is_new else store.get(plan.hole.folder)
+    return (
+        store.create(plan.hole.folder, dump_intent(plan.intent))
+        if plan.is_new
+        else store.get(plan.hole.folder)
+    )
 
 
 def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:
     """Write the record of an attempt that has ended."""
     record = build_record(launch, attempt, end, load_course(launch.course, runs))
-    attempt.write_record(record)
+    write_record(attempt.record_path, record)
     return record
 
 

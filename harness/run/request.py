@@ -18,9 +18,9 @@ from typing import Any
 
 from harness.courses.course import Course, course_names
 from harness.errors import Exit, HarnessError, UsageError, nearest
+from harness.files import data_path
 from harness.records.intent import Intent
 from harness.records.record import Code, CodeRule, Data
-from harness.resources import data_path
 from harness.run.processes import in_own_process
 from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY

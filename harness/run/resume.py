@@ -11,10 +11,10 @@ from pathlib import Path
 
 from harness.courses.course import load_course
 from harness.errors import Exit, HarnessError
+from harness.files import cache_dir
 from harness.records.launch import Launch, load_launch
-from harness.records.record import RunRecord
+from harness.records.record import RunRecord, find_record, write_record
 from harness.records.store import Attempt, Store
-from harness.resources import cache_dir
 from harness.run import processes
 from harness.run.builtin import TRAINER_FOLDER
 from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
@@ -42,7 +42,7 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
     with lock_attempt(attempt):
         launch = load_launch(attempt.launch_path)
         _wait_for_end(attempt, launch)
-        record = attempt.load_record()
+        record = find_record(attempt.record_path)
         if record is not None and record.complete:
             raise HarnessError(
                 f"{hole.name.folder} attempt {attempt.number} is complete (val_bpb {record.val_bpb:.4f})",
@@ -99,7 +99,7 @@ def _finished(attempt: Attempt) -> bool:
 
 def _write_with_warning(attempt: Attempt, record: RunRecord, warning: str) -> RunRecord:
     record = record.model_copy(update={"warnings": (*record.warnings, warning)})
-    attempt.write_record(record)
+    write_record(attempt.record_path, record)
     return record
 
 

@@ -38,12 +38,12 @@ EXPORT_KNOBS = (
     "ZLIB",
     "ZSTD",
 )
-OTHER_STAGES = "different stages count"
 LONGER = 1.1  # times as long a training is worth a word
 FEWEST_WHIFF_POINTS = 2  # one equal point can be chance: the first step of two runs with one seed
 
 Axis = Literal["step", "training time"]
 Measure = Literal["val_bpb", "train_loss"]
+Obstacle = Literal["no score", "other text", "other stages", "unknown course"]
 AXES: tuple[Axis, ...] = ("step", "training time")
 MEASURES: tuple[Measure, ...] = ("val_bpb", "train_loss")
 
@@ -122,12 +122,13 @@ class Whiff:
 
 @dataclass(frozen=True)
 class Pair:
-    """`a` against `b`. difference is None when `reason` says why they cannot be compared."""
+    """`a` against `b`. difference is None when `obstacle` is in the way; `reason` says it in words."""
 
     a: Side
     b: Side
     label: str
     difference: Difference | None
+    obstacle: Obstacle | None = None
     reason: str = ""
     nats_per_token: float | None = None
     noise: str = ""
@@ -167,15 +168,16 @@ def compare(
     """
     changes = config_changes(a.circumstances, b.circumstances)
     stages = other_stages(a.records, b.records, (a.name, b.name))
-    reason = incomparable(a, b) or ("" if across_stages else stages)
-    if not reason and course is None:
+    obstacle, reason = incomparable(a, b)
+    if obstacle is None and stages and not across_stages:
+        obstacle, reason = "other stages", stages
+    if obstacle is None and course is None:
+        obstacle = "unknown course"
         reason = f'the course "{a.record.course if a.record else "?"}" is not known, so neither is its noise'
-    if reason or a.sample is None or b.sample is None or course is None:
-        return Pair(a, b, label, None, reason, config=changes, whiff=whiff)
+    if obstacle or a.sample is None or b.sample is None or course is None:
+        return Pair(a, b, label, None, obstacle, reason, config=changes, whiff=whiff)
     difference = subtract(a.sample, b.sample, course.noise_std)
-    told = caveats(a.circumstances, b.circumstances) + [
-        said for said in (stages, repeated_seeds(a), repeated_seeds(b)) if said
-    ]
+    warnings = (stages, repeated_seeds(a), repeated_seeds(b))
     noise = ""
     if difference.p_value is None and (figure := course.noise):
         noise = f"the course's noise figure: {figure.std_bpb:g} bpb of {figure.date}, {figure.source}"
@@ -184,13 +186,12 @@ def compare(
         b,
         label,
         difference,
-        "",
-        _loss_difference(a, b),
-        noise,
-        changes,
-        tuple(told),
-        tuple(common_moments(a.curve, b.curve)),
-        whiff,
+        nats_per_token=_loss_difference(a, b),
+        noise=noise,
+        config=changes,
+        caveats=(*caveats(a.circumstances, b.circumstances), *filter(None, warnings)),
+        moments=tuple(common_moments(a.curve, b.curve)),
+        whiff=whiff,
     )
 
 
@@ -203,14 +204,15 @@ def repeated_seeds(side: Side) -> str:
     return f"{side.name} has seed {again} {seeds.count(again)} times: repeats show less spread than other seeds would"
 
 
-def incomparable(a: Side, b: Side) -> str:
-    """Say why two sides cannot be subtracted from each other, stages aside; empty when they can."""
+def incomparable(a: Side, b: Side) -> tuple[Obstacle | None, str]:
+    """Say why two sides cannot be subtracted from each other, whatever their stages; (None, "") when they can."""
     for side in (a, b):
         if side.sample is None:
-            return side.reason or f"{side.name} has no complete attempt"
+            return "no score", side.reason or f"{side.name} has no complete attempt"
     if a.record is None or b.record is None:
-        return ""
-    return other_text(a.record, b.record, (a.name, b.name))
+        return None, ""
+    difference = other_text(a.record, b.record, (a.name, b.name))
+    return ("other text", difference) if difference else (None, "")
 
 
 def mismatch(
@@ -245,12 +247,12 @@ def other_stages(a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[st
     if len(counting) < 2 or counting[0] == counting[1]:
         return ""
     ours, theirs = (stage.replace("_", " ") for stage in counting)
-    said = f"{OTHER_STAGES}: {names[0]} {ours}, {names[1]} {theirs}"
+    text = f"different stages count: {names[0]} {ours}, {names[1]} {theirs}"
     for stage in ("round_trip", "pre_quantization"):
         x, y = mean_stage_bpb(a, stage), mean_stage_bpb(b, stage)
         if x is not None and y is not None:
-            return f"{said}; at the {stage.replace('_', ' ')} stage they stand at {x:.4f} and {y:.4f}"
-    return said
+            return f"{text}; at the {stage.replace('_', ' ')} stage they stand at {x:.4f} and {y:.4f}"
+    return text
 
 
 def _loss_difference(a: Side, b: Side) -> float | None:

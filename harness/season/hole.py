@@ -20,11 +20,9 @@ from harness.cache import Entry as CacheEntry
 from harness.cache import is_unchanged, load_entries, save_entries
 from harness.courses.course import SPLIT_TOLERANCE
 from harness.errors import HarnessError
-from harness.records.decision import Decision, load_decisions
-from harness.records.intent import HoleName, Intent
-from harness.records.names import mark_hole
-from harness.records.record import RunRecord
-from harness.records.store import Attempt, Hole
+from harness.records.intent import Decision, Intent, load_decisions, load_intent
+from harness.records.record import RunRecord, find_record
+from harness.records.store import Attempt, Hole, HoleName, mark_hole
 from harness.stats import Sample
 from harness.workers import fork_pool, worker_count
 
@@ -279,14 +277,14 @@ def _summarise_marked(hole: Hole) -> tuple[str, Summary]:
 def read_files(hole: Hole) -> Files:
     problems: list[str] = []
     try:
-        intent = hole.load_intent()
+        intent = load_intent(hole.intent_path)
     except HarnessError as error:
         intent = Intent()
         problems.append(error.message)
     entries, unread = [], 0
     for attempt in hole.attempts:
         try:
-            record = attempt.load_record()
+            record = find_record(attempt.record_path)
         except HarnessError as error:
             problems.append(error.message)
             unread += 1

@@ -46,16 +46,17 @@ def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
 
     Raises UsageError for what is neither.
     """
-    entries = [entry for entry in season.public if entry.slug.startswith(reference)]
-    exact = next((entry for entry in entries if entry.slug == reference), None)
     store = Store(season.runs)
-    if exact or (len(entries) == 1 and store.find(reference) is None):
-        return exact or entries[0]
-    if len(entries) > 1 and store.find(reference) is None:
-        names = ", ".join(entry.slug for entry in entries[:3])
-        raise UsageError(
-            f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
-        )
+    if (season.runs / "field" / reference).is_dir() or store.find(reference) is None:
+        entries = [entry for entry in season.public_entries() if entry.slug.startswith(reference)]
+        exact = next((entry for entry in entries if entry.slug == reference), None)
+        if exact or (len(entries) == 1 and store.find(reference) is None):
+            return exact or entries[0]
+        if len(entries) > 1 and store.find(reference) is None:
+            names = ", ".join(entry.slug for entry in entries[:3])
+            raise UsageError(
+                f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
+            )
     folder = store.get(reference).name.folder
     return next(hole for hole in season.holes if hole.name.folder == folder)
 
@@ -176,7 +177,7 @@ def _published(season: Season, course: str | None, kind: Kind, comparison: Compa
     if comparison.val_bpb is None:
         return Side(kind, None, reason=comparison.reason)
     name = comparison.label or kind
-    entry = next((e for e in season.public if _is(e, course, comparison.val_bpb)), None)
+    entry = next((e for e in season.public_entries() if _is(e, course, comparison.val_bpb)), None)
     sample = Sample((comparison.val_bpb,))
     if entry is None:
         return Side(name, sample)

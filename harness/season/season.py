@@ -13,18 +13,36 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.courses.course import Course, ReferenceScore, load_course
+from harness.courses.course import Course, ReferenceScore, Verdicts, load_course
 from harness.errors import HarnessError
 from harness.field.entries import FieldStore, StoredEntry
-from harness.records.names import misnamed
-from harness.records.store import Store
-from harness.season import verdict
+from harness.records.store import Store, misnamed
 from harness.season.compare import mismatch
 from harness.season.hole import PlayedHole, ScoreKind, alike, load_hole, summarise_holes
-from harness.season.verdict import Verdict
 from harness.stats import Difference, Sample, subtract
 
 Kind = Literal["par", "sota", "best", "previous", "parent"]
+
+NOT_FINISHED = "Did Not Finish"
+NOT_PLAYED = "Not Played"
+STILL_OUT = "Still Out"
+UNREADABLE = "Unreadable"
+OVER_CAP = "Over the Cap"
+SETS_PAR = "Sets Par"
+NO_PAR = "No Par"
+COURSE_RECORD = "Course Record"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """name: the golf name. strokes: golf notation, -2 (two circles) .. 2 (two squares).
+
+    why: the rule that gave the name, with its numbers.
+    """
+
+    name: str
+    strokes: int
+    why: str
 
 
 class Comparison(NamedTuple):
@@ -60,32 +78,39 @@ class Standing:
 
     @property
     def headroom_bytes(self) -> int | None:
-        seen = self.played.summary
-        if seen.artifact_bytes is None:
+        summary = self.played.summary
+        if summary.artifact_bytes is None:
             return None
-        cap = seen.cap_bytes or (self.course.caps.artifact_bytes if self.course else None)
-        return None if cap is None else cap - seen.artifact_bytes
+        cap = summary.cap_bytes or (self.course.caps.artifact_bytes if self.course else None)
+        return None if cap is None else cap - summary.artifact_bytes
 
 
 @dataclass
 class Season:
-    """The holes of a `runs/` folder in the order of play.
+    """The holes of a `runs/` folder in the order of play; courses and the field are read when they are asked for.
 
-    marks: of summaries, the marks of their holes' files by folder, where these can be relied on.
+    hole_problems: holes' files that could not be read. marks: of summaries, the marks of their holes' files by folder,
+    where these can be relied on.
     """
 
     runs: Path
     holes: tuple[PlayedHole, ...]
-    problems: tuple[str, ...] = ()
+    hole_problems: tuple[str, ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
+    _field: tuple[list[StoredEntry], list[str]] | None = None
 
-    @cached_property
-    def public(self) -> tuple[StoredEntry, ...]:
-        """Imported entries of the field, read when they are first asked for."""
-        entries, problems = FieldStore(self.runs).load_field()
-        self.problems = (*self.problems, *problems)
-        return tuple(entries)
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Name the files that could not be read so far: of holes, of courses, of the field."""
+        courses = (course.message for course in self._courses.values() if isinstance(course, HarnessError))
+        return (*self.hole_problems, *courses, *(self._field[1] if self._field else ()))
+
+    def public_entries(self) -> list[StoredEntry]:
+        """Return the imported entries of the field."""
+        if self._field is None:
+            self._field = FieldStore(self.runs).load_field()
+        return self._field[0]
 
     def course(self, name: str | None) -> Course | None:
         """Return a course by name, or None when it is unknown or its file is broken (then `problems` says so)."""
@@ -96,9 +121,8 @@ class Season:
                 self._courses[name] = load_course(name, self.runs)
             except HarnessError as error:
                 self._courses[name] = error
-                self.problems = (*self.problems, error.message)
-        found = self._courses[name]
-        return found if isinstance(found, Course) else None
+        course = self._courses[name]
+        return course if isinstance(course, Course) else None
 
     def standing(self, played: PlayedHole, kinds: Sequence[Kind] | None = None) -> Standing:
         """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent.
@@ -343,26 +367,58 @@ def _is_better(comparison: Comparison) -> bool:
     return comparison.difference is not None and comparison.difference.outcome == "better"
 
 
+# Golf names ---------------------------------------------------------------------------------------
+
+
 def _judge(played: PlayedHole, course: Course | None, par: Comparison, sets_par: bool) -> Verdict:
     """Give a hole its golf name, or say why it has none."""
     if played.status == "over_cap":
-        return Verdict(verdict.OVER_CAP, 2, "the artifact is not under the cap")
+        return Verdict(OVER_CAP, 2, "the artifact is not under the cap")
     if played.status == "unreadable":
-        return Verdict(verdict.UNREADABLE, 0, played.problems[0])
+        return Verdict(UNREADABLE, 0, played.problems[0])
     if played.status == "unplayed":
-        return Verdict(verdict.NOT_PLAYED, 0, "no attempt has been made")
+        return Verdict(NOT_PLAYED, 0, "no attempt has been made")
     if played.status == "unfinished":
         why = (
             f"an attempt has no record yet; if nobody plays it, `harness resume {played.name.folder}` goes on"
         )
-        return Verdict(verdict.STILL_OUT, 0, why)
+        return Verdict(STILL_OUT, 0, why)
     if played.sample is None:
-        return Verdict(verdict.NOT_FINISHED, 2, "no attempt was completed")
+        return Verdict(NOT_FINISHED, 2, "no attempt was completed")
     if sets_par:
-        return Verdict(verdict.SETS_PAR, 0, "the first complete hole of a course without par sets it")
+        return Verdict(SETS_PAR, 0, "the first complete hole of a course without par sets it")
     if course is None or par.difference is None:
-        return Verdict(verdict.NO_PAR, 0, par.reason)
-    return verdict.judge(par.difference, course.verdicts)
+        return Verdict(NO_PAR, 0, par.reason)
+    return judge(par.difference, course.verdicts)
 
 
-__all__ = ["KINDS", "Comparison", "Kind", "Season", "Standing", "load_hole", "load_season"]
+def name_distance(delta_bpb: float, table: Verdicts) -> str:
+    """Return the golf name of a distance to par, noise left aside.
+
+    delta_bpb is rounded to nine places first: 1.2294 - 1.2244 must lie on the edge 0.005, not past it.
+    """
+    delta = round(delta_bpb, 9)
+    if abs(delta) <= table.par_within:
+        return "Par"
+    steps, beyond = (table.over, table.beyond_over) if delta > 0 else (table.under, table.beyond_under)
+    return next((name for edge, name in steps if abs(delta) <= edge), beyond)
+
+
+def judge(to_par: Difference, table: Verdicts) -> Verdict:
+    """Name a complete hole's distance to par. A good name is never given inside the noise."""
+    name = name_distance(to_par.delta, table)
+    noise = f"{to_par.threshold:.4f}" if to_par.threshold is not None else "unknown"
+    if to_par.delta < 0 and name != "Par" and to_par.outcome != "better":
+        return Verdict(
+            "Par", 0, f"{to_par.delta:+.4f} bpb to par would be {name}, but luck alone reaches {noise}"
+        )
+    return Verdict(name, _strokes(name, to_par.delta, table), f"{to_par.delta:+.4f} bpb to par")
+
+
+def _strokes(name: str, delta: float, table: Verdicts) -> int:
+    """Golf notation: broadcast cards draw two circles for eagle or better, two squares for double or worse."""
+    if name == "Par":
+        return 0
+    steps = table.over if delta > 0 else table.under
+    size = 1 if steps and name == steps[0][1] else 2
+    return size if delta > 0 else -size

@@ -22,9 +22,8 @@ from pydantic import (
 )
 
 from harness.errors import HarnessError, UsageError, first_problem, nearest
-from harness.files import read_toml
+from harness.files import data_path, read_toml
 from harness.records.record import Frozen
-from harness.resources import data_path
 
 Reading = Literal["own tokenizer", "baseline tokenizer", "per byte"]
 Probability = Annotated[float, Field(gt=0, lt=1)]

@@ -22,6 +22,7 @@ from typing import Any
 from harness import figures
 from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
+from harness.records.notes import load_notes
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
 from harness.season.season import Season
@@ -68,7 +69,7 @@ def prepare(
         raise HarnessError(*_nothing_to_submit(played))
     runs = submitted_runs(played)
     course = load_course(played.course or "", season.runs)
-    submission = Submission(played, name, author, course, runs, played.hole.load_notes())
+    submission = Submission(played, name, author, course, runs, load_notes(played.hole.notes_path))
     submission.rules += [author_rule(author), course_rule(submission)]
     submission.rules += [log_rule(run) for run in runs]
     try:

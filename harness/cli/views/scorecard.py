@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
-from harness.records.decision import as_data as decision_data
+from harness.records.intent import decision_data
 from harness.records.record import mean_gap
 from harness.run.result import hint_for
 from harness.season.hole import Entry, PlayedHole

@@ -56,7 +56,7 @@ from harness.publish.words.wording import (
     render_plain,
     split_question,
 )
-from harness.records.notes import Notes
+from harness.records.notes import Notes, load_notes
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
 from harness.season.pairs import parent_whiff
@@ -244,7 +244,7 @@ def build_card(
 def _load_notes(played: PlayedHole, wording: Wording) -> tuple[Notes, tuple[str, ...]]:
     """The hole's words; when they cannot be read, none and the reason. The page must still be built."""
     try:
-        return played.hole.load_notes(), ()
+        return load_notes(played.hole.notes_path), ()
     except OSError as error:
         return Notes(), (wording.fill("note", "unread_notes", reason=str(error.strerror)),)
 

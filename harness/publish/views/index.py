@@ -22,7 +22,7 @@ from harness.publish.views.card import HoleCard
 from harness.publish.views.compare import DeltaCard
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
-from harness.records.names import HOLES_PER_ROUND
+from harness.records.store import HOLES_PER_ROUND
 from harness.season.season import Season, Standing
 
 ROWS_ON_INDEX = 36  # the newest rounds, up to so many holes, are on the index in full
@@ -164,7 +164,7 @@ class Link:
 def course_names_in_order(season: Season) -> list[str]:
     """The courses that were played by us or by the imported field, the most played by us first."""
     counted = Counter(hole.course for hole in season.holes if hole.course and season.course(hole.course))
-    for entry in season.public:
+    for entry in season.public_entries():
         if season.course(entry.entry.course):
             counted[entry.entry.course] += 0
     return [name for name, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]

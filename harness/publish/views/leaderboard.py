@@ -94,7 +94,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
     comparable = on_one_split(scored)
     par = course.par.val_bpb if course.par else next((line.val_bpb for line in comparable), None)
-    public = [entry for entry in season.public if entry.entry.course == name]
+    public = [entry for entry in season.public_entries() if entry.entry.course == name]
     ranked = [entry for entry in public if entry.sample is not None and not _over_cap(entry)]
     references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
 

@@ -19,10 +19,9 @@ import nh3
 from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
-from harness.files import read_toml
+from harness.files import read_toml, shared_dir
 from harness.publish.words.commentary import Facts, Script, read_script, speak, tidy
 from harness.records.notes import Notes
-from harness.resources import shared_dir
 
 if TYPE_CHECKING:  # most holes have no notes
     from markdown_it import MarkdownIt

@@ -22,10 +22,10 @@ from harness import __version__
 from harness.courses.course import load_course
 from harness.errors import HarnessError, first_problem
 from harness.files import write_whole
-from harness.records.intent import Intent, require_hole_name
+from harness.records.intent import Intent, dump_intent
 from harness.records.launch import Launch, dump_launch
-from harness.records.record import Frozen, Provenance, RunRecord, dump_record
-from harness.records.store import Attempt, Hole, Store
+from harness.records.record import Frozen, Provenance, RunRecord, dump_record, find_record
+from harness.records.store import Attempt, Hole, Store, require_hole_name
 from harness.run.bundle import start
 from harness.run.bundle.emit import PLACES, Bundle, load_bundle
 from harness.run.capture import ProcessEnd
@@ -87,7 +87,7 @@ def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[PulledSeed]:
             found.append(PulledSeed(seed, "added", bundle.hole))
             continue
         if hole is None:
-            hole = store.create(bundle.hole, Intent.model_validate(bundle.intent))
+            hole = store.create(bundle.hole, dump_intent(Intent.model_validate(bundle.intent)))
         found.append(_take(bundle, finish, digest, folder, source, hole, runs))
     return found
 
@@ -130,7 +130,7 @@ def _known(hole: Hole | None, digest: str) -> RunRecord | None:
     """Return the record that was made of the same results before."""
     for attempt in hole.attempts if hole else ():
         with contextlib.suppress(HarnessError):
-            record = attempt.load_record()
+            record = find_record(attempt.record_path)
             if record is not None and record.provenance is not None and record.provenance.sha256 == digest:
                 return record
     return None

@@ -20,9 +20,9 @@ from pathlib import Path
 from harness.courses.course import course_names
 from harness.courses.overlap import find_overlap, quick_overlap
 from harness.errors import Exit, HarnessError
+from harness.files import PACKAGE
 from harness.findings import Finding, Group
 from harness.records.record import Code, RunRecord
-from harness.resources import PACKAGE
 from harness.run.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.run.doctor import data, machine, settings
 from harness.run.plan import Plan, drop_duplicates, make_plan

@@ -21,8 +21,8 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from harness.files import PACKAGE, cache_dir
 from harness.findings import Finding
-from harness.resources import PACKAGE, cache_dir
 
 DISTRIBUTION = "parameter-golf-harness"
 LEAST_FREE_BYTES = 1_000_000_000

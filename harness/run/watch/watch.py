@@ -15,7 +15,7 @@ from typing import Any, Literal
 from harness.errors import HarnessError, UsageError
 from harness.records.curve import Curve, load_curve
 from harness.records.launch import Launch, load_launch
-from harness.records.record import RunRecord
+from harness.records.record import RunRecord, find_record
 from harness.records.store import Attempt, Store
 from harness.run import processes
 from harness.run.result import last_lines
@@ -74,7 +74,7 @@ class AttemptWatcher:
         # Before the record is read: one that is written in between is found below.
         playing = is_playing(self._attempt)
         try:
-            record = self._attempt.load_record()
+            record = find_record(self._attempt.record_path)
         except HarnessError:
             unreadable = True  # `harness show` says why
         self._find_references_once(record)

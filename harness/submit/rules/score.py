@@ -301,7 +301,7 @@ def _reference(case: Case, rule: Significance) -> tuple[str, Sample] | str:
     entry = next(
         (
             e
-            for e in case.season.public
+            for e in case.season.public_entries()
             if e.sample and e.entry.course == course.name and abs(e.sample.mean - best.val_bpb) <= SAME_SCORE
         ),
         None,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.cli.views import holes_table
+from harness.cli import ls
 from harness.season.season import load_season
 
 RED = "a\x1b[31mb"
@@ -12,8 +12,8 @@ RED = "a\x1b[31mb"
 
 def table(runs, width=None, sort="number"):
     season = load_season(runs)
-    rows = [holes_table.row_of(season.standing(hole, holes_table.KINDS)) for hole in season.holes]
-    return holes_table.holes_table(holes_table.sort_rows(rows, sort), width).splitlines()
+    rows = [ls.row_of(season.standing(hole, ls.KINDS)) for hole in season.holes]
+    return ls.holes_table(ls.sort_rows(rows, sort), width).splitlines()
 
 
 def test_scores_sort_by_all_their_decimals_with_the_missing_last(runs, put_record):

@@ -149,10 +149,9 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     ["../out", "round_001/../../out", "/tmp/round_001", "round_001/x", "..", "round_001\n", "round_001\0"],
 )
 def test_a_name_cannot_leave_the_season(name: str, tmp_path: Path, runs: Path) -> None:
-    from harness.records.intent import Intent
 
     with pytest.raises(HarnessError):
-        Store(runs).create(name, Intent())
+        Store(runs).create(name, "")
     with pytest.raises(HarnessError):
         Store(runs).get(name)
 

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from harness.cli.output import open_season
+from harness.cli.app import open_season
 from harness.courses.course import check_bytes, load_course
 from harness.publish.views.tables import byte_check
 from harness.publish.words.wording import load_wording

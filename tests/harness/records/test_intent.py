@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, UsageError
-from harness.records.intent import Intent, dump_intent, load_intent, parse_hole_name, require_hole_name
+from harness.records.intent import Intent, dump_intent, load_intent
 from harness.records.notes import parse_notes
+from harness.records.store import parse_hole_name, require_hole_name
 
 
 @pytest.mark.parametrize(

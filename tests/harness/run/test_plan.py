@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from harness.resources import PACKAGE
+from harness.files import PACKAGE
 from tests.fake.command_line import CODE_BYTES, PARITY, SMALL
 from tests.fake.fake_trainer import MODEL_BYTES
 

@@ -210,9 +210,7 @@ def test_symlinked_holes_are_not_followed(runs, tmp_path, put_record):
 def test_two_processes_get_an_attempt_each(runs):
     from concurrent.futures import ThreadPoolExecutor
 
-    from harness.records.intent import Intent
-
-    hole = Store(runs).create("round_001", Intent())
+    hole = Store(runs).create("round_001", "")
     with ThreadPoolExecutor(8) as pool:
         attempts = list(pool.map(lambda _: hole.new_attempt().number, range(24)))
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.season import write_season
 from harness import cache
 from harness.cli import ls
-from harness.cli.views import holes_table
-from harness.resources import PACKAGE
+from harness.files import PACKAGE
 from harness.season import hole as hole_module
 from harness.season.hole import read_files
 from harness.season.season import load_season, summarise_season
@@ -218,7 +217,7 @@ def test_rows_are_those_of_the_files(edit, season, monkeypatch):
     edit(season)
 
     plain = load_season(season)
-    rows = [holes_table.row_of(plain.standing(hole, holes_table.KINDS)) for hole in plain.holes]
+    rows = [ls.row_of(plain.standing(hole, ls.KINDS)) for hole in plain.holes]
     assert ls._load_rows(season) == (rows, plain.problems)
 
 

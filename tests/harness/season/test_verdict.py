@@ -4,7 +4,7 @@ import pytest
 
 from harness.courses.course import load_course
 from harness.errors import HarnessError
-from harness.season.verdict import judge, name_distance
+from harness.season.season import judge, name_distance
 from harness.stats import Sample, subtract
 
 FINEWEB = load_course("fineweb")
