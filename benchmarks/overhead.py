@@ -4,7 +4,7 @@
 
 The same script runs alone and under the harness, in turn. Its steps take their time, so that both print at
 the same pace; what the harness adds is the longer wall time of the steps, and, once, its start and its
-record. Memory is what the harness and its watchman hold at most (resident, from /proc), the data check
+record. Memory is what the harness and its watchdog hold at most (resident), the data check
 included.
 """
 
@@ -21,6 +21,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
+
+from harness.run import processes
 
 LINES_A_MINUTE = 10_000
 DATA = Path(__file__).parents[1] / "tests" / "data" / "parity"
@@ -53,32 +57,14 @@ def took(text: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def memory_of(pids: list[int]) -> int:
-    total = 0
-    for pid in pids:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            continue
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        total += int(found[1]) * 1024 if found else 0
-    return total
-
-
-def children(pid: int, word: str) -> list[int]:
-    """Return the child processes of one whose command line holds a word."""
-    found = []
+def memory_of(pid: int, word: str) -> int:
+    """Return the resident bytes of a process and of its children whose command line holds a word."""
     try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    for child in map(int, listed):
-        try:
-            if word in Path(f"/proc/{child}/cmdline").read_text():
-                found.append(child)
-        except OSError:
-            continue
-    return found
+        children = psutil.Process(pid).children()
+        pids = [pid, *(child.pid for child in children if word in " ".join(child.cmdline()))]
+    except psutil.Error:  # one of them has just ended
+        return 0
+    return processes.resident_bytes(pids) or 0
 
 
 def under_harness(folder: Path, hole: int, steps: int) -> tuple[float, float, float, float, int]:
@@ -105,7 +91,7 @@ def under_harness(folder: Path, hole: int, steps: int) -> tuple[float, float, fl
     )
     most = 0
     while process.poll() is None:
-        most = max(most, memory_of([process.pid, *children(process.pid, "watchdog.py")]))
+        most = max(most, memory_of(process.pid, "watchdog.py"))
         time.sleep(0.1)
     whole = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -20,7 +20,7 @@ from harness.run.builtin import TRAINER_FOLDER
 from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import build_record
-from harness.scripts.git import fingerprint, fingerprint_folder, read_commit
+from harness.scripts.git import fingerprint_folder, read_code
 
 
 def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
@@ -113,21 +113,21 @@ def trainer_of(launch: Launch, attempt: Attempt) -> Path:
     if fingerprint_folder(TRAINER_FOLDER) == code.source_sha256:
         return TRAINER_FOLDER
     cache = cache_dir()
-    if code.git_sha and code.source_sha256 and not code.dirty and cache is not None:
+    if code.source_sha256 and cache is not None:
         folder = cache / "trainers" / code.source_sha256[:16] / "trainer"
         if folder.is_dir() and fingerprint_folder(folder) == code.source_sha256:
             return folder
-        files = read_commit(TRAINER_FOLDER, code.git_sha)
-        if fingerprint(files) == code.source_sha256:
+        if files := read_code(TRAINER_FOLDER, code):
             return _write_folder(folder, files)
-    again = f"or play a new attempt: `harness run {launch.hole} --repeat`"
+    resume = f"`harness resume {launch.hole}`"
     if code.git_sha is None:
-        hint = f"it was in no git commit; bring it back to resume, {again}"
+        hint = "it was in no git commit: bring it back"
     elif code.dirty:
-        changes = attempt.source_dir / "uncommitted.diff"
-        hint = f"`git checkout {code.git_sha}`, `git apply {changes}`, then `harness resume {launch.hole}`; {again}"
+        changes = (attempt.source_dir / "uncommitted.diff").resolve()
+        hint = f"`git worktree add ../as-played {code.git_sha}`, there `git apply {changes}` and {resume}"
     else:
-        hint = f"`git fetch` commit {code.git_sha}, then `harness resume {launch.hole}`; {again}"
+        hint = f"`git fetch` commit {code.git_sha}, then {resume}"
+    hint += f"; or play a new attempt: `harness run {launch.hole} --repeat`"
     raise HarnessError(f"the trainer's code has changed since {attempt.path.name} was started", hint)
 
 

@@ -23,7 +23,11 @@ def fingerprint(files: Mapping[str, bytes]) -> str:
 
 def fingerprint_folder(folder: Path) -> str:
     """Return the sha256 over names and contents of the Python files below a folder, in name order."""
-    return fingerprint({p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.py")})
+    return fingerprint(_read_folder(folder))
+
+
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
 
 
 def describe_code(folder: Path) -> tuple[Code, str]:
@@ -59,6 +63,18 @@ def read_commit(folder: Path, sha: str) -> dict[str, bytes]:
             return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
     except (OSError, subprocess.TimeoutExpired, tarfile.TarError):
         return {}
+
+
+def read_code(folder: Path, code: Code) -> dict[str, bytes]:
+    """Return the Python files of a package as they ran: those below `folder`, else those of the commit of `code`.
+
+    Empty when neither has the hash of `code`: it was not committed, or git here does not have the commit.
+    """
+    here = _read_folder(folder)
+    if fingerprint(here) == code.source_sha256:
+        return here
+    files = read_commit(folder, code.git_sha) if code.git_sha and code.dirty is False else {}
+    return files if fingerprint(files) == code.source_sha256 else {}
 
 
 def _git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | None:

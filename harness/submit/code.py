@@ -12,7 +12,7 @@ import trainer
 from harness.errors import HarnessError
 from harness.records.record import Code, RunRecord
 from harness.records.store import Attempt
-from harness.scripts.git import fingerprint, read_commit
+from harness.scripts.git import read_code
 from harness.scripts.snapshot import Snapshot, load_snapshot
 from harness.scripts.unpack import unpack_source
 
@@ -45,11 +45,8 @@ def find_trainer(code: Code) -> Snapshot | None:
 
     None when neither has the hash of the record.
     """
-    here = load_snapshot(TRAINER, "__main__.py")
-    if here.sha256 == code.source_sha256:
-        return here
-    files = read_commit(TRAINER, code.git_sha) if code.git_sha and code.dirty is False else {}
-    return Snapshot("__main__.py", files) if files and fingerprint(files) == code.source_sha256 else None
+    files = read_code(TRAINER, code)
+    return Snapshot("__main__.py", files) if files else None
 
 
 def trainer_script(record: RunRecord, package: Snapshot, readable: bool = False) -> bytes:

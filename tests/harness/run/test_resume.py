@@ -107,7 +107,7 @@ def test_code_that_was_not_committed_is_asked_for(checkout, play):
 
     assert done.returncode == 1
     assert "the trainer's code has changed since attempt_01 was started" in done.stderr
-    assert f"`git checkout {first}`" in done.stderr
+    assert f"`git worktree add ../as-played {first}`" in done.stderr
     assert "uncommitted.diff" in done.stderr
     assert "`harness run round_001 --repeat`" in done.stderr
 
