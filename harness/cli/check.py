@@ -62,7 +62,9 @@ def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candi
 
 
 def print_report(report: Report) -> None:
-    """Print a report: an outcome, a rule and what was measured a row; limits and hints where they are needed."""
+    """Print a report: an outcome, a rule and what was measured a row; limits and hints where they are
+    needed.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

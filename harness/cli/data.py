@@ -110,7 +110,7 @@ def check(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Check the data of every course: headers, sizes, hashes, tokenizer, and validation text in the training."""
+    """Check the data of every course: headers, sizes, hashes, tokenizer, validation text in the training."""
     from harness.cli.doctor import show_findings
     from harness.courses.course import course_names, load_course
     from harness.run.doctor.data import examine_data

@@ -1,4 +1,6 @@
-"""`harness import`: other people's logs and submissions, the published leaderboard, and bundles that were played."""
+"""`harness import`: other people's logs and submissions, the published leaderboard, and bundles that were
+played.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ def submit(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one train_gpt.py."""
+    """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one
+    train_gpt.py.
+    """
     from harness.records.store import Store
     from harness.season.hole import load_hole
     from harness.submit import prepare as submitting

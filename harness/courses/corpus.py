@@ -1,6 +1,7 @@
 """The text of the practice course: the interpreter's own sources, and the tokens that stand for them.
 
-Everything here is a pure function of the sources, apart from `read_corpus`, which reads them. It knows nothing
+Everything here is a pure function of the sources, apart from `read_corpus`, which reads them. It knows
+nothing
 of folders, shards and caches: `harness.courses.practice` does.
 """
 
@@ -121,9 +122,10 @@ def fingerprint(documents: Sequence[Document]) -> str:
 def train_tokenizer(documents: Sequence[Document], vocab_size: int) -> bytes:
     """Return a SentencePiece BPE model with byte fallback that gives every text back unchanged.
 
-    Ids and digit splitting are the challenge's; pieces of only spaces are ours: sources are full of indentation,
-    and they give 2.53 bytes per token instead of 1.75. Lines are fed, not documents: SentencePiece silently
-    drops what is longer than 4,192 bytes. One thread and a writer instead of a path, since the model stores both.
+    Ids and digit splitting are the challenge's; pieces of only spaces are ours: sources are full of
+    indentation, and they give 2.53 bytes per token instead of 1.75. Lines are fed, not documents:
+    SentencePiece silently drops what is longer than 4,192 bytes. One thread and a writer instead of a path,
+    since the model stores both.
     """
     import sentencepiece
 
@@ -167,8 +169,8 @@ def cut_validation(
 ) -> tuple[Tokens, bytes]:
     """Return the first `count` tokens and the text they stand for.
 
-    Raises CourseError when the tokens do not give the documents back, or when the byte table that turns losses
-    into bits per byte disagrees with the text: a score would then be wrong without looking wrong.
+    Raises CourseError when the tokens do not give the documents back, or when the byte table that turns
+    losses into bits per byte disagrees with the text: a score would then be wrong without looking wrong.
     """
     from trainer.data import byte_table
 
@@ -203,8 +205,8 @@ def token_bytes(tokenizer: Any, token: int) -> bytes:
 def measure_yardsticks(text: bytes) -> dict[str, float]:
     """Return what general compressors need for `text`, in bits per byte; one this Python lacks is left out.
 
-    They adapt on these bytes only, whereas a model has learned from other files. order-0: the entropy of single
-    bytes, what a coder without any context would need.
+    They adapt on these bytes only, whereas a model has learned from other files. order-0: the entropy of
+    single bytes, what a coder without any context would need.
     """
     sizes: dict[str, float] = {}
     with _if_built_in():

@@ -89,7 +89,7 @@ class Course(Frozen):
     what: str
     caps: Caps
     verdicts: Verdicts
-    noise: Noise | None = None  # None until somebody measured it: one seed then cannot be told from luck
+    noise: Noise | None = None  # None until it was measured: the luck of one seed is then unknown
     data: CourseData | None = None
     par: Par | None = None
     leaderboard: str | None = None
@@ -118,7 +118,8 @@ class Badge:
     verified: it was measured on the course's current split, or on all of the text that the run read where the
     course lists no splits. older split: on another known export. suspect: on no known split. unchecked: the
     numbers for the check are missing.
-    split: the known split that fits. implied_bytes: what tokens, loss and score give. expected_bytes: what they
+    split: the known split that fits. implied_bytes: what tokens, loss and score give. expected_bytes: what
+    they
     should give: the run's own count where it has one, else the size of the split that fits.
     """
 
@@ -131,7 +132,8 @@ class Badge:
 
 # Logs print losses and scores with four places, rounded or cut off: each may miss by one in the last.
 LAST_PLACE = 1e-4
-# Targets at the end of a text that fill no sequence are not scored; 4,096 is the longest sequence in public logs.
+# Targets at the end of a text that fill no sequence are not scored; 4,096 is the longest sequence in public
+# logs.
 UNSCORED_TOKENS = 4096
 
 SPLIT_TOLERANCE = 1e-3  # up to which two records' byte counts are of one text; two exports differ by 3 %
@@ -148,11 +150,13 @@ def check_bytes(
 
     The only such check: records, pages and the referee ask here.
     val_loss: nats per token; val_bpb: bits per byte, both over the same `tokens` targets.
-    val_bytes: what the run itself counted for those targets; all there is to check where no splits are listed.
+    val_bytes: what the run itself counted for those targets; all there is to check where no splits are
+    listed.
 
-    The implied bytes may miss the run's own count by what printing four places costs (relatively; 1.3e-4 at the
-    challenge's scores), and those of a split by the unscored end of the text as well (6.6e-5 there, more for a short
-    text). The 82 public logs that print all three numbers miss by at most 6.5e-5; the known exports differ by 3 %.
+    The implied bytes may miss the run's own count by what printing four places costs (relatively; 1.3e-4 at
+    the challenge's scores), and those of a split by the unscored end of the text as well (6.6e-5 there, more
+    for a short text). The 82 public logs that print all three numbers miss by at most 6.5e-5; the known
+    exports differ by 3 %.
     """
     if not tokens or not val_loss or not val_bpb:
         missing = "number of validation tokens" if not tokens else "val_loss or val_bpb"
@@ -269,17 +273,17 @@ def _read_additions(path: Path) -> dict[str, list[ReferenceScore]]:
     """Read `[[reference]]` tables of `runs/field.toml` by course."""
     if not path.is_file():
         return {}
-    found: dict[str, list[ReferenceScore]] = {}
+    additions: dict[str, list[ReferenceScore]] = {}
     for number, row in enumerate(read_toml(path).get("reference", []), start=1):
         entry = dict(row)
         course = entry.pop("course", None)
         if course is None:
             raise HarnessError(f"{path}: reference {number} names no course", 'add course = "fineweb"')
         try:
-            found.setdefault(course, []).append(ReferenceScore.model_validate(entry))
+            additions.setdefault(course, []).append(ReferenceScore.model_validate(entry))
         except ValidationError as error:
             raise HarnessError(
                 f"{path}: reference {number}: {first_problem(error)}",
                 "a reference has course, name, val_bpb, date, source",
             ) from error
-    return found
+    return additions

@@ -1,4 +1,4 @@
-"""How much of a course's validation text stands in its training text."""
+"""How much of a course's validation text is also in its training text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.courses.shards import Shards, fingerprint_file
 from harness.errors import HarnessError
 from harness.files import cache_dir, write_whole
 from harness.findings import Finding
@@ -17,46 +18,40 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Hashes = npt.NDArray[np.uint64]
-from harness.courses.shards import Shards, fingerprint_file
 
 WINDOW = 64  # tokens that must repeat; about 160 bytes of text, more than boilerplate lines
-
 MOST_WINDOWS = 200_000  # of the validation, spread evenly
-
 MOST_TOKENS = 40_000_000  # of the training data, in spread pieces: about three seconds
-
-QUICK_TOKENS = 8_000_000  # what `harness run` looks through without having been asked
-
+QUICK_TOKENS = 8_000_000  # what `harness run` looks through by itself
 PIECE = 2_000_000
-
 BASE = 0x9E3779B97F4A7C15  # odd, so that multiplying by it loses nothing in 64 bits
-
 BOILERPLATE = 0.05  # share of the validation text
-
-VERSION = 1  # of a cached answer
+VERSION = 2  # of a cached answer
 
 
 @dataclass(frozen=True)
 class Overlap:
     """How much of the validation text stands in the training data.
 
-    windows: runs of WINDOW validation tokens that were looked for; seen: how many were found, token for token.
-    trained: training tokens looked through, of train_tokens. copies: validation shards that are training shards.
+    windows: runs of WINDOW validation tokens that were looked for; repeated: how many were found, token for
+    token.
+    searched: training tokens looked through, of train_tokens. copies: validation shards that are training
+    shards.
     """
 
     windows: int
-    seen: int
-    trained: int
+    repeated: int
+    searched: int
     train_tokens: int
     copies: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
-        return self.seen / self.windows if self.windows else 0.0
+        return self.repeated / self.windows if self.windows else 0.0
 
     @property
     def bound(self) -> str:
-        part = "all" if self.trained == self.train_tokens else f"{self.trained / 1e6:,.0f} M of"
+        part = "all" if self.searched == self.train_tokens else f"{self.searched / 1e6:,.0f} M of"
         return f"{self.windows:,} windows of {WINDOW} tokens in {part} {self.train_tokens / 1e6:,.1f} M"
 
 
@@ -89,16 +84,17 @@ def quick_overlap(shards: Shards, cache: Path | None = None) -> Overlap | None:
 def overlap_findings(overlap: Overlap) -> list[Finding]:
     """Judge an overlap: copies and most of the text are errors, more than boilerplate is a warning.
 
-    Below BOILERPLATE nothing is said: licences and the like repeat (2.2 % of the practice course's windows do).
+    Below BOILERPLATE there is no finding: licences and the like repeat (2.2 % of the practice course's
+    windows do).
     """
     why = "a score on text that was trained on measures memory"
     todo = "take the validation's documents out of the training shards, or fetch both again"
-    found = [Finding("error", copy, why, todo) for copy in overlap.copies]
+    findings = [Finding("error", copy, why, todo) for copy in overlap.copies]
     if overlap.share >= BOILERPLATE:
         level: Literal["error", "warning"] = "error" if overlap.share >= 0.5 else "warning"
         what = f"{overlap.share:.1%} of the validation text stands in the training data ({overlap.bound})"
-        found.append(Finding(level, what, why, todo))
-    return found
+        findings.append(Finding(level, what, why, todo))
+    return findings
 
 
 def _search(shards: Shards) -> Overlap:
@@ -117,10 +113,10 @@ def _search(shards: Shards) -> Overlap:
     ordered = hashes[order]
     maybe = np.zeros(1 << 22, dtype=bool)  # sieve: most places are thrown out by one look
     maybe[(ordered >> np.uint64(42)).astype(np.int64)] = True
-    seen = np.zeros(len(windows), dtype=bool)
-    trained = 0
+    repeated = np.zeros(len(windows), dtype=bool)
+    searched = 0
     for path, start, stop in _pieces(shards):
-        trained += stop - start
+        searched += stop - start
         piece = np.asarray(load_shard(path)[start : stop + WINDOW - 1])
         if len(piece) < WINDOW or not len(windows):
             continue
@@ -131,14 +127,16 @@ def _search(shards: Shards) -> Overlap:
         for place, index in zip(places[hit], at[hit], strict=True):
             while index < len(ordered) and ordered[index] == rolling[place]:
                 window = order[index]
-                if not seen[window]:
-                    seen[window] = bool((piece[place : place + WINDOW] == windows[window]).all())
+                if not repeated[window]:
+                    repeated[window] = bool((piece[place : place + WINDOW] == windows[window]).all())
                 index += 1
-    return Overlap(len(windows), int(seen.sum()), trained, shards.train_tokens, _copies(shards))
+    return Overlap(len(windows), int(repeated.sum()), searched, shards.train_tokens, _copies(shards))
 
 
 def _rolling(tokens: Any) -> Hashes:
-    """Hash every run of WINDOW tokens by doubling: the hash of 2k tokens is that of k, shifted, plus the next k's."""
+    """Hash every run of WINDOW tokens by doubling: the hash of 2k tokens is that of k, shifted, plus the next
+    k's.
+    """
     import numpy as np
 
     hashes: Hashes = (tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(BASE)
@@ -168,15 +166,15 @@ def _pieces(shards: Shards) -> list[tuple[Path, int, int]]:
 
 def _copies(shards: Shards) -> tuple[str, ...]:
     """Name validation shards that equal a training shard byte for byte; only equal sizes are read."""
-    said = []
+    copies = []
     for val in shards.val:
         size = val.stat().st_size
         alike = [path for path in shards.train if path.stat().st_size == size]
         ours = fingerprint_file(val, 64) if alike else ""
-        said += [
+        copies += [
             f"{val.name} and {path.name} are one file" for path in alike if fingerprint_file(path, 64) == ours
         ]
-    return tuple(said)
+    return tuple(copies)
 
 
 def _cached_path(shards: Shards, cache: Path | None) -> Path | None:
@@ -185,8 +183,8 @@ def _cached_path(shards: Shards, cache: Path | None) -> Path | None:
         return None
     digest = hashlib.sha256(f"{VERSION} {WINDOW} {MOST_WINDOWS} {MOST_TOKENS}\n".encode())
     for path in (*shards.val, *shards.train):
-        seen = path.stat()
-        digest.update(f"{path.resolve()} {seen.st_size} {seen.st_mtime_ns} {seen.st_ino}\n".encode())
+        stat = path.stat()
+        digest.update(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n".encode())
     return root / "overlap" / f"{digest.hexdigest()[:24]}.json"
 
 

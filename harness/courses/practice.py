@@ -1,14 +1,14 @@
 """The practice course: real text for a machine that has no FineWeb.
 
 The text is what every Python ships: the sources of the running interpreter's own standard library, in a fixed
-order, split by whole files, and cut into tokens by a SentencePiece model trained on the spot. It is written in
-the challenge's shard format into a cache folder (`$HARNESS_CACHE`, else the XDG cache) and sealed with sha256
-fingerprints, so that scores of different Pythons or of damaged data are never mixed.
+order, split by whole files, and cut into tokens by a SentencePiece model trained on the spot. It is written
+in the challenge's shard format into a cache folder (`$HARNESS_CACHE`, else the XDG cache) and sealed with
+sha256 fingerprints, so that scores of different Pythons or of damaged data are never mixed.
 
     python -m harness.courses.practice [--rebuild] [--json]
 
-What the text is and how it becomes tokens: `harness.courses.corpus`. Models and training are unknown here, and torch is
-never imported.
+What the text is and how it becomes tokens: `harness.courses.corpus`. Models and training are unknown here,
+and torch is never imported.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class PracticeCourse:
     """What is known of a prepared course; all but `path` is kept in its course.json.
 
     val_tokens: all tokens of the validation shard. The first only gives context, the other val_tokens - 1 are
-        scored. 91,137 is 89 * 1,024 + 1, so sequences of any power of two up to 1,024 score every one of them.
+        scored. 91,137 is 89 * 1,024 + 1, so sequences of any power of two up to 1,024 score every one of
+        them.
         Other lengths drop a tail of less than one sequence: the evaluator counts its own bytes there.
     val_bytes: UTF-8 bytes those scored tokens stand for. BOS stands between documents and counts 0. The text
         is cut at a token, so it may end within a line, and even within a character.
@@ -107,7 +108,9 @@ class PracticeCourse:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes of a course. The folder is named by `version`: raise it with any change to the files that come out."""
+    """Sizes of a course. The folder is named by `version`: raise it with any change to the files that come
+    out.
+    """
 
     version: int = 1
     vocab_size: int = 1024
@@ -128,9 +131,10 @@ def prepare_course(
 ) -> PracticeCourse:
     """Return the practice course, building it on first use.
 
-    A prepared course is checked against its fingerprints each time. It appears whole or not at all, whether two
-    processes start at once or one is killed halfway. Only `rebuild` replaces one that exists.
-    progress: called with the current stage and the share done, 0 to 1; not called when nothing needs to be built.
+    A prepared course is checked against its fingerprints each time. It appears whole or not at all, whether
+    two processes start at once or one is killed halfway. Only `rebuild` replaces one that exists.
+    progress: called with the current stage and the share done, 0 to 1; not called when nothing needs to be
+    built.
     documents: the text, in place of the running interpreter's standard library.
     Raises CourseError: no sources, a damaged course, a cache folder that cannot be written.
     """
@@ -246,8 +250,8 @@ def byte_shards(
 ) -> Path:
     """Return a folder with the text of a prepared course as bytes (byte260), written into it on first use.
 
-    The validation text ends at the same byte, so that scores are of one text; what a last sequence cannot hold of it
-    is not scored. documents: those the course was made of, when it was not the standard library.
+    The validation text ends at the same byte, so that scores are of one text; what a last sequence cannot
+    hold of it is not scored. documents: those the course was made of, when it was not the standard library.
     """
     from trainer.bytevocab import encode_bytes
     from trainer.data import write_shard
@@ -275,7 +279,8 @@ def _cut(documents: Sequence[Document], count: int) -> Iterator[bytes]:
         count -= len(document.data)
 
 
-# -- the folder -------------------------------------------------------------------------------------------------
+# -- the folder
+# -------------------------------------------------------------------------------------------------
 
 
 def _course_name(documents: Sequence[Document], recipe: Recipe) -> str:
@@ -284,7 +289,9 @@ def _course_name(documents: Sequence[Document], recipe: Recipe) -> str:
 
 
 def _build_in_place(documents: Sequence[Document], folder: Path, recipe: Recipe, report: Progress) -> None:
-    """Build in a hidden folder, then rename it. The caller holds the lock: hidden folders of before are leftovers of a kill."""
+    """Build in a hidden folder, then rename it. The caller holds the lock: hidden folders of before are
+    leftovers of a kill.
+    """
     building = folder.with_name(f".{folder.name}.building")
     old = folder.with_name(f".{folder.name}.old")
     for leftover in (building, old):
@@ -342,7 +349,8 @@ def _check_files(course: PracticeCourse) -> None:
             )
         if (actual := sha256_of([path])) != sha256:
             raise CourseError(
-                f"{path} has been changed: its sha256 is {actual[:12]}..., {MANIFEST} expects {sha256[:12]}...",
+                f"{path} has been changed: its sha256 is {actual[:12]}..., "
+                f"{MANIFEST} expects {sha256[:12]}...",
                 REBUILD,
             )
 
@@ -364,7 +372,8 @@ def _explain_os_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-# -- the command ------------------------------------------------------------------------------------------------
+# -- the command
+# ------------------------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,9 @@
 """A course of one's own text: a tokenizer and shards in the challenge's format, and `runs/courses/NAME.toml`.
 
-The text is a folder of text files, each a document, or `.jsonl` files whose lines hold a "text". Documents are put in
-the order of the sha256 of their names, so that neither the machine nor the file system decides; the first of them are
-held out for validation. All text is held in memory: meant for up to a few GB. Never imports torch.
+The text is a folder of text files, each a document, or `.jsonl` files whose lines hold a "text". Documents
+are put in the order of the sha256 of their names, so that neither the machine nor the file system decides;
+the first of them are held out for validation. All text is held in memory: meant for up to a few GB. Never
+imports torch.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def make_course(
 ) -> tuple[TextCourse, Path]:
     """Prepare the data in the new folder `target` and describe the course; return both.
 
-    The course has no par and no noise figure: its first complete hole sets par, and one seed cannot be told from
-    luck until several seeds of one configuration were played.
+    The course has no par and no noise figure: its first complete hole sets par, and one seed cannot be told
+    from luck until several seeds of one configuration were played.
     Raises UsageError for a name that is taken or is no name, CourseError for text that makes no course.
     """
     if NAME.fullmatch(name) is None:
@@ -193,9 +194,11 @@ def _write_course(course: TextCourse, model: bytes, train_tokens: Tokens, val_to
 
 
 def read_text(source: Path) -> tuple[list[Document], list[str]]:
-    """Return the documents in the order of their names' sha256, and the names of those that tokens cannot stand for.
+    """Return the documents in the order of their names' sha256, and the names of those that tokens cannot
+    stand for.
 
-    A document must be UTF-8, not empty, must not begin with a space and not hold U+2581 (SentencePiece's own space).
+    A document must be UTF-8, not empty, must not begin with a space and not hold U+2581 (SentencePiece's own
+    space).
     Raises CourseError when there is no text at all.
     """
     if not source.exists():
@@ -223,7 +226,9 @@ def _is_text_file(path: Path) -> bool:
 
 
 def _documents(path: Path, name: str) -> Iterator[Document]:
-    """A text file is one document, a .jsonl file one a line. Raises CourseError naming a line that holds no text."""
+    """A text file is one document, a .jsonl file one a line. Raises CourseError naming a line that holds no
+    text.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -246,7 +251,9 @@ def _documents(path: Path, name: str) -> Iterator[Document]:
 
 
 def _short_lines(document: Document) -> Document:
-    """Break lines that SentencePiece would silently leave out of its training: it drops those of over 4,192 bytes."""
+    """Break lines that SentencePiece would silently leave out of its training: it drops those of over 4,192
+    bytes.
+    """
     lines = document.data.decode().split("\n")
     if all(len(line) <= LINE_CHARACTERS for line in lines):
         return document
@@ -270,14 +277,17 @@ def _split(
     held_out, training = split_files(documents, held_bytes, least_bytes=0)
     if sum(len(document.data) for document in training) < total / 2:
         raise CourseError(
-            f"{held_bytes:,} bytes of validation would leave less than half of the {total:,} bytes to train on",
+            f"{held_bytes:,} bytes of validation would leave less than half of the {total:,} bytes "
+            "to train on",
             "hold out less with --val-bytes, or split the text into more documents",
         )
     return held_out, training
 
 
 def _describe(name: str, title: str, data: TextCourse, path: Path) -> dict[str, object]:
-    """The course's file. Caps are the challenge's; verdict edges those of the practice course: edit them by hand."""
+    """The course's file. Caps are the challenge's; verdict edges those of the practice course: edit them by
+    hand.
+    """
     practice = load_course("practice")
     folder = Path(os.path.relpath(data.path.resolve(), path.parent.resolve()))
     return {

@@ -1,6 +1,6 @@
 """Token shards seen from outside: headers, sizes and seals.
 
-Bounded in time: what was not read is said. numpy is imported where it is needed.
+Bounded in time; what was not read is reported. numpy is imported where it is needed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from harness.findings import Finding
-
-if TYPE_CHECKING:
-    pass
-
 
 SEALS = "pulled.json"  # written by `harness data pull` two folders above the shards
 HASHED_BYTES = 1_000_000_000  # of sealed files, the validation first: a second or two
@@ -43,15 +39,15 @@ def read_folder(folder: Path) -> tuple[Shards, list[Finding]]:
     from trainer.data import find_shards, read_shard_header
     from trainer.errors import DataError
 
-    found: list[Finding] = []
+    findings: list[Finding] = []
     paths: dict[Split, list[Path]] = {"train": [], "val": []}
     tokens: dict[Split, int] = {"train": 0, "val": 0}
     splits: tuple[Split, ...] = ("train", "val")
     for split in splits:
         try:
-            listed = find_shards(folder, split)
+            shards = find_shards(folder, split)
         except DataError as error:
-            found.append(
+            findings.append(
                 Finding(
                     "error",
                     error.message,
@@ -60,13 +56,15 @@ def read_folder(folder: Path) -> tuple[Shards, list[Finding]]:
                 )
             )
             continue
-        for path in listed:
+        for path in shards:
             try:
                 tokens[split] += read_shard_header(path)
                 paths[split].append(path)
             except DataError as error:
-                found.append(Finding("error", error.message, "the run would end here", error.hint))
-    return Shards(folder, tuple(paths["train"]), tuple(paths["val"]), tokens["train"], tokens["val"]), found
+                findings.append(Finding("error", error.message, "the run would end here", error.hint))
+    return Shards(
+        folder, tuple(paths["train"]), tuple(paths["val"]), tokens["train"], tokens["val"]
+    ), findings
 
 
 # Seals ------------------------------------------------------------------------------------------------
@@ -75,35 +73,35 @@ def read_folder(folder: Path) -> tuple[Shards, list[Finding]]:
 def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
     """Check shards against what was published, if they were pulled: all sizes, and hashes within a bound.
 
-    The first value says what was done, "" where there is nothing to check against.
+    The first value says what was checked, "" where there is nothing to check against.
     """
     path = shards.folder.parent.parent / SEALS
     if not path.is_file():
         return "", []
     try:
         sealed = json.loads(path.read_text("utf-8"))["files"]
-        known = {name: (int(entry["bytes"]), str(entry["fingerprint"])) for name, entry in sealed.items()}
+        published = {name: (int(entry["bytes"]), str(entry["fingerprint"])) for name, entry in sealed.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        said = Finding(
+        unreadable = Finding(
             "warning",
             f"{path} cannot be read: {error!r:.100}",
             "hashes cannot be checked",
             "`harness data pull` again",
         )
-        return "", [said]
-    found, hashed, left = [], 0, HASHED_BYTES
-    ours = [*shards.val, *shards.train]
-    for file in ours:
-        size, fingerprint = known.get(f"datasets/{shards.folder.name}/{file.name}", (None, ""))
+        return "", [unreadable]
+    findings, hashed, budget = [], 0, HASHED_BYTES
+    files = [*shards.val, *shards.train]
+    for file in files:
+        size, fingerprint = published.get(f"datasets/{shards.folder.name}/{file.name}", (None, ""))
         if size is None:
             continue
         right = file.stat().st_size == size
-        if right and size <= left:
-            left -= size
+        if right and size <= budget:
+            budget -= size
             hashed += 1
             right = fingerprint_file(file, len(fingerprint)) == fingerprint
         if not right:
-            found.append(
+            findings.append(
                 Finding(
                     "error",
                     f"{file} is not what was published",
@@ -111,7 +109,7 @@ def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
                     "delete it and `harness data pull` again",
                 )
             )
-    return f"{hashed} of {len(ours)} shards hashed against {path.name}", found
+    return f"{hashed} of {len(files)} shards hashed against {path.name}", findings
 
 
 def fingerprint_file(path: Path, digits: int) -> str:
@@ -121,9 +119,6 @@ def fingerprint_file(path: Path, digits: int) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-# Overlap ----------------------------------------------------------------------------------------------
 
 
 def describe(shards: Shards) -> str:

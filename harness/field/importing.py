@@ -31,7 +31,9 @@ KeepLog = Literal["copy", "reference"]
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of one record folder or log. state: new, extended (more logs of a known one), unchanged, or skipped."""
+    """What became of one record folder or log. state: new, extended (more logs of a known one), unchanged, or
+    skipped.
+    """
 
     name: str
     place: str

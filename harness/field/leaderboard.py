@@ -33,8 +33,8 @@ _NEEDED = ("name", "score", "date")
 def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list[ReferenceScore]:
     """Read a README's tables into `runs/field/leaderboard.json` and return the rows.
 
-    From then on the SOTA of a day is computed from it. Raises HarnessError when no table has the columns, or a
-    row has no number or date.
+    From then on the SOTA of a day is computed from it. Raises HarnessError when no table has the columns, or
+    a row has no number or date.
     """
     try:
         raw = source.read_bytes()

@@ -1,9 +1,9 @@
 """The lines of the field's logs: what one line says, as an event.
 
-Owns every pattern and knows no file, no run and no earlier line; `harness.field.log_parser` keeps those. Patterns work on
-bytes (nearly all lines are never decoded), are anchored at the line's start and read numbers of bounded length
-only, so that no line can make them slow. Counted over the 165 logs of the public records; see
-tests/data/field/README.md for where those come from.
+Owns every pattern and knows no file, no run and no earlier line; `harness.field.log_parser` keeps those.
+Patterns work on bytes (nearly all lines are never decoded), are anchored at the line's start and read numbers
+of bounded length only, so that no line can make them slow. Counted over the 165 logs of the public records;
+see tests/data/field/README.md for where those come from.
 """
 
 from __future__ import annotations
@@ -131,13 +131,10 @@ SCORED_LABELS = ("final_", "quantized", "legal_ttt")
 
 # At most 18 digits before the point and 40 after: a longer one is hostile, and is not read. What follows a
 # number may be a letter: logs are pasted together without a newline between them.
-NUMBER = rb"([-+]?(?:\d{1,18}+(?:\.\d{0,40}+)?+|\.\d{1,40}+)(?:[eE][-+]?\d{1,3}+)?+(?!\d)|[-+]?(?:nan|inf)(?![a-z]))"
+_FINITE = rb"[-+]?(?:\d{1,18}+(?:\.\d{0,40}+)?+|\.\d{1,40}+)(?:[eE][-+]?\d{1,3}+)?+(?!\d)"
+NUMBER = rb"(" + _FINITE + rb"|[-+]?(?:nan|inf)(?![a-z]))"
 COUNT = rb"(\d[\d,_]{0,20}+)(?![\d,_])"
 STEP = rb"(\d{1,12})/(\d{1,12})(?![\d/])"
-
-
-def _number(text: bytes) -> float:
-    return float(text)
 
 
 def _finite(text: bytes) -> float | None:
@@ -170,7 +167,8 @@ _TO_MS = {b"ms": 1.0, b"s": 1000.0, b"m": 60_000.0, b"min": 60_000.0, b"h": 3_60
 
 # The commonest line of all, read in one match; every other form takes the slower way below.
 _TRAIN_A = re.compile(
-    rb"step:(\d{1,12})/(\d{1,12}) train_loss:(\d{1,9}\.\d{1,17}) train_time:(\d{1,15})ms step_avg:(\d{1,12}\.\d{1,9})ms"
+    rb"step:(\d{1,12})/(\d{1,12}) train_loss:(\d{1,9}\.\d{1,17}) train_time:(\d{1,15})ms"
+    rb" step_avg:(\d{1,12}\.\d{1,9})ms"
 ).match
 _TRAIN_B = re.compile(
     rb"(\d{1,12})/(\d{1,12}) train_loss: (\d{1,9}\.\d{1,17}) train_time: (\d{1,9}\.\d{1,9})m\b"
@@ -189,17 +187,17 @@ _METRIC = re.compile(rb"(?:\[[^\]]{1,40}\]\s*)?[A-Za-z_][\w/.]{0,40}\s?[:=]\s?[-
 def _read_step(match: re.Match[bytes], number: int) -> Event | None:
     step, planned, rest = int(match[1]), int(match[2]), match[3]
     time, avg = _TIME(rest), _AVG(rest)
-    time_ms = _number(time[1]) * _TO_MS[time[2]] if time else None
+    time_ms = float(time[1]) * _TO_MS[time[2]] if time else None
     time_is_ms = time is not None and time[2] == b"ms"
-    avg_ms = _number(avg[1]) * _TO_MS[avg[2]] if avg else None
+    avg_ms = float(avg[1]) * _TO_MS[avg[2]] if avg else None
     loss, bpb = _VAL_LOSS(rest), _VAL_BPB(rest)
     if loss and bpb:
-        values = _number(loss[1]), _number(bpb[1])
+        values = float(loss[1]), float(bpb[1])
         return ValLine(number, step, planned, *values, time_ms, avg_ms, time_is_ms)
     if train := _TRAIN_LOSS(rest):
         tag = _TAG(rest)
         tag_text = to_text(tag[1]) if tag else None
-        return TrainLine(number, step, planned, _number(train[1]), time_ms, avg_ms, time_is_ms, tag_text)
+        return TrainLine(number, step, planned, float(train[1]), time_ms, avg_ms, time_is_ms, tag_text)
     if _METRIC(rest):
         return StepLine(number, step, planned, time_ms if time_is_ms else None, avg_ms)
     return None
@@ -255,7 +253,7 @@ def _read_result(line: bytes, number: int) -> ResultLine | None:
         _finite(bpb[1]),
         loss[1].decode(),
         bpb[1].decode(),
-        _number(match[1]) * _TO_MS[match[2]] if match else None,
+        float(match[1]) * _TO_MS[match[2]] if match else None,
     )
 
 
@@ -264,8 +262,10 @@ def _read_result(line: bytes, number: int) -> ResultLine | None:
 _STOP = re.compile(rb"stopping_early:\s?([\w-]{1,60})").match
 _STOP_STEP = re.compile(rb"(?<![\w.])step:\s?(\d{1,12})(?:/(\d{1,12}))?(?!\d)").search
 _SIZE = re.compile(
-    rb"(?:(serialized model|compressed model|model size)|(code size|code)|(total submission size|submission size|total artifact size|artifact size|total size|total))"
-    rb"\s{0,2}(?:\(?([\w+./ -]{1,40}?)\)?)?\s{0,2}[:=]\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b",
+    rb"(?:(serialized model|compressed model|model size)|(code size|code)"
+    rb"|(total submission size|submission size|total artifact size|artifact size|total size|total))"
+    rb"\s{0,2}(?:\(?([\w+./ -]{1,40}?)\)?)?\s{0,2}[:=]"
+    rb"\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b",
     re.IGNORECASE,
 ).match
 _BUDGET = re.compile(rb"budget:\s?" + COUNT + rb"/\d").match
@@ -361,7 +361,7 @@ def _read_other(line: bytes, number: int) -> Event | None:
             return StopLine(
                 number,
                 to_text(match[1]),
-                _number(time[1]) * _TO_MS[time[2]] if time else None,
+                float(time[1]) * _TO_MS[time[2]] if time else None,
                 int(step[1]) if step else None,
                 int(step[2]) if step and step[2] else None,
             )

@@ -1,8 +1,9 @@
 """Reads logs of any trainer: finished files, standard input, or a script that is still printing.
 
-Goes through the lines in order: prefixes, blocks under a heading, embedded source code, long stretches of step lines.
-Bytes become lines in `harness.field.log_stream`, one line becomes an event in `harness.field.log_lines`, events become
-runs in `harness.field.run_tracker`.
+Goes through the lines in order: prefixes, blocks under a heading, embedded source code, long stretches of
+step lines.
+Bytes become lines in `harness.field.log_stream`, one line becomes an event in `harness.field.log_lines`,
+events become runs in `harness.field.run_tracker`.
 
 One parser serves both uses. A live caller feeds lines or bytes as they come and gets events back at once; a
 file is read by `parse_log`. Memory does not grow with the log: lines are cut at MAX_LINE_BYTES, curves are
@@ -119,8 +120,9 @@ _PROGRAM_KEYS = frozenset({"model_params", "val_tokens", "train_loader", "world_
 class LogParser:
     """Turns bytes into events and runs, line by line.
 
-    `feed` takes any piece of the stream and returns the events of the lines it completes; `feed_line` takes one
-    line; `run` is the state so far; `close` ends the log. A last line without a newline is read by `close`.
+    `feed` takes any piece of the stream and returns the events of the lines it completes; `feed_line` takes
+    one line; `run` is the state so far; `close` ends the log. A last line without a newline is read by
+    `close`.
     number: of the last line that was read, from 1.
     """
 
@@ -258,8 +260,8 @@ class LogParser:
             return False
         for curve, these, find in ((run.train, lines, STRETCH_TRAIN), (run.val, vals, STRETCH_VAL)):
             if these:
-                kept = b"\n".join([*these[curve.due()], these[-1]])
-                curve.add_many(len(these), list(zip(*find(kept), strict=True)))
+                thinned = b"\n".join([*these[curve.due()], these[-1]])
+                curve.add_many(len(these), list(zip(*find(thinned), strict=True)))
         if vals:
             run.lines["last_val"] = self.number + places[-1] + 1
         last = read_line(last_line, last_number)
@@ -392,7 +394,9 @@ class LogParser:
     # Events -------------------------------------------------------------------------------------
 
     def _take(self, event: Event, line: bytes) -> None:
-        """Give an event to its run; a heading or the start of source code changes how the next lines are read."""
+        """Give an event to its run; a heading or the start of source code changes how the next lines are
+        read.
+        """
         kind = type(event)
         if kind is Setting and event.indented and self._section is None:  # type: ignore[union-attr]
             self._tracker.emit(event)  # a note, not a hyperparameter
@@ -449,8 +453,8 @@ def _may_be_cut(event: Event, line: bytes) -> bool:
     if isinstance(event, ValLine):
         if line.endswith(b"ms"):
             return False
-        found = re.search(rb"val_loss:\s?[^\s.]*\.(\d+)\s+val_bpb:\s?[^\s.]*\.(\d+)$", line)
-        return found is None or len(found[1]) != len(found[2])
+        match = re.search(rb"val_loss:\s?[^\s.]*\.(\d+)\s+val_bpb:\s?[^\s.]*\.(\d+)$", line)
+        return match is None or len(match[1]) != len(match[2])
     if isinstance(event, Size):
         return b"bytes" not in line and not line.endswith(b"FITS")
     if isinstance(event, StopLine):

@@ -33,8 +33,8 @@ class LineReader(Protocol):
 class LogStream:
     """Takes a log's bytes in pieces and gives their whole lines, in UTF-8, to a reader.
 
-    size, sha256, encoding: of the bytes so far. has_cr, has_escape: whether a carriage return or an escape sequence
-    came by, so that the reader can skip looking for them.
+    size, sha256, encoding: of the bytes so far. has_cr, has_escape: whether a carriage return or an escape
+    sequence came by, so that the reader can skip looking for them.
     """
 
     def __init__(self, lines: LineReader) -> None:

@@ -1,6 +1,7 @@
 """What a log says of one run: scores by stage, sizes, steps, curve; and which score is official.
 
-Fills while a log is read, so that a live view can ask at any time. Knows nothing of files; `harness.field.log_parser` feeds it.
+Fills while a log is read, so that a live view can ask at any time. Knows nothing of files;
+`harness.field.log_parser` feeds it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class ThinnedCurve:
         return slice(-self.count % self.stride, None, self.stride)
 
     def add_many(self, count: int, columns: Sequence[Sequence[bytes]]) -> None:
-        """Append `count` points by columns of digits (steps, then the values): those due, then the last one."""
+        """Append `count` points by columns of digits (steps, then the values): those due, then the last
+        one.
+        """
         steps, *values = columns
         self._steps.extend(map(int, steps[:-1]))
         for column, texts in zip(self._values, values, strict=True):

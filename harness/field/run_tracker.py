@@ -1,7 +1,7 @@
 """Which run of a log an event belongs to: where a run begins, is set up, goes on, is printed twice, ends.
 
-A file may hold several runs; the last one is its result. What a run is made of is `harness.field.logged_run`'s, and how
-lines become events `harness.field.log_parser`'s.
+A file may hold several runs; the last one is its result. What a run is made of is
+`harness.field.logged_run`'s, and how lines become events `harness.field.log_parser`'s.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class RunTracker:
 
     sink: called with every event. collected: a list that takes them as well, while there is one.
     last_step_line: as it was printed, to pass over a line printed twice.
-    pending: what may be the head of another run. idle_shapes: shapes of lines that change nothing more in this run.
+    pending: what may be the head of another run. idle_shapes: shapes of lines that change nothing more in
+    this run.
     """
 
     def __init__(self, sink: Sink | None) -> None:
@@ -90,9 +91,9 @@ class RunTracker:
         elif isinstance(event, Setting):
             self._take_setting(event)
         elif isinstance(event, ResultLine):
-            kept = self.run.add_result(event)
-            if kept is not None:
-                self.emit(kept)
+            result = self.run.add_result(event)
+            if result is not None:
+                self.emit(result)
             return
         elif isinstance(event, Size):
             self.run.add_size(event)

@@ -370,8 +370,8 @@ def distinct_logs(logs: Iterable[ParsedLog]) -> list[ParsedLog]:
 def compare_with_logs(submission: SubmissionFile | None, logs: Iterable[tuple[str, ParsedLog]]) -> list[str]:
     """Say where hand-written numbers and logs disagree, with both values; the log is right.
 
-    logs: each with the name of its file. Also says which logs are copies of others, and which seeds contradict the
-    name of their file.
+    logs: each with the name of its file. Also says which logs are copies of others, and which seeds
+    contradict the name of their file.
     """
     logs = list(logs)
     differences = _contradictions_among(logs)

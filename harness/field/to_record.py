@@ -1,8 +1,8 @@
 """From other people's logs and record folders to records and curves of ours.
 
-A path names a log, a record folder, a folder of record folders, or standard input; each log becomes a record like
-those of our own runs. Nothing is guessed: what a log does not say stays unmeasured. Where records are kept is
-`harness.field.importing`'s.
+A path names a log, a record folder, a folder of record folders, or standard input; each log becomes a record
+like those of our own runs. Nothing is guessed: what a log does not say stays unmeasured. Where records are
+kept is `harness.field.importing`'s.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class RecordFolder:
 def read_record_folders(
     paths: Sequence[Path], progress: Callable[[str], None] = lambda name: None
 ) -> Iterator[RecordFolder]:
-    """Read what the paths name: a log, a record folder, a folder of record folders, or `-` for standard input.
+    """Read what the paths name: a log, a record folder, a folder of record folders, or `-` for standard
+    input.
 
     Raises UsageError for a path that is none of these.
     """
@@ -87,7 +88,9 @@ def read_record_folders(
 
 
 def count_record_folders(paths: Sequence[Path]) -> int:
-    """Estimate how many record folders and logs the paths name, for a progress bar: a folder without logs counts its folders."""
+    """Estimate how many record folders and logs the paths name, for a progress bar: a folder without logs
+    counts its folders.
+    """
     total = 0
     for path in paths:
         children = [child for child in path.iterdir() if child.is_dir()] if path.is_dir() else []
@@ -163,7 +166,8 @@ class RecordFiles:
 def find_record_files(folder: Path) -> RecordFiles:
     """Find the submission file and the logs of a record, up to one folder deep, in name order.
 
-    `submission.json` is taken before `submission_<word>.json`. Links that lead out of the folder are not followed.
+    `submission.json` is taken before `submission_<word>.json`. Links that lead out of the folder are not
+    followed.
     Raises HarnessError when the folder cannot be listed or holds more than MAX_LOGS logs.
     """
     try:
@@ -253,7 +257,9 @@ def record_from_run(
 
 
 def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[str], Badge]:
-    """Return what the last run of a log says as fields of a record, what is odd, and where its bytes belong."""
+    """Return what the last run of a log says as fields of a record, what is odd, and where its bytes
+    belong.
+    """
     run = log.result
     assert run is not None
     warnings = [f"line {warn.line}: {warn.text}" if warn.line else warn.text for warn in log.warnings]
@@ -300,7 +306,9 @@ def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[s
 
 
 def _scores(run: LoggedRun) -> tuple[Score, ...]:
-    """Every evaluation the log prints, in order; the last validation stands for a missing pre-quantization line."""
+    """Every evaluation the log prints, in order; the last validation stands for a missing pre-quantization
+    line.
+    """
     lines = list(run.results)
     before = run.stage_score("pre_quantization")
     if before is not None and before not in lines:

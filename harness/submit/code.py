@@ -1,6 +1,7 @@
 """The code of a submission: our trainer as one script, or the script of one's own that ran.
 
-A record of an older trainer gets the script of that trainer, where the record names a clean commit that git has here.
+A record of an older trainer gets the script of that trainer, where the record names a clean commit that git
+has here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def make_code(record: RunRecord, attempt: Attempt, readable: bool = False) -> di
         here = load_snapshot(TRAINER, TRAINER.name).sha256
         raise HarnessError(
             f"the trainer here ({here[:12]}) is not the one that made attempt {record.attempt} "
-            f"({(record.code.source_sha256 or 'unknown')[:12]}), so a script of it might score something else",
+            f"({(record.code.source_sha256 or 'unknown')[:12]}), so a script of it might score something "
+            "else",
             _how_to_get_back(record, attempt),
         )
     source = trainer_script(record, package, readable)

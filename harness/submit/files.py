@@ -37,7 +37,9 @@ def make_files(submission: Submission) -> dict[str, bytes]:
 
 
 def _log(submission: Submission, run: SubmittedRun) -> bytes:
-    """The log as it was printed. Where it counted other code, the folder's own count is added below, marked."""
+    """The log as it was printed. Where it counted other code, the folder's own count is added below,
+    marked.
+    """
     raw = run.attempt.log_path.read_bytes()
     record = run.record
     if record.code_bytes in (None, submission.code_bytes) or record.model_bytes is None:
@@ -211,7 +213,8 @@ def _headline(submission: Submission) -> str:
     spread = f", standard deviation {std:.5f} over {n} seeds" if std is not None else ""
     record = submission.runs[-1].record
     why = f" Scored by: {record.official.why}." if record.official else ""
-    return f"**val_bpb {figures.bpb(submission.val_bpb)}**{spread} (track `{submission.track}`, {submission.played.day}).{why}"
+    score = f"**val_bpb {figures.bpb(submission.val_bpb)}**{spread}"
+    return f"{score} (track `{submission.track}`, {submission.played.day}).{why}"
 
 
 def _results(submission: Submission) -> str:
@@ -248,15 +251,15 @@ def _size(submission: Submission) -> str:
     cap = submission.course.caps.artifact_bytes
     total = submission.largest_total
     text = (
-        f"Code {submission.code_bytes:,} bytes (all of `{SCRIPT}` and what lies beside it), the largest artifact "
-        f"{figures.count(total)} of {cap:,} bytes."
+        f"Code {submission.code_bytes:,} bytes (all of `{SCRIPT}` and what lies beside it), "
+        f"the largest artifact {figures.count(total)} of {cap:,} bytes."
     )
     if record.code_bytes is not None and record.code_bytes != submission.code_bytes:
         counted = code_rule(record)
         rule = RULE_WORDS[counted] if counted else ""
         text += (
-            f" When it was played, {record.code_bytes:,} bytes of code were counted{rule and f' ({rule})'}; the last "
-            "lines of the logs give the count for this folder."
+            f" When it was played, {record.code_bytes:,} bytes of code were counted{rule and f' ({rule})'}; "
+            "the last lines of the logs give the count for this folder."
         )
     return text
 
@@ -267,7 +270,8 @@ def _running(submission: Submission) -> str:
     start = f"torchrun --standalone --nproc_per_node={world} {SCRIPT}" if world > 1 else f"python {SCRIPT}"
     lines = ["```", "pip install -r requirements.txt"] if submission.builtin else ["```"]
     lines += [
-        "export DATA_PATH=./data/datasets/fineweb10B_sp1024 TOKENIZER_PATH=./data/tokenizers/fineweb_1024_bpe.model"
+        "export DATA_PATH=./data/datasets/fineweb10B_sp1024 "
+        "TOKENIZER_PATH=./data/tokenizers/fineweb_1024_bpe.model"
     ]
     lines += [f"SEED={run.record.seed} {start}" for run in submission.runs if run.record.seed is not None]
     lines.append("```")

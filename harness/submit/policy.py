@@ -1,7 +1,7 @@
 """Policies: by which rules a run is accepted, as dated data; and the result of one rule.
 
-Shipped ones lie in `harness/data/policies`; a user's own stand in `runs/policies/NAME.toml`, or in any file named
-with `--policy`. What the rules measure is `harness.submit.referee`'s.
+Shipped ones lie in `harness/data/policies`; a user's own stand in `runs/policies/NAME.toml`, or in any file
+named with `--policy`. What the rules measure is `harness.submit.referee`'s.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ def policy_names(runs: Path) -> list[str]:
 
 
 def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
-    """Return the policy that was in force on a course on a day; for a day outside of all, the one nearest before it,
-    else the first. Raises UsageError when the course has none."""
+    """Return the policy that was in force on a course on a day; for a day outside of all, the one nearest
+    before it, else the first. Raises UsageError when the course has none."""
     policies = sorted(
         (policy for name in policy_names(runs) if (policy := load_policy(name, runs)).course == course),
         key=lambda policy: policy.since,

@@ -1,11 +1,13 @@
-"""A hole as the record folder that the challenge asks for: README, submission.json, a log per seed, one script.
+"""A hole as the record folder that the challenge asks for: README, submission.json, a log per seed, one
+script.
 
     prepare()   the code and the files are made in memory, the referee judges them
               -> submission.py, code.py, files.py, referee.py
     write()     the folder appears whole, or not at all
 
-The script is our trainer packed (`harness.scripts.one_file`), or the snapshot of the script that ran. Its bytes are
-the code bytes that count. Numbers come from the records; nothing is rounded but in the README's tables.
+The script is our trainer packed (`harness.scripts.one_file`), or the snapshot of the script that ran. Its
+bytes are the code bytes that count. Numbers come from the records; nothing is rounded but in the README's
+tables.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ def prepare(
 ) -> Submission:
     """Make a hole's submission in memory and judge it by all rules. Writes nothing.
 
-    policy: that of the referee; by default the one in force on the hole's day. readable: see `trainer_script`.
+    policy: that of the referee; by default the one in force on the hole's day. readable: see
+    `trainer_script`.
     Raises UsageError for an unknown track, HarnessError when the hole has nothing to submit.
     """
     name = _track_name(track)
@@ -95,7 +98,9 @@ _RECORD_ONLY = frozenset({"training time", "evaluation time", "machine", "signif
 
 
 def _judge(submission: Submission, season: Season, policy: Policy | None) -> list[RuleResult]:
-    """Judge the folder's files, as they would be written, by a policy; by default the one of the hole's day."""
+    """Judge the folder's files, as they would be written, by a policy; by default the one of the hole's
+    day.
+    """
     try:
         policy = policy or policy_for(submission.course.name, submission.played.day, season.runs)
         with tempfile.TemporaryDirectory() as place:
@@ -145,7 +150,9 @@ def _without_limit(result: RuleResult, submission: Submission) -> RuleResult:
 
 
 def write(submission: Submission, out: Path) -> list[Path]:
-    """Write a prepared submission; the folder appears whole. Raises HarnessError when it may or can not be."""
+    """Write a prepared submission; the folder appears whole. Raises HarnessError when it may or can not
+    be.
+    """
     refuse_used(out)
     hidden = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:

@@ -1,7 +1,7 @@
 """The referee: judges a candidate by a policy, rule by rule, and says what was measured.
 
-A rule passes only on evidence. What is not on disk or not recorded is "cannot tell", what no program can see is
-"please attest"; neither ever counts as a pass. The rules themselves: `harness.submit.rules`.
+A rule passes only on evidence. What is not on disk or not recorded is "cannot tell", what no program can see
+is "please attest"; neither ever counts as a pass. The rules themselves: `harness.submit.rules`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What a submission is made of: the attempts, their code, the files, and what must be there to hand them in."""
+"""What a submission is made of: the attempts, their code, the files, and what must be there to hand them
+in.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class SubmittedRun:
 
 @dataclass
 class Submission:
-    """A hole to be handed in. rules: their results. files: by name; empty when the script could not be made."""
+    """A hole to be handed in. rules: their results. files: by name; empty when the script could not be
+    made.
+    """
 
     played: PlayedHole
     track: str
@@ -160,7 +164,8 @@ def author_rule(author: Author) -> RuleResult:
 
 def course_rule(submission: Submission) -> RuleResult:
     if submission.course.name != "fineweb":
-        what = f"played on the course {submission.course.name}, not on the challenge's text: good for a rehearsal only"
+        name = submission.course.name
+        what = f"played on the course {name}, not on the challenge's text: good for a rehearsal only"
         return RuleResult(
             "course",
             "please attest",

@@ -1,4 +1,6 @@
-"""Rules on code and papers: what could reach the network, which files are there, what only a person can say."""
+"""Rules on code and papers: what could reach the network, which files are there, what only a person can
+say.
+"""
 
 from __future__ import annotations
 

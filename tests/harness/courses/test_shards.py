@@ -36,7 +36,7 @@ def put(folder, train, val):
 def test_separate_texts_do_not_overlap(folder, texts, tmp_path):
     overlap = find_overlap(put(folder, *texts), tmp_path / "cache")
 
-    assert (overlap.seen, overlap.windows, overlap.trained) == (0, len(texts[1]) // WINDOW, 200_000)
+    assert (overlap.repeated, overlap.windows, overlap.searched) == (0, len(texts[1]) // WINDOW, 200_000)
     assert overlap_findings(overlap) == []
 
 
@@ -66,7 +66,7 @@ def test_answer_is_kept_until_a_file_changes(folder, texts, tmp_path):
     train[:10_000] = val[:10_000]
     after = find_overlap(put(folder, train, val), tmp_path / "cache")
 
-    assert (before.seen, after.seen > 100) == (0, True)
+    assert (before.repeated, after.repeated > 100) == (0, True)
     assert len(list((tmp_path / "cache" / "overlap").iterdir())) == 2
 
 
@@ -78,7 +78,7 @@ def test_large_data_is_sampled_and_the_bound_is_said(folder, texts, tmp_path, mo
 
     assert quick_overlap(there, tmp_path / "cache") is None  # `harness run` does not wait for it
     overlap = find_overlap(there, tmp_path / "cache")
-    assert overlap.trained == 50_000
+    assert overlap.searched == 50_000
     assert "0 M of 0.2 M" in overlap.bound
     assert quick_overlap(there, tmp_path / "cache") == overlap
 
