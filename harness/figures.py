@@ -22,6 +22,11 @@ def count(value: int | None) -> str:
     return MISSING if value is None else f"{value:,}"
 
 
+def number(count: int, noun: str) -> str:
+    """A count with its noun: 1 step, 2 steps. Only for nouns that take an s."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def megabytes(value: int | None) -> str:
     """Decimal megabytes, two places: 13.68 MB."""
     return MISSING if value is None else f"{value / 1e6:.2f} MB"

@@ -64,7 +64,7 @@ def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, flush it to disk, then rename it there. Raises HarnessError naming the path."""
+    """Write a file next to its place, flush it to disk, then rename it there. Raises HarnessError with the path."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

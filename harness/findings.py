@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from harness.figures import number
+
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
@@ -47,15 +49,15 @@ def report(groups: Sequence[Group], width: int = 80) -> str:
     lines = []
     for group in groups:
         lines += _fold(group.name.ljust(margin) + (group.summary or "in order"), width, " " * margin)
-        for finding in sorted(group.findings, key=lambda found: LEVELS.index(found.level)):
+        for finding in sorted(group.findings, key=lambda one: LEVELS.index(one.level)):
             lines += _fold(f"  {finding.level}: {finding.what}", width, "    ")
             if finding.why:
                 lines += _fold(f"    why: {finding.why}", width, "      ")
             if finding.todo:
                 lines += _fold(f"    do:  {finding.todo}", width, "      ")
     counts = [(len(of_level(groups, level)), level) for level in LEVELS]
-    said = [f"{count} {level}{'s' if count > 1 else ''}" for count, level in counts if count]
-    return "\n".join([*lines, ", ".join(said) or "all is well"])
+    totals = [number(count, level) for count, level in counts if count]
+    return "\n".join([*lines, ", ".join(totals) or "all is well"])
 
 
 def _fold(text: str, width: int, indent: str) -> list[str]:

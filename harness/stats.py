@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from harness.figures import number
+
 CONFIDENCE = 0.95
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
@@ -100,7 +102,7 @@ def subtract(a: Sample, b: Sample, noise_std: float | None) -> Difference:
     spread = max(noise_std, a.std or 0.0, b.std or 0.0)
     error = spread * math.sqrt(1 / a.n + 1 / b.n)
     equal = "equal scores show no spread; " if a.n > 1 and b.n > 1 else ""
-    basis = f"{equal}{_seeds(a.n)} against {_seeds(b.n)}, seed noise {spread:.2g} bpb"
+    basis = f"{equal}{number(a.n, 'seed')} against {number(b.n, 'seed')}, seed noise {spread:.2g} bpb"
     return Difference(delta, _outcome(delta, abs(delta) <= Z_95 * error), counts, None, basis, error)
 
 
@@ -144,10 +146,6 @@ def _outcome(delta: float, within_noise: bool) -> Outcome:
     if within_noise:
         return "within noise"
     return "better" if delta < 0 else "worse"
-
-
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _welch(a: Sample, b: Sample) -> tuple[float, float]:

@@ -488,13 +488,6 @@ def load_config(env: Mapping[str, str]) -> Config:
     return Config(**values)  # type: ignore[arg-type]
 
 
-def is_neutral(name: str, text: str) -> bool:
-    """Whether a setting changes nothing: a knob beyond the challenge's own, at its default.
-
-    Fingerprints of configurations leave such settings out, so that a new knob leaves old results what they
-    were.
-    """
-    return (name, text) in _NEUTRAL
-
-
-_NEUTRAL = frozenset((name, knob.format(knob.default)) for name, knob in KNOBS.items() if knob.added)
+# Settings (name, text) that change nothing: knobs beyond the challenge's own, at their defaults. Fingerprints
+# of configurations leave them out, so that a new knob leaves old results what they were.
+NEUTRAL = frozenset((name, knob.format(knob.default)) for name, knob in KNOBS.items() if knob.added)

@@ -80,8 +80,8 @@ def _print_error(error: str, hint: str) -> None:
         print(f"hint: {hint}", file=sys.stderr)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"harness {__version__}")
         raise typer.Exit
 

@@ -23,7 +23,9 @@ MOST_SETTINGS = 40
 def compare(
     references: Annotated[
         list[str],
-        typer.Argument(metavar="A [B ...]", help="A hole, and holes or entries of runs/field beside it."),
+        typer.Argument(
+            metavar="A [B ...]", help="A hole, and holes or entries of runs/field to compare it with."
+        ),
     ],
     to: Annotated[
         str | None, typer.Option("--to", help="par, sota, best, prev, parent: with commas, of A's own day.")
@@ -75,8 +77,8 @@ def compare(
 
 def describe(pair: Pair) -> list[str]:
     """Return the lines of one pair."""
-    named = f" ({pair.label})" if pair.label and pair.label != pair.b.name else ""
-    head = f"{pair.a.name} against {pair.b.name}{named}"
+    label = f" ({pair.label})" if pair.label and pair.label != pair.b.name else ""
+    head = f"{pair.a.name} against {pair.b.name}{label}"
     lines = [head]
     if pair.difference is None:
         lines.append(f"  not comparable: {pair.reason}")

@@ -36,8 +36,8 @@ def decide(
         except (KeyError, OSError):  # a container without a user's entry
             by = "unknown"
     hole = Store(runs).get(reference)
-    taken = take(hole, choice, reason, by, dt.datetime.now(dt.UTC).replace(microsecond=0))
+    decision = take(hole, choice, reason, by, dt.datetime.now(dt.UTC).replace(microsecond=0))
     if as_json:
-        print_json("decide", hole=hole.name.folder, decision=decision_data(taken))
+        print_json("decide", hole=hole.name.folder, decision=decision_data(decision))
     else:
-        typer.echo(f"{hole.name.folder}: {taken.decision} ({taken.reason})")
+        typer.echo(f"{hole.name.folder}: {decision.decision} ({decision.reason})")

@@ -32,15 +32,15 @@ def knobs(
     if script is not None:
         _list_script_knobs(script, pattern, as_json)
         return
-    chosen = [knob for name, knob in KNOBS.items() if pattern.upper() in name]
-    if not chosen:
+    matches = [knob for name, knob in KNOBS.items() if pattern.upper() in name]
+    if not matches:
         raise UsageError(f'no knob has "{pattern}" in its name', "`harness knobs` lists all of them")
     if as_json:
-        print_json("knobs", knobs=[_knob_data(knob) for knob in chosen])
+        print_json("knobs", knobs=[_knob_data(knob) for knob in matches])
         return
     rows = [
         tuple(_knob_data(knob)[key] for key in ("name", "default", "unit", "range", "meaning"))
-        for knob in chosen
+        for knob in matches
     ]
     _print_table(("knob", "default", "unit", "range", "meaning"), rows)
 
@@ -50,8 +50,8 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
     from harness.scripts.snapshot import take_snapshot
 
     script = read_script(take_snapshot(path).texts())
-    chosen = [knob for name, knob in sorted(script.knobs.items()) if pattern.upper() in name.upper()]
-    if not chosen and not script.dynamic:
+    matches = [knob for name, knob in sorted(script.knobs.items()) if pattern.upper() in name.upper()]
+    if not matches and not script.dynamic:
         what = f'no knob with "{pattern}" in its name' if pattern else "no environment variable at all"
         raise UsageError(f"{path} reads {what}", "`harness knobs --script FILE` lists all of them")
     if as_json:
@@ -65,7 +65,7 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
                 "read_with": k.how,
                 "spelling": k.spelling,
             }
-            for k in chosen
+            for k in matches
         ]
         print_json("knobs", script=str(path), knobs=rows, unchecked=list(script.unclear))
         return
@@ -73,7 +73,7 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
         ("knob", "default", "type", "read in", "with"),
         [
             (k.name, k.default if k.default is not None else "computed or none", k.kind, k.place, k.how)
-            for k in chosen
+            for k in matches
         ],
     )
     for what in script.unclear:

@@ -132,11 +132,11 @@ def _print_season(
     from harness.season import lineage
 
     season = open_season(runs, summaries=not as_json)
-    shown = [hole for hole in season.holes if course in (None, hole.course)]
-    standings = {hole.name.folder: season.standing(hole) for hole in shown}
+    listed = [hole for hole in season.holes if course in (None, hole.course)]
+    standings = {hole.name.folder: season.standing(hole) for hole in listed}
     rows = sort_rows(map(row_of, standings.values()), sort)
     ordered = [standings[row.folder] for row in rows]
-    if not shown and as_json:
+    if not listed and as_json:
         _no_holes(runs, course)
     branches = lineage.branches(season, ordered) if tree else []
     if not tree:
@@ -145,7 +145,7 @@ def _print_season(
         print_json("tree", holes=list(map(lineage.as_data, branches)), problems=list(season.problems))
     else:
         print_result("\n".join(map(lineage.describe, branches)) or _no_holes(runs, course))
-    return [hole.name.folder for hole in shown if hole.status == "unfinished"], season.problems
+    return [hole.name.folder for hole in listed if hole.status == "unfinished"], season.problems
 
 
 def _no_holes(runs: Path, course: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness import figures
 from harness.cli import play
 from harness.cli.app import (
     CourseProgress,
@@ -287,7 +288,7 @@ def _show_plan(plan: Plan, checks: list[Group], as_json: bool) -> None:
     typer.echo(f"{plan.hole.folder} ({plan.hole.position}): {what} on the {plan.course.name} course")
     cap = plan.course.caps.artifact_bytes
     if trainer.snapshot:
-        files = f"{len(trainer.snapshot.files)} file{'s' if len(trainer.snapshot.files) > 1 else ''}"
+        files = figures.number(len(trainer.snapshot.files), "file")
         typer.echo(f"  script      {plan.intent.script} ({files}, {trainer.snapshot.code_bytes:,} bytes)")
     else:
         typer.echo(f"  preset      {trainer.preset}")

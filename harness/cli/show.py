@@ -75,6 +75,10 @@ def _diff_to_parent(season: Season, played: PlayedHole) -> str:
 
     parent = season.parent(played)
     if parent is None:
-        named = played.intent.parent
-        return f'the parent "{named}" is not here' if named else "round.toml names no parent to differ from"
+        reference = played.intent.parent
+        return (
+            f'the parent "{reference}" is not here'
+            if reference
+            else "round.toml names no parent to differ from"
+        )
     return code_diff(played, parent)

@@ -112,9 +112,10 @@ def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
     return f"{hashed} of {len(files)} shards hashed against {path.name}", findings
 
 
-def fingerprint_file(path: Path, digits: int) -> str:
-    """sha256 (64 digits) of a file, or git's blob sha1 (40)."""
-    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+def fingerprint_file(path: Path, digits: int = 64) -> str:
+    """Return the sha256 of a file (64 digits), or the sha1 of its git blob (40), as hexadecimal digits."""
+    blob = b"blob %d\0" % path.stat().st_size
+    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(blob, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
+from harness.figures import number
 from harness.files import read_plain
 
 _Point = TypeVar("_Point")
@@ -150,7 +151,7 @@ def _decode(lines: list[str]) -> tuple[list[Any], list[str]]:
             rows.append(json.loads(line))
         except (ValueError, RecursionError):
             bad += 1
-    return rows, [f"curve.jsonl: {bad} unreadable line{'s' if bad > 1 else ''} passed over"] if bad else []
+    return rows, [f"curve.jsonl: {number(bad, 'unreadable line')} passed over"] if bad else []
 
 
 def _collect(rows: list[Any], problems: list[str]) -> Curve:
@@ -175,7 +176,7 @@ def _collect(rows: list[Any], problems: list[str]) -> Curve:
         elif loss is None:
             odd += 1
     if odd:
-        problems = [*problems, f"curve.jsonl: {odd} line{'s' if odd > 1 else ''} held no point"]
+        problems = [*problems, f"curve.jsonl: {number(odd, 'line')} held no point"]
     return Curve.of(_ascending(train), _ascending(val), problems)
 
 

@@ -135,7 +135,7 @@ def decide(hole: Hole, choice: str, reason: str, who: str, when: dt.datetime) ->
             decisions = earlier.model_copy(update={"history": (*earlier.history, decision)})
             text = decisions.model_dump_json(by_alias=True, indent=2) + "\n"
             write_whole(hole.decision_path, text.encode())
-    except OSError as error:  # a lock that cannot be made or taken
+    except OSError as error:  # no lock
         raise HarnessError(
             f"cannot write in {hole.path}: {error.strerror or error}", "check the folder's permissions"
         ) from error

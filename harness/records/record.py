@@ -30,7 +30,7 @@ from pydantic import (
 
 from harness.errors import HarnessError
 from harness.files import read_plain, write_whole
-from trainer.config import is_neutral
+from trainer.config import NEUTRAL
 
 SCHEMA = 2
 
@@ -242,8 +242,8 @@ class RunRecord(Frozen):
 
     def stage_bpb(self, stage: Stage) -> float | None:
         """Return the last score of a stage, in bits per byte, or None when it was not measured."""
-        found = [score.val_bpb for score in self.scores if score.stage == stage]
-        return found[-1] if found else None
+        scores = [score.val_bpb for score in self.scores if score.stage == stage]
+        return scores[-1] if scores else None
 
     @property
     def quantization_gap(self) -> float | None:
@@ -254,8 +254,8 @@ class RunRecord(Frozen):
 
 def mean_stage_bpb(records: Sequence[RunRecord], stage: Stage) -> float | None:
     """Return the mean score of a stage in bits per byte, or None unless all the records measured it."""
-    found = [score for record in records if (score := record.stage_bpb(stage)) is not None]
-    return sum(found) / len(found) if found and len(found) == len(records) else None
+    scores = [score for record in records if (score := record.stage_bpb(stage)) is not None]
+    return sum(scores) / len(scores) if scores and len(scores) == len(records) else None
 
 
 def mean_gap(records: Sequence[RunRecord]) -> float | None:
@@ -311,16 +311,14 @@ def _contradictions(record: RunRecord) -> list[str]:
     return problems
 
 
-_SORTED = json.JSONEncoder(sort_keys=True)  # made once: records are checked by the thousand
-
-
+_SORTED = json.JSONEncoder(sort_keys=True)  # one for all: records are checked by the thousand
 _PLACES = frozenset({"DATA_PATH", "TOKENIZER_PATH"})
 
 
 def recorded_config(config: Mapping[str, str], overrides: Collection[str]) -> dict[str, str]:
     """What a record keeps of a configuration: where a course keeps its data is one machine's business.
 
-    What lies there is fingerprinted; a place that was asked for stays.
+    What lies there has its fingerprint in the record; a place that an override names stays.
     """
     return {name: value for name, value in config.items() if name not in _PLACES or name in overrides}
 
@@ -340,7 +338,7 @@ def hash_config(config: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=64)  # the attempts of a hole mostly share a configuration
 def _hash_items(items: tuple[tuple[str, str], ...]) -> str:
-    counted = {name: value for name, value in items if not is_neutral(name, value)}
+    counted = dict(item for item in items if item not in NEUTRAL)
     return hashlib.sha256(_SORTED.encode(counted).encode()).hexdigest()[:16]
 
 
@@ -388,7 +386,7 @@ def load_record(path: Path) -> RunRecord:
         if "schema_" in record.model_fields_set:
             return record
     except ValidationError:
-        pass  # an older schema, or a mistake to be named
+        pass  # an older schema, or a mistake that the slower way names
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -187,16 +187,16 @@ class Store:
         if exact:
             return exact[0]
         if reference.isdecimal():
-            fitting = [hole for hole in holes if hole.name.number == int(reference)]
+            matches = [hole for hole in holes if hole.name.number == int(reference)]
         elif re.fullmatch(r"round_\d+", reference):  # a whole number: round_01 is not a prefix of round_010
             name = parse_hole_name(reference)
-            fitting = [hole for hole in holes if name and hole.name.number == name.number]
+            matches = [hole for hole in holes if name and hole.name.number == name.number]
         else:
-            fitting = [hole for hole in holes if reference and hole.name.folder.startswith(reference)]
-        if len(fitting) > 1:
-            names = ", ".join(hole.name.folder for hole in fitting[:5])
-            raise UsageError(f'"{reference}" fits {len(fitting)} holes: {names}', "type more of the name")
-        return fitting[0] if fitting else None
+            matches = [hole for hole in holes if reference and hole.name.folder.startswith(reference)]
+        if len(matches) > 1:
+            names = ", ".join(hole.name.folder for hole in matches[:5])
+            raise UsageError(f'"{reference}" fits {len(matches)} holes: {names}', "type more of the name")
+        return matches[0] if matches else None
 
     def get(self, reference: str) -> Hole:
         """Return the hole meant. Raises UsageError naming the nearest one when there is none."""
@@ -242,18 +242,18 @@ class Store:
 
 def hole_names(root: Path) -> list[HoleName]:
     """Return the names of all holes in the order of play; a missing folder has none. Links are not followed."""
-    found = []
+    names = []
     with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
         for entry in entries:
             name = parse_hole_name(entry.name)
             if name and entry.is_dir(follow_symlinks=False):
-                found.append(name)
-    return sorted(found, key=lambda name: (name.number, name.folder))
+                names.append(name)
+    return sorted(names, key=lambda name: (name.number, name.folder))
 
 
 def misnamed(root: Path) -> list[str]:
     """Return a sentence on every folder that was surely meant as a hole and is none, in name order."""
-    found = []
+    problems = []
     with contextlib.suppress(OSError), os.scandir(root) as entries:
         for entry in entries:
             if (
@@ -261,14 +261,14 @@ def misnamed(root: Path) -> list[str]:
                 and parse_hole_name(entry.name) is None
                 and entry.is_dir()
             ):
-                wanted = "a hole is called round_006 or round_006_fp16embed, in small letters and digits"
-                found.append(f"{root}/{entry.name} is passed over: {wanted}")
-    return sorted(found)
+                expected = "a hole is called round_006 or round_006_fp16embed, in small letters and digits"
+                problems.append(f"{root}/{entry.name} is passed over: {expected}")
+    return sorted(problems)
 
 
 def attempt_names(folder: str) -> tuple[set[str], list[str]]:
     """Return the names of everything in a hole's folder, and those of its attempts in order."""
-    names, found = set(), []
+    names, attempts = set(), []
     with os.scandir(folder) as entries:
         for entry in entries:
             names.add(entry.name)
@@ -277,8 +277,8 @@ def attempt_names(folder: str) -> tuple[set[str], list[str]]:
                 and _ATTEMPT.fullmatch(entry.name)
                 and entry.is_dir(follow_symlinks=False)
             ):
-                found.append((int(entry.name[8:]), entry.name))
-    return names, [name for _, name in sorted(found)]
+                attempts.append((int(entry.name[8:]), entry.name))
+    return names, [name for _, name in sorted(attempts)]
 
 
 def half_attempts(folder: str) -> list[str]:

@@ -45,7 +45,7 @@ class Brief:
 
 
 def brief_season(season: Season, course: str | None = None) -> Brief:
-    """Sum up the holes of one course: the one named, else the newest hole's."""
+    """Sum up the holes of one course: `course`, else that of the newest hole."""
     if course is None:
         course = next((hole.course for hole in reversed(season.holes) if hole.entries and hole.course), None)
     holes = [hole for hole in season.holes if course is None or hole.course in (None, course)]
@@ -98,7 +98,7 @@ def _budget(holes: list[PlayedHole]) -> Budget:
     return Budget(sum(train), sum(known), attempts, attempts - len(known))
 
 
-# What is said -------------------------------------------------------------------------------------
+# What is shown ------------------------------------------------------------------------------------
 
 
 def as_data(brief: Brief) -> dict[str, Any]:

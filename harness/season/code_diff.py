@@ -19,8 +19,8 @@ def code_diff(a: PlayedHole, b: PlayedHole) -> str:
     if one.code.source_sha256 and one.code.source_sha256 == other.code.source_sha256:
         return f"code: the same ({one.code.source_sha256[:12]})"
     parts = [_committed_diff(one, other), _kept_diff(a, b)]
-    said = "\n".join(part for part in parts if part)
-    return said or "code: no source was kept that differs"
+    text = "\n".join(part for part in parts if part)
+    return text or "code: no source was kept that differs"
 
 
 def _committed_diff(one: RunRecord, other: RunRecord) -> str:
@@ -31,7 +31,8 @@ def _committed_diff(one: RunRecord, other: RunRecord) -> str:
     old, new = (str(sha) for sha in shas)
     diff = diff_commits(Path(trainer.__file__).parent, old, new)
     if diff is None:
-        return f"code: this checkout does not have both commits; where it does, `git diff {old[:12]} {new[:12]} -- trainer` shows it"
+        command = f"git diff {old[:12]} {new[:12]} -- trainer"
+        return f"code: this checkout does not have both commits; where it does, `{command}` shows it"
     return diff.rstrip()
 
 

@@ -9,7 +9,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal
 
 from harness.courses.course import SPLIT_TOLERANCE, Course
@@ -18,11 +17,11 @@ from harness.records.curve import Curve
 from harness.records.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
 from harness.season.hole import kind_of, text_difference
 from harness.stats import Difference, Sample, subtract
-from trainer.config import KNOBS, is_neutral
+from trainer.config import KNOBS, NEUTRAL
 
 # Knobs that change what is watched, not what is trained: alone they cannot be a whiff.
 WATCHING_KNOBS = frozenset({"VAL_LOSS_EVERY", "VAL_BATCH_SIZE", "MAX_WALLCLOCK_SECONDS"})
-# Places, beside names that end like one: they say nothing of the idea.
+# Places, as are all names that end in _PATH or _DIR: they say nothing of the idea.
 PLACES = UNHASHED_KNOBS | {"DATA_ROOT", "OUTPUT_DIR", "CACHE_DIR"}
 # Beginnings of knobs that act when the artifact is packed: with nothing measured there, no whiff is claimed.
 EXPORT_KNOBS = (
@@ -40,6 +39,9 @@ EXPORT_KNOBS = (
 )
 LONGER = 1.1  # times as long a training is worth a word
 FEWEST_WHIFF_POINTS = 2  # one equal point can be chance: the first step of two runs with one seed
+
+# The challenge's own knobs at their defaults: a record from before one was a knob ran with that.
+_BASELINE = {name: knob.format(knob.default) for name, knob in KNOBS.items() if not knob.added}
 
 Axis = Literal["step", "training time"]
 Measure = Literal["val_bpb", "train_loss"]
@@ -108,7 +110,7 @@ class Whiff:
     """Two attempts whose settings differ and whose training was the same, bit for bit.
 
     kind: "whiff" when nothing else differs either, "export only" when the artifact or a score does.
-    attempts: their numbers in the two holes. beside: the title of the other hole, where it is known.
+    attempts: their numbers in the two holes. other_title: of the other hole, where it is known.
     """
 
     kind: Literal["whiff", "export only"]
@@ -117,7 +119,7 @@ class Whiff:
     points: int
     attempts: tuple[int, int]
     why: str
-    beside: str = ""
+    other_title: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def compare(
     whiff: Whiff | None = None,
     across_stages: bool = False,
 ) -> Pair:
-    """Set `a` against `b`. What is not comparable is said, never subtracted.
+    """Set `a` against `b`. What is not comparable is never subtracted: the pair says why.
 
     across_stages: subtract official scores of different stages all the same, with a caveat.
     """
@@ -277,7 +279,7 @@ def _bytes_a_token(side: Side) -> float | None:
 
 
 def counted_config(record: RunRecord) -> dict[str, str]:
-    """What was set, as far as the record knows; seed, names and places are left out.
+    """What was set, as far as the record knows; without seed, names and places.
 
     So are our trainer's own knobs where they change nothing: an older record does not know them yet.
     """
@@ -286,18 +288,12 @@ def counted_config(record: RunRecord) -> dict[str, str]:
     }
     builtin = record.code.trainer == "builtin" and record.provenance is None
     if builtin and record.config:
-        known = _baseline() | known
+        known = _BASELINE | known
     return {
         name: value
         for name, value in known.items()
-        if not _is_place(name) and not (builtin and is_neutral(name, value))
+        if not _is_place(name) and not (builtin and (name, value) in NEUTRAL)
     }
-
-
-@lru_cache(maxsize=1)
-def _baseline() -> dict[str, str]:
-    """The challenge's own knobs at their defaults: a record from before one was a knob ran with that."""
-    return {name: knob.format(knob.default) for name, knob in KNOBS.items() if not knob.added}
 
 
 def _is_place(name: str) -> bool:
@@ -329,7 +325,7 @@ def _setting(record: RunRecord, knob: str) -> str | None:
 
 
 def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
-    """Differences that do not forbid a comparison but belong beside its number."""
+    """Differences that do not forbid a comparison but are shown with it."""
     if a is None or b is None:
         return []
     facts: list[tuple[str, object, object]] = [
@@ -338,19 +334,23 @@ def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
         ("world size", a.environment.world_size, b.environment.world_size),
     ]
     facts += [(what, _setting(a, knob), _setting(b, knob)) for knob, what in _CAVEATS.items()]
-    found = [f"different {what}: {x} against {y}" for what, x, y in facts if None not in (x, y) and x != y]
+    differences = [
+        f"different {what}: {x} against {y}" for what, x, y in facts if None not in (x, y) and x != y
+    ]
     if a.split is None or b.split is None:
-        found.append("the validation split is not known on both sides")
+        differences.append("the validation split is not known on both sides")
     if a.train_seconds and b.train_seconds and not 1 / LONGER < a.train_seconds / b.train_seconds < LONGER:
-        found.append(f"different training time: {a.train_seconds:,.0f} s against {b.train_seconds:,.0f} s")
+        differences.append(
+            f"different training time: {a.train_seconds:,.0f} s against {b.train_seconds:,.0f} s"
+        )
     if rules := rules_caveat(a, b):
-        found.append(rules)
+        differences.append(rules)
     for record in (a, b):
         if record.status == "over_cap":
-            found.append(f"{record.hole} is over the cap")
+            differences.append(f"{record.hole} is over the cap")
     if a.code.source_sha256 and b.code.source_sha256 and a.code.source_sha256 != b.code.source_sha256:
-        found.append("the code differs")
-    return found
+        differences.append("the code differs")
+    return differences
 
 
 # Curves -------------------------------------------------------------------------------------------
@@ -359,9 +359,9 @@ def caveats(a: RunRecord | None, b: RunRecord | None) -> list[str]:
 def common_moments(a: Curve, b: Curve) -> list[Moment]:
     """Compare two curves at the last step, and at the last second of training, that both reached.
 
-    Between two logged points the value is interpolated; beyond the first or last one nothing is said.
+    Between two logged points the value is interpolated; beyond the first or last one there is none.
     """
-    found = []
+    moments = []
     for measure in MEASURES:
         for axis in AXES:
             ours, theirs = series(a, measure, axis), series(b, measure, axis)
@@ -370,8 +370,8 @@ def common_moments(a: Curve, b: Curve) -> list[Moment]:
             at = min(ours[-1][0], theirs[-1][0])
             x, y = value_at(ours, at), value_at(theirs, at)
             if x is not None and y is not None and at > 0:
-                found.append(Moment(axis, measure, at, x, y))
-    return found
+                moments.append(Moment(axis, measure, at, x, y))
+    return moments
 
 
 def series(curve: Curve, measure: Measure, axis: Axis) -> list[tuple[float, float]]:
@@ -380,12 +380,12 @@ def series(curve: Curve, measure: Measure, axis: Axis) -> list[tuple[float, floa
         points = [(p.step, p.time_ms, p.loss) for p in curve.train]
     else:
         points = [(p.step, p.time_ms, p.bpb) for p in curve.val if p.bpb is not None]
-    found: dict[float, float] = {}
+    values: dict[float, float] = {}
     for step, time_ms, value in points:
         at = float(step) if axis == "step" else None if time_ms is None else time_ms / 1000
         if at is not None and math.isfinite(at) and math.isfinite(value):
-            found[at] = value
-    return sorted(found.items())
+            values[at] = value
+    return sorted(values.items())
 
 
 def value_at(points: Sequence[tuple[float, float]], at: float) -> float | None:
@@ -409,8 +409,8 @@ class Swing:
 
 def find_whiff(a: Sequence[Swing], b: Sequence[Swing]) -> Whiff | None:
     """Return the first pair of attempts whose override did nothing to the training; a full whiff comes first."""
-    found = [whiff for x in a for y in b if (whiff := _whiff(x, y)) is not None]
-    return min(found, key=lambda whiff: whiff.kind != "whiff", default=None)
+    whiffs = [whiff for x in a for y in b if (whiff := _whiff(x, y)) is not None]
+    return min(whiffs, key=lambda whiff: whiff.kind != "whiff", default=None)
 
 
 def _whiff(a: Swing, b: Swing) -> Whiff | None:
@@ -444,7 +444,7 @@ def _export_is_known(a: RunRecord, b: RunRecord) -> bool:
 def _acted_after_training(a: RunRecord, b: RunRecord) -> str:
     """Say which result differs although the training did not: an export knob acts only there."""
     if a.model_bytes is not None and b.model_bytes is not None:
-        sizes = (a.model_bytes, b.model_bytes)  # the code beside it may differ for other reasons
+        sizes = (a.model_bytes, b.model_bytes)  # the code in it may differ for other reasons
     else:
         sizes = (a.artifact_bytes or 0, b.artifact_bytes or 0)
     if sizes[0] != sizes[1]:

@@ -1,4 +1,4 @@
-"""A hole as its folder shows it: what was meant, what each attempt left behind, and what that comes to.
+"""A hole by its folder: the intent, what each attempt left behind, and a summary of both.
 
 Comparisons and tables need only the summary, and the cache may know it; the files behind it are read when something
 asks for more.
@@ -27,7 +27,7 @@ from harness.stats import Sample
 from harness.workers import fork_pool, worker_count
 
 PER_PROCESS = 200  # holes that make another process worth its while
-HELD = 32  # holes whose files are kept in memory at once
+IN_MEMORY = 32  # holes whose files stay in memory at once
 
 HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]
 
@@ -110,7 +110,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PlayedHole:
-    """One hole. loaded: its files, where they are held in memory; else `read` gets them when they are asked for."""
+    """One hole. loaded: its files, where they are in memory; else `read` gets them when something needs them."""
 
     hole: Hole
     summary: Summary
@@ -149,8 +149,8 @@ class PlayedHole:
     @cached_property
     def kind(self) -> ScoreKind:
         """What its score is a score of."""
-        seen = self.summary
-        return ScoreKind(seen.course, seen.split, seen.stage, seen.scored_bytes)
+        summary = self.summary
+        return ScoreKind(summary.course, summary.split, summary.stage, summary.scored_bytes)
 
     @cached_property
     def sample(self) -> Sample | None:
@@ -159,7 +159,7 @@ class PlayedHole:
 
     @cached_property
     def day(self) -> dt.date | None:
-        """The day of play in UTC, by the newest complete attempt; else the day the hole was made."""
+        """The day of play in UTC, by the newest complete attempt; else the day on which its round.toml was written."""
         return dt.date.fromisoformat(self.summary.day) if self.summary.day else None
 
     # From the files -------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class PlayedHole:
 
     @property
     def decision(self) -> Decision | None:
-        """The newest one taken on the hole."""
+        """The newest one."""
         return self.files.decision
 
     @property
@@ -222,10 +222,10 @@ def load_hole(hole: Hole) -> PlayedHole:
 
 
 def summarise_holes(runs: Path, holes: Sequence[Hole]) -> tuple[list[PlayedHole], dict[str, str]]:
-    """Return holes whose files are read only where the cache does not know what they come to, or something asks.
+    """Return holes whose files are read only where the cache has no summary of them, or when something needs them.
 
-    With them, by folder, the marks of the files that the summaries were made from, where these can be relied on.
-    Messages hold paths as they were given, so each way of naming a season has entries of its own.
+    With them, by folder, the marks of the files behind the summaries, where a mark can be relied on.
+    Messages hold paths in the form in which they were typed, so each way to type a season has its own entries.
     """
     owner = f"season {runs.resolve()}\n{runs}"
     known = load_entries(owner)
@@ -234,20 +234,21 @@ def summarise_holes(runs: Path, holes: Sequence[Hole]) -> tuple[list[PlayedHole]
         entry = known.get(hole.name.folder)
         if entry is None or not is_unchanged(str(hole.path), entry.mark):
             stale.append(hole)
-    made = dict(zip((hole.name.folder for hole in stale), _summarise_all(stale), strict=True))
-    relied = {folder: mark for folder, (mark, _) in made.items() if mark}
+    fresh = dict(zip((hole.name.folder for hole in stale), _summarise_all(stale), strict=True))
     save_entries(
         owner,
-        {folder: CacheEntry(mark, json.dumps(made[folder][1])) for folder, mark in relied.items()},
+        {folder: CacheEntry(mark, json.dumps(summary)) for folder, (mark, summary) in fresh.items() if mark},
         known.keys() - {hole.name.folder for hole in holes},
     )
-    read_lately = lru_cache(HELD)(read_files)
+    read = lru_cache(IN_MEMORY)(read_files)
     played, marks = [], {}
     for hole in holes:
         folder = hole.name.folder
-        summary = made[folder][1] if folder in made else _decode(known[folder].text)
-        played.append(PlayedHole(hole, summary, read=read_lately))
-        if mark := relied.get(folder) if folder in made else known[folder].mark:
+        mark, summary = (
+            fresh[folder] if folder in fresh else (known[folder].mark, _decode(known[folder].text))
+        )
+        played.append(PlayedHole(hole, summary, read=read))
+        if mark:
             marks[folder] = mark
     return played, marks
 
@@ -259,7 +260,7 @@ def _decode(text: str) -> Summary:
 
 def _summarise_all(holes: Sequence[Hole]) -> list[tuple[str, Summary]]:
     """Read holes, many of them in several processes; see `_summarise_marked`."""
-    count = worker_count(len(holes), PER_PROCESS)
+    count = worker_count(len(holes), PER_PROCESS) if len(holes) > PER_PROCESS else 1
     if count == 1:
         return [_summarise_marked(hole) for hole in holes]
     with fork_pool(count) as pool:
@@ -310,7 +311,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
     intent = files.intent
     record = files.record
     kind = kind_of(record) if record else ScoreKind(intent.course)
-    noted = record.as_of if record else None
+    as_of = record.as_of if record else None
     played_at = record.started_at if record else None
     day = played_at.astimezone(dt.UTC).date() if played_at else intent.created
     return Summary(
@@ -324,8 +325,8 @@ def summarise(name: HoleName, files: Files) -> Summary:
         scored_bytes=kind.scored_bytes,
         values=tuple(one.val_bpb for one in files.group if one.val_bpb is not None),
         day=day.isoformat() if day else None,
-        par=noted.par if noted else None,
-        sota=noted.sota if noted else None,
+        par=as_of.par if as_of else None,
+        sota=as_of.sota if as_of else None,
         artifact_bytes=record.artifact_bytes if record else None,
         cap_bytes=record.cap_bytes if record else None,
         steps=record.steps if record else None,

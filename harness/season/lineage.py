@@ -1,6 +1,6 @@
 """Which hole varies which: the tree that `parent` in round.toml draws. Pure.
 
-A parent that is not here and a lineage that goes in a circle are named, never followed.
+A parent that is not here and a lineage that goes in a circle are noted, never followed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Branch:
 
 
 def branches(season: Season, standings: Sequence[Standing]) -> list[Branch]:
-    """Return the holes given, each after its parent, brothers in the order given."""
+    """Return a branch for each hole, after its parent; children of one parent keep their order."""
     listed = {standing.played.name.folder: standing for standing in standings}
     parents: dict[str, str | None] = {}
     notes: dict[str, str] = {}
@@ -34,7 +34,7 @@ def branches(season: Season, standings: Sequence[Standing]) -> list[Branch]:
         if (parent := parents[name]) is not None:
             children.setdefault(parent, []).append(name)
 
-    found: list[Branch] = []
+    ordered: list[Branch] = []
     placed: set[str] = set()
 
     def grow(root: str) -> None:
@@ -44,18 +44,18 @@ def branches(season: Season, standings: Sequence[Standing]) -> list[Branch]:
             if name in placed:
                 continue
             placed.add(name)
-            found.append(Branch(listed[name], parents[name], depth, notes[name]))
+            ordered.append(Branch(listed[name], parents[name], depth, notes[name]))
             waiting += [(child, depth + 1) for child in reversed(children.get(name, []))]
 
     for name in listed:
         if parents[name] is None:
             grow(name)
-    for name in listed:  # who is left descends from a circle: break it where it starts
+    for name in listed:  # the rest descends from a circle: break it where it starts
         if name not in placed:
             start, circle = _circle(name, parents)
             notes[start] = f"its lineage goes in a circle: {circle}"
             grow(start)
-    return found
+    return ordered
 
 
 def _parent(season: Season, standing: Standing, listed: dict[str, Standing]) -> tuple[str | None, str]:
@@ -73,12 +73,12 @@ def _parent(season: Season, standing: Standing, listed: dict[str, Standing]) -> 
 
 def _circle(name: str, parents: dict[str, str | None]) -> tuple[str, str]:
     """Follow parents until a name comes twice; return the circle's first hole and the way round."""
-    seen: list[str] = []
+    path: list[str] = []
     at: str | None = name
-    while at is not None and at not in seen:
-        seen.append(at)
+    while at is not None and at not in path:
+        path.append(at)
         at = parents[at]
-    circle = seen[seen.index(at) :] if at is not None else seen
+    circle = path[path.index(at) :] if at is not None else path
     first = circle.index(min(circle))
     turned = circle[first:] + circle[:first]
     return turned[0], " -> ".join([*turned, turned[0]])

@@ -1,4 +1,4 @@
-"""Whom a hole is compared with: other holes, or par, the SOTA, our best, the previous hole, the parent.
+"""What a hole is compared with: other holes, or par, the SOTA, our best, the previous hole, the parent.
 
 Reads the curves that `harness.season.compare` needs; never writes.
 """
@@ -65,12 +65,12 @@ def pairs_of(
     season: Season,
     played: PlayedHole,
     others: list[PlayedHole | StoredEntry],
-    asked: tuple[Kind, ...],
+    kinds: tuple[Kind, ...],
     across_stages: bool = False,
 ) -> list[Pair]:
-    """Compare a hole with those named; with nobody named, with every reference that there is.
+    """Compare a hole with `others` and with references of `kinds`; with neither, with every reference that there is.
 
-    Raises UsageError when a hole is named beside itself.
+    Raises UsageError when a hole is to be compared with itself.
     """
     if any(other is played for other in others):
         raise UsageError(f"{played.name.folder} is compared with itself", "name another hole")
@@ -81,8 +81,8 @@ def pairs_of(
         for other in others
     ]
     standing = season.standing(played)
-    references = [pair_reference(season, standing, kind) for kind in asked or (() if others else KINDS)]
-    if not asked and not others:  # what is named must exist; of the others, those that do
+    references = [pair_reference(season, standing, kind) for kind in kinds or (() if others else KINDS)]
+    if not kinds and not others:  # what was typed must exist; of all references, those that do
         references = [pair for pair in references if pair.difference] or references[:1]
     merged: dict[str, Pair] = {}
     for pair in references:  # par and parent are often one hole
@@ -122,15 +122,15 @@ def side_of(played: PlayedHole) -> Side:
     records = played.group or ((played.record,) if played.record else ())
     reason = ""
     if played.sample is None:
-        fate = f": {played.problems[0]}" if played.problems and not played.records else ""
+        problem = f": {played.problems[0]}" if played.problems and not played.records else ""
         attempts = {0: "no attempt"}.get(len(played.entries), "no complete attempt")
-        reason = f"{played.name.folder} has {attempts}{fate}"
+        reason = f"{played.name.folder} has {attempts}{problem}"
     curve = load_curve(played.attempt.curve_path) if played.attempt else Curve()
     return Side(played.name.folder, played.sample, records, curve, reason)
 
 
 def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:
-    """Look for an override of `a` that did nothing, beside every attempt of `b` with the same seed."""
+    """Look for an override of `a` that did nothing, next to every attempt of `b` with the same seed."""
     if a is b:
         return None
     seeds = {record.seed for record in b.records}
@@ -142,17 +142,17 @@ def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:
 
 
 def parent_whiff(season: Season, played: PlayedHole) -> Whiff | None:
-    """Look for an override that did nothing beside the parent, else beside the previous hole."""
+    """Look for an override that did nothing next to the parent, else next to the previous hole."""
     other = season.parent(played) or season.neighbours(played)[0]
     if other is None or not _scores_meet(played, other):
         return None  # no curve needs to be read
     whiff = hole_whiff(played, other)
-    return replace(whiff, beside=other.title) if whiff and whiff.kind == "whiff" else None
+    return replace(whiff, other_title=other.title) if whiff and whiff.kind == "whiff" else None
 
 
 def describe_whiff(whiff: Whiff) -> str:
     """Return the line below a card."""
-    return f"WHIFF: {whiff.why} (seed {whiff.seed}, beside {whiff.beside})"
+    return f"WHIFF: {whiff.why} (seed {whiff.seed}, beside {whiff.other_title})"
 
 
 def _scores_meet(a: PlayedHole, b: PlayedHole) -> bool:

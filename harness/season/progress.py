@@ -1,4 +1,4 @@
-"""How far an attempt has come, told from what it has logged so far. Reads; writes nothing.
+"""How far an attempt has come, by what it has logged so far. Reads; writes nothing.
 
 A folder cannot tell an attempt that is being played from one that was killed; the system can, at this moment,
 on this machine (`is_playing`).
@@ -40,27 +40,27 @@ class AttemptProgress:
 def measure(curve: Curve, launch: Launch | None, planned: int | None = None) -> AttemptProgress:
     """Return where a curve stands. planned: steps as the log tells them, for trainers whose settings do not."""
     config = launch.config if launch else {}
-    wanted = _limit(config.get("ITERATIONS")) or planned
-    steps, limit = int(wanted) if wanted else None, _limit(config.get("MAX_WALLCLOCK_SECONDS"))
+    iterations = _limit(config.get("ITERATIONS")) or planned
+    steps, limit = int(iterations) if iterations else None, _limit(config.get("MAX_WALLCLOCK_SECONDS"))
     points: list[TrainPoint | ValPoint] = [*curve.train[-1:], *curve.val[-1:]]
     if not points:
         return AttemptProgress(planned=steps, limit_seconds=limit)
     step = max(point.step for point in points)
     seconds = max((point.time_ms / 1000 for point in points if point.time_ms is not None), default=None)
     step_ms = tempo(curve)
-    done = [step / steps] if steps else []
-    left = [(steps - step) * step_ms / 1000] if steps and step_ms is not None else []
+    shares = [step / steps] if steps else []
+    seconds_left = [(steps - step) * step_ms / 1000] if steps and step_ms is not None else []
     if limit and seconds is not None:
-        done.append(seconds / limit)
-        left.append(limit - seconds)
+        shares.append(seconds / limit)
+        seconds_left.append(limit - seconds)
     return AttemptProgress(
         step,
         steps,
         seconds,
         limit,
         step_ms,
-        share=min(1.0, max(done)) if done else None,
-        left_seconds=max(0.0, min(left)) if left else None,
+        share=min(1.0, max(shares)) if shares else None,
+        left_seconds=max(0.0, min(seconds_left)) if seconds_left else None,
     )
 
 
@@ -92,14 +92,14 @@ def load_progress(attempt: Attempt) -> Curve:
 class Follower:
     """Reads an attempt's points again and again, each time only what is new.
 
-    planned: steps to go, as the log tells them; None where the curve is the source or nothing was said.
+    planned: steps to go, by the log; None where the curve is the source or the log does not say.
     """
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
-        self._seen: tuple[int, int] | None = None  # size and time of the curve when it was read
+        self._read_state: tuple[int, int] | None = None  # size and time of the curve when it was read
         self._curve = Curve()
-        self._parser: LogParser | None = None  # made for a trainer that keeps no curve
+        self._parser: LogParser | None = None  # only for a trainer that keeps no curve
         self._offset = 0
         self.planned: int | None = None
 
@@ -109,8 +109,8 @@ class Follower:
             state = self._attempt.curve_path.stat()
         except OSError:
             return self._follow_log()
-        if (state.st_size, state.st_mtime_ns) != self._seen:
-            self._seen = (state.st_size, state.st_mtime_ns)
+        if (state.st_size, state.st_mtime_ns) != self._read_state:
+            self._read_state = (state.st_size, state.st_mtime_ns)
             self._curve = load_curve(self._attempt.curve_path)
         return self._curve
 
@@ -144,7 +144,7 @@ def is_playing(attempt: Attempt) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds a lock file. Where the system cannot tell, it is taken for free."""
+    """Whether a process holds a lock file. Where the system cannot tell, the answer is no."""
     try:
         import fcntl
     except ImportError:  # Windows

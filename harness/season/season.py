@@ -1,6 +1,6 @@
 """All holes of a season, and how each stands against the field of its own day.
 
-Comparisons are computed here, never stored. A broken record is named and passed over; the rest goes on.
+Comparisons are computed here, never stored. A broken record is a problem of the season; the rest goes on.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Verdict:
 class Comparison(NamedTuple):
     """A hole against one reference. difference is None when `reason` says why there is none.
 
-    caveat: what to know beside the number.
+    caveat: what to know about the number.
     """
 
     kind: Kind
@@ -153,7 +153,7 @@ class Season:
         return sota
 
     def neighbours(self, played: PlayedHole) -> tuple[PlayedHole | None, PlayedHole | None]:
-        """Return the holes before and after in the order of play, whatever their course or fate."""
+        """Return the holes before and after in the order of play, whatever their course and status."""
         at = self._place(played)
         return (
             self.holes[at - 1] if at > 0 else None,
@@ -162,18 +162,18 @@ class Season:
 
     def parent(self, played: PlayedHole) -> PlayedHole | None:
         """Return the hole that round.toml names as the parent, by its folder or the beginning of it."""
-        named = played.summary.parent
-        if not named:
+        reference = played.summary.parent
+        if not reference:
             return None
-        if named in self._places:
-            return self.holes[self._places[named]]
+        if reference in self._places:
+            return self.holes[self._places[reference]]
         names = self._sorted_names
-        fitting = []
-        for name in names[bisect_left(names, named) :]:
-            if not name.startswith(named):
+        matches = []
+        for name in names[bisect_left(names, reference) :]:
+            if not name.startswith(reference):
                 break
-            fitting.append(self._places[name])
-        return self.holes[min(fitting)] if fitting else None
+            matches.append(self._places[name])
+        return self.holes[min(matches)] if matches else None
 
     def before(self, played: PlayedHole) -> Sequence[PlayedHole]:
         return self.holes[: self._place(played)]
@@ -198,12 +198,12 @@ class Season:
         """
         best: dict[ScoreKind, PlayedHole] = {}
         newest: dict[ScoreKind, PlayedHole] = {}
-        found: list[tuple[PlayedHole | None, PlayedHole | None]] = []
+        pairs: list[tuple[PlayedHole | None, PlayedHole | None]] = []
         for hole in self.holes:
             kind = hole.kind
             bests = [one for other, one in best.items() if alike(other, kind)]
             newests = [one for other, one in newest.items() if alike(other, kind)]
-            found.append(
+            pairs.append(
                 (
                     min(bests, key=lambda one: (_mean(one), self._place(one)), default=None),
                     max(newests, key=self._place, default=None),
@@ -214,16 +214,16 @@ class Season:
             newest[kind] = hole
             if hole.status == "ok" and not hole.invalid:
                 best[kind] = min(best.get(kind, hole), hole, key=_mean)
-        return found
+        return pairs
 
     @cached_property
     def _first(self) -> dict[ScoreKind, PlayedHole]:
         """The first complete hole of each kind."""
-        found: dict[ScoreKind, PlayedHole] = {}
+        first: dict[ScoreKind, PlayedHole] = {}
         for hole in self.holes:
             if hole.status == "ok":
-                found.setdefault(hole.kind, hole)
-        return found
+                first.setdefault(hole.kind, hole)
+        return first
 
     def _compare(self, played: PlayedHole, course: Course | None, kind: Kind) -> Comparison:
         if played.sample is None:
@@ -247,13 +247,13 @@ class Season:
         if course is None or course.par is not None:
             return None
         finals = {kind: hole for kind, hole in self._first.items() if not _not_final(hole)}
-        fitting = [hole for kind, hole in finals.items() if alike(kind._replace(stage=None), played.kind)]
-        return min(fitting, key=self._place, default=None)
+        matches = [hole for kind, hole in finals.items() if alike(kind._replace(stage=None), played.kind)]
+        return min(matches, key=self._place, default=None)
 
     def _par(self, played: PlayedHole, course: Course) -> Comparison:
-        par, noted = course.par, played.summary.par
-        if noted and not (par and round(par.val_bpb - noted, 6) == 0):
-            return Comparison("par", "Par", noted, source="noted with the record")
+        par, recorded = course.par, played.summary.par
+        if recorded and not (par and round(par.val_bpb - recorded, 6) == 0):
+            return Comparison("par", "Par", recorded, source="noted with the record")
         if par:
             elsewhere = bool(par.split and played.split) and played.split != par.split
             caveat = f"par was measured on the {par.split} split; {par.on_others}" if elsewhere else ""
@@ -272,8 +272,8 @@ class Season:
 
     def _sota(self, played: PlayedHole, course: Course) -> Comparison:
         if played.summary.sota:
-            noted = round(played.summary.sota, 6)
-            known = next((row for row in course.field if round(row.val_bpb, 6) == noted), None)
+            recorded = round(played.summary.sota, 6)
+            known = next((row for row in course.field if round(row.val_bpb, 6) == recorded), None)
             if known:
                 return Comparison("sota", known.name, known.val_bpb, known.date, known.source)
             return Comparison("sota", "SOTA", played.summary.sota, played.day, "noted with the record")
@@ -393,7 +393,7 @@ def _judge(played: PlayedHole, course: Course | None, par: Comparison, sets_par:
 
 
 def name_distance(delta_bpb: float, table: Verdicts) -> str:
-    """Return the golf name of a distance to par, noise left aside.
+    """Return the golf name of a distance to par, whatever the noise.
 
     delta_bpb is rounded to nine places first: 1.2294 - 1.2244 must lie on the edge 0.005, not past it.
     """

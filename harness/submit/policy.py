@@ -44,11 +44,6 @@ class RuleResult:
     hint: str = ""
 
 
-def number(count: int, noun: str) -> str:
-    """Return `1 step`, `2 steps`."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
 class PolicyLimits(Frozen):
     """What a run may take. None is no limit. over_by_steps: how many steps past the limit are allowed."""
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.figures import number
 from harness.season.season import Season
 from harness.submit.candidate import Candidate, Case
-from harness.submit.policy import Policy, RuleOutcome, RuleResult, number
+from harness.submit.policy import Policy, RuleOutcome, RuleResult
 from harness.submit.rules.limits import (
     check_eval_time,
     check_local_code,

@@ -46,10 +46,12 @@ def _thin(
 ) -> list[tuple[int, float]]:
     """Return one mean for every column that has a point."""
     span = (last - first) or 1.0
-    found: dict[int, list[float]] = {}
+    values_by_column: dict[int, list[float]] = {}
     for x, y in points:
-        found.setdefault(min(columns - 1, int((x - first) / span * (columns - 1) + 0.5)), []).append(y)
-    return [(column, sum(values) / len(values)) for column, values in found.items()]
+        values_by_column.setdefault(
+            min(columns - 1, int((x - first) / span * (columns - 1) + 0.5)), []
+        ).append(y)
+    return [(column, sum(values) / len(values)) for column, values in values_by_column.items()]
 
 
 def _line(start: tuple[int, int] | None, end: tuple[int, int]) -> list[tuple[int, int]]:

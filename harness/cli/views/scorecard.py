@@ -68,8 +68,8 @@ def scorecard(standing: Standing) -> RenderableType:
 
 def _add_decision(grid: Table, played: PlayedHole) -> None:
     if played.decision:
-        taken = played.decision
-        text = f"{taken.decision}: {taken.reason} ({taken.who}, {taken.when.date().isoformat()})"
+        newest = played.decision
+        text = f"{newest.decision}: {newest.reason} ({newest.who}, {newest.when.date().isoformat()})"
         grid.add_row("decision", Text(text))
 
 
@@ -191,9 +191,9 @@ def _comparison(comparison: Comparison) -> Text:
     text = Text(figures.delta(comparison.difference.delta))
     text.append(f"  {outcome}", style=_OUTCOME_STYLE[outcome])
     noise = comparison.difference.threshold
-    told = f", luck alone reaches {noise:.4f}" if noise is not None else ""
+    luck = f", luck alone reaches {noise:.4f}" if noise is not None else ""
     day = f", {comparison.date.isoformat()}" if comparison.date else ""
-    text.append(f"  ({figures.bpb(comparison.val_bpb)} {comparison.label}{day}{told})", style="dim")
+    text.append(f"  ({figures.bpb(comparison.val_bpb)} {comparison.label}{day}{luck})", style="dim")
     return text
 
 

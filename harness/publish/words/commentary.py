@@ -129,7 +129,7 @@ def read_facts(standing: Standing, whiff: Whiff | None = None, opens_season: boo
     if whiff:
         tags.add("whiff")
         values["whiff_knobs"] = tidy(_listed(whiff.knobs), 160)
-        values["whiff_beside"] = tidy(whiff.beside, 80)
+        values["whiff_beside"] = tidy(whiff.other_title, 80)
         values["whiff_points"] = figures.count(whiff.points)
     return Facts(played.name.folder, frozenset(tags), values)
 

@@ -17,6 +17,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from harness import figures
 from harness.courses.course import course_names
 from harness.courses.overlap import find_overlap, quick_overlap
 from harness.errors import Exit, HarnessError
@@ -82,7 +83,7 @@ def _machine(runs: Path, season: Season, torch: str, broken: list[Finding], plan
     if plan and plan.trainer.snapshot is None:
         findings += machine.check_threads(int(plan.trainer.config["THREADS"]), resources.cores)
         findings += memory_findings(plan, season, resources.free_bytes)
-    cores = f"{resources.cores} core{'s' if resources.cores > 1 else ''}"
+    cores = figures.number(resources.cores, "core")
     return Group(
         "machine", f"{torch}, {cores}, {resources.free_bytes / 1e9:,.1f} GB of memory free", tuple(findings)
     )
@@ -169,7 +170,7 @@ def forecast(plan: Plan, season: Season, untrained: int | None) -> tuple[str, li
     ]
     if same_form:
         low, high = code + min(same_form), code + max(same_form)
-        basis = f"as {len(same_form)} earlier attempt{'s' if len(same_form) > 1 else ''} of this form"
+        basis = f"as {figures.number(len(same_form), 'earlier attempt')} of this form"
     start = "" if untrained is None else f"untrained {(code + untrained) / 1e6:,.3f} MB; "
     summary = (
         f"{trainer.params or 0:,} parameters; {start}trained {low / 1e6:,.3f} to {high / 1e6:,.3f} MB "
@@ -264,7 +265,7 @@ def intent_findings(plan: Plan, season: Season) -> list[Finding]:
         findings.append(
             Finding(
                 "note",
-                f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} of the {SEEDS_OF_A_CLAIM} that a claim on {plan.course.name} needs",
+                f"{figures.number(len(seeds), 'seed')} of the {SEEDS_OF_A_CLAIM} that a claim on {plan.course.name} needs",
                 "one run cannot be told from luck",
                 "--seeds 42,1337,314",
             )

@@ -21,6 +21,7 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from harness.figures import number
 from harness.files import PACKAGE, cache_dir
 from harness.findings import Finding
 
@@ -152,7 +153,7 @@ def check_threads(threads: int, cores: int) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"THREADS={threads}, but this process may use {cores} core{'s' if cores > 1 else ''}",
+            f"THREADS={threads}, but this process may use {number(cores, 'core')}",
             "threads that share a core wait for each other: several times slower",
             f"-o THREADS={cores}",
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.figures import number
 from harness.records.code_rule import RULE_WORDS, code_rule
 from harness.submit.candidate import Case
-from harness.submit.policy import RuleResult, number
+from harness.submit.policy import RuleResult
 
 
 def check_size(case: Case) -> Iterator[RuleResult]:

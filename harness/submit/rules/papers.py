@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.figures import number
 from harness.scripts import network
 from harness.submit.candidate import Case
-from harness.submit.policy import RuleResult, number
+from harness.submit.policy import RuleResult
 
 
 def check_network(case: Case) -> Iterator[RuleResult]:

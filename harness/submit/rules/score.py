@@ -9,10 +9,11 @@ from harness import figures
 from harness.courses.course import ReferenceScore, check_record_bytes
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import ROUNDING_BPB
+from harness.figures import number
 from harness.season.pairs import SAME_SCORE
 from harness.stats import Sample, lower_by
 from harness.submit.candidate import Candidate, CandidateRun, Case
-from harness.submit.policy import SEVERITY, RuleOutcome, RuleResult, Significance, number
+from harness.submit.policy import SEVERITY, RuleOutcome, RuleResult, Significance
 
 LOG_DIGITS = 5e-9  # a log prints eight decimals; older lines four
 BASELINE_TOKENS_A_BYTE = 0.41052  # of the challenge's 1024-piece tokenizer, as all public logs with it imply
