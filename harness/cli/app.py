@@ -131,10 +131,10 @@ def report_unfinished(runs: Path, folders: Iterable[str]) -> None:
     half = [(folder, name) for folder in folders for name in half_attempts(f"{runs}/{folder}")]
     if not half:
         return
-    from harness.run.unfinished import look_at
+    from harness.run.unfinished import inspect_attempt
 
     for folder, name in half:
-        attempt = look_at(folder, Attempt(runs / folder / name, int(name[8:])))
+        attempt = inspect_attempt(folder, Attempt(runs / folder / name, int(name[8:])))
         if not attempt.running:
             warn(attempt.what_to_do)
 

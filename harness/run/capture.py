@@ -174,28 +174,28 @@ class _Lines:
             self._on_line(text)
 
 
-class _Presses:
+class _Interrupts:
     count = 0
 
 
 @contextlib.contextmanager
-def _ctrl_c() -> Iterator[_Presses]:
+def _ctrl_c() -> Iterator[_Interrupts]:
     """Count interrupts instead of raising, so that a record can still be written."""
-    presses = _Presses()
+    interrupts = _Interrupts()
 
     def press(signum: int, frame: object) -> None:
-        presses.count += 1
+        interrupts.count += 1
 
-    wanted: dict[signal.Signals, Any] = {signal.SIGINT: press, signal.SIGTERM: press}
+    handlers: dict[signal.Signals, Any] = {signal.SIGINT: press, signal.SIGTERM: press}
     if hasattr(signal, "SIGHUP"):
-        wanted[signal.SIGHUP] = signal.SIG_IGN
+        handlers[signal.SIGHUP] = signal.SIG_IGN
     try:
-        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     except ValueError:  # not the main thread: the caller decides
-        yield presses
+        yield interrupts
         return
     try:
-        yield presses
+        yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -115,7 +115,7 @@ def build_record(launch: Launch, attempt: Attempt, end: ProcessEnd, course: Cour
     if launch.script is not None:
         return record_script(launch, attempt, end, course, _script_endings(end, tail))
     config = recorded_config(launch.config, launch.overrides)
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "hole": launch.hole,
         "attempt": launch.attempt,
         "course": launch.course,
@@ -136,13 +136,13 @@ def build_record(launch: Launch, attempt: Attempt, end: ProcessEnd, course: Cour
     result = _read_result(attempt.result_path)
     if result is None:
         failure = _failure(end, tail, None)
-        return RunRecord(**known, status=status_of(failure), failure=failure)
+        return RunRecord(**fields, status=status_of(failure), failure=failure)
     try:
-        return RunRecord(**known | _measured(result, launch, end, tail))
+        return RunRecord(**fields | _measured(result, launch, end, tail))
     except (ValidationError, KeyError, TypeError) as error:
         problem = f"result.json does not add up: {error}"
         return RunRecord(
-            **known, status="failed", failure=Failure(kind="no_result", message=problem, last_lines=tail)
+            **fields, status="failed", failure=Failure(kind="no_result", message=problem, last_lines=tail)
         )
 
 
@@ -206,12 +206,12 @@ def _script_endings(end: ProcessEnd, tail: tuple[str, ...]) -> Endings:
     if end.stop or end.interrupted or end.exit_code != 0:
         failure = _failure(end, tail, None)
         return Endings(failure, failure)
-    guess = _by_signs(tail, _SIGNS)
-    if guess is None and end.after_harness:
+    by_log = _by_signs(tail, _SIGNS)
+    if by_log is None and end.after_harness:
         what = "the harness was killed, and the run ended with it"
-        guess = Failure(kind="killed", message=what, last_lines=tail)
-    nothing = "it ended without a score of its artifact"
-    return Endings(None, guess or Failure(kind="no_result", message=nothing, last_lines=tail))
+        by_log = Failure(kind="killed", message=what, last_lines=tail)
+    no_score = "it ended without a score of its artifact"
+    return Endings(None, by_log or Failure(kind="no_result", message=no_score, last_lines=tail))
 
 
 def choose_official(scores: tuple[Score, ...]) -> Official | None:
@@ -223,14 +223,16 @@ def choose_official(scores: tuple[Score, ...]) -> Official | None:
     return None
 
 
-def _failure(end: ProcessEnd, tail: tuple[str, ...], said: dict[str, Any] | None) -> Failure:
+def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | None) -> Failure:
     """Name a failure by the trainer's own word, else by how the process ended, else by signs in its last lines."""
     if end.stop is not None:
         return Failure(kind=end.stop.kind, message=end.stop.message, last_lines=tail)
-    if said and said["kind"] == "error" and (failure := _by_signs(tail, _SIGNS[:1])):
+    if account and account["kind"] == "error" and (failure := _by_signs(tail, _SIGNS[:1])):
         return failure  # another of several processes ran out of memory, and this one lost its connection
-    if said:
-        return Failure(kind=said["kind"], message=said["message"], step=said.get("step"), last_lines=tail)
+    if account:
+        return Failure(
+            kind=account["kind"], message=account["message"], step=account.get("step"), last_lines=tail
+        )
     if end.interrupted:
         return Failure(kind="interrupted", message="the run was asked to stop", last_lines=tail)
     # A signal tells more than any line but that memory has run out.

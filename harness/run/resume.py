@@ -81,11 +81,11 @@ def _wait_for_end(attempt: Attempt, launch: Launch) -> None:
     """See that nothing of an attempt runs any more. What the watchdog is ending is waited for."""
     mark = str(attempt.path.resolve())
     until = time.monotonic() + (0 if launch.outlives else GRACE_SECONDS + 5)
-    while left := processes.members(mark):
+    while pids := processes.members(mark):
         if time.monotonic() >= until:
             raise HarnessError(
-                f"{attempt.path.parent.name} attempt {attempt.number} is still running (process {left[0]})",
-                f"wait for it, or stop it: kill {left[0]}",
+                f"{attempt.path.parent.name} attempt {attempt.number} is still running (process {pids[0]})",
+                f"wait for it, or stop it: kill {pids[0]}",
             )
         time.sleep(0.2)
 

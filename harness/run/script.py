@@ -53,7 +53,7 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
         )
     snapshot = take_snapshot(path)
     script = read_script(snapshot.texts())
-    silent = (
+    no_knobs = (
         [] if script.knobs or script.dynamic else [f"{path.name} reads no environment variable: no knobs"]
     )
     typed = _assignments(intent.overrides, request.overrides)
@@ -66,21 +66,21 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     if course.name == "practice" or course.data:
         places, extra, split = _course_places(script, settings.canonical, inputs, path)
     folders = [Path.cwd(), path.resolve().parent]
-    found = _absolute_places(script, settings.canonical | places, folders)
-    values = {**script.defaults(), **settings.canonical, **found}
+    absolute = _absolute_places(script, settings.canonical | places, folders)
+    values = {**script.defaults(), **settings.canonical, **absolute}
     data, notes = in_own_process(check_data, script, values, folders)  # imports numpy
     overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
     return TrainerSetup(
         overrides=overrides,
         config=dict(sorted({**script.defaults(), **settings.canonical, **places}.items())),
-        environ=settings.rendered | found,
+        environ=settings.rendered | absolute,
         hidden=frozenset(script.knobs),
         seeds=seeds,
         data=Data.model_validate(data | extra),
         code=_describe(path, snapshot),
         split=split,
         snapshot=snapshot,
-        warnings=(*silent, *settings.notes, *_unset(script, settings.canonical | found), *notes),
+        warnings=(*no_knobs, *settings.notes, *_unset(script, settings.canonical | absolute), *notes),
     )
 
 
@@ -131,12 +131,12 @@ def _seeds(inputs: PlanInputs, script: Script, settings: _Settings) -> tuple[int
     return choose_seeds(request, inputs.intent, overridden, default)
 
 
-def _unset(script: Script, given: Mapping[str, str]) -> list[str]:
-    """Say which knobs a script cannot start without and nobody has set."""
+def _unset(script: Script, settings: Mapping[str, str]) -> list[str]:
+    """Return a warning for each knob that a script cannot start without and that nobody has set."""
     return [
         f"{knob.place} needs {knob.name}, and nothing sets it: -o {knob.name}={os.environ.get(knob.name, 'VALUE')}"
         for knob in script.knobs.values()
-        if knob.required and knob.name not in given and knob.name != "SEED"
+        if knob.required and knob.name not in settings and knob.name != "SEED"
     ]
 
 
@@ -161,12 +161,12 @@ def _describe(path: Path, snapshot: Snapshot) -> Code:
         )
     except (OSError, subprocess.TimeoutExpired):
         return Code(trainer=path.name, source_sha256=snapshot.sha256)
-    known = sha.returncode == 0 == status.returncode
+    in_git = sha.returncode == 0 == status.returncode
     return Code(
         trainer=path.name,
         source_sha256=snapshot.sha256,
-        git_sha=sha.stdout.strip() if known else None,
-        dirty=bool(status.stdout.strip()) if known else None,
+        git_sha=sha.stdout.strip() if in_git else None,
+        dirty=bool(status.stdout.strip()) if in_git else None,
     )
 
 
@@ -189,27 +189,27 @@ def _course_places(
     return practice_data(course, overrides, inputs.progress)
 
 
-def _absolute_places(script: Script, given: Mapping[str, str], folders: list[Path]) -> dict[str, str]:
+def _absolute_places(script: Script, settings: Mapping[str, str], folders: list[Path]) -> dict[str, str]:
     """Return the settings that are paths, made absolute: a script runs in a folder of its own.
 
     A path is a text knob whose value names something that exists below one of the folders.
     """
     values = {name: knob.default for name, knob in script.knobs.items() if knob.takes_text}
-    found = {}
-    for name, value in {**values, **given}.items():
+    places = {}
+    for name, value in {**values, **settings}.items():
         knob = script.knobs.get(name)
         if value and (knob is None or knob.takes_text) and _PATH_LIKE.search(value) and not is_system(name):
             place = _look_up(value, folders)
             if place is not None:
-                found[name] = str(place)
-    return found
+                places[name] = str(place)
+    return places
 
 
 def _look_up(value: str, folders: list[Path]) -> Path | None:
     """Return where a path, or the folder of a pattern, exists: as it is, or below one of the folders."""
-    wanted = Path(value).expanduser()
+    path = Path(value).expanduser()
     for folder in folders:
-        place = folder / wanted
+        place = folder / path
         try:
             if place.exists() or ("*" in place.name and place.parent.is_dir()):
                 return Path(os.path.normpath(place))
@@ -227,13 +227,13 @@ def check_data(
     """
     facts: dict[str, Any] = {}
     notes: list[str] = []
-    silent = [name for name in _PLACES if name not in script.knobs or not values.get(name)]
-    if silent:
+    unread = [name for name in _PLACES if name not in script.knobs or not values.get(name)]
+    if unread:
         notes.append(
-            f"the data is unchecked: the script reads no {' and no '.join(silent)} that tells where it lies"
+            f"the data is unchecked: the script reads no {' and no '.join(unread)} that tells where it lies"
         )
     for name in _PLACES:
-        if name in silent:
+        if name in unread:
             continue
         place = _look_up(values[name], folders)
         if place is None:

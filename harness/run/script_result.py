@@ -46,20 +46,19 @@ def record_script(
     """Put together the record of a script's attempt, and write its curve."""
     produced = list_files(attempt.work_dir)
     log = _find_log(attempt, produced)
-    known = _known(launch, end, produced)
+    fields = _known_before(launch, end, produced)
     if log.result is None:
-        return RunRecord(**known, status=status_of(endings.scoreless), failure=endings.scoreless)
+        return RunRecord(**fields, status=status_of(endings.scoreless), failure=endings.scoreless)
     lines = list(curve_lines(log.result))
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
     facts, warnings, _ = facts_of_log(log, course)
-    known["produced"] = produced
-    fields = known | {name: value for name, value in facts.items() if value is not None}
+    environment = fields["environment"]
+    fields |= {name: value for name, value in facts.items() if value is not None}
     fields["split"] = launch.split or facts["split"]
     fields["seed"] = launch.seed if launch.seed is not None else facts["seed"]
     fields["environment"] = Environment.model_validate(
-        facts["environment"].model_dump(exclude_none=True)
-        | known["environment"].model_dump(exclude_none=True)
+        facts["environment"].model_dump(exclude_none=True) | environment.model_dump(exclude_none=True)
     )
     fields["data"] = Data.model_validate(
         facts["data"].model_dump(exclude_none=True) | launch.data.model_dump(exclude_none=True)
@@ -84,7 +83,7 @@ def status_of(failure: Failure) -> Status:
     return "stopped" if failure.kind in ("interrupted", "aborted") else "failed"
 
 
-def _known(launch: Launch, end: ProcessEnd, produced: dict[str, int]) -> dict[str, Any]:
+def _known_before(launch: Launch, end: ProcessEnd, produced: dict[str, int]) -> dict[str, Any]:
     """What the record knows before the log is read."""
     return {
         "hole": launch.hole,
@@ -127,14 +126,14 @@ def _find_log(attempt: Attempt, produced: dict[str, int]) -> ParsedLog:
 
 def list_files(folder: Path) -> dict[str, int]:
     """Return the files below a folder with their bytes; links are not followed, caches left out."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for root, folders, names in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if name not in ("__pycache__", ".git"))
         for name in sorted(names):
             path = Path(root, name)
-            if not path.is_symlink() and path.is_file() and len(found) < MAX_FILES:
-                found[path.relative_to(folder).as_posix()] = path.stat().st_size
-    return found
+            if not path.is_symlink() and path.is_file() and len(sizes) < MAX_FILES:
+                sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+    return sizes
 
 
 def weigh(
@@ -176,15 +175,15 @@ def _tokens_seen(launch: Launch, run: LoggedRun) -> int | None:
 
 def _contradictions(launch: Launch, run: LoggedRun) -> list[str]:
     """Say which overrides the log shows with another value than the one handed over."""
-    said = {name.upper(): value for name, value in run.hyperparameters.items()}
-    found = []
+    printed_settings = {name.upper(): value for name, value in run.hyperparameters.items()}
+    warnings = []
     for name, value in launch.overrides.items():
-        printed = said.get(name)
+        printed = printed_settings.get(name)
         if printed is not None and not _equal(printed, value):
-            found.append(f"override {name}={value}, but the script says it has {printed}")
+            warnings.append(f"override {name}={value}, but the script says it has {printed}")
     if run.seed is not None and launch.seed is not None and run.seed != launch.seed:
-        found.append(f"seed {launch.seed} was handed over, but the script says it has {run.seed}")
-    return found
+        warnings.append(f"seed {launch.seed} was handed over, but the script says it has {run.seed}")
+    return warnings
 
 
 def _equal(a: str, b: str) -> bool:

@@ -1,6 +1,6 @@
 """Attempts that were started and have no record: those still being played, and those whose harness is gone.
 
-Looks, and never writes: a lock is tried by asking the system, not by taking the file over.
+Reads, and never writes: whether a lock is held is asked of the system, the lock is not taken.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Unfinished:
         return f"{self.hole} attempt {number} ended {where} without a record; `harness resume {self.hole}` {after}"
 
 
-def look_at(hole: str, attempt: Attempt) -> Unfinished:
+def inspect_attempt(hole: str, attempt: Attempt) -> Unfinished:
     """Say how a half attempt stands."""
     launch = None
     with contextlib.suppress(HarnessError):

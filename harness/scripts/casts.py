@@ -84,7 +84,7 @@ class Tracer:
         self.program, self.names = program, program.names
 
     def outermost(self, node: ast.AST) -> ast.AST:
-        """Return the whole expression that a read is part of, for showing."""
+        """Return the whole expression that a read is part of, for messages."""
         last = node
         for _, parent in self.program.above(node):
             if not isinstance(parent, ast.Call | ast.Compare | ast.Attribute | ast.BoolOp):
@@ -194,11 +194,11 @@ class Tracer:
         if not words or not {word.lower() for word in words} <= _WORDS:
             return Use("word")
         upper = all(word == word.upper() for word in words if word.isalpha())
-        said_no = all(word.lower() in (*FALSE_WORDS, "") for word in words)
+        only_no = all(word.lower() in (*FALSE_WORDS, "") for word in words)
         inverse = isinstance(parent.ops[0], ast.NotEq | ast.NotIn)
-        if said_no:  # x not in ("0", "false"), x == "0"
+        if only_no:  # x not in ("0", "false"), x == "0"
             no = _pick(words, FALSE_WORDS)
-            return Use("flag", (_opposite(no, words, upper), no)) if inverse or said_no else None
+            return Use("flag", (_opposite(no, words, upper), no)) if inverse or only_no else None
         yes = _pick(words, TRUE_WORDS)
         return Use("flag", (yes, _opposite(yes, words, upper)))
 

@@ -29,10 +29,10 @@ class DecodeError(ValueError):
     """The data cannot be decoded; the message says why."""
 
 
-def decode(name: str, args: list[Any], named: Mapping[str, Any]) -> bytes:
+def decode(name: str, args: list[Any], keywords: Mapping[str, Any]) -> bytes:
     """Apply the decoder of a dotted name. Raises DecodeError, also when more than MAX_BYTES would come out."""
     try:
-        content = DECODERS[name](args, named)
+        content = DECODERS[name](args, keywords)
     except (ValueError, TypeError, EOFError, zlib.error, lzma.LZMAError, OSError, MemoryError) as error:
         raise DecodeError(str(error)) from error
     if len(content) > MAX_BYTES:
@@ -57,28 +57,28 @@ def _drain(decoder: Any, data: bytes) -> bytes:
     return bytes(out)
 
 
-def _lzma(args: list[Any], named: Mapping[str, Any]) -> bytes:
-    format_ = named.get("format", args[1] if len(args) > 1 else lzma.FORMAT_AUTO)
-    filters = named.get("filters", args[3] if len(args) > 3 else None)
+def _lzma(args: list[Any], keywords: Mapping[str, Any]) -> bytes:
+    format_ = keywords.get("format", args[1] if len(args) > 1 else lzma.FORMAT_AUTO)
+    filters = keywords.get("filters", args[3] if len(args) > 3 else None)
     limit = None if format_ == lzma.FORMAT_RAW else LZMA_MEMORY
     return _drain(lzma.LZMADecompressor(format=format_, memlimit=limit, filters=filters), _data(args))
 
 
-def _zlib(args: list[Any], named: Mapping[str, Any]) -> bytes:
-    decoder = zlib.decompressobj(int(named.get("wbits", args[1] if len(args) > 1 else zlib.MAX_WBITS)))
+def _zlib(args: list[Any], keywords: Mapping[str, Any]) -> bytes:
+    decoder = zlib.decompressobj(int(keywords.get("wbits", args[1] if len(args) > 1 else zlib.MAX_WBITS)))
     return _drain(decoder, _data(args))
 
 
 def _plain(function: Callable[[bytes], bytes]) -> Callable[[list[Any], Mapping[str, Any]], bytes]:
     """A decoder whose output is smaller than its input."""
-    return lambda args, named: function(_data(args))
+    return lambda args, keywords: function(_data(args))
 
 
 DECODERS: dict[str, Callable[[list[Any], Mapping[str, Any]], bytes]] = {
     "lzma.decompress": _lzma,
     "zlib.decompress": _zlib,
-    "bz2.decompress": lambda args, named: _drain(bz2.BZ2Decompressor(), _data(args)),
-    "gzip.decompress": lambda args, named: _drain(zlib.decompressobj(zlib.MAX_WBITS | 16), _data(args)),
+    "bz2.decompress": lambda args, keywords: _drain(bz2.BZ2Decompressor(), _data(args)),
+    "gzip.decompress": lambda args, keywords: _drain(zlib.decompressobj(zlib.MAX_WBITS | 16), _data(args)),
     "base64.b85decode": _plain(base64.b85decode),
     "base64.a85decode": _plain(base64.a85decode),
     "base64.b64decode": _plain(base64.b64decode),
@@ -87,6 +87,6 @@ DECODERS: dict[str, Callable[[list[Any], Mapping[str, Any]], bytes]] = {
     "base64.b16decode": _plain(base64.b16decode),
     "base64.decodebytes": _plain(base64.decodebytes),
     "binascii.a2b_base64": _plain(binascii.a2b_base64),
-    "binascii.unhexlify": lambda args, named: bytes.fromhex(_data(args).decode("ascii")),
-    "bytes.fromhex": lambda args, named: bytes.fromhex(_data(args).decode("ascii")),
+    "binascii.unhexlify": lambda args, keywords: bytes.fromhex(_data(args).decode("ascii")),
+    "bytes.fromhex": lambda args, keywords: bytes.fromhex(_data(args).decode("ascii")),
 }

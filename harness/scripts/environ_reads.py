@@ -49,7 +49,7 @@ def find_reads(trees: Mapping[str, ast.Module]) -> Reads:
 
 @dataclass(frozen=True)
 class _Access:
-    """A place where the environment is asked for something."""
+    """A place where the environment is read."""
 
     node: ast.expr
     name: ast.expr
@@ -72,18 +72,18 @@ class _Finder:
                 if why := self._unclear(node):
                     reads.unclear.append((self.file, _line(node), why))
                 continue
-            known = False
+            has_name = False
             for scope in self._scopes(access.node, 0):
                 if read := self._read(access, scope):
                     reads.found.append(read)
-                    known = True
-            if not known:
+                    has_name = True
+            if not has_name:
                 text = ast.unparse(access.name)[:60]
                 reads.unclear.append(
                     (self.file, access.node.lineno, f"reads a name that is computed: {text}")
                 )
 
-    # What asks the environment ------------------------------------------------------------------
+    # What reads the environment -----------------------------------------------------------------
 
     def _find_aliases(self) -> None:
         """Learn other names of `os.environ` and `os.getenv` in this file."""
@@ -133,12 +133,12 @@ class _Finder:
     def _access(self, node: ast.AST) -> _Access | None:
         if isinstance(node, ast.Call) and node.args:
             func = node.func
-            asked = dotted(func) in self.getters
-            if not asked and isinstance(func, ast.Attribute) and func.attr in ("setdefault", "pop"):
-                asked = self._is_environ(func.value)
-            if asked:
-                named = [word.value for word in node.keywords if word.arg == "default"]
-                return _Access(node, node.args[0], (*node.args[1:], *named, None)[0], False)
+            reads = dotted(func) in self.getters
+            if not reads and isinstance(func, ast.Attribute) and func.attr in ("setdefault", "pop"):
+                reads = self._is_environ(func.value)
+            if reads:
+                keyword = [word.value for word in node.keywords if word.arg == "default"]
+                return _Access(node, node.args[0], (*node.args[1:], *keyword, None)[0], False)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             if self._is_environ(node.value):
                 return _Access(node, node.slice, None, not self._guarded(node))
@@ -206,19 +206,19 @@ class _Finder:
         """Return the values of a function's parameters in a call, those that can be told."""
         words = function.args
         plain = [word.arg for word in (*words.posonlyargs, *words.args)]
-        given: dict[str, ast.expr] = {}
+        arguments: dict[str, ast.expr] = {}
         defaults = dict(zip(plain[len(plain) - len(words.defaults) :], words.defaults, strict=True))
         for word, value in zip(words.kwonlyargs, words.kw_defaults, strict=True):
             if value is not None:
                 defaults[word.arg] = value
         if isinstance(call.func, ast.Attribute) and plain[:1] in (["self"], ["cls"]):
             plain = plain[1:]
-        given |= dict(zip(plain, call.args, strict=False))
-        given |= {word.arg: word.value for word in call.keywords if word.arg}
+        arguments |= dict(zip(plain, call.args, strict=False))
+        arguments |= {word.arg: word.value for word in call.keywords if word.arg}
         values = {}
-        for name, node in (defaults | given).items():
+        for name, node in (defaults | arguments).items():
             try:
-                values[name] = fold(node, self.names, caller if name in given else Scope())
+                values[name] = fold(node, self.names, caller if name in arguments else Scope())
             except Unknown:
                 continue
         return values
@@ -252,7 +252,7 @@ class _Finder:
         )
 
     def _default(self, access: _Access, scope: Scope) -> Any:
-        """Find what holds when the variable is not set: beside the name, in an `or`, or the helper's own default."""
+        """Find what holds when the variable is not set: after the name, in an `or`, or the helper's own default."""
         nodes = [access.default]
         for child, parent in self.program.above(access.node):
             if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
@@ -273,8 +273,8 @@ class _Finder:
             if value is not None:
                 return value
         if scope.call is not None:
-            named = [name for name in _DEFAULT_NAMES if scope.values.get(name) is not None]
-            return scope.values[named[0]] if named else None
+            names = [name for name in _DEFAULT_NAMES if scope.values.get(name) is not None]
+            return scope.values[names[0]] if names else None
         return None
 
 

@@ -110,16 +110,16 @@ class Script:
 
     def defaults(self) -> dict[str, str]:
         """Return the value of each knob that holds when it is not set, in one spelling; computed ones left out."""
-        found = {}
+        values = {}
         for name, knob in sorted(self.knobs.items()):
             if knob.default is not None:
                 try:
-                    found[name] = canonical_value(knob, knob.default)
+                    values[name] = canonical_value(knob, knob.default)
                 except (
                     UsageError
                 ):  # the script's own default need not be of the type it asks for: "" or "auto"
-                    found[name] = knob.default
-        return found
+                    values[name] = knob.default
+        return values
 
 
 def read_script(files: Mapping[str, str] | str) -> Script:
@@ -130,22 +130,22 @@ def read_script(files: Mapping[str, str] | str) -> Script:
     if isinstance(files, str):
         files = {"": files}
     trees: dict[str, ast.Module] = {}
-    sealed: dict[str, str] = {}
+    problems: dict[str, str] = {}
     for name, text in files.items():
         source, problem = unpacked(text)
         trees[name] = parse_source(source, name or "the script")
         if problem:
-            sealed[name] = problem
+            problems[name] = problem
     reads = find_reads(trees)
     knobs: dict[str, ScriptKnob] = {}
     for read in reads.found:
         if not is_system(read.name):
             knob = _knob(read)
-            knobs[read.name] = _better(knobs.get(read.name), knob)
+            knobs[read.name] = _stricter(knobs.get(read.name), knob)
     unclear = [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
     # A file that reads settings is no wrapper around packed code, whatever it evaluates.
-    wrappers = sealed.keys() - {read.file for read in reads.found}
-    unclear += [f"{name or 'the script'}: {sealed[name]}" for name in sorted(wrappers)]
+    wrappers = problems.keys() - {read.file for read in reads.found}
+    unclear += [f"{name or 'the script'}: {problems[name]}" for name in sorted(wrappers)]
     return Script(knobs, tuple(dict.fromkeys(unclear)))
 
 
@@ -168,8 +168,8 @@ def is_system(name: str) -> bool:
 
 def unpacked(text: str) -> tuple[str, str]:
     """Return the source inside a packed script; the second value says why it could not be had."""
-    found = unpack_source(text)
-    return found.source, found.problem
+    result = unpack_source(text)
+    return result.source, result.problem
 
 
 def _knob(read: Read) -> ScriptKnob:
@@ -189,14 +189,14 @@ def _knob(read: Read) -> ScriptKnob:
 _STRICTEST: dict[Kind, int] = {"text": 0, "flag": 1, "word": 2, "float": 3, "int": 4}
 
 
-def _better(known: ScriptKnob | None, found: ScriptKnob) -> ScriptKnob:
+def _stricter(first: ScriptKnob | None, second: ScriptKnob) -> ScriptKnob:
     """Of two reads of one name keep the stricter, then the one with a default."""
-    if known is None:
-        return found
+    if first is None:
+        return second
     best = max(
-        known, found, key=lambda knob: (_STRICTEST[knob.kind], knob.default is not None, knob is known)
+        first, second, key=lambda knob: (_STRICTEST[knob.kind], knob.default is not None, knob is first)
     )
-    default = best.default if best.default is not None else known.default or found.default
+    default = best.default if best.default is not None else first.default or second.default
     return replace(best, default=default)
 
 

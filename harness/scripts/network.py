@@ -44,7 +44,7 @@ RUNNERS = frozenset({"run", "call", "Popen", "check_call", "check_output", "syst
 
 
 def find_uses(files: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return what was found, each with its file and line, and what could not be read."""
+    """Return the uses, each with its file and line, and what could not be read."""
     uses: list[str] = []
     problems: list[str] = []
     for name, text in files.items():
@@ -62,23 +62,23 @@ def find_uses(files: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 def _in_tree(tree: ast.Module) -> set[tuple[int, str]]:
-    found = set()
+    uses = set()
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
-                found |= {
+                uses |= {
                     (node.lineno, f"imports {alias.name}") for alias in names if _reaches_out(alias.name)
                 }
             case ast.ImportFrom(module=str(module), names=names):
                 full = [f"{module}.{alias.name}" for alias in names]
                 if _reaches_out(module) or any(name in MODULES for name in full):
-                    found.add((node.lineno, f"imports {module}"))
+                    uses.add((node.lineno, f"imports {module}"))
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *_]):
                 if _reaches_out(name):
-                    found.add((node.lineno, f"imports {name}"))
+                    uses.add((node.lineno, f"imports {name}"))
             case ast.Call():
-                found |= _in_call(node)
-    return found
+                uses |= _in_call(node)
+    return uses
 
 
 def _reaches_out(module: str) -> bool:

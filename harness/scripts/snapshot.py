@@ -67,7 +67,7 @@ def take_snapshot(script: Path) -> Snapshot:
             )
         text = files[str(name)].decode("utf-8", errors="replace")
         tree = parse_source(unpacked(text)[0], str(root / name))
-        waiting += [found for wanted in _imports(tree, name) for found in _find(root, wanted)]
+        waiting += [file for module in _imports(tree, name) for file in _find(root, module)]
     return Snapshot(script.name, files)
 
 
@@ -107,12 +107,12 @@ def _imports(tree: ast.Module, importer: PurePosixPath) -> Iterator[PurePosixPat
                 yield base / alias.name
 
 
-def _find(root: Path, wanted: PurePosixPath) -> Iterator[PurePosixPath]:
+def _find(root: Path, module: PurePosixPath) -> Iterator[PurePosixPath]:
     """Yield the files that make up a module: its own, and the `__init__.py` of the packages around it."""
-    own = [wanted.with_suffix(".py"), wanted / "__init__.py"] if wanted.parts else []
-    found = [name for name in own if (root / name).is_file()]
-    yield from found[:1]
-    if found:
-        for package in wanted.parents:
+    own = [module.with_suffix(".py"), module / "__init__.py"] if module.parts else []
+    files = [name for name in own if (root / name).is_file()]
+    yield from files[:1]
+    if files:
+        for package in module.parents:
             if package.parts and (root / package / "__init__.py").is_file():
                 yield package / "__init__.py"

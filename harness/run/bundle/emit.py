@@ -2,7 +2,7 @@
 
     emit()   plan -> DIR: code, knobs, what the data must be, run.sh, bundle.json with everything's hash
 
-Nothing of this machine's paths goes into it. What it does over there stands in `harness.run.bundle.start`, what comes back is
+No path of this machine goes into it. What it does over there stands in `harness.run.bundle.start`; what comes back is
 taken in by `harness.run.bundle.pull`.
 """
 
@@ -82,11 +82,11 @@ def emit(plan: Plan, folder: Path) -> Bundle:
         raise UsageError(f"--emit {folder} is there already", "name a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-            made = Path(beside, "bundle")
-            made.mkdir()
-            bundle = _fill(plan, made)
-            made.replace(folder)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            target = Path(temporary, "bundle")
+            target.mkdir()
+            bundle = _fill(plan, target)
+            target.replace(folder)
     except OSError as error:
         raise HarnessError(
             f"cannot write {folder}: {error.strerror or error}",
@@ -118,62 +118,62 @@ def load_bundle(folder: Path) -> Bundle:
 # What goes in -------------------------------------------------------------------------------------
 
 
-def _fill(plan: Plan, made: Path) -> Bundle:
+def _fill(plan: Plan, target: Path) -> Bundle:
     """Write the bundle's files and return what was written last, `bundle.json`."""
-    ours, script = plan.trainer, plan.trainer.snapshot
-    _copy_code(plan, made)
-    data, places = _copy_data(plan, made)
-    environ = {name: value for name, value in ours.environ.items() if name not in places}
+    trainer, script = plan.trainer, plan.trainer.snapshot
+    _copy_code(plan, target)
+    data, places = _copy_data(plan, target)
+    environ = {name: value for name, value in trainer.environ.items() if name not in places}
     if script is None:
-        environ |= {name: _as_asked(plan, name) for name in _OF_THE_MACHINE}
+        environ |= {name: _unresolved(plan, name) for name in _OF_THE_MACHINE}
     _refuse_own_paths(environ)
-    write_whole(made / "start.py", Path(start.__file__).read_bytes())
-    write_whole(made / "run.sh", _RUN_SH.encode())
-    (made / "run.sh").chmod(0o755)
-    write_whole(made / "README.md", _read_me(plan, data, places).encode())
+    write_whole(target / "start.py", Path(start.__file__).read_bytes())
+    write_whole(target / "run.sh", _RUN_SH.encode())
+    (target / "run.sh").chmod(0o755)
+    write_whole(target / "README.md", _read_me(plan, data, places).encode())
     files = {
-        path.relative_to(made).as_posix(): start.sha256(path)
-        for path in sorted(made.rglob("*"))
+        path.relative_to(target).as_posix(): start.sha256(path)
+        for path in sorted(target.rglob("*"))
         if path.is_file()
     }
-    config = ours.config | {name: environ[name] for name in _OF_THE_MACHINE if script is None}
+    config = trainer.config | {name: environ[name] for name in _OF_THE_MACHINE if script is None}
     raw: dict[str, Any] = {
         "schema": 1,
         "id": "",
         "hole": plan.hole.folder,
         "intent": _without_places(plan.intent).model_dump(mode="json", exclude_defaults=True),
         "course": plan.course.name,
-        "split": ours.split,
+        "split": trainer.split,
         "cap_bytes": plan.course.caps.artifact_bytes,
         "kind": "script" if script else "builtin",
         "main": script.main if script else None,
-        "preset": ours.preset,
-        "overrides": {name: value for name, value in ours.overrides.items() if name not in places},
+        "preset": trainer.preset,
+        "overrides": {name: value for name, value in trainer.overrides.items() if name not in places},
         "config": {name: value for name, value in config.items() if name not in places},
         "environ": environ,
         "places": places,
-        "hidden": sorted(ours.hidden),
+        "hidden": sorted(trainer.hidden),
         "seeds": list(plan.seeds),
         "nproc": plan.nproc,
         "launcher": plan.launcher,
         "modules": ["torch"] if script else list(_MODULES),
         "command": ["bash", "run.sh"],
-        "code": ours.code.model_dump(mode="json"),
-        "fingerprints": ours.data.model_dump(mode="json"),
+        "code": trainer.code.model_dump(mode="json"),
+        "fingerprints": trainer.data.model_dump(mode="json"),
         "data": data.model_dump(mode="json"),
         "files": files,
-        "code_bytes": ours.code_bytes,
-        "code_rule": ours.code_rule,
+        "code_bytes": trainer.code_bytes,
+        "code_rule": trainer.code_rule,
         "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "harness": __version__,
     }
     raw["id"] = start.bundle_id(raw)
     bundle = Bundle.model_validate(raw)
-    write_whole(made / "bundle.json", (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
+    write_whole(target / "bundle.json", (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
     return bundle
 
 
-def _copy_code(plan: Plan, made: Path) -> None:
+def _copy_code(plan: Plan, target: Path) -> None:
     """Copy the script's snapshot, or the built-in trainer, to `code/`."""
     snapshot = plan.trainer.snapshot
     files = (
@@ -185,33 +185,33 @@ def _copy_code(plan: Plan, made: Path) -> None:
         }
     )
     for name, content in files.items():
-        path = made / "code" / name
+        path = target / "code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
 
 
-def _copy_data(plan: Plan, made: Path) -> tuple[DataFiles, dict[str, str]]:
-    """Say what the data must be, put it in when it is small; return also the places, as they are to be looked up."""
-    ours = plan.trainer
-    here = {name: Path(ours.environ[name]) for name in PLACES if ours.environ.get(name)}
-    folder, tokenizer = here.get("DATA_PATH"), here.get("TOKENIZER_PATH")
+def _copy_data(plan: Plan, target: Path) -> tuple[DataFiles, dict[str, str]]:
+    """Return what the data must be, and the places as they are to be looked up; copy the data when it is small."""
+    trainer = plan.trainer
+    paths = {name: Path(trainer.environ[name]) for name in PLACES if trainer.environ.get(name)}
+    folder, tokenizer = paths.get("DATA_PATH"), paths.get("TOKENIZER_PATH")
     shards = {
         kind: sorted(folder.glob(f"*_{kind}_*.bin")) if folder and folder.is_dir() else []
         for kind in ("train", "val")
     }
-    wanted = DataFiles(
+    data = DataFiles(
         train={path.name: path.stat().st_size for path in shards["train"]},
         val={path.name: path.stat().st_size for path in shards["val"]},
         tokenizer_sha256=start.sha256(tokenizer) if tokenizer and tokenizer.is_file() else None,
     )
-    given = [*shards["train"], *shards["val"], *([tokenizer] if tokenizer and tokenizer.is_file() else [])]
-    if given and sum(path.stat().st_size for path in given) <= MAX_DATA_BYTES:
-        (made / "data").mkdir()
-        for path in given:
-            shutil.copyfile(path, made / "data" / path.name)
+    files = [*shards["train"], *shards["val"], *([tokenizer] if tokenizer and tokenizer.is_file() else [])]
+    if files and sum(path.stat().st_size for path in files) <= MAX_DATA_BYTES:
+        (target / "data").mkdir()
+        for path in files:
+            shutil.copyfile(path, target / "data" / path.name)
         inside = {"DATA_PATH": "data", "TOKENIZER_PATH": f"data/{tokenizer.name}" if tokenizer else ""}
-        return wanted, {name: inside[name] for name in here}
-    return wanted, {name: _as_written(plan, name) for name in here}
+        return data, {name: inside[name] for name in paths}
+    return data, {name: _as_written(plan, name) for name in paths}
 
 
 def _as_written(plan: Plan, name: str) -> str:
@@ -227,7 +227,7 @@ def _as_written(plan: Plan, name: str) -> str:
     return "" if Path(default).expanduser().is_absolute() else default
 
 
-def _as_asked(plan: Plan, name: str) -> str:
+def _unresolved(plan: Plan, name: str) -> str:
     """Return a setting of the built-in trainer as it was before this machine resolved it."""
     preset = PRESETS.get(plan.trainer.preset or "", {})
     return plan.trainer.overrides.get(name) or preset.get(name) or str(KNOBS[name].default)
@@ -260,9 +260,9 @@ exec "${PYTHON:-python3}" start.py "$@"
 
 
 def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
-    ours = plan.trainer
+    trainer = plan.trainer
     seeds = ", ".join(str(seed) for seed in plan.seeds if seed is not None) or "the script's own"
-    needs = "torch and what the script imports" if ours.snapshot else ", ".join(_MODULES)
+    needs = "torch and what the script imports" if trainer.snapshot else ", ".join(_MODULES)
     bundled = places.get("DATA_PATH") == "data"
     where = (
         "The data rides along in `data/`."
@@ -272,12 +272,12 @@ def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
         "    DATA_PATH=/where/the/shards/are TOKENIZER_PATH=/where/it/is.model bash run.sh"
     )
     settings = "\n".join(
-        f"    {name}={value}" for name, value in sorted(ours.overrides.items()) if name not in PLACES
+        f"    {name}={value}" for name, value in sorted(trainer.overrides.items()) if name not in PLACES
     )
     return f"""\
 # {plan.intent.title or plan.hole.folder}
 
-A launch bundle of {plan.hole.folder} on the {plan.course.name} course: {ours.preset or (ours.code.trainer)}, seeds {seeds}.
+A launch bundle of {plan.hole.folder} on the {plan.course.name} course: {trainer.preset or (trainer.code.trainer)}, seeds {seeds}.
 
     bash run.sh --check     # code, data, modules; starts nothing
     bash run.sh             # plays; Ctrl-C once stops with what was reached, twice kills

@@ -53,7 +53,10 @@ class Finish(Frozen):
 
 @dataclass(frozen=True)
 class PulledSeed:
-    """What became of one seed. state: added (or would be), known, or missing: it has not been played to its end."""
+    """What became of one seed.
+
+    state: added (or would be), known: pulled before, or missing: it has not been played to its end.
+    """
 
     seed: int | None
     state: Literal["added", "known", "missing"]
@@ -72,24 +75,24 @@ def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[PulledSeed]:
     bundle = load_bundle(folder)
     store = Store(runs)
     hole = _find_hole(bundle, store)
-    found = []
+    seeds = []
     for seed in bundle.seeds:
         source = folder / "result" / (f"seed_{seed}" if seed is not None else "run")
         if not (source / start.FINISH).is_file():
-            found.append(PulledSeed(seed, "missing", bundle.hole, why=_why_missing(source)))
+            seeds.append(PulledSeed(seed, "missing", bundle.hole, why=_why_missing(source)))
             continue
         finish, digest = _load_finish(source / start.FINISH, bundle)
-        if known := _known(hole, digest):
-            found.append(PulledSeed(seed, "known", bundle.hole, known.attempt, known))
+        if record := _earlier_record(hole, digest):
+            seeds.append(PulledSeed(seed, "known", bundle.hole, record.attempt, record))
             continue
         _check_files(source, finish)
         if dry_run:
-            found.append(PulledSeed(seed, "added", bundle.hole))
+            seeds.append(PulledSeed(seed, "added", bundle.hole))
             continue
         if hole is None:
             hole = store.create(bundle.hole, dump_intent(Intent.model_validate(bundle.intent)))
-        found.append(_take(bundle, finish, digest, folder, source, hole, runs))
-    return found
+        seeds.append(_take(bundle, finish, digest, folder, source, hole, runs))
+    return seeds
 
 
 def _find_hole(bundle: Bundle, store: Store) -> Hole | None:
@@ -126,7 +129,7 @@ def _load_finish(path: Path, bundle: Bundle) -> tuple[Finish, str]:
     return finish, hashlib.sha256(content).hexdigest()
 
 
-def _known(hole: Hole | None, digest: str) -> RunRecord | None:
+def _earlier_record(hole: Hole | None, digest: str) -> RunRecord | None:
     """Return the record that was made of the same results before."""
     for attempt in hole.attempts if hole else ():
         with contextlib.suppress(HarnessError):
@@ -144,7 +147,7 @@ def _check_files(source: Path, finish: Finish) -> None:
             raise HarnessError(
                 f"{source / start.FINISH} names {name}, outside of its folder", "nothing was taken in"
             )
-        if any(part.is_symlink() for part in _way(source, name)):
+        if any(part.is_symlink() for part in _parts(source, name)):
             raise HarnessError(f"{path} is a link; links are not followed", "copy the folder with its files")
         if not path.is_file():
             raise HarnessError(f"{path} is missing", "the copy is not complete: copy the folder again")
@@ -155,7 +158,7 @@ def _check_files(source: Path, finish: Finish) -> None:
             )
 
 
-def _way(source: Path, name: str) -> Iterator[Path]:
+def _parts(source: Path, name: str) -> Iterator[Path]:
     path = source
     for part in PurePosixPath(name).parts:
         path = path / part
@@ -168,42 +171,42 @@ def _way(source: Path, name: str) -> Iterator[Path]:
 def _take(
     bundle: Bundle, finish: Finish, digest: str, folder: Path, source: Path, hole: Hole, runs: Path
 ) -> PulledSeed:
-    """Build the attempt beside its place and move it there whole."""
+    """Build the attempt next to its place and move it there whole."""
     attempt = hole.new_attempt()
-    beside = Attempt(hole.path / f".{attempt.path.name}.pulled", attempt.number)
+    temporary = Attempt(hole.path / f".{attempt.path.name}.pulled", attempt.number)
     try:
-        shutil.rmtree(beside.path, ignore_errors=True)
+        shutil.rmtree(temporary.path, ignore_errors=True)
         for name in finish.files:
-            (beside.path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, beside.path / name, follow_symlinks=False)
+            (temporary.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, temporary.path / name, follow_symlinks=False)
         changed = finish.source_sha256 != bundle.code.source_sha256
         if bundle.kind == "script" or changed:
-            _copy_source(bundle, folder, beside)
-        launch = _launch(bundle, finish, beside)
-        write_whole(beside.launch_path, dump_launch(launch).encode())
-        record = _record(bundle, finish, digest, beside, launch, runs)
-        write_whole(beside.record_path, dump_record(record).encode())
-        beside.path.replace(attempt.path)
+            _copy_source(bundle, folder, temporary)
+        launch = _launch(bundle, finish, temporary)
+        write_whole(temporary.launch_path, dump_launch(launch).encode())
+        record = _record(bundle, finish, digest, temporary, launch, runs)
+        write_whole(temporary.record_path, dump_record(record).encode())
+        temporary.path.replace(attempt.path)
     except OSError as error:
         raise HarnessError(
             f"cannot write {attempt.path}: {error.strerror or error}",
             "check the disk's space and the folder's permissions",
         ) from error
     finally:
-        shutil.rmtree(beside.path, ignore_errors=True)
+        shutil.rmtree(temporary.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             attempt.path.rmdir()  # only while it is empty
     return PulledSeed(finish.seed, "added", hole.name.folder, attempt.number, record)
 
 
-def _copy_source(bundle: Bundle, folder: Path, beside: Attempt) -> None:
+def _copy_source(bundle: Bundle, folder: Path, temporary: Attempt) -> None:
     for name in bundle.files:
         if (
             name.startswith("code/")
             and ".." not in PurePosixPath(name).parts
             and not (folder / name).is_symlink()
         ):
-            place = beside.source_dir / name.removeprefix("code/")
+            place = temporary.source_dir / name.removeprefix("code/")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, place, follow_symlinks=False)
 
@@ -213,8 +216,8 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
     config = bundle.config | ({"SEED": str(finish.seed)} if finish.seed is not None else {})
     if bundle.kind == "builtin":  # `auto` has come to something over there
         with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
-            said = json.loads(attempt.result_path.read_bytes())["config"]
-            config = {name: str(said.get(name, value)) for name, value in config.items()}
+            resolved = json.loads(attempt.result_path.read_bytes())["config"]
+            config = {name: str(resolved.get(name, value)) for name, value in config.items()}
     return Launch(
         hole=bundle.hole,
         attempt=attempt.number,
@@ -243,14 +246,14 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
 def _record(
     bundle: Bundle, finish: Finish, digest: str, attempt: Attempt, launch: Launch, runs: Path
 ) -> RunRecord:
-    outcome = ProcessEnd(finish.exit_code, finish.wall_seconds, finish.interrupted)
-    record = build_record(launch, attempt, outcome, load_course(bundle.course, runs))
+    end = ProcessEnd(finish.exit_code, finish.wall_seconds, finish.interrupted)
+    record = build_record(launch, attempt, end, load_course(bundle.course, runs))
     warnings = [*record.warnings, *finish.notes]
     if finish.source_sha256 != bundle.code.source_sha256:
         warnings.append(
             "another code ran than was launched; `source/` has what lay in the bundle when it was pulled"
         )
-    over_there: dict[str, Any] = {
+    machine: dict[str, Any] = {
         "python": finish.python,
         "platform": finish.platform,
         "world_size": finish.nproc if finish.nproc > 1 else None,
@@ -259,7 +262,7 @@ def _record(
         update={
             "ended_at": max(finish.ended_at, finish.started_at),
             "environment": record.environment.model_copy(
-                update=over_there if bundle.kind == "script" else {"harness": bundle.harness}
+                update=machine if bundle.kind == "script" else {"harness": bundle.harness}
             ),
             "provenance": Provenance(
                 source=f"bundle {bundle.id[:12]}, emitted {dt.datetime.fromisoformat(bundle.created_at):%Y-%m-%d}",

@@ -43,14 +43,14 @@ def main() -> int:
         "--force", action="store_true", help="play with changed files or other data; the record will say so"
     )
     words.add_argument("--seed", type=int, help="only this one of the bundle's seeds")
-    asked = words.parse_args()
+    options = words.parse_args()
     try:
         bundle = json.loads((HERE / "bundle.json").read_bytes())
-        seeds = choose_seeds(bundle, asked.seed)
+        seeds = choose_seeds(bundle, options.seed)
         notes = check_bundle(bundle)
-        places, more = check_data(bundle)
-        notes += more
-        if notes and not asked.force:
+        places, data_notes = check_data(bundle)
+        notes += data_notes
+        if notes and not options.force:
             raise Refused("\n       ".join(notes), "mend it, or insist with: bash run.sh --force")
         check_modules(bundle)
         print(
@@ -59,7 +59,7 @@ def main() -> int:
             else "\n".join(f"warning: {note}" for note in notes),
             flush=True,
         )
-        if asked.check:
+        if options.check:
             return 0
         codes = [play(bundle, seed, places, notes) for seed in seeds]
         return next((code for code in codes if code), 0)
@@ -76,13 +76,13 @@ def main() -> int:
 # Checks -------------------------------------------------------------------------------------------
 
 
-def choose_seeds(bundle: Bundle, wanted: int | None) -> list[int | None]:
+def choose_seeds(bundle: Bundle, seed: int | None) -> list[int | None]:
     seeds: list[int | None] = bundle["seeds"]
-    if wanted is None:
+    if seed is None:
         return seeds
-    if wanted not in seeds:
-        raise Refused(f"--seed {wanted} is not in this bundle", f"it has {', '.join(map(str, seeds))}")
-    return [wanted]
+    if seed not in seeds:
+        raise Refused(f"--seed {seed} is not in this bundle", f"it has {', '.join(map(str, seeds))}")
+    return [seed]
 
 
 def check_bundle(bundle: Bundle) -> list[str]:
@@ -105,8 +105,8 @@ def check_data(bundle: Bundle) -> tuple[dict[str, str], list[str]]:
     expected = bundle["data"]
     notes = []
     for kind in ("train", "val"):
-        wanted = expected[kind]
-        if not wanted:
+        launched = expected[kind]
+        if not launched:
             continue
         folder = Path(places["DATA_PATH"])
         here = {path.name: path.stat().st_size for path in folder.glob(f"*_{kind}_*.bin")}
@@ -114,9 +114,9 @@ def check_data(bundle: Bundle) -> tuple[dict[str, str], list[str]]:
             raise Refused(
                 f"DATA_PATH={folder} has no {kind} shards", "name their folder: DATA_PATH=DIR bash run.sh"
             )
-        if here != wanted:
-            missing = [name for name in wanted if name not in here]
-            other = [name for name in wanted if name in here and here[name] != wanted[name]]
+        if here != launched:
+            missing = [name for name in launched if name not in here]
+            other = [name for name in launched if name in here and here[name] != launched[name]]
             first = (
                 f", first missing: {missing[0]}"
                 if missing
@@ -124,7 +124,7 @@ def check_data(bundle: Bundle) -> tuple[dict[str, str], list[str]]:
                 if other
                 else ""
             )
-            notes.append(f"{folder} has {len(here)} {kind} shards, launched with {len(wanted)}{first}")
+            notes.append(f"{folder} has {len(here)} {kind} shards, launched with {len(launched)}{first}")
     if expected["tokenizer_sha256"]:
         tokenizer = Path(places["TOKENIZER_PATH"])
         if not tokenizer.is_file():
@@ -245,12 +245,12 @@ def prepare(
 
 def run(command: list[str], env: dict[str, str], cwd: Path, log: Path) -> tuple[int, bool]:
     """Run to the end; all output goes to the log as it is, and from there to the screen."""
-    asked = []
+    signals = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.append(time.monotonic()))
+        signal.signal(number, lambda *_: signals.append(time.monotonic()))
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal is gone; the run is not
-    polite = signal.SIGTERM if "trainer" in command else signal.SIGINT
+    stop_signal = signal.SIGTERM if "trainer" in command else signal.SIGINT
     with log.open("ab") as sink:
         start = sink.tell()
         child = subprocess.Popen(
@@ -263,7 +263,7 @@ def run(command: list[str], env: dict[str, str], cwd: Path, log: Path) -> tuple[
             start_new_session=True,
             preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
-    told = 0
+    sent = 0
     with log.open("rb") as source:
         source.seek(start)
         while True:
@@ -271,14 +271,14 @@ def run(command: list[str], env: dict[str, str], cwd: Path, log: Path) -> tuple[
             show(source.read())
             if ended:
                 break
-            if len(asked) > told:
-                told = len(asked)
-                signal_group(child.pid, polite if told == 1 else signal.SIGKILL)
-            if asked and time.monotonic() - asked[0] > GRACE_SECONDS:
+            if len(signals) > sent:
+                sent = len(signals)
+                signal_group(child.pid, stop_signal if sent == 1 else signal.SIGKILL)
+            if signals and time.monotonic() - signals[0] > GRACE_SECONDS:
                 signal_group(child.pid, signal.SIGKILL)
             time.sleep(0.1)
     signal_group(child.pid, signal.SIGKILL)  # whatever it left running
-    return child.returncode, bool(asked)
+    return child.returncode, bool(signals)
 
 
 def show(chunk: bytes) -> None:
@@ -303,7 +303,7 @@ def end_with_parent() -> None:
 
 
 def hold(out: Path) -> IO[str]:
-    """Refuse to play beside another run.sh; the lock is the system's and ends with us."""
+    """Refuse to play while another run.sh does; the lock is the system's and ends with us."""
     lock = (out / ".lock").open("w")
     try:
         import fcntl
@@ -342,27 +342,27 @@ def fingerprint(bundle: Bundle, here: Path) -> str:
 
 def list_files(folder: Path) -> list[str]:
     """Return the plain files below a folder; links are not followed, hidden files left out."""
-    found = []
+    files = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
         for name in names:
             path = Path(root, name)
             if not path.is_symlink() and path.is_file() and not name.startswith(".") and name not in LEFT_OUT:
-                found.append(path.relative_to(folder).as_posix())
-    return found
+                files.append(path.relative_to(folder).as_posix())
+    return files
 
 
 def free_name(path: Path) -> Path:
     number = 1
-    while (there := path.with_name(f"{path.name}.unfinished_{number}")).exists():
+    while (free := path.with_name(f"{path.name}.unfinished_{number}")).exists():
         number += 1
-    return there
+    return free
 
 
 def write_whole(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 if __name__ == "__main__":

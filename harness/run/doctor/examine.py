@@ -29,7 +29,7 @@ from harness.run.doctor import data, machine, settings
 from harness.run.plan import Plan, drop_duplicates, make_plan
 from harness.run.processes import in_own_process
 from harness.run.request import Progress, RunRequest
-from harness.run.unfinished import look_at
+from harness.run.unfinished import inspect_attempt
 from harness.scripts.git import describe_code
 from harness.season.season import Season, load_season
 from trainer.config import KNOBS, PRESETS
@@ -330,7 +330,7 @@ def season_findings(season: Season, hole: str | None) -> list[Finding]:
         if hole not in (None, name):
             continue
         for attempt in (entry.attempt for entry in played.entries if entry.record is None):
-            if not look_at(name, attempt).running:
+            if not inspect_attempt(name, attempt).running:
                 findings.append(
                     Finding(
                         "warning",
