@@ -15,13 +15,15 @@ from harness.season.season import Season
 from harness.submit.candidate import Candidate, Case
 from harness.submit.policy import Policy, RuleOutcome, RuleResult
 from harness.submit.rules.limits import (
+    check_attest,
     check_eval_time,
+    check_files,
     check_local_code,
     check_machine,
+    check_network,
     check_size,
     check_train_time,
 )
-from harness.submit.rules.papers import check_attest, check_files, check_network
 from harness.submit.rules.score import (
     check_byte_count,
     check_log_proves,
