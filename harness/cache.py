@@ -1,8 +1,9 @@
-"""What can be made again, kept to save time: one SQLite file in the cache folder, never anything under `runs/`.
+"""What can be made again, kept to save time: one SQLite file in the cache folder, nothing under `runs/`.
 
-An entry is a text with the mark of the files that it was made from; whoever loads it compares the mark and makes the
-text anew when it differs. The file may be missing, damaged, locked or unwritable at any time: then nothing is known
-and nothing is kept. Entries that another version of this package wrote are not believed. Delete the file at will.
+An entry is a text with the mark of the files that it was made from; whoever loads it compares the mark and
+makes the text anew when it differs. The file may be missing, damaged, locked or unwritable at any time: then
+nothing is known and nothing is kept. Entries that another version of this package wrote are not believed.
+Delete the file at will.
 
 Imports little, since `harness ls` waits for it.
 """
@@ -107,12 +108,14 @@ def _checksum(mark: str, text: str) -> int:
 def mark_files(folder: str, names: Iterable[str]) -> tuple[str, int]:
     """Return what the file system says of files, as text, and when the latest of them was touched, in ns.
 
-    Size, inode and both times: a change that keeps one of them keeps no other. Raises OSError when it cannot tell.
+    Size, inode and both times: a change that keeps one of them keeps no other. Raises OSError when it cannot
+    tell.
     """
     parts, touched = [], 0
     for name in names:
         try:
-            state = os.stat(f"{folder}/{name}")  # noqa: PTH116 (a Path a file would take half the time of `ls`)
+            # A Path for each file would take half the time of `ls`.
+            state = os.stat(f"{folder}/{name}")  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             parts.append(f"{name} -")
             continue
@@ -130,7 +133,7 @@ def is_unchanged(folder: str, mark: str) -> bool:
 
 
 def join_marks(marks: Mapping[str, str]) -> str:
-    """Return the marks of files in several folders as one of the files below the folder above. marks: by folder."""
+    """Join the marks of files in several folders to one mark for the folder above. marks: by folder."""
     return "|".join(f"{folder}/{part}" for folder, mark in marks.items() for part in mark.split("|"))
 
 

@@ -1,8 +1,8 @@
-"""Files: those of a season, opened without following links and written whole; those that ship with the package.
+"""Files: those of a season, opened without links and written whole; those that ship with the package.
 
-Knows nothing of what the files mean. `templates/`, `site/` and `harness/data` lie in a checkout beside or in the package,
-in an installed wheel `templates/` and `site/` lie under `harness/_share` (see `force-include` in pyproject.toml); nothing
-else may know that.
+Knows nothing of what the files mean. `templates/`, `site/` and `harness/data` lie in a checkout beside or in
+the package, in an installed wheel `templates/` and `site/` lie under `harness/_share` (see `force-include` in
+pyproject.toml); nothing else may know that.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file next to its place, flush it to disk, then rename it there. Raises HarnessError with the path."""
+    """Write a file next to its place, flush it, then rename it there. Raises HarnessError with the path."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -105,7 +105,7 @@ def data_path(*parts: str) -> Path:
 
 
 def cache_dir() -> Path | None:
-    """Return the folder for what can be made again: `$HARNESS_CACHE`, else the XDG cache; None without a home."""
+    """Return the folder for what can be made again: `$HARNESS_CACHE`, else the XDG cache; or None."""
     own, xdg = os.environ.get("HARNESS_CACHE"), Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
         if own:

@@ -17,7 +17,8 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 class Finding:
     """One thing worth knowing.
 
-    error: the run would fail or prove nothing. warning: it would run, and probably not as meant. note: good to know.
+    error: the run would fail or prove nothing. warning: it would run, and probably not as meant. note: good
+    to know.
     what: with the value and the place. why: why it matters. todo: what to type or do next.
     """
 
@@ -44,7 +45,7 @@ def of_level(groups: Sequence[Group], level: Level) -> list[Finding]:
 
 
 def report(groups: Sequence[Group], width: int = 80) -> str:
-    """Return the groups as text, a line for each where nothing was found, the worst finding first elsewhere."""
+    """Return the groups as text: a line for a group without findings, else the worst finding first."""
     margin = max((len(group.name) for group in groups), default=0) + 2
     lines = []
     for group in groups:

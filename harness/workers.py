@@ -1,4 +1,4 @@
-"""Shares many small tasks among the cores: how many processes, and a pool that leaves none behind. Pure plumbing.
+"""Shares many small tasks among the cores: how many processes, and a pool that leaves none behind.
 
 A fork starts in a millisecond with all that is loaded, where a fresh process would import it all again.
 """
@@ -31,8 +31,8 @@ def fork_pool(
 ) -> ProcessPoolExecutor:
     """Return a pool of `count` forks of this process, for a `with` block.
 
-    They end without a word on Ctrl-C, and when this process is killed. initargs are inherited by the fork, never
-    sent, so they need not be picklable.
+    They end without a word on Ctrl-C, and when this process is killed. initargs are inherited by the fork,
+    never sent, so they need not be picklable.
     """
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context

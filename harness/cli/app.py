@@ -1,7 +1,8 @@
-"""The command line: the app, the options that commands share, how a season is opened and how results are printed.
+"""The command line: the app, the options that commands share, how seasons are opened and results printed.
 
-A command lies in a module of its own and parses, calls one function and prints; `harness.cli.commands` has them all.
-Whatever is slow to import is imported inside the command that needs it: `harness --help` feels instant.
+A command lies in a module of its own and parses, calls one function and prints; `harness.cli.commands` has
+them all. Whatever is slow to import is imported inside the command that needs it: `harness --help` feels
+instant.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def report_problems(problems: Sequence[str], strict: bool) -> None:
 
 
 def report_unfinished(runs: Path, folders: Iterable[str]) -> None:
-    """Warn of attempts of these holes that ended without a record, with what to type; a running one is left alone."""
+    """Warn of attempts of these holes that ended without a record, and say what to type."""
     half = [(folder, name) for folder in folders for name in half_attempts(f"{runs}/{folder}")]
     if not half:
         return
@@ -155,7 +156,7 @@ def warn(text: str) -> None:
 
 
 class CourseProgress:
-    """Shows how the preparation of a course goes, on standard error; silent when there is nothing to prepare."""
+    """Shows how the preparation of a course goes, on standard error; silent if nothing needs preparing."""
 
     def __init__(self) -> None:
         self._last = ""

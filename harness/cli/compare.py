@@ -1,4 +1,4 @@
-"""harness compare: holes against holes or references, as lines, as an object for `--json`, and as a figure for `--plot`."""
+"""harness compare: holes against holes or references; as lines, as JSON, as a figure."""
 
 from __future__ import annotations
 

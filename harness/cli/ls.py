@@ -1,4 +1,4 @@
-"""harness ls: all holes as a table, a tree, or JSON. The table's rows are kept in the cache while no file changes."""
+"""harness ls: all holes as a table, a tree, or JSON. The cache keeps the table's rows."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _print_table(runs: Path, course: str | None, sort: str) -> tuple[list[str], 
 def _print_season(
     runs: Path, course: str | None, sort: str, tree: bool, as_json: bool
 ) -> tuple[list[str], Sequence[str]]:
-    """Print the tree or the JSON object; return the folders of unfinished holes, and the season's problems."""
+    """Print the tree or the JSON object; return the folders of unfinished holes and the season's problems."""
     from harness.cli.views import scorecard
     from harness.season import lineage
 
@@ -162,7 +162,7 @@ def _no_holes(runs: Path, course: str | None) -> str:
 
 
 def _load_rows(runs: Path) -> tuple[list[Row], Sequence[str]]:
-    """Return the rows of a season in the order of play, and its problems; the rows of one with problems are not kept."""
+    """Return the rows of a season in the order of play, and its problems; with problems no rows are kept."""
     owner = f"rows {runs.resolve()}\n{runs}"
     entry = cache.load_entries(owner).get("")
     if entry and cache.is_unchanged(str(runs), entry.mark):
@@ -205,7 +205,8 @@ def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
     """Sort by full precision; equal ones stay in the order of play."""
     at = list(SORT_KEYS).index(by)
     rows = list(rows)
-    present = sorted((row for row in rows if row.keys[at] is not None), key=lambda row: row.keys[at])  # type: ignore[arg-type, return-value]
+    present = [row for row in rows if row.keys[at] is not None]
+    present.sort(key=lambda row: row.keys[at])  # type: ignore[arg-type, return-value]
     return present + [row for row in rows if row.keys[at] is None]
 
 
@@ -213,7 +214,7 @@ def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
 
 
 def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
-    """Return the season as text. width: of the terminal, titles are folded to it; None where nobody folds lines."""
+    """Return the season as text. width: of the terminal, titles are folded to it; None: no line is folded."""
     decided = any(row.cells[-1] != "-" for row in rows)
     columns = _COLUMNS if decided else _COLUMNS[:-1]
     cells_by_column = zip(*(row.cells for row in rows), strict=True)

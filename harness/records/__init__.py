@@ -1,1 +1,4 @@
-"""What lies in a hole's folder: names, intent, notes, attempts, records, curves and decisions. Knows no course and no comparison."""
+"""What lies in a hole's folder: names, intent, notes, attempts, records, curves, decisions.
+
+Knows no course and no comparison.
+"""

@@ -1,7 +1,7 @@
 """How a record counted its code, and what that means for a difference in bytes.
 
-An artifact's bytes are those of code and model. The way to count our trainer's code changed twice, so two artifacts
-may differ by bytes that nobody saved.
+An artifact's bytes are those of code and model. The way to count our trainer's code changed twice, so two
+artifacts may differ by bytes that nobody saved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCRIPT_SINCE = dt.datetime(2026, 11, 23, 6, 0, 1, tzinfo=dt.UTC)  # until then t
 
 
 def code_rule(record: RunRecord) -> CodeRule | None:
-    """Return the rule that a record names; an older one of our trainer goes by its date. None when it is not known.
+    """Return the rule that a record names, for an older one of our trainer that of its date; None if unknown.
 
     A script of one's own has no rule: its bytes are its files'.
     """
@@ -42,8 +42,8 @@ class ArtifactChange:
 def artifact_change(record: RunRecord | None, before: RunRecord | None) -> ArtifactChange | None:
     """Return how much heavier an artifact is than another; None when that is not known.
 
-    Where their code was counted by different rules, that difference is no change of the artifact: the weights alone
-    are compared.
+    Where their code was counted by different rules, that difference is no change of the artifact: the weights
+    alone are compared.
     """
     if record is None or before is None:
         return None
@@ -58,7 +58,7 @@ def artifact_change(record: RunRecord | None, before: RunRecord | None) -> Artif
 
 
 def rules_caveat(record: RunRecord, before: RunRecord) -> str:
-    """Say that two records count their code by different rules; empty when they do not, or it is not known."""
+    """Say that two records count their code by different rules; empty when they do not, or when unknown."""
     ours, theirs = code_rule(record), code_rule(before)
     if ours is None or theirs is None or ours == theirs:
         return ""

@@ -1,6 +1,7 @@
-"""`curve.jsonl`: the points an attempt logged while it trained, read whole and forgivingly. Reads, never writes.
+"""`curve.jsonl`: the points that an attempt logged while it trained; broken lines are passed over.
 
-A line is `{"step", "train_loss", "train_time_ms", ...}` or `{"step", "val_loss", "val_bpb", "train_time_ms"}`.
+A line is `{"step", "train_loss", "train_time_ms", ...}` or `{"step", "val_loss", "val_bpb",
+"train_time_ms"}`.
 """
 
 from __future__ import annotations

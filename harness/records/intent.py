@@ -1,4 +1,4 @@
-"""What people say of a hole: `round.toml`, what it is meant to try; `decision.json`, what was decided on it and why.
+"""What people say of a hole: `round.toml`, what it is to try; `decision.json`, what was decided and why.
 
 The intent is written before the hole is played. Every decision is kept; the newest one counts.
 """
@@ -53,7 +53,7 @@ class Intent(Frozen):
 
 
 def load_intent(path: Path) -> Intent:
-    """Read a `round.toml`; a missing file is an empty intent. Raises HarnessError with the place of a mistake."""
+    """Read a `round.toml`; a missing one means nothing. Raises HarnessError with the place of a mistake."""
     try:
         content = read_plain(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -103,7 +103,7 @@ class Decisions(Frozen):
 
 
 def load_decisions(path: Path) -> Decisions:
-    """Read a `decision.json`; a missing file holds no decision. Raises HarnessError with the place of a mistake."""
+    """Read a `decision.json`; a missing one holds none. Raises HarnessError with the place of a mistake."""
     try:
         return Decisions.model_validate(json.loads(read_plain(path)))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""`notes.md`: a hole's own words, by heading. Markdown in, sections out; HTML is made in `harness.publish`."""
+"""`notes.md`: a hole's own words, by heading. Markdown in, sections out; `harness.publish` makes the HTML."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DialogueLine:
 
 @dataclass(frozen=True)
 class Notes:
-    """sections: Markdown by section key (see SECTIONS). other: sections with headings we do not know, in order."""
+    """sections: Markdown by section key (see SECTIONS). other: sections with unknown headings, in order."""
 
     sections: dict[str, str] = field(default_factory=dict)
     shot_title: str = ""
@@ -44,7 +44,7 @@ class Notes:
         return self.sections.get(key, "")
 
     def booth_turns(self) -> list[DialogueLine]:
-        """Read the booth as dialogue: paragraphs that open with `**Name:**`; others belong to the turn above."""
+        """Read the booth as dialogue: a paragraph that opens with `**Name:**`, and those after it."""
         turns: list[DialogueLine] = []
         for paragraph in re.split(r"\n\s*\n", self.get("booth").strip()):
             text = " ".join(paragraph.split())
@@ -58,7 +58,7 @@ class Notes:
 
 
 def load_notes(path: Path) -> Notes:
-    """Read a `notes.md`; a missing file is empty notes. Bytes that are not UTF-8 are shown as U+FFFD, never lost.
+    """Read a `notes.md`; a missing file is empty notes. Bytes that are not UTF-8 become U+FFFD.
 
     Raises OSError when it cannot be read, as when it is a link.
     """
@@ -91,7 +91,7 @@ def parse_notes(text: str) -> Notes:
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    """Return (heading, body) pairs; what stands before the first heading has an empty one, a `#` title is dropped."""
+    """Return (heading, body) pairs: "" for what stands before the first heading; a `#` title is dropped."""
     parts: list[tuple[str, list[str]]] = [("", [])]
     fenced = False
     for line in text.splitlines():

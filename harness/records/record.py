@@ -327,8 +327,8 @@ def hash_config(config: Mapping[str, str]) -> str:
     """Return a short fingerprint of an effective configuration, seed and places left out.
 
     Knobs beyond the challenge's own count only where they are used, so that a trainer that learns a new trick
-    leaves the fingerprints of old records what they were. Two attempts with the same hash, code and data played
-    the same idea.
+    leaves the fingerprints of old records what they were. Two attempts with the same hash, code and data
+    played the same idea.
     """
     hashed = dict(config)
     for name in UNHASHED_KNOBS:

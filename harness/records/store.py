@@ -1,7 +1,8 @@
-"""The only owner of paths under `runs/`: what holes and attempts are called, where their files lie, what has changed.
+"""The only owner of paths under `runs/`: names of holes and attempts, places of their files, changes.
 
-Reads no file: what stands in them belongs to `intent`, `record`, `curve` and `notes`. A file appears complete or not at
-all; names cannot leave the folder. Imports little, since a listing whose rows the cache knows waits for it.
+Reads no file: what stands in them belongs to `intent`, `record`, `curve` and `notes`. A file appears complete
+or not at all; names cannot leave the folder. Imports little, since a listing whose rows the cache knows waits
+for it.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class Attempt:
         return self.path / "launch.json"
 
     def refuse_links(self) -> None:
-        """Raise HarnessError when a file that is about to be written is a link: it may lead out of `runs/`."""
+        """Raise HarnessError when a file that will be written is a link: it may lead out of `runs/`."""
         for path in (self.path, *self.path.iterdir()):
             if path.is_symlink():
                 raise HarnessError(
@@ -122,7 +123,7 @@ class Attempt:
 
 
 def find_attempts(folder: Path) -> list[Attempt]:
-    """Return the attempts in a folder in order, a hole's or an entry's of the field; links are not followed."""
+    """Return the attempts of a hole, or of an entry of the field, in order; links are not followed."""
     with contextlib.suppress(FileNotFoundError):
         return [Attempt(folder / name, int(name[8:])) for name in attempt_names(str(folder))[1]]
     return []
@@ -216,7 +217,10 @@ class Store:
         return hole
 
     def create(self, reference: str, intent_text: str) -> Hole:
-        """Make a hole's folder with its `round.toml`; one that is there stays. Raises UsageError for a name that is none."""
+        """Make a hole's folder with its `round.toml`; a file that exists stays.
+
+        Raises UsageError for a text that is no hole's name.
+        """
         name = require_hole_name(reference)
         hole = Hole(self.root / name.folder, name)
         if hole.path.is_symlink():
@@ -241,7 +245,7 @@ class Store:
 
 
 def hole_names(root: Path) -> list[HoleName]:
-    """Return the names of all holes in the order of play; a missing folder has none. Links are not followed."""
+    """Return the names of all holes in the order of play, none for a missing folder. Follows no links."""
     names = []
     with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
         for entry in entries:
@@ -282,7 +286,7 @@ def attempt_names(folder: str) -> tuple[set[str], list[str]]:
 
 
 def half_attempts(folder: str) -> list[str]:
-    """Return the names of a hole's attempts that were launched and left no record. An attempt's folder alone is none."""
+    """Return the names of a hole's attempts that were launched and left no record."""
     with contextlib.suppress(FileNotFoundError):
         _, attempts = attempt_names(folder)
         return [name for name in attempts if _is_half(f"{folder}/{name}")]
@@ -290,11 +294,12 @@ def half_attempts(folder: str) -> list[str]:
 
 
 def _is_half(attempt: str) -> bool:
-    return os.path.isfile(f"{attempt}/launch.json") and not os.path.lexists(f"{attempt}/record.json")  # noqa: PTH113
+    launched = os.path.isfile(f"{attempt}/launch.json")  # noqa: PTH113
+    return launched and not os.path.lexists(f"{attempt}/record.json")
 
 
 def mark_hole(folder: str) -> tuple[str, int]:
-    """Return what the file system says of the files that a hole is summed up from, and when the latest was touched, in ns.
+    """Return the mark of the files behind a hole's summary, and when the latest was touched, in ns.
 
     The folder itself is one of them, so that a new file in it changes the mark. Empty when it cannot tell.
     """

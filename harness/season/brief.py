@@ -1,4 +1,4 @@
-"""The season in one small object, for people and agents about to choose the next hole. Pure; computed, never stored."""
+"""The season in one small object, for people and agents that choose the next hole. Pure; never stored."""
 
 from __future__ import annotations
 
@@ -173,8 +173,8 @@ def describe(brief: Brief) -> list[str]:
     used = brief.budget
     missing = f", {used.unmeasured} of them without a time" if used.unmeasured else ""
     lines.append(
-        f"budget      {figures.duration(used.train_seconds)} of training, {figures.duration(used.wall_seconds)} "
-        f"in all, {used.attempts} attempts{missing}"
+        f"budget      {figures.duration(used.train_seconds)} of training, "
+        f"{figures.duration(used.wall_seconds)} in all, {used.attempts} attempts{missing}"
     )
     return lines
 

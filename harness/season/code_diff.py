@@ -24,7 +24,7 @@ def code_diff(a: PlayedHole, b: PlayedHole) -> str:
 
 
 def _committed_diff(one: RunRecord, other: RunRecord) -> str:
-    """How our trainer differs between the commits of two records; "" for other scripts and the same commit."""
+    """Return the diff of our trainer between two records' commits; "" for other scripts, or one commit."""
     shas = (other.code.git_sha, one.code.git_sha)
     if {one.code.trainer, other.code.trainer} != {"builtin"} or None in shas or shas[0] == shas[1]:
         return ""

@@ -1,4 +1,4 @@
-"""Two plays side by side: what the difference is worth, what else differs, where the curves stood, and whiffs.
+"""Two plays compared: what the difference is worth, what else differs, where the curves stood, and whiffs.
 
 Pure: records, curves and samples in, figures out. It reads no folder and prints nothing.
 """
@@ -203,11 +203,12 @@ def repeated_seeds(side: Side) -> str:
     again = next((seed for seed in seeds if seeds.count(seed) > 1), None)
     if again is None:
         return ""
-    return f"{side.name} has seed {again} {seeds.count(again)} times: repeats show less spread than other seeds would"
+    times = f"{side.name} has seed {again} {seeds.count(again)} times"
+    return f"{times}: repeats show less spread than other seeds would"
 
 
 def incomparable(a: Side, b: Side) -> tuple[Obstacle | None, str]:
-    """Say why two sides cannot be subtracted from each other, whatever their stages; (None, "") when they can."""
+    """Say why two sides cannot be subtracted, whatever their stages; (None, "") when they can."""
     for side in (a, b):
         if side.sample is None:
             return "no score", side.reason or f"{side.name} has no complete attempt"
@@ -244,7 +245,7 @@ def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
 
 
 def other_stages(a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[str, str]) -> str:
-    """Name the stages that count where they differ, and the scores of the last stage that both measured, if any."""
+    """Name the stages that count where they differ, with the scores of the last stage that both measured."""
     counting = [records[-1].official.stage for records in (a, b) if records and records[-1].official]
     if len(counting) < 2 or counting[0] == counting[1]:
         return ""
@@ -389,7 +390,7 @@ def series(curve: Curve, measure: Measure, axis: Axis) -> list[tuple[float, floa
 
 
 def value_at(points: Sequence[tuple[float, float]], at: float) -> float | None:
-    """Return the value at `at`, interpolated between neighbours; None outside the points. Never extrapolates."""
+    """Return the value at `at`, interpolated between neighbours; None outside the points."""
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if x0 <= at <= x1:
             return y1 if at == x1 else y0 + (y1 - y0) * (at - x0) / (x1 - x0)
@@ -408,7 +409,7 @@ class Swing:
 
 
 def find_whiff(a: Sequence[Swing], b: Sequence[Swing]) -> Whiff | None:
-    """Return the first pair of attempts whose override did nothing to the training; a full whiff comes first."""
+    """Return the first pair of attempts whose override changed no training; a full whiff comes first."""
     whiffs = [whiff for x in a for y in b if (whiff := _whiff(x, y)) is not None]
     return min(whiffs, key=lambda whiff: whiff.kind != "whiff", default=None)
 

@@ -1,7 +1,7 @@
 """A hole by its folder: the intent, what each attempt left behind, and a summary of both.
 
-Comparisons and tables need only the summary, and the cache may know it; the files behind it are read when something
-asks for more.
+Comparisons and tables need only the summary, and the cache may know it; the files behind it are read when
+something asks for more.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PlayedHole:
-    """One hole. loaded: its files, where they are in memory; else `read` gets them when something needs them."""
+    """One hole. loaded: its files, where they are in memory; else `read` gets them when they are needed."""
 
     hole: Hole
     summary: Summary
@@ -159,7 +159,7 @@ class PlayedHole:
 
     @cached_property
     def day(self) -> dt.date | None:
-        """The day of play in UTC, by the newest complete attempt; else the day on which its round.toml was written."""
+        """The day of play in UTC, by the newest complete attempt; else the day of its round.toml."""
         return dt.date.fromisoformat(self.summary.day) if self.summary.day else None
 
     # From the files -------------------------------------------------------------------------------
@@ -222,10 +222,11 @@ def load_hole(hole: Hole) -> PlayedHole:
 
 
 def summarise_holes(runs: Path, holes: Sequence[Hole]) -> tuple[list[PlayedHole], dict[str, str]]:
-    """Return holes whose files are read only where the cache has no summary of them, or when something needs them.
+    """Return holes whose files are read only where the cache has no summary, or when they are needed.
 
     With them, by folder, the marks of the files behind the summaries, where a mark can be relied on.
-    Messages hold paths in the form in which they were typed, so each way to type a season has its own entries.
+    Messages hold paths in the form in which they were typed, so each way to type a season has its own
+    entries.
     """
     owner = f"season {runs.resolve()}\n{runs}"
     known = load_entries(owner)
@@ -268,7 +269,7 @@ def _summarise_all(holes: Sequence[Hole]) -> list[tuple[str, Summary]]:
 
 
 def _summarise_marked(hole: Hole) -> tuple[str, Summary]:
-    """Sum up a hole, with the mark of its files: empty where they changed a moment ago or could not be read."""
+    """Sum up a hole, with the mark of its files: empty if they changed a moment ago or could not be read."""
     settled = time.time_ns() - cache.SETTLED_NS
     mark, touched = mark_hole(str(hole.path))
     summary = summarise(hole.name, read_files(hole))
@@ -300,7 +301,7 @@ def read_files(hole: Hole) -> Files:
 
 
 def _status(files: Files) -> HoleStatus:
-    """The record's own; without one, whether an attempt left one that cannot be trusted, is under way, or is missing."""
+    """Return the record's status; without a record: unreadable, unfinished or unplayed."""
     if files.record is not None:
         return files.record.status
     return "unreadable" if files.unread else "unfinished" if files.entries else "unplayed"

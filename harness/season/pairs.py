@@ -42,7 +42,7 @@ def parse_kinds(text: str) -> tuple[Kind, ...]:
 
 
 def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
-    """Return the hole, or the entry of the field, that a reference means: an entry by its folder or the beginning of it.
+    """Return the hole, or the entry of the field, that a reference means: its folder or the beginning of it.
 
     Raises UsageError for what is neither.
     """
@@ -68,7 +68,7 @@ def pairs_of(
     kinds: tuple[Kind, ...],
     across_stages: bool = False,
 ) -> list[Pair]:
-    """Compare a hole with `others` and with references of `kinds`; with neither, with every reference that there is.
+    """Compare a hole with `others` and with references of `kinds`; without both, with every reference.
 
     Raises UsageError when a hole is to be compared with itself.
     """
@@ -106,7 +106,7 @@ def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: boo
 
 
 def pair_reference(season: Season, standing: Standing, kind: Kind) -> Pair:
-    """Compare a hole with one reference of its day; a reference that does not exist is a pair with its reason."""
+    """Compare a hole with one reference of its day; where there is none, the pair says why."""
     played, comparison = standing.played, standing.comparisons[kind]
     if comparison.hole is not None:
         pair = pair_holes(season, played, comparison.hole, across_stages=kind == "par")

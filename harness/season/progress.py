@@ -24,7 +24,8 @@ _CHUNK_BYTES = 1 << 20
 class AttemptProgress:
     """Steps, training seconds and milliseconds a step; None for what nobody knows.
 
-    share: of the training that is done, 0 to 1, by steps or by the training's own limit, whichever ends it first.
+    share: of the training that is done, 0 to 1, by steps or by the training's own limit, whichever ends it
+    first.
     left_seconds: of training, without evaluation and packing.
     """
 
@@ -38,7 +39,7 @@ class AttemptProgress:
 
 
 def measure(curve: Curve, launch: Launch | None, planned: int | None = None) -> AttemptProgress:
-    """Return where a curve stands. planned: steps as the log tells them, for trainers whose settings do not."""
+    """Return where a curve stands. planned: steps by the log, for trainers whose settings do not say."""
     config = launch.config if launch else {}
     iterations = _limit(config.get("ITERATIONS")) or planned
     steps, limit = int(iterations) if iterations else None, _limit(config.get("MAX_WALLCLOCK_SECONDS"))
@@ -85,7 +86,7 @@ def _limit(text: str | None) -> float | None:
 
 
 def load_progress(attempt: Attempt) -> Curve:
-    """Return what an attempt logged so far: its curve, or, for a trainer that keeps none, its log's points."""
+    """Return what an attempt logged so far: its curve or, for a trainer that keeps none, its log's points."""
     return Follower(attempt).curve()
 
 

@@ -87,10 +87,10 @@ class Standing:
 
 @dataclass
 class Season:
-    """The holes of a `runs/` folder in the order of play; courses and the field are read when they are asked for.
+    """The holes of a `runs/` folder in the order of play; courses and the field are read when needed.
 
-    hole_problems: holes' files that could not be read. marks: of summaries, the marks of their holes' files by folder,
-    where these can be relied on.
+    hole_problems: holes' files that could not be read. marks: of summaries, the marks of their holes' files
+    by folder, where these can be relied on.
     """
 
     runs: Path
@@ -113,7 +113,7 @@ class Season:
         return self._field[0]
 
     def course(self, name: str | None) -> Course | None:
-        """Return a course by name, or None when it is unknown or its file is broken (then `problems` says so)."""
+        """Return a course, or None when it is unknown or its file is broken (then `problems` says so)."""
         if name is None:
             return None
         if name not in self._courses:
@@ -335,7 +335,7 @@ def load_season(runs: Path) -> Season:
 
 
 def summarise_season(runs: Path) -> Season:
-    """Read a season for tables and comparisons: files only where the cache does not know what they come to."""
+    """Read a season for tables and comparisons: a hole's files only where the cache has no summary."""
     holes, marks = summarise_holes(runs, Store(runs).holes())
     problems = (*misnamed(runs), *(problem for hole in holes for problem in hole.problems))
     return Season(runs, tuple(holes), problems, marks)
@@ -416,7 +416,7 @@ def judge(to_par: Difference, table: Verdicts) -> Verdict:
 
 
 def _strokes(name: str, delta: float, table: Verdicts) -> int:
-    """Golf notation: broadcast cards draw two circles for eagle or better, two squares for double or worse."""
+    """Golf notation: cards draw two circles for eagle or better, two squares for double bogey or worse."""
     if name == "Par":
         return 0
     steps = table.over if delta > 0 else table.under

@@ -14,8 +14,8 @@ def draw(
 ) -> list[str]:
     """Draw (x, y) points, x ascending, into `height` rows of `width` characters with the scale at their left.
 
-    right: where the x axis ends, if beyond the last point. The scale's top is the 95th percentile, so that a spike
-    leaves the rest readable. No point that is a number: no rows.
+    right: where the x axis ends, if beyond the last point. The scale's top is the 95th percentile, so that a
+    spike leaves the rest readable. No point that is a number: no rows.
     """
     points = [(x, y) for x, y in points if isfinite(y)]
     if not points:
@@ -59,7 +59,8 @@ def _line(start: tuple[int, int] | None, end: tuple[int, int]) -> list[tuple[int
     if start is None:
         return [end]
     steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
+    (x0, y0), (x1, y1) = start, end
     return [
-        tuple(round(a + (b - a) * step / steps) for a, b in zip(start, end, strict=True))  # type: ignore[misc]
+        (round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps))
         for step in range(1, steps + 1)
     ]

@@ -1,4 +1,4 @@
-"""The terminal's scorecard, the table of attempts, and what `--json` says of them. Places strings; computes nothing."""
+"""The terminal's scorecard, the table of attempts, and what `--json` has of them. Computes nothing."""
 
 from __future__ import annotations
 
