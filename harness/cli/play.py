@@ -1,4 +1,4 @@
-"""What `harness run` and `harness resume` share: their options, the live view, and the scorecard at the end."""
+"""What `harness run` and `harness resume` share: options, the live view, and the scorecard at the end."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ Slow = Annotated[
 
 
 class GroupedCommand(TyperCommand):
-    """A command whose help lists its options under their `rich_help_panel`, in the order of the code, as plain text."""
+    """A command whose help lists its options under their `rich_help_panel`, as plain text."""
 
     def format_options(self, ctx, formatter) -> None:  # type: ignore[no-untyped-def]
         sections: dict[str, list[tuple[str, str]]] = {}

@@ -30,7 +30,7 @@ def resume(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Go on with a hole's newest attempt: from its checkpoint, with its settings; or write the record it lacks."""
+    """Go on with a hole's newest attempt from its checkpoint, or write the record it lacks."""
     from harness.run.request import RunLimits, parse_abort
 
     limits = RunLimits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)

@@ -204,7 +204,8 @@ def _refuse_new_settings(context: typer.Context) -> None:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name not in RESUME_OPTIONS and source is not None and source.name == "COMMANDLINE":
             raise UsageError(
-                f"--resume goes on with the settings it was started with; {parameter.opts[0]} cannot be given",
+                f"--resume goes on with the settings it was started with; "
+                f"{parameter.opts[0]} cannot be given",
                 "leave it out, or play a new attempt without --resume",
             )
 
@@ -293,9 +294,8 @@ def _show_plan(plan: Plan, checks: list[Group], as_json: bool) -> None:
     else:
         typer.echo(f"  preset      {trainer.preset}")
     typer.echo(f"  overrides   {' '.join(f'{k}={v}' for k, v in trainer.overrides.items()) or 'none'}")
-    typer.echo(
-        f"  seeds       {', '.join(map(str, plan.seeds)) if None not in plan.seeds else 'the script has none'}"
-    )
+    seeds = ", ".join(map(str, plan.seeds)) if None not in plan.seeds else "the script has none"
+    typer.echo(f"  seeds       {seeds}")
     typer.echo(f"  processes   {plan.nproc}, started by {plan.launcher}")
     if trainer.params is not None and trainer.forecast_bytes is not None:
         typer.echo(f"  parameters  {trainer.params:,}")

@@ -1,4 +1,7 @@
-"""The built-in trainer, checked before it runs: settings, data, sizes. The checks that need torch run in a process of its own."""
+"""The built-in trainer, checked before it runs: settings, data, sizes.
+
+The checks that need torch run in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,10 @@ def check_builtin(inputs: PlanInputs) -> TrainerSetup:
 def _count_code(
     config: dict[str, str], overrides: dict[str, str], code: Code
 ) -> tuple[int | None, tuple[str, ...]]:
-    """Weigh the script that this configuration would be handed in as. A trainer that makes none counts whole."""
+    """Weigh the script that this configuration would be handed in as.
+
+    A trainer that makes none counts whole.
+    """
     try:
         return len(submission_script(recorded_config(config, overrides), code)), ()
     except HarnessError as error:

@@ -1,7 +1,7 @@
 """Runs one command to its end: its output goes to a file untouched, and line by line to a callback.
 
-The child writes straight into the log file, and we read along. So nothing it printed can be lost
-with us: if the harness is killed, the log stays whole, and a watchdog (`harness.run.watchdog`) asks the child to stop,
+The child writes straight into the log file, and we read along. So nothing it printed can be lost with us: if
+the harness is killed, the log stays whole, and a watchdog (`harness.run.watchdog`) asks the child to stop,
 which the built-in trainer does with a checkpoint.
 """
 
@@ -60,7 +60,8 @@ class ProcessEnd:
 class RunCallbacks:
     """What is called while an attempt is played. An OSError of theirs never ends the run.
 
-    on_idle and stop_reason are called several times a second; stop_reason says why the child must stop, if it must.
+    on_idle and stop_reason are called several times a second; stop_reason says why the child must stop, if it
+    must.
     """
 
     on_line: Callable[[str], None] = lambda line: None
@@ -77,8 +78,8 @@ def run_captured(
 ) -> ProcessEnd:
     """Start a command, append all it prints to `log`, call the callbacks, wait for its end.
 
-    Ctrl-C once asks the child to stop and waits for it; a second one kills it with all it has started. A closed
-    terminal is no reason to stop.
+    Ctrl-C once asks the child to stop and waits for it; a second one kills it with all it has started. A
+    closed terminal is no reason to stop.
     stop_signal: what asks it to stop. outlives: let the child go on when the harness is killed.
     Raises HarnessError when the command cannot be started or the log cannot be written.
     """

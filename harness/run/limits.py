@@ -1,7 +1,8 @@
 """When a run must stop before its end: time, money, a score that is too bad, no number, silence, slow steps.
 
-A `LimitWatcher` reads the log of one attempt line by line and says when a limit (`harness.run.request.RunLimits`) is
-broken. Pure but for the clock, which is monotonic: a machine whose time is set does not end a run.
+A `LimitWatcher` reads the log of one attempt line by line and says when a limit
+(`harness.run.request.RunLimits`) is broken. Pure but for the clock, which is monotonic: a machine whose time
+is set does not end a run.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class LimitWatcher:
         if limits.timeout is not None and elapsed > limits.timeout:
             return StopReason("timeout", f"stopped after {elapsed:.0f} s (--timeout {limits.timeout:g})")
         if limits.cost_seconds is not None and elapsed > limits.cost_seconds:
-            what = f"--max-cost {limits.max_cost:.2f} at {limits.rate:g} an hour is used up after {elapsed:.0f} s"
-            return StopReason("budget", what)
+            cost = f"--max-cost {limits.max_cost:.2f} at {limits.rate:g} an hour"
+            return StopReason("budget", f"{cost} is used up after {elapsed:.0f} s")
         if limits.stall is not None and now - self._last_line_at > limits.stall:
             return StopReason(
                 "stalled",

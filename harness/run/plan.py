@@ -1,9 +1,10 @@
-"""What `harness run` is about to do, checked completely before anything costs time. Writes nothing under `runs/`.
+"""What `harness run` is about to do, checked completely before anything costs time. Writes nothing under
+`runs/`.
 
     make_plan()   the hole, the overrides, the data, the size, the disk, duplicates -> a Plan
 
-What only one kind of trainer knows is checked in `harness.run.builtin` or `harness.run.script`. A plan is played by
-`harness.run.play`.
+What only one kind of trainer knows is checked in `harness.run.builtin` or `harness.run.script`. A plan is
+played by `harness.run.play`.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def make_plan(request: RunRequest, runs: Path, progress: Progress) -> Plan:
 
 
 def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path | None:
-    """Return the script to run: as typed, else as round.toml says, looked for here and then next to that file."""
+    """Return the script to run: as typed, else as round.toml says, looked for here, then next to it."""
     if request.script is not None:
         return request.script
     if not intent.script:
@@ -145,7 +146,10 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
 
 
 def _check_size(plan: Plan, allow: bool) -> None:
-    """Refuse a run whose artifact cannot be under the cap. The forecast may be 10 % off, so that is allowed for."""
+    """Refuse a run whose artifact cannot be under the cap.
+
+    The forecast may be 10 % off, so that is allowed for.
+    """
     cap, forecast = plan.course.caps.artifact_bytes, plan.trainer.forecast_bytes
     if forecast is not None and forecast * (1 - FORECAST_ERROR) >= cap and not allow:
         raise HarnessError(
@@ -166,7 +170,8 @@ def _check_disk(plan: Plan, runs: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise HarnessError(
-            f"{needed / 1e6:,.0f} MB are needed for checkpoints and the artifact; {folder} has {free / 1e6:,.0f} MB",
+            f"{needed / 1e6:,.0f} MB are needed for checkpoints and the artifact; "
+            f"{folder} has {free / 1e6:,.0f} MB",
             "free some space, or name another folder with --runs DIR",
         )
 

@@ -125,7 +125,8 @@ def run_attempt(
 ) -> RunRecord:
     """Start the child and see it through to its record.
 
-    words: more for the built-in trainer's command line. trainer_folder: its package, here or of another commit.
+    words: more for the built-in trainer's command line. trainer_folder: its package, here or of another
+    commit.
     """
     if launch.script is None:
         stop_signal = signal.SIGTERM

@@ -1,7 +1,8 @@
 """Processes: a call in one of its own, and all those of one attempt.
 
-The processes of an attempt carry a mark in their environment, so that none outlives it, whatever session it is in:
-torchrun puts its workers into sessions of their own, where a signal to the process group does not reach them.
+The processes of an attempt carry a mark in their environment, so that none outlives it, whatever session it
+is in: torchrun puts its workers into sessions of their own, where a signal to the process group does not
+reach them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""What was typed after `harness run`: the run that is asked for, its overrides and its limits; and what checks find.
+"""What was typed after `harness run`: the run that is asked for, its overrides and its limits; and what
+checks find.
 
 A `RunRequest` is all that planning is given. The built-in trainer (`harness.run.builtin`) and a script
 (`harness.run.script`) check the part that is theirs: they get a `PlanInputs` and return a `TrainerSetup`.
-What a knob is (type, range, unit) is the trainer's knowledge (`trainer.config`); here its refusals become errors with a
-next step.
+What a knob is (type, range, unit) is the trainer's knowledge (`trainer.config`); here its refusals become
+errors with a next step.
 """
 
 from __future__ import annotations
@@ -75,7 +76,10 @@ def parse_abort(text: str) -> AbortRule:
 
 @dataclass(frozen=True)
 class RunLimits:
-    """When a run must stop. timeout, stall: seconds. max_cost: in the money of `rate`, which is per hour. slow: ms per step."""
+    """When a run must stop. timeout, stall: seconds. max_cost: in the money of `rate`, which is per hour.
+
+    slow: ms per step.
+    """
 
     timeout: float | None = None
     max_cost: float | None = None
@@ -92,7 +96,8 @@ class RunLimits:
         return self.max_cost / self.rate * 3600
 
     def check_budget(self, planned_seconds: float | None, attempts: int) -> None:
-        """Refuse a run that cannot be paid for. planned_seconds: training time of one attempt, where it is known.
+        """Refuse a run that cannot be paid for. planned_seconds: training time of one attempt, where it is
+        known.
 
         Raises UsageError without a rate, HarnessError (exit 14) when the money cannot be enough.
         """
@@ -329,6 +334,7 @@ def _refuse_other_data(course: Course, overrides: Mapping[str, str]) -> None:
     for name in ("DATA_PATH", "TOKENIZER_PATH"):
         if name in overrides:
             raise UsageError(
-                f"override {name}={overrides[name]} does not fit the {course.name} course, which brings its own data",
+                f"override {name}={overrides[name]} does not fit the {course.name} course, "
+                "which brings its own data",
                 f"leave it out, or name the course of that data: --course {' | '.join(others)}",
             )

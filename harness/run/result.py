@@ -56,7 +56,8 @@ _SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
     (
         "bad_knob",
         re.compile(
-            r"^error: .*(?:is not|out of range|does not)|invalid literal for int\(\)|could not convert string to float",
+            r"^error: .*(?:is not|out of range|does not)"
+            r"|invalid literal for int\(\)|could not convert string to float",
             re.M,
         ),
     ),
@@ -84,7 +85,8 @@ HINTS: dict[FailureKind, str] = {
 
 # What a script cannot be told to do, since it is not ours.
 SCRIPT_HINTS: dict[FailureKind, str] = {
-    "killed": "the system may have run out of memory: lower TRAIN_BATCH_TOKENS, then `harness run ROUND --repeat`",
+    "killed": "the system may have run out of memory: "
+    "lower TRAIN_BATCH_TOKENS, then `harness run ROUND --repeat`",
     "timeout": "raise --timeout, or lower MAX_WALLCLOCK_SECONDS",
     "interrupted": "`harness run ROUND --repeat` plays it again",
     "bad_knob": "`harness knobs --script FILE` lists what it reads, and how",
@@ -224,7 +226,7 @@ def choose_official(scores: tuple[Score, ...]) -> Official | None:
 
 
 def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | None) -> Failure:
-    """Name a failure by the trainer's own word, else by how the process ended, else by signs in its last lines."""
+    """Name a failure by the trainer's own word, else by the process' end, else by its last lines."""
     if end.stop is not None:
         return Failure(kind=end.stop.kind, message=end.stop.message, last_lines=tail)
     if account and account["kind"] == "error" and (failure := _by_signs(tail, _SIGNS[:1])):
@@ -268,7 +270,8 @@ def _read_result(path: Path) -> dict[str, Any] | None:
 def last_lines(log: Path) -> tuple[str, ...]:
     """Return the last lines of a log that may be huge, each cut at 500 characters.
 
-    torchrun reports a failed worker at length: then the lines before its report count, where the worker says why.
+    torchrun reports a failed worker at length: then the lines before its report count, where the worker says
+    why.
     """
     try:
         with open_plain(log) as file:

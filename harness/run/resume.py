@@ -24,12 +24,13 @@ from harness.scripts.git import fingerprint_folder, read_code
 
 
 def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
-    """Go on with a hole's newest attempt where its last checkpoint stands, with the settings it was started with.
+    """Go on with a hole's newest attempt where its last checkpoint stands, with the settings it was started
+    with.
 
-    An attempt whose trainer had finished while nobody was there to write its record is only recorded, and so is
-    one of a script, which cannot go on: what its log tells is kept.
-    Where the trainer here is another one, the one it began with is taken from git.
-    Raises HarnessError when there is nothing to resume, when it is running, or when its code cannot be had.
+    An attempt whose trainer had finished while nobody was there to write its record is only recorded, and so
+    is one of a script, which cannot go on: what its log tells is kept. Where the trainer here is another one,
+    the one it began with is taken from git. Raises HarnessError when there is nothing to resume, when it is
+    running, or when its code cannot be had.
     """
     hole = Store(runs).get(reference)
     attempts = [attempt for attempt in hole.attempts if attempt.launch_path.is_file()]
@@ -68,7 +69,8 @@ def _salvage(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: P
     """Write the record of a script's attempt that nobody saw the end of, from its log."""
     if record is not None:
         raise HarnessError(
-            f"{launch.hole} attempt {attempt.number} has its record; {launch.script} is not ours to go on with",
+            f"{launch.hole} attempt {attempt.number} has its record; "
+            f"{launch.script} is not ours to go on with",
             f"play it again: `harness run {launch.hole} --repeat`",
         )
     end = ProcessEnd(0, 0.0, after_harness=True)
@@ -104,10 +106,12 @@ def _write_with_warning(attempt: Attempt, record: RunRecord, warning: str) -> Ru
 
 
 def trainer_of(launch: Launch, attempt: Attempt) -> Path:
-    """Return the folder of the trainer that an attempt began with: the one here, or that of its commit in the cache.
+    """Return the folder of the trainer that an attempt began with: the one here, or that of its commit in the
+    cache.
 
-    Half a run with one code and half with another would be a record of neither, so the hash of the files decides.
-    Raises HarnessError when that code cannot be had: it was not committed, or git here does not have the commit.
+    Half a run with one code and half with another would be a record of neither, so the hash of the files
+    decides. Raises HarnessError when that code cannot be had: it was not committed, or git here does not have
+    the commit.
     """
     code = launch.code
     if fingerprint_folder(TRAINER_FOLDER) == code.source_sha256:

@@ -1,7 +1,7 @@
 """A training script of the user's own, checked before it runs: its knobs, its data, what it will be handed.
 
-The source is read, never executed (`harness.scripts.snapshot`, `harness.scripts.knobs`). What cannot be checked
-becomes a warning.
+The source is read, never executed (`harness.scripts.snapshot`, `harness.scripts.knobs`). What cannot be
+checked becomes a warning.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def _seeds(inputs: PlanInputs, script: Script, settings: _Settings) -> tuple[int
 def _unset(script: Script, settings: Mapping[str, str]) -> list[str]:
     """Return a warning for each knob that a script cannot start without and that nobody has set."""
     return [
-        f"{knob.place} needs {knob.name}, and nothing sets it: -o {knob.name}={os.environ.get(knob.name, 'VALUE')}"
+        f"{knob.place} needs {knob.name}, and nothing sets it: "
+        f"-o {knob.name}={os.environ.get(knob.name, 'VALUE')}"
         for knob in script.knobs.values()
         if knob.required and knob.name not in settings and knob.name != "SEED"
     ]

@@ -41,14 +41,16 @@ class Unfinished:
             f"at step {self.step}" if self.step is not None else "before a step",
         )
         if self.launch is None:
-            return f"{self.hole} attempt {number} has no record and cannot be resumed: its launch.json is unreadable"
+            problem = "its launch.json is unreadable"
+            return f"{self.hole} attempt {number} has no record and cannot be resumed: {problem}"
         if self.launch.script is not None:
             after = "writes its record from its log"
         elif self.has_checkpoint:
             after = "goes on from its checkpoint"
         else:
             after = "starts it anew: there is no checkpoint"
-        return f"{self.hole} attempt {number} ended {where} without a record; `harness resume {self.hole}` {after}"
+        ended = f"{self.hole} attempt {number} ended {where} without a record"
+        return f"{ended}; `harness resume {self.hole}` {after}"
 
 
 def inspect_attempt(hole: str, attempt: Attempt) -> Unfinished:

@@ -1,8 +1,9 @@
-"""End an attempt's processes when the harness is gone, killed or not: `python watchdog.py PGID MARK GRACE PATHS < pipe`.
+"""End an attempt's processes when the harness is gone, killed or not: `python watchdog.py PGID MARK GRACE
+PATHS < pipe`.
 
-The harness holds the other end of the pipe. A byte means that all is done; an end without one, that nobody is left to
-look after the child: it is asked to stop, and after GRACE seconds killed. It waits for a long time, so it imports next
-to nothing until then. PATHS: where Python finds packages, as the harness does.
+The harness holds the other end of the pipe. A byte means that all is done; an end without one, that nobody is
+left to look after the child: it is asked to stop, and after GRACE seconds killed. It waits for a long time,
+so it imports next to nothing until then. PATHS: where Python finds packages, as the harness does.
 """
 
 import os

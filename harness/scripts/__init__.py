@@ -1,1 +1,1 @@
-"""A training script read without running it: its knobs, its local files, its constants; and our own as one file."""
+"""A training script read without running it: its knobs, local files, constants; and ours as one file."""

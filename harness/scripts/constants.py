@@ -1,8 +1,8 @@
 """What a Python expression comes to, as far as its text tells: constants folded, nothing executed.
 
-A `Scope` maps the names that a loop or a call gave values to. Types fold to the types themselves (`int`, `type(v)`),
-functions to `Func`, dataclass fields to `FieldOf`; whatever cannot be told raises `Unknown`. The one evaluator for knobs
-(`harness.scripts.environ_reads`) and for packed code (`harness.scripts.unpack`).
+A `Scope` maps the names that a loop or a call gave values to. Types fold to the types themselves (`int`,
+`type(v)`), functions to `Func`, dataclass fields to `FieldOf`; whatever cannot be told raises `Unknown`. The
+one evaluator for knobs (`harness.scripts.environ_reads`) and for packed code (`harness.scripts.unpack`).
 """
 
 from __future__ import annotations

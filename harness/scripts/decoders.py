@@ -1,7 +1,7 @@
 """The decoders that packed scripts use, each with a limit on what comes out. Pure: bytes in, bytes out.
 
-Each takes the arguments of the function it is named for, as a list and as keywords, and raises DecodeError with the
-reason when the data is not what it should be.
+Each takes the arguments of the function it is named for, as a list and as keywords, and raises DecodeError
+with the reason when the data is not what it should be.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ class DecodeError(ValueError):
 
 
 def decode(name: str, args: list[Any], keywords: Mapping[str, Any]) -> bytes:
-    """Apply the decoder of a dotted name. Raises DecodeError, also when more than MAX_BYTES would come out."""
+    """Apply the decoder of a dotted name.
+
+    Raises DecodeError, also when more than MAX_BYTES would come out.
+    """
     try:
         content = DECODERS[name](args, keywords)
     except (ValueError, TypeError, EOFError, zlib.error, lzma.LZMAError, OSError, MemoryError) as error:

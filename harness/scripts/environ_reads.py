@@ -1,7 +1,8 @@
-"""Where a Python program reads its environment: every name, how it is read, and what cannot be told from the text.
+"""Where a Python program reads its environment: every name, how it is read, and what cannot be told from the
+text.
 
-Works on syntax trees; nothing is executed. A read inside a helper function counts once per call of the helper, one
-inside a loop over a table once per row.
+Works on syntax trees; nothing is executed. A read inside a helper function counts once per call of the
+helper, one inside a loop over a table once per row.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class _Finder:
             self.getters.add(ast.unparse(target))
 
     def _copies(self, value: ast.expr) -> bool:
-        """Whether an expression is a copy of the environment: dict(os.environ), os.environ.copy(), {**os.environ}."""
+        """Whether an expression copies the environment: dict(os.environ), .copy(), {**os.environ}."""
         if isinstance(value, ast.Dict):
             return any(
                 k is None and self._is_environ(v) for k, v in zip(value.keys, value.values, strict=True)
@@ -252,7 +253,7 @@ class _Finder:
         )
 
     def _default(self, access: _Access, scope: Scope) -> Any:
-        """Find what holds when the variable is not set: after the name, in an `or`, or the helper's own default."""
+        """Find what holds when the variable is not set: after the name, in an `or`, or the helper's."""
         nodes = [access.default]
         for child, parent in self.program.above(access.node):
             if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):

@@ -31,7 +31,8 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def describe_code(folder: Path) -> tuple[Code, str]:
-    """Describe the code in a folder; the second value is the uncommitted change as a diff, "" when there is none.
+    """Describe the code in a folder; the second value is the uncommitted change as a diff, "" when there is
+    none.
 
     Without git, or outside a checkout, only the hash is known.
     """
@@ -47,7 +48,7 @@ def describe_code(folder: Path) -> tuple[Code, str]:
 
 
 def diff_commits(folder: Path, old: str, new: str) -> str | None:
-    """Return how the Python files of a folder differ between two commits; None when git does not have both."""
+    """Return how a folder's Python files differ between two commits; None when git does not have both."""
     return _git(folder, "diff", "--relative", old, new, "--", "*.py")
 
 
@@ -66,7 +67,8 @@ def read_commit(folder: Path, sha: str) -> dict[str, bytes]:
 
 
 def read_code(folder: Path, code: Code) -> dict[str, bytes]:
-    """Return the Python files of a package as they ran: those below `folder`, else those of the commit of `code`.
+    """Return the Python files of a package as they ran: those below `folder`, else those of the commit of
+    `code`.
 
     Empty when neither has the hash of `code`: it was not committed, or git here does not have the commit.
     """

@@ -1,7 +1,9 @@
-"""A training script's knobs, read off its source: names, defaults, and the spelling in which it takes a value.
+"""A training script's knobs, read off its source: names, defaults, and the spelling in which it takes a
+value.
 
-Pure: text in, facts out; nothing is executed. Packed scripts are unpacked first (`harness.scripts.unpack`). Finding the
-reads is `harness.scripts.environ_reads`' work; which files belong to a script is `harness.scripts.snapshot`'s.
+Pure: text in, facts out; nothing is executed. Packed scripts are unpacked first (`harness.scripts.unpack`).
+Finding the reads is `harness.scripts.environ_reads`' work; which files belong to a script is
+`harness.scripts.snapshot`'s.
 """
 
 from __future__ import annotations
@@ -109,7 +111,7 @@ class Script:
         return bool(self.unclear)
 
     def defaults(self) -> dict[str, str]:
-        """Return the value of each knob that holds when it is not set, in one spelling; computed ones left out."""
+        """Return what each knob is when it is not set, in one spelling; computed ones left out."""
         values = {}
         for name, knob in sorted(self.knobs.items()):
             if knob.default is not None:
@@ -185,7 +187,7 @@ def _knob(read: Read) -> ScriptKnob:
     )
 
 
-# What a name must be when it is read in several ways: a count is no yes/no, and a word among several is neither.
+# What a name must be when it is read in several ways: a count is no yes/no, a word among several neither.
 _STRICTEST: dict[Kind, int] = {"text": 0, "flag": 1, "word": 2, "float": 3, "int": 4}
 
 

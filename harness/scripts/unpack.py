@@ -1,7 +1,9 @@
-"""Reads scripts that were packed to save bytes (`exec(lzma.decompress(base64.b85decode("...")))`) without running them.
+"""Reads scripts that were packed to save bytes (`exec(lzma.decompress(base64.b85decode("...")))`) without
+running them.
 
-What is handed to `exec` is worked out like any other expression (`harness.scripts.constants`): only known decoders are
-applied, to constants that stand in the file itself, with a limit on what comes out. Pure: text in, text out.
+What is handed to `exec` is worked out like any other expression (`harness.scripts.constants`): only known
+decoders are applied, to constants that stand in the file itself, with a limit on what comes out. Pure: text
+in, text out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ MAX_LAYERS = 5
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The readable source. layers: the decoders that were undone, outermost first. problem: why it went no further."""
+    """The readable source. layers: the decoders that were undone, outermost first.
+
+    problem: why it went no further.
+    """
 
     source: str
     layers: tuple[str, ...] = ()
@@ -26,8 +31,8 @@ class Unpacked:
 def unpack_source(text: str) -> Unpacked:
     """Return the source inside a packed script, layer by layer; a plain script comes back as it is.
 
-    When the code is handed to `exec` or `eval` in a way that cannot be read, `problem` says so and `source` is what
-    was reached. Never runs anything.
+    When the code is handed to `exec` or `eval` in a way that cannot be read, `problem` says so and `source`
+    is what was reached. Never runs anything.
     """
     layers: list[str] = []
     for _ in range(MAX_LAYERS):

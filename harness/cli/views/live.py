@@ -123,7 +123,10 @@ class LiveView:
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """Draw values as a row of blocks; the scale ends at the 95th percentile, so that a spike leaves the rest readable."""
+    """Draw values as a row of blocks.
+
+    The scale ends at the 95th percentile, so that a spike leaves the rest readable.
+    """
     finite = [value for value in values if abs(value) != float("inf") and value == value]
     if not finite:
         return ""

@@ -121,7 +121,8 @@ def prospects(view: AttemptView) -> Iterator[str]:
 def _against_par(value: float, view: AttemptView) -> str:
     if view.par is None:
         return ", no par yet on this course"
-    return f", {figures.delta(value - view.par.val_bpb)} to par ({figures.bpb(view.par.val_bpb)}, {view.par.name})"
+    par = f"{figures.bpb(view.par.val_bpb)}, {view.par.name}"
+    return f", {figures.delta(value - view.par.val_bpb)} to par ({par})"
 
 
 def show_once(watcher: AttemptWatcher, console: Console) -> AttemptView:

@@ -1,9 +1,9 @@
-"""A launch bundle: a run that passed every check here, packed into a folder that plays it on any other machine.
+"""A launch bundle: a run that passed every check, packed into a folder that plays it on any other machine.
 
     emit()   plan -> DIR: code, knobs, what the data must be, run.sh, bundle.json with everything's hash
 
-No path of this machine goes into it. What it does over there stands in `harness.run.bundle.start`; what comes back is
-taken in by `harness.run.bundle.pull`.
+No path of this machine goes into it. What it does over there stands in `harness.run.bundle.start`; what comes
+back is taken in by `harness.run.bundle.pull`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class DataFiles(Frozen):
 
 
 class Bundle(Frozen):
-    """`bundle.json`. files: every file of the bundle with its sha256. id: the sha256 of everything else in here."""
+    """`bundle.json`. files: every file of the bundle with its sha256.
+
+    id: the sha256 of everything else in here.
+    """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     id: str
@@ -77,7 +80,10 @@ class Bundle(Frozen):
 
 
 def emit(plan: Plan, folder: Path) -> Bundle:
-    """Write a plan as a launch bundle. Raises HarnessError when the folder holds something or cannot be written."""
+    """Write a plan as a launch bundle.
+
+    Raises HarnessError when the folder holds something or cannot be written.
+    """
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise UsageError(f"--emit {folder} is there already", "name a new folder")
     try:
@@ -96,7 +102,10 @@ def emit(plan: Plan, folder: Path) -> Bundle:
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle's `bundle.json`. Raises HarnessError when it is none, or was changed after it was written."""
+    """Read a bundle's `bundle.json`.
+
+    Raises HarnessError when it is none, or was changed after it was written.
+    """
     path = folder / "bundle.json"
     try:
         raw = json.loads(path.read_bytes())
@@ -191,7 +200,7 @@ def _copy_code(plan: Plan, target: Path) -> None:
 
 
 def _copy_data(plan: Plan, target: Path) -> tuple[DataFiles, dict[str, str]]:
-    """Return what the data must be, and the places as they are to be looked up; copy the data when it is small."""
+    """Return what the data must be and the places as they are to be looked up; copy small data."""
     trainer = plan.trainer
     paths = {name: Path(trainer.environ[name]) for name in PLACES if trainer.environ.get(name)}
     folder, tokenizer = paths.get("DATA_PATH"), paths.get("TOKENIZER_PATH")
@@ -261,14 +270,15 @@ exec "${PYTHON:-python3}" start.py "$@"
 
 def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
     trainer = plan.trainer
+    what = trainer.preset or trainer.code.trainer
     seeds = ", ".join(str(seed) for seed in plan.seeds if seed is not None) or "the script's own"
     needs = "torch and what the script imports" if trainer.snapshot else ", ".join(_MODULES)
     bundled = places.get("DATA_PATH") == "data"
     where = (
         "The data rides along in `data/`."
         if bundled
-        else f"Data: {len(data.train)} train and {len(data.val)} val shards and their tokenizer, looked for where the trainer "
-        "expects them (below this folder or where you call run.sh), or named:\n\n"
+        else f"Data: {len(data.train)} train and {len(data.val)} val shards and their tokenizer, looked for "
+        "where the trainer expects them (below this folder or where you call run.sh), or named:\n\n"
         "    DATA_PATH=/where/the/shards/are TOKENIZER_PATH=/where/it/is.model bash run.sh"
     )
     settings = "\n".join(
@@ -277,7 +287,7 @@ def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
     return f"""\
 # {plan.intent.title or plan.hole.folder}
 
-A launch bundle of {plan.hole.folder} on the {plan.course.name} course: {trainer.preset or (trainer.code.trainer)}, seeds {seeds}.
+A launch bundle of {plan.hole.folder} on the {plan.course.name} course: {what}, seeds {seeds}.
 
     bash run.sh --check     # code, data, modules; starts nothing
     bash run.sh             # plays; Ctrl-C once stops with what was reached, twice kills
@@ -285,9 +295,10 @@ A launch bundle of {plan.hole.folder} on the {plan.course.name} course: {trainer
 
 It needs Python 3.11 or newer with {needs}. {where}
 
-Everything it leaves lies in `result/`, a folder for each seed: log, curve, artifact, and `finish.json` with the hash of
-each. A seed that is done is not played again; a seed of the built-in trainer that was cut short goes on from its checkpoint.
-Changed code or other data is refused unless you say `--force`; the record will tell.
+Everything it leaves lies in `result/`, a folder for each seed: log, curve, artifact, and `finish.json` with
+the hash of each. A seed that is done is not played again; a seed of the built-in trainer that was cut short
+goes on from its checkpoint. Changed code or other data is refused unless you say `--force`; the record will
+tell.
 
 Take the folder back, and:
 

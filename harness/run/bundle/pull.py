@@ -1,7 +1,7 @@
 """Takes the results of a launch bundle back: every seed becomes an attempt of the hole it was emitted for.
 
-What was launched is known from `bundle.json`, what ran from `finish.json`; every file is checked against its hash before
-anything is written. An attempt appears whole, and the same results never twice.
+What was launched is known from `bundle.json`, what ran from `finish.json`; every file is checked against its
+hash before anything is written. An attempt appears whole, and the same results never twice.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class PulledSeed:
 def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[PulledSeed]:
     """Take in what a bundle left in its `result/`.
 
-    Raises HarnessError when it is no bundle, when a file is missing or is not the one that was written over there, or
-    when the hole's number is another's here.
+    Raises HarnessError when it is no bundle, when a file is missing or is not the one that was written over
+    there, or when the hole's number is another's here.
     """
     bundle = load_bundle(folder)
     store = Store(runs)
@@ -102,7 +102,8 @@ def _find_hole(bundle: Bundle, store: Store) -> Hole | None:
             return hole
         if hole.name.number == name.number:
             raise HarnessError(
-                f"number {name.number} is taken by {hole.name.folder}; the bundle was emitted for {name.folder}",
+                f"number {name.number} is taken by {hole.name.folder}; "
+                f"the bundle was emitted for {name.folder}",
                 "name the season it was emitted from with --runs DIR",
             )
     return None
@@ -111,7 +112,8 @@ def _find_hole(bundle: Bundle, store: Store) -> Hole | None:
 def _why_missing(source: Path) -> str:
     if not source.is_dir():
         return "it was not played"
-    return f"{source.name} has no {start.FINISH}: it still runs, or was cut short; `bash run.sh` there goes on with it"
+    unfinished = "it still runs, or was cut short; `bash run.sh` there goes on with it"
+    return f"{source.name} has no {start.FINISH}: {unfinished}"
 
 
 def _load_finish(path: Path, bundle: Bundle) -> tuple[Finish, str]:
@@ -253,6 +255,7 @@ def _record(
         warnings.append(
             "another code ran than was launched; `source/` has what lay in the bundle when it was pulled"
         )
+    emitted = dt.datetime.fromisoformat(bundle.created_at)
     machine: dict[str, Any] = {
         "python": finish.python,
         "platform": finish.platform,
@@ -265,7 +268,7 @@ def _record(
                 update=machine if bundle.kind == "script" else {"harness": bundle.harness}
             ),
             "provenance": Provenance(
-                source=f"bundle {bundle.id[:12]}, emitted {dt.datetime.fromisoformat(bundle.created_at):%Y-%m-%d}",
+                source=f"bundle {bundle.id[:12]}, emitted {emitted:%Y-%m-%d}",
                 sha256=digest,
                 importer=f"harness {__version__}",
             ),

@@ -1,8 +1,8 @@
 """Plays a launch bundle on the machine it was taken to: `bash run.sh`. Becomes `start.py` in the bundle.
 
-Needs Python 3.11 and what the trainer imports, nothing of the harness. Checks the bundle and the data, then plays every
-seed into `result/`: log, curve, artifact, and `finish.json`, which says how it ended and what everything hashes to.
-`harness import --pull` takes that back.
+Needs Python 3.11 and what the trainer imports, nothing of the harness. Checks the bundle and the data, then
+plays every seed into `result/`: log, curve, artifact, and `finish.json`, which says how it ended and what
+everything hashes to. `harness import --pull` takes that back.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def check_bundle(bundle: Bundle) -> list[str]:
 
 
 def check_data(bundle: Bundle) -> tuple[dict[str, str], list[str]]:
-    """Return where the data lies, by variable, and what differs from what was checked when the bundle was written."""
+    """Return where the data lies, by variable, and how it differs from what was launched."""
     places = {name: find_place(name, written) for name, written in bundle["places"].items()}
     expected = bundle["data"]
     notes = []
@@ -137,7 +137,10 @@ def check_data(bundle: Bundle) -> tuple[dict[str, str], list[str]]:
 
 
 def find_place(name: str, written: str) -> str:
-    """Return a path of this machine: as the shell says, as it lies in the bundle, else as written, from where run.sh was called."""
+    """Return a path of this machine: as the shell says, else in the bundle, else as written.
+
+    A written one is looked up from where run.sh was called.
+    """
     if os.environ.get(name):
         return str(Path(os.environ[name]).expanduser().absolute())
     caller = Path(os.environ.get("BUNDLE_CALLER", "."))

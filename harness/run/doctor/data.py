@@ -1,4 +1,4 @@
-"""The data of a run or of a course, looked at before it costs time: shards, tokenizer, split, text trained on."""
+"""The data of a run or of a course, checked before it costs time: shards, tokenizer, split, overlap."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def _with_overlap(
 
 
 def _place(course: Course) -> tuple[Path, Path, int] | None:
-    """Return where a course keeps shards and tokenizer, and its vocabulary; None before the practice course is made."""
+    """Return where a course keeps shards and tokenizer, and its vocabulary.
+
+    None before the practice course is made.
+    """
     if course.data:
         return Path(course.data.path), Path(course.data.tokenizer), course.data.vocab_size
     if course.name == "practice":

@@ -1,11 +1,12 @@
-"""`harness doctor`: everything worth knowing before a run costs time, as findings. Writes nothing under `runs/`.
+"""`harness doctor`: all that is worth knowing before a run costs time. Writes nothing under `runs/`.
 
     examine()      machine, data, season, code; with a request also the run it asks for
     before_run()   the quick part, which `harness run` goes through by itself
 
-What makes a run impossible is refused by the plan (`harness.run.plan.make_plan`); here that refusal is a finding, too.
-Here stand the checks of a planned run and of the season: size, time, seeds, words, lineage, code. The others are in
-`harness.run.doctor.machine`, `harness.run.doctor.data` and `harness.run.doctor.settings`.
+What makes a run impossible is refused by the plan (`harness.run.plan.make_plan`); here that refusal is a
+finding, too. Here stand the checks of a planned run and of the season: size, time, seeds, words, lineage,
+code. The others are in `harness.run.doctor.machine`, `harness.run.doctor.data` and
+`harness.run.doctor.settings`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from trainer.config import KNOBS, PRESETS
 from trainer.knob import ARTIFACT_SIZE, STEP_TIME
 
 # Forecast against artifact, one attempt of each of the nine holes played at first (int8 + zlib): the model
-# came out 6.1 % below to 0.3 % above it. Below: where much is stored as fp16, which zlib packs better than 0.92.
+# came out 6.1 % below to 0.3 % above it. Below: where much is stored as fp16, which zlib packs better
+# than 0.92.
 FORECAST_LOW, FORECAST_HIGH = 0.94, 1.005
 SEEDS_OF_A_CLAIM = 3  # the challenge asks for p < 0.01, which fewer cannot show
 
@@ -95,7 +97,10 @@ def _shell() -> Group:
 
 
 def _run(plan: Plan, season: Season, thorough: bool) -> list[Group]:
-    """What is planned: settings, schedules, size, seeds, the words. thorough: pack the untrained model, too."""
+    """What is planned: settings, schedules, size, seeds, the words.
+
+    thorough: pack the untrained model, too.
+    """
     trainer = plan.trainer
     words = intent_findings(plan, season)
     if trainer.snapshot is not None:  # only our own trainer's settings have a known meaning
@@ -154,7 +159,8 @@ def _code(plan: Plan | None) -> Group:
 def forecast(plan: Plan, season: Season, untrained: int | None) -> tuple[str, list[Finding]]:
     """Say how large the artifact will be: from its untrained weights, and from trained ones of the same form.
 
-    untrained: bytes of the model as it is initialised, packed; a lower bound, since training spreads the weights.
+    untrained: bytes of the model as it is initialised, packed; a lower bound, since training spreads the
+    weights.
     """
     cap, trainer = plan.course.caps.artifact_bytes, plan.trainer
     code = trainer.code_bytes or code_bytes()
@@ -218,7 +224,7 @@ def time_findings(plan: Plan, run: settings.PlannedRun) -> list[Finding]:
 
 
 def memory_findings(plan: Plan, season: Season, free_bytes: int) -> list[Finding]:
-    """Compare the memory a run needs with what is free: as earlier attempts of its shape, else a rough sum."""
+    """Compare the memory a run needs, by earlier attempts of its shape or a rough sum, with what is free."""
     if plan.trainer.config["DEVICE"] == "cuda":
         return []  # the card's memory counts then, and the trainer's own allocator says best what it lacks
     peaks = [
@@ -244,9 +250,9 @@ def memory_findings(plan: Plan, season: Season, free_bytes: int) -> list[Finding
 def _rough_bytes(plan: Plan) -> int:
     """Estimate the peak of a run on the CPU, in bytes.
 
-    torch itself 0.4 GB; 24 bytes a parameter (weights, gradients, two moments, a checkpoint); for each token of a
-    micro-batch 40 floats of the width in each layer, and three rows of logits; two rows for a validation batch.
-    Against the practice presets it comes out a quarter too low.
+    torch itself 0.4 GB; 24 bytes a parameter (weights, gradients, two moments, a checkpoint); for each token
+    of a micro-batch 40 floats of the width in each layer, and three rows of logits; two rows for a validation
+    batch. Against the practice presets it comes out a quarter too low.
     """
     c = {name: int(text) for name, text in plan.trainer.config.items() if text.isdecimal()}
     parts = c["GRAD_ACCUM_STEPS"] or 8
@@ -265,7 +271,8 @@ def intent_findings(plan: Plan, season: Season) -> list[Finding]:
         findings.append(
             Finding(
                 "note",
-                f"{figures.number(len(seeds), 'seed')} of the {SEEDS_OF_A_CLAIM} that a claim on {plan.course.name} needs",
+                f"{figures.number(len(seeds), 'seed')} of the {SEEDS_OF_A_CLAIM} "
+                f"that a claim on {plan.course.name} needs",
                 "one run cannot be told from luck",
                 "--seeds 42,1337,314",
             )

@@ -36,8 +36,9 @@ x = torch.ones(8, 8)
 gpus = [{"name": torch.cuda.get_device_name(i), "bytes": torch.cuda.mem_get_info(i)[0]}
         for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
 if gpus: assert float((x.cuda() @ x.cuda()).sum()) == 512
-print(json.dumps({"version": torch.__version__, "works": float((x @ x).sum()) == 512, "cuda": torch.version.cuda,
-                  "gpus": gpus, "mps": torch.backends.mps.is_available()}))
+works = float((x @ x).sum()) == 512
+print(json.dumps({"version": torch.__version__, "works": works, "cuda": torch.version.cuda, "gpus": gpus,
+                  "mps": torch.backends.mps.is_available()}))
 """
 
 
@@ -109,7 +110,7 @@ def describe_torch(torch: dict[str, Any]) -> str:
 
 
 def check_packages() -> list[Finding]:
-    """Compare what is installed with what this distribution asks for, and with constraints.txt of a checkout."""
+    """Compare what is installed with what this distribution needs, and with a checkout's constraints.txt."""
     findings = []
     try:
         required = metadata.requires(DISTRIBUTION) or []
@@ -161,7 +162,10 @@ def check_threads(threads: int, cores: int) -> list[Finding]:
 
 
 def check_folders(runs: Path) -> list[Finding]:
-    """See that runs/ and the cache can be written, or made, and that their disks have room. Writes nothing."""
+    """See that runs/ and the cache can be written, or made, and that their disks have room.
+
+    Writes nothing.
+    """
     findings = []
     cache = cache_dir()
     for folder, name, todo in (

@@ -1,8 +1,8 @@
-"""Settings that will not do what they are for: schedules that never fire, overrides and variables that nobody reads.
+"""Settings that do nothing: schedules that never fire, overrides and variables that nobody reads.
 
-The learning rates' factor and the momentum at a step are the trainer's own functions (`trainer.schedule`), called along
-the planned run. Rules name knobs: one whose knob this trainer lacks is passed over. Names of the field's scripts that our
-trainer does not know are data (`harness/data/field/knobs.tsv`). Pure.
+The learning rates' factor and the momentum at a step are the trainer's own functions (`trainer.schedule`),
+called along the planned run. Rules name knobs: one whose knob this trainer lacks is passed over. Names of the
+field's scripts that our trainer does not know are data (`harness/data/field/knobs.tsv`). Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from trainer.schedule import lr_scale, muon_momentum
 
 STILL_HIGH = 0.2  # a decay that ends above this has not done its work
 NOT_FULL = 0.95  # a first step below this means that the decay began before the run
-# How alike two names must be: ITERATION and ITERATIONS are (0.95), SEED and SPEED (0.89) not; short names never.
+# How alike two names must be: ITERATION and ITERATIONS are (0.95), SEED and SPEED (0.89) not.
+# Short names never are.
 ALIKE = 0.9
 SHORTEST = 6
 # Read by the harness or set by everybody's system; close to a knob's name or the same by chance.
@@ -30,8 +31,8 @@ _NOT_MEANT = ("HARNESS_", "PYTEST_", "PYTHON", "PIP_", "GIT_", "SSH_", "LC_", "V
 class PlannedRun:
     """The run that is planned, as far as it can be told before.
 
-    tempo_ms: milliseconds per step of earlier attempts, or None. steps: how far it will get; without a tempo and
-    with a wall-clock cap this is only the upper bound.
+    tempo_ms: milliseconds per step of earlier attempts, or None. steps: how far it will get; without a tempo
+    and with a wall-clock cap this is only the upper bound.
     """
 
     config: Config
@@ -72,7 +73,10 @@ def planned_run(config: Mapping[str, str], tempo_ms: float | None) -> PlannedRun
 
 @dataclass(frozen=True)
 class ScheduleRule:
-    """A schedule of one knob. idle: whether it will not do what it is for; what, todo: filled from the run."""
+    """A schedule of one knob.
+
+    idle: whether it will not do what it is for; what, todo: filled from the run.
+    """
 
     knob: str
     level: Level
@@ -141,7 +145,8 @@ def _below(switch: str, knob: str, what: str) -> ScheduleRule:
         "warning",
         never,
         lambda run: (
-            f"{_with_value(knob, 'is never reached: the factor of the learning rates ends at')(run)} {run.least_scale():.3g}"
+            _with_value(knob, "is never reached: the factor of the learning rates ends at")(run)
+            + f" {run.least_scale():.3g}"
         ),
         f"{what} never happens, so {switch} does nothing",
         lambda run: f"raise {knob} above {run.least_scale():.3g}, or let the learning rates decay further",
@@ -169,7 +174,8 @@ RULES: tuple[ScheduleRule, ...] = (
             and run.scale(1) < NOT_FULL * (1 - 1 / run.steps)
         ),
         lambda run: (
-            f"{_with_value('WARMDOWN_ITERS', 'is longer than the run of {steps} steps')(run)}: it starts at {run.scale(1):.0%} of its learning rates"
+            _with_value("WARMDOWN_ITERS", "is longer than the run of {steps} steps")(run)
+            + f": it starts at {run.scale(1):.0%} of its learning rates"
         ),
         "the run never has the learning rates that were asked for",
         _type("-o WARMDOWN_ITERS={half}, or a longer run"),
@@ -184,8 +190,8 @@ RULES: tuple[ScheduleRule, ...] = (
             and run.least_scale() > max(STILL_HIGH, getattr(run.config, "min_lr", 0.0))
         ),
         lambda run: (
-            f"the learning rates end at {run.least_scale():.0%}: ITERATIONS={run.config.iterations} are done before "
-            f"the clock's MAX_WALLCLOCK_SECONDS={run.config.max_wallclock_seconds:g}"
+            f"the learning rates end at {run.least_scale():.0%}: ITERATIONS={run.config.iterations} are done "
+            f"before the clock's MAX_WALLCLOCK_SECONDS={run.config.max_wallclock_seconds:g}"
         ),
         "with a wall-clock cap the decay waits for the last seconds, and this run ends before them",
         lambda run: f"-o MAX_WALLCLOCK_SECONDS=0 to decay by steps, or ITERATIONS above {_reach(run):,}",
@@ -198,7 +204,8 @@ RULES: tuple[ScheduleRule, ...] = (
             f"no attempt of this shape was played: whether {run.config.iterations:,} steps or "
             f"{run.config.max_wallclock_seconds:g} s come first is not known"
         ),
-        "with a wall-clock cap the learning rates decay in its last seconds; a run that ends before keeps them high",
+        "with a wall-clock cap the learning rates decay in its last seconds; "
+        "a run that ends before keeps them high",
         lambda run: "play once, then ask again",
     ),
     ScheduleRule(
@@ -215,7 +222,8 @@ RULES: tuple[ScheduleRule, ...] = (
         _ramping,
         lambda run: (
             f"{_with_value('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps} steps')(run)}: "
-            f"momentum ends at {muon_momentum(run.config, run.steps - 1):.3f}, not {run.config.muon_momentum:g}"
+            f"momentum ends at {muon_momentum(run.config, run.steps - 1):.3f}, "
+            f"not {run.config.muon_momentum:g}"
         ),
         "MUON_MOMENTUM is never reached",
         _type("-o MUON_MOMENTUM_WARMUP_STEPS={tenth}"),
@@ -346,7 +354,7 @@ def _alike(name: str) -> str | None:
 def idle_overrides(
     overrides: Mapping[str, str], config: Mapping[str, str], preset: Mapping[str, str]
 ) -> list[Finding]:
-    """Name the overrides that change nothing: other settings make them idle, or the preset has the same value."""
+    """Name the overrides that change nothing: idle by other settings, or equal to the preset."""
     effective = load_config(config)
     findings = [
         Finding(

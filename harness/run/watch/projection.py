@@ -1,7 +1,8 @@
 """Where a running attempt will probably end, projected from how a comparable one went on from here. Pure.
 
-Nothing is fitted: our points are compared with those of another attempt at the same share of its training, and the rest
-of its way is taken for the rest of ours. Both the basis and the assumption are part of the answer.
+Nothing is fitted: our points are compared with those of another attempt at the same share of its training,
+and the rest of its way is taken for the rest of ours. Both the basis and the assumption are part of the
+answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _UNLIKE = 1.25  # times as long: the schedule ends elsewhere, and so does the cu
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished attempt to go by. steps: it made. same_tokens: whether its losses are per the same tokens."""
+    """A finished attempt to go by. steps: it made.
+
+    same_tokens: whether its losses are per the same tokens.
+    """
 
     name: str
     val_bpb: float
@@ -33,7 +37,10 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Projection:
-    """val_bpb: where it would end. step: of the point it is projected from. basis: val or train. why: what is assumed."""
+    """val_bpb: where it would end. step: of the point it is projected from. basis: val or train.
+
+    why: what is assumed.
+    """
 
     val_bpb: float
     step: int
@@ -73,12 +80,13 @@ def _by_validation(curve: Curve, steps: int, reference: FinishedRun) -> Projecti
     then = _interpolate(other, step / steps)
     if then is None:
         return None
-    why = f"val_bpb {bpb:.4f} at step {step:,}, and from there on what {reference.name} gained after {_at(step, steps, reference)}"
+    gained = f"what {reference.name} gained after {_at(step, steps, reference)}"
+    why = f"val_bpb {bpb:.4f} at step {step:,}, and from there on {gained}"
     return Projection(bpb + reference.val_bpb - then, step, reference.name, "val", why)
 
 
 def _by_training(curve: Curve, steps: int, reference: FinishedRun) -> Projection | None:
-    """Take the difference in training loss now for the difference at the end, in the reference's bits per nat."""
+    """Take the difference in training loss now for that at the end, in the reference's bits per nat."""
     if not (reference.val_loss and reference.same_tokens):
         return None
     own = curve.finite[-_WINDOW:]
@@ -90,7 +98,8 @@ def _by_training(curve: Curve, steps: int, reference: FinishedRun) -> Projection
         return None
     gap = fmean(loss for _, loss in own) - fmean(other)
     step = own[-1][0]
-    why = f"train_loss {gap:+.4f} beside {reference.name} at {_at(step, steps, reference)}, and that this difference stays"
+    place = f"{reference.name} at {_at(step, steps, reference)}"
+    why = f"train_loss {gap:+.4f} beside {place}, and that this difference stays"
     final = reference.val_bpb + gap * reference.val_bpb / reference.val_loss
     return Projection(final, step, reference.name, "train", why)
 

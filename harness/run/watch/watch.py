@@ -1,4 +1,5 @@
-"""What `harness watch` shows of an attempt, read again and again from any terminal of the machine. Never writes.
+"""What `harness watch` shows of an attempt, read again and again from any terminal of the machine. Never
+writes.
 
 AttemptWatcher(runs, hole).read()   everything known now, as one `AttemptView`
 as_data(view)                       the same for programs
@@ -36,7 +37,10 @@ class ParScore:
 
 @dataclass(frozen=True)
 class AttemptView:
-    """An attempt at one moment. memory_bytes: resident, of all its processes. silent_seconds: since its last line."""
+    """An attempt at one moment. memory_bytes: resident, of all its processes.
+
+    silent_seconds: since its last line.
+    """
 
     hole: str
     attempt: Attempt
@@ -144,7 +148,7 @@ def _find_par(season: Season, setup: Launch | RunRecord) -> ParScore | None:
 
 
 def _find_references(season: Season, attempt: Attempt, setup: Launch | RunRecord) -> list[FinishedRun]:
-    """Finished attempts on this course and split: of this hole, of its parent, then of the holes before it."""
+    """Finished attempts on this course and split: this hole's, its parent's, then those before it."""
     own = next((hole for hole in season.holes if hole.name.folder == attempt.path.parent.name), None)
     if own is None:
         return []
@@ -159,7 +163,7 @@ def _find_references(season: Season, attempt: Attempt, setup: Launch | RunRecord
 
 
 def _reference_of(hole: PlayedHole, attempt: Attempt, setup: Launch | RunRecord) -> dict[str, FinishedRun]:
-    """Return the newest complete attempt of a hole under the hole's name, if it is comparable and has a curve."""
+    """Return a hole's newest complete attempt by the hole's name, if it is comparable and has a curve."""
     for entry in reversed(hole.entries):
         record = entry.record
         if record is None or not record.complete or entry.attempt.path == attempt.path:
