@@ -1,15 +1,14 @@
 """The docs cannot lag behind the code."""
 
 import re
-from pathlib import Path
 
+import pytest
 import typer
 
 from harness.cli.commands import app
 from harness.records.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
+from tests.paths import ROOT
 from trainer.config import ALIASES, KNOBS
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_record_page_explains_every_field():
@@ -46,3 +45,16 @@ def test_knobs_page_explains_every_added_knob_and_every_other_name():
 
     assert {name for name, knob in KNOBS.items() if knob.added} <= explained
     assert set(ALIASES) <= explained
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_pages_name_modules_that_are_there(page):
+    """A path is the repository's, or the package's: `harness/publish/build.py`, `publish/build.py`."""
+    named = set(re.findall(r"`((?:\w+/)+\w+\.py)`", (ROOT / page).read_text()))
+
+    assert [
+        name for name in named if not any((top / name).exists() for top in (ROOT, ROOT / "harness"))
+    ] == []
