@@ -101,6 +101,20 @@ def test_grandchildren_do_not_outlive_the_run(tmp_path):
     wait_for(lambda: not alive(int(lines[0])), "the end of the grandchild")
 
 
+def start_harness(tmp_path, trainer, patience=30.0):
+    """Start a harness that runs a trainer given as code; return it and the trainer's first line."""
+    harness = (
+        "import os, sys; from pathlib import Path\n"
+        "from harness.run import capture\n"
+        "from harness.run.command import Command\n"
+        f"capture.GRACE_SECONDS = {patience}\n"
+        f"capture.run_captured(Command((sys.executable, '-c', {trainer!r}), dict(os.environ), Path('.')),"
+        " Path('train.log'), capture.RunCallbacks(print))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", harness], cwd=tmp_path, stdout=subprocess.PIPE)
+    return parent, int(parent.stdout.readline())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals are Linux's")
 def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
     trainer = (
@@ -108,21 +122,29 @@ def test_child_is_asked_to_stop_when_the_harness_is_killed(tmp_path):
         "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(3)))\n"
         "print(os.getpid(), flush=True)\ntime.sleep(600)"
     )
-    harness = (
-        "import os, sys; from pathlib import Path\n"
-        "from harness.run.capture import RunCallbacks, run_captured\n"
-        "from harness.run.command import Command\n"
-        f"run_captured(Command((sys.executable, '-c', {trainer!r}), dict(os.environ), Path('.')),"
-        " Path('train.log'), RunCallbacks(print))"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", harness], cwd=tmp_path, stdout=subprocess.PIPE)
-    pid = int(parent.stdout.readline())
+    parent, pid = start_harness(tmp_path, trainer)
 
     parent.send_signal(signal.SIGKILL)
     parent.wait()
 
     wait_for(lambda: not alive(pid), "the end of the child")
     assert (tmp_path / "train.log").read_text().endswith("saved\n")
+
+
+def test_watchdog_kills_what_does_not_stop_when_the_harness_is_killed(tmp_path):
+    """The worker is in a session of its own and the child ignores the signal: only the mark leads to them."""
+    trainer = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "worker = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "print(subprocess.Popen(worker, start_new_session=True).pid, flush=True)\ntime.sleep(600)"
+    )
+    parent, pid = start_harness(tmp_path, trainer, patience=0.3)
+
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    wait_for(lambda: not alive(pid), "the end of the worker")
 
 
 def test_command_that_cannot_start_is_named(tmp_path):

@@ -65,6 +65,13 @@ def test_a_text_that_doubles_with_each_name_takes_no_time():
     assert time.process_time() - began < 2
 
 
+def test_a_constant_is_worked_out_once():
+    """Each name uses the one before twice: worked out anew each time, the last takes 2**60 steps."""
+    doubling = "N0 = 1 - 1\n" + "".join(f"N{n + 1} = N{n} + N{n}\n" for n in range(60))
+
+    assert value_of("N60", doubling) == 0
+
+
 def test_a_default_may_be_packed():
     packed = base64.b64encode(zlib.compress(b"0.04")).decode()
     default = f"zlib.decompress(base64.b64decode({packed!r})).decode()"
