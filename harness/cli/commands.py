@@ -1,4 +1,7 @@
-"""All commands, one module each. Importing a module adds its command to `app`, in the order of `harness --help`."""
+"""All commands, one module each.
+
+Importing a module adds its command to `app`, in the order of `harness --help`.
+"""
 
 # ruff: noqa: F401, I001
 from harness.cli import run, resume, doctor, watch

@@ -1,4 +1,4 @@
-"""The pages and feeds of the club: view models -> templates -> files. `build` decides which of them are made."""
+"""The pages and feeds of the club: view models -> templates -> files. `build` decides which are made."""
 
 from __future__ import annotations
 

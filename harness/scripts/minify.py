@@ -1,7 +1,8 @@
 """A Python module in fewer bytes that does the same: no docstrings, comments or blank lines, few annotations.
 
-Pieces of the text are cut out and the rest stays as it was written, so the result is the same under every version of
-Python. (`ast.unparse` would be shorter to call, but under 3.12 it quotes f-strings in a way that 3.11 cannot read.)
+Pieces of the text are cut out and the rest stays as it was written, so the result is the same under every
+version of Python. (`ast.unparse` would be shorter to call, but under 3.12 it quotes f-strings in a way that
+3.11 cannot read.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterator
 
 INDENT = 4  # spaces of a level, as our formatter writes them
 
-# A string, or what can go: the end of a line with its comment, lines of nothing else, and the next one's indentation.
+# A string, or what can go: the end of a line with its comment, lines of nothing else, and the indentation of
+# the next one.
 _PIECES = re.compile(
     r"""(?P<string>\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
     r"""|(?:[ ]*(?:\#[^\n]*)?\n)+(?P<indent>[ ]*)""",
@@ -56,7 +58,10 @@ class _Cuts:
         self.source, self.starts = source, starts
 
     def of(self, node: ast.AST, in_class: bool = False) -> Iterator[Cut]:
-        """Yield the cuts in a node; none overlaps another. in_class: annotations may be a dataclass's fields."""
+        """Yield the cuts in a node; none overlaps another.
+
+        in_class: annotations may be a dataclass's fields.
+        """
         if isinstance(node, ast.If) and for_types_alone(node):
             yield self._begin(node), self._end(node), b"pass"
             return

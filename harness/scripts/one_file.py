@@ -1,11 +1,12 @@
 """The built-in trainer as one `train_gpt.py`, with a record's configuration as its defaults.
 
-The script holds the modules that the configuration needs as text, each below a line with its name, and a loader of a
-few lines that imports them from there. `readable` writes that text as it stands in the trainer's folder; what counts
-is the packed form: annotations of plain functions, docstrings and comments taken out, lzma, base85.
+The script holds the modules that the configuration needs as text, each below a line with its name, and a
+loader of a few lines that imports them from there. `readable` writes that text as it stands in the trainer's
+folder; what counts is the packed form: annotations of plain functions, docstrings and comments taken out,
+lzma, base85.
 
-The same trainer and configuration give the same bytes under every version of Python. Another liblzma may compress the
-same text to a few bytes more or less.
+The same trainer and configuration give the same bytes under every version of Python. Another liblzma may
+compress the same text to a few bytes more or less.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MARK = "# module "  # a line with this and a name begins a module's text
 ALWAYS_READ = ("DATA_PATH", "TOKENIZER_PATH", "RUN_ID")  # a record need not have them
 ONE_RUN = {"CHECKPOINT_EVERY": "0", "CHECKPOINT_SECONDS": "0.0"}  # it trains once, and nothing resumes it
 
-# LZMA alone has the shortest header that `lzma.decompress` knows by itself. pb=0 suits text; 1 MB holds all of it.
+# LZMA alone has the shortest header that `lzma.decompress` knows by itself. pb=0 suits text; 1 MB holds all.
 LZMA = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 20, "pb": 0}
 
 PACKED = """\
@@ -73,7 +74,7 @@ sys.meta_path.insert(0, Package())
 {start}
 """
 
-# Refuses a setting whose feature is not in the script, before anything starts; one at a time, so that it can be named.
+# Refuses a setting whose feature is not in the script, before anything starts; one at a time, to name it.
 CHECK = """\
 from {package}.config import load_config
 from {package}.features import needed
@@ -99,8 +100,9 @@ sys.exit(main())
 def submission_script(
     config: Mapping[str, str], code: Code, folder: Path = TRAINER, readable: bool = False
 ) -> bytes:
-    """Return the script that a configuration, as a record keeps it, is handed in as. code: the trainer it is made of.
+    """Return the script that a configuration, as a record keeps it, is handed in as.
 
+    code: the trainer it is made of.
     folder: the trainer's modules; their list is read off their imports, and nothing there is executed.
     readable: as text, comments kept, instead of packed.
     Raises HarnessError as `write_script` does.
@@ -120,8 +122,8 @@ def write_script(
 ) -> str:
     """Return the source of a script that trains as `config` (by environment name) says when nothing is set.
 
-    Raises HarnessError when the configuration has a knob that the trainer here does not know, or a module of the
-    folder cannot be read.
+    Raises HarnessError when the configuration has a knob that the trainer here does not know, or a module of
+    the folder cannot be read.
     """
     unknown = sorted(set(config) - set(KNOBS))
     if unknown:
@@ -214,5 +216,5 @@ def _parse(text: str, name: str) -> ast.Module:
 
 
 def _without_future(text: str) -> str:
-    """A module without its `from __future__` line, which may only begin a file; the loader puts it before each."""
+    """A module without its `from __future__` line, which may only begin a file."""
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("from __future__ "))

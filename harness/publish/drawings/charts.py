@@ -73,8 +73,8 @@ def _finite(points: Sequence[Point]) -> Sequence[Point]:
 def loss_range(series: Sequence[Series]) -> tuple[float, float] | None:
     """Return (low, high) of an axis that a spike in the first steps cannot ruin; None without points.
 
-    The first of the series sets it: its losses after the first 4 % of the steps, without their top 2 % where these
-    are far above the rest. Of the others at least the last point is inside.
+    The first of the series sets it: its losses after the first 4 % of the steps, without their top 2 % where
+    these are far above the rest. Of the others at least the last point is inside.
     """
     own = _finite(series[0].points) if series else []
     shown = own or [point for one in series for point in one.points if isfinite(point[1])]
