@@ -27,7 +27,7 @@ class Hub:
         self.files: dict[str, bytes] = {}
         self.etags: dict[str, str] = {}
         self.cuts: dict[str, int] = {}
-        self.asked: list[tuple[str, str, str]] = []
+        self.requests: list[tuple[str, str, str]] = []
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -52,8 +52,8 @@ class Hub:
             return
         _, _, rest = request.path.partition(f"/datasets/{REPOSITORY}/resolve/")
         path = rest.partition("/")[2].partition("?")[0]
-        wanted = request.headers.get("Range", "")
-        self.asked.append((request.command, path, wanted))
+        byte_range = request.headers.get("Range", "")
+        self.requests.append((request.command, path, byte_range))
         content = self.files.get(path)
         if content is None:
             request.send_response(404)
@@ -61,8 +61,8 @@ class Hub:
             request.send_header("Content-Length", "0")
             request.end_headers()
             return
-        start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
-        request.send_response(206 if wanted else 200)
+        start = int(byte_range.removeprefix("bytes=").partition("-")[0]) if byte_range else 0
+        request.send_response(206 if byte_range else 200)
         etag = self.etags.get(path, hashlib.sha256(content).hexdigest())
         for name, value in {
             "X-Repo-Commit": COMMIT,
@@ -73,7 +73,7 @@ class Hub:
             "Content-Length": str(len(content) - start),
         }.items():
             request.send_header(name, value)
-        if wanted:
+        if byte_range:
             request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         request.end_headers()
         if request.command == "GET":
@@ -99,7 +99,7 @@ class Hub:
             request.wfile.write(body)
 
     def fetched(self) -> list[str]:
-        return [path for command, path, _ in self.asked if command == "GET" and path]
+        return [path for command, path, _ in self.requests if command == "GET" and path]
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def pull(harness: Callable, hub: Hub, tmp_path: Path) -> Callable:
 
     def call(*words: str):
         env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "*"}
-        hub.asked.clear()
+        hub.requests.clear()
         return harness("data", "pull", "--variant", "sp64", "--repository", REPOSITORY, *words, env=env)
 
     return call
@@ -146,16 +146,16 @@ def test_shards_and_tokenizer_lie_where_the_challenge_wants_them(pull, hub, tmp_
     done = pull("--train-shards", "2", "--json")
 
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["tokens"] == {"train": 10_000, "val": 300}
-    assert said["commit"] == COMMIT
+    expected = json.loads(done.stdout)
+    assert expected["tokens"] == {"train": 10_000, "val": 300}
+    assert expected["commit"] == COMMIT
     data = tmp_path / "data" / "datasets" / "fineweb10B_sp64"
     assert sorted(path.name for path in data.iterdir()) == [
         "fineweb_train_000000.bin",
         "fineweb_train_000001.bin",
         "fineweb_val_000000.bin",
     ]
-    assert (tmp_path / said["tokenizer_path"]).read_bytes() == b"pieces"
+    assert (tmp_path / expected["tokenizer_path"]).read_bytes() == b"pieces"
     assert not (tmp_path / "data" / ".pull").exists()
 
 
@@ -184,7 +184,9 @@ def test_broken_download_goes_on_where_it_stopped(pull, hub, tmp_path):
     done = pull("--train-shards", "1")
 
     assert done.returncode == 0, done.stderr
-    first, second = [wanted for command, path, wanted in hub.asked if path == shard and command == "GET"]
+    first, second = [
+        byte_range for command, path, byte_range in hub.requests if path == shard and command == "GET"
+    ]
     assert (first, second.startswith("bytes=1")) == ("", True)
 
 
@@ -200,18 +202,18 @@ def test_damaged_file_is_refused_and_never_put_in_its_place(pull, hub, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["--variant", "sp65"], "did you mean sp64?"),
         (["--train-shards", "9"], "sp64 has 3"),
         (["--repository", "club/nowhere"], "the hub knows no dataset club/nowhere"),
     ],
 )
-def test_what_is_not_published_is_named(pull, words, said):
+def test_what_is_not_published_is_named(pull, words, expected):
     done = pull(*words)
 
     assert done.returncode != 0
-    assert said in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr
 
 

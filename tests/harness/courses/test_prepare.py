@@ -38,17 +38,17 @@ def course(text, tmp_path_factory):
 
 def test_tokens_stand_for_exactly_the_text_and_nothing_is_in_both_parts(course, text):
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(course.path / "tokenizer.model"))
-    spoken = {}
+    bytes_of_token = {}
     for split in ("train", "val"):
         tokens = [int(token) for path in find_shards(course.path, split) for token in load_shard(path)]
-        spoken[split] = b"".join(token_bytes(tokenizer, token) for token in tokens)
+        bytes_of_token[split] = b"".join(token_bytes(tokenizer, token) for token in tokens)
 
     documents = [path.read_bytes() for path in text.rglob("*") if path.suffix in (".py", ".txt")]
-    assert len(spoken["train"]) + len(spoken["val"]) == sum(map(len, documents))
-    assert hashlib.sha256(spoken["val"]).hexdigest() == course.val_text_sha256
-    assert len(spoken["val"]) == course.val_bytes
+    assert len(bytes_of_token["train"]) + len(bytes_of_token["val"]) == sum(map(len, documents))
+    assert hashlib.sha256(bytes_of_token["val"]).hexdigest() == course.val_text_sha256
+    assert len(bytes_of_token["val"]) == course.val_bytes
     for document in documents:
-        assert (document in spoken["train"]) != (document in spoken["val"])
+        assert (document in bytes_of_token["train"]) != (document in bytes_of_token["val"])
     assert course.left_out == ("noise.bin",)
 
 
@@ -63,14 +63,14 @@ def test_lines_of_a_jsonl_file_are_documents(text, tmp_path):
     lines = [json.dumps({"text": path.read_text()}) for path in sorted(text.glob("*.py"))]
     (tmp_path / "docs.jsonl").write_text("\n".join(lines) + "\n")
 
-    made = prepare_text(tmp_path / "docs.jsonl", tmp_path / "made", vocab_size=400, val_bytes=50_000)
+    prepared = prepare_text(tmp_path / "docs.jsonl", tmp_path / "made", vocab_size=400, val_bytes=50_000)
 
-    assert made.documents == 30
-    assert made.val_bytes >= 50_000
+    assert prepared.documents == 30
+    assert prepared.val_bytes >= 50_000
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "said"),
+    ("content", "options", "expected"),
     [
         ({}, {}, "no text in"),
         ({"a.txt": "short"}, {}, "1 documents of 5 bytes"),
@@ -80,13 +80,13 @@ def test_lines_of_a_jsonl_file_are_documents(text, tmp_path):
         ({"a.txt": "x"}, {"vocab_size": 70_000}, "a vocabulary of 70000"),
     ],
 )
-def test_text_that_makes_no_course_is_named_and_nothing_is_written(content, options, said, tmp_path):
+def test_text_that_makes_no_course_is_named_and_nothing_is_written(content, options, expected, tmp_path):
     source = tmp_path / "text"
     source.mkdir()
     for name, words in content.items():
         (source / name).write_text(words)
 
-    with pytest.raises(CourseError, match=said):
+    with pytest.raises(CourseError, match=expected):
         prepare_text(source, tmp_path / "made", **options)
 
     assert [path.name for path in tmp_path.iterdir()] == ["text"]
@@ -94,8 +94,8 @@ def test_text_that_makes_no_course_is_named_and_nothing_is_written(content, opti
 
 @pytest.mark.slow
 def test_own_text_is_prepared_played_and_judged_without_a_noise_figure(harness, text, tmp_path):
-    made = harness("data", "prepare", "mine", "--text", str(text), "--vocab", "400", "--json")
-    assert made.returncode == 0, made.stderr
+    prepared = harness("data", "prepare", "mine", "--text", str(text), "--vocab", "400", "--json")
+    assert prepared.returncode == 0, prepared.stderr
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     lost = harness("run", "round_001", "--course", "mine", "--preset", "tiny", "--dry-run")
     (tmp_path / "elsewhere").rename(tmp_path / "data")

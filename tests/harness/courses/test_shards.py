@@ -28,9 +28,9 @@ def folder(tmp_path):
 def put(folder, train, val):
     write_shard(folder / "fineweb_train_000000.bin", train)
     write_shard(folder / "fineweb_val_000000.bin", val)
-    found, problems = read_folder(folder)
+    findings, problems = read_folder(folder)
     assert problems == []
-    return found
+    return findings
 
 
 def test_separate_texts_do_not_overlap(folder, texts, tmp_path):
@@ -51,13 +51,13 @@ def test_share_of_validation_text_in_training_is_counted(folder, texts, tmp_path
     overlap = find_overlap(put(folder, train, val), tmp_path / "cache")
 
     assert overlap.share == pytest.approx(part, abs=0.005)
-    assert [found.level for found in overlap_findings(overlap)] == ([level] if level else [])
+    assert [findings.level for findings in overlap_findings(overlap)] == ([level] if level else [])
 
 
 def test_one_shard_under_two_names_is_an_error(folder, texts, tmp_path):
-    found = overlap_findings(find_overlap(put(folder, texts[1], texts[1]), tmp_path / "cache"))
+    findings = overlap_findings(find_overlap(put(folder, texts[1], texts[1]), tmp_path / "cache"))
 
-    assert any("are one file" in one.what and one.level == "error" for one in found)
+    assert any("are one file" in one.what and one.level == "error" for one in findings)
 
 
 def test_answer_is_kept_until_a_file_changes(folder, texts, tmp_path):
@@ -112,5 +112,5 @@ def test_shard_that_is_not_what_was_pulled_is_an_error(folder, texts):
     with there.val[0].open("r+b") as file:
         file.seek(2000)
         file.write(b"\xff")
-    _, found = check_seals(there)
-    assert [("fineweb_val" in f.what, f.level) for f in found] == [(True, "error")]
+    _, findings = check_seals(there)
+    assert [("fineweb_val" in f.what, f.level) for f in findings] == [(True, "error")]

@@ -93,11 +93,11 @@ def test_new_log_of_a_known_record_extends_it(runs, tmp_path):
     source = RECORDS / "2026-03-18_LongContextSeq2048"
     shutil.copytree(source, folder)
     late = folder / "train_seed1339.log"
-    kept = late.read_bytes()
+    content = late.read_bytes()
     late.chmod(0o644)
     late.unlink()
     import_paths([folder], runs)
-    late.write_bytes(kept)
+    late.write_bytes(content)
 
     report = import_paths([folder], runs)
 
@@ -108,9 +108,9 @@ def test_new_log_of_a_known_record_extends_it(runs, tmp_path):
 def test_contradictions_are_shown_with_both_values(runs):
     report = import_paths([RECORDS / "2026-03-19_MLP3x_QAT_Int6_SlidingWindow"], runs)
 
-    said = " ".join(report.bundles[0].warnings)
-    assert "1.1501" in said
-    assert "1.1666" in said
+    warnings = " ".join(report.bundles[0].warnings)
+    assert "1.1501" in warnings
+    assert "1.1666" in warnings
     assert FieldStore(runs).entries()[0].val_bpb == pytest.approx(1.16660881)
 
 
@@ -280,7 +280,7 @@ def test_exported_record_reads_back_as_itself(
     export_hole(load_season(runs).holes[0], out, author="me")
     read = import_paths([out], runs / "back").bundles[0].records[0]
 
-    kept = (
+    content = (
         "val_bpb",
         "val_loss",
         "artifact_bytes",
@@ -293,7 +293,9 @@ def test_exported_record_reads_back_as_itself(
         "train_seconds",
         "status",
     )
-    assert {name: getattr(read, name) for name in kept} == {name: getattr(record, name) for name in kept}
+    assert {name: getattr(read, name) for name in content} == {
+        name: getattr(record, name) for name in content
+    }
     assert read.step_ms == pytest.approx(record.step_ms, rel=1e-12)
     assert [(s.stage, s.label, s.val_bpb) for s in read.scores] == [
         (s.stage, s.label, s.val_bpb) for s in record.scores

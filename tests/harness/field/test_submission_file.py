@@ -55,8 +55,8 @@ def test_public_submission_gives_every_expected_field(record: str) -> None:
     assert files.submission.name == entry["submission_file"]
     assert [path.relative_to(files.folder).as_posix() for path in files.logs] == sorted(entry["logs"])
     submission = read_submission(files.submission)
-    found = {key: getattr(submission, key) for key in entry["submission"]}
-    assert found | {"date": submission.date and submission.date.isoformat()} == entry["submission"]
+    match = {key: getattr(submission, key) for key in entry["submission"]}
+    assert match | {"date": submission.date and submission.date.isoformat()} == entry["submission"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_scores_by_seed(keys: dict[str, Any], scores: dict[str, float] | None) -
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "expected"),
     [
         ({"val_loss": 1.1228}, "too low for nats"),
         ({"val_bpb": 1.12, "val_loss": 1.13}, "looks like a score in bits per byte"),
@@ -151,8 +151,8 @@ def test_scores_by_seed(keys: dict[str, Any], scores: dict[str, float] | None) -
         (b'{"name": "caf\xe9"}', "not UTF-8"),
     ],
 )
-def test_odd_values_are_reported(raw: object, said: str) -> None:
-    assert any(said in warning for warning in read(raw).warnings)
+def test_odd_values_are_reported(raw: object, expected: str) -> None:
+    assert any(expected in warning for warning in read(raw).warnings)
 
 
 def test_zero_is_kept_and_null_is_missing() -> None:
@@ -162,7 +162,7 @@ def test_zero_is_kept_and_null_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "expected"),
     [
         (b"", "line 1"),
         (b'{"a": 1,\n "b" 2}', "line 2, column 6"),
@@ -175,8 +175,8 @@ def test_zero_is_kept_and_null_is_missing() -> None:
         (b"\xff\xfe{", "not JSON"),
     ],
 )
-def test_files_that_are_no_submission(raw: bytes, said: str) -> None:
-    with pytest.raises(HarnessError, match=said) as caught:
+def test_files_that_are_no_submission(raw: bytes, expected: str) -> None:
+    with pytest.raises(HarnessError, match=expected) as caught:
         read(raw)
 
     assert caught.value.message.startswith("submission.json")
@@ -331,12 +331,12 @@ def test_identical_logs_are_counted_once() -> None:
 
 @pytest.mark.parametrize(("claim", "agrees"), [(1.1, True), (1.2, True), (1.15, True), (1.13, False)])
 def test_headline_may_be_a_run_or_the_mean(claim: float, agrees: bool) -> None:
-    said = compare_with_logs(
+    expected = compare_with_logs(
         read({"val_bpb": claim}), [log("1.10000000", 1, "a.log"), log("1.20000000", 2, "b.log")]
     )
 
-    assert (said == []) == agrees
-    assert agrees or "(mean 1.150000)" in said[0]
+    assert (expected == []) == agrees
+    assert agrees or "(mean 1.150000)" in expected[0]
 
 
 def test_logs_without_a_submission_are_still_compared_with_their_names() -> None:

@@ -69,12 +69,12 @@ def play(put_record: Callable[..., Path]) -> Callable[..., Path]:
 
     def put(attempt: int, record: dict[str, object], files: dict[str, str | None] | None = None) -> Path:
         path = put_record("round_001_try", attempt, **{k: v for k, v in record.items() if v is not None})
-        kept: dict[str, str | None] = {
+        contents: dict[str, str | None] = {
             "train.log": log_of(record),
             "model.bin": "w" * 5_000,
             "source/train_gpt.py": SCRIPT,
         } | (files or {})
-        for name, text in kept.items():
+        for name, text in contents.items():
             if text is not None:
                 (path.parent / name).parent.mkdir(exist_ok=True)
                 (path.parent / name).write_text(text)
@@ -84,12 +84,12 @@ def play(put_record: Callable[..., Path]) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def judged(harness: Callable) -> Callable[..., dict[str, tuple[str, str]]]:
+def judge(harness: Callable) -> Callable[..., dict[str, tuple[str, str]]]:
     def call(*words: str, exit_code: int | None = None) -> dict[str, tuple[str, str]]:
         done = harness("check", *(words or ("1",)), "--json")
-        found = json.loads(done.stdout)
-        assert done.returncode == (13 if found["compliant"] is False else 0), done.stderr
-        return {f["rule"]: (f["outcome"], f["measured"]) for f in found["findings"]}
+        results = json.loads(done.stdout)
+        assert done.returncode == (13 if results["compliant"] is False else 0), done.stderr
+        return {f["rule"]: (f["outcome"], f["measured"]) for f in results["findings"]}
 
     return call
 
@@ -97,13 +97,13 @@ def judged(harness: Callable) -> Callable[..., dict[str, tuple[str, str]]]:
 SEEDS = {42: 1.0600, 1337: 1.0605, 314: 1.0603}
 
 
-def test_run_that_keeps_every_rule_passes_all_but_what_only_a_person_knows(play, judged, harness):
+def test_run_that_keeps_every_rule_passes_all_but_what_only_a_person_knows(play, judge, harness):
     for attempt, (seed, bpb) in enumerate(SEEDS.items(), start=1):
         play(attempt, legal(seed, bpb))
 
-    found = judged()
+    results = judge()
 
-    assert {rule: outcome for rule, (outcome, _) in found.items()} == {
+    assert {rule: outcome for rule, (outcome, _) in results.items()} == {
         "artifact size": "pass",
         "local code": "pass",
         "training time": "pass",
@@ -117,7 +117,7 @@ def test_run_that_keeps_every_rule_passes_all_but_what_only_a_person_knows(play,
         "network": "pass",
         "your word": "please attest",
     }
-    assert "0.005 MB, 0.005 MiB" in found["artifact size"][1]
+    assert "0.005 MB, 0.005 MiB" in results["artifact size"][1]
     assert "not proven either: 3 for you to attest" in harness("check", "1").stdout
 
 
@@ -197,16 +197,16 @@ BREACHES = {
 
 
 @pytest.mark.parametrize("case", BREACHES)
-def test_each_rule_is_told_from_its_breach(case, play, judged):
+def test_each_rule_is_told_from_its_breach(case, play, judge):
     rule, outcome, changed, files = BREACHES[case]
     play(1, legal(42, 1.06) | changed, files)
 
-    found = judged()
+    results = judge()
 
-    assert found[rule][0] == outcome, found[rule][1]
+    assert results[rule][0] == outcome, results[rule][1]
 
 
-def test_packed_script_is_read_without_running_it(play, judged):
+def test_packed_script_is_read_without_running_it(play, judge):
     import base64
     import lzma
 
@@ -217,12 +217,12 @@ def test_packed_script_is_read_without_running_it(play, judged):
         {"source/train_gpt.py": f"import lzma, base64\nexec(lzma.decompress(base64.b85decode({inner!r})))"},
     )
 
-    outcome, measured = judged()["network"]
+    outcome, measured = judge()["network"]
 
     assert (outcome, measured) == ("please attest", "train_gpt.py (unpacked) line 1 imports requests")
 
 
-def test_repeated_seed_and_hidden_failure_are_told(play, judged):
+def test_repeated_seed_and_hidden_failure_are_told(play, judge):
     play(1, legal(42, 1.06, config_hash="x"))
     play(2, legal(42, 1.0601, config_hash="x"))
     play(
@@ -243,24 +243,24 @@ def test_repeated_seed_and_hidden_failure_are_told(play, judged):
         {"train.log": None},
     )
 
-    outcome, measured = judged()["seeds"]
+    outcome, measured = judge()["seeds"]
 
     assert outcome == "fail"
     assert "42 was used 2 times" in measured
     assert "also tried: 7 (failed)" in measured
 
 
-def test_identical_scores_are_no_certainty(play, judged):
+def test_identical_scores_are_no_certainty(play, judge):
     for attempt, seed in enumerate((1, 2, 3), start=1):
         play(attempt, legal(seed, 1.06))
 
-    outcome, measured = judged()["significance"]
+    outcome, measured = judge()["significance"]
 
     assert outcome == "cannot tell"
     assert "show no spread" in measured
 
 
-def test_gate_is_tested_as_scipy_does_with_the_margin_inside(play, judged, harness, runs):
+def test_gate_is_tested_as_scipy_does_with_the_margin_inside(play, judge, harness, runs):
     """The SOTA of 2026-04-20 has its three seeds here; 0.005 nats are asked beyond it, in the run's own
     tokens."""
     theirs = RECORDS / "2026-04-19_SP8192_CaseOps_GatedAttn_QuantGate_Loop45_PhasedTTT"
@@ -269,7 +269,7 @@ def test_gate_is_tested_as_scipy_does_with_the_margin_inside(play, judged, harne
     for attempt, (seed, bpb) in enumerate(zip(SEEDS, ours, strict=True), start=1):
         play(attempt, legal(seed, bpb))
 
-    outcome, measured = judged()["significance"]
+    outcome, measured = judge()["significance"]
 
     other = [
         json.loads(path.read_text())["val_bpb"] for path in sorted((runs / "field").rglob("record.json"))
@@ -298,32 +298,32 @@ def test_policy_is_that_of_the_day_and_another_can_be_named(play, harness, runs,
     today = json.loads(harness("check", "1", "--json").stdout)
     later = json.loads(harness("check", "1", "--policy", "progression", "--json").stdout)
     mine = json.loads(harness("check", "1", "--policy", "mine", "--json").stdout)
-    broken = harness("check", "1", "--policy", "bad.toml")
+    invalid = harness("check", "1", "--policy", "bad.toml")
     unknown = harness("check", "1", "--policy", "progresion")
 
     assert today["policy"]["name"] == "challenge"
     assert "p < 0.25" in next(f["limit"] for f in later["findings"] if f["rule"] == "significance")
     assert [f["outcome"] for f in mine["findings"] if f["rule"] == "evaluation time"] == ["fail"]
-    assert (broken.returncode, "limits.eval_second" in broken.stderr) == (1, True)
+    assert (invalid.returncode, "limits.eval_second" in invalid.stderr) == (1, True)
     assert (unknown.returncode, "did you mean progression?" in unknown.stderr) == (2, True)
 
 
-def test_public_record_folders_are_judged_from_their_logs(judged):
-    found = judged(str(RECORDS / "2026-04-06_SP8192_HessianSDClip_ProgressiveRecurrence"))
-    repeats = judged(str(RECORDS / "2026-03-17_LoRA_TTT"))
+def test_public_record_folders_are_judged_from_their_logs(judge):
+    results = judge(str(RECORDS / "2026-04-06_SP8192_HessianSDClip_ProgressiveRecurrence"))
+    repeats = judge(str(RECORDS / "2026-03-17_LoRA_TTT"))
 
-    assert found["artifact size"] == (
+    assert results["artifact size"] == (
         "fail",
         "16,059,704 bytes (16.060 MB, 15.316 MiB), the largest of 3: 59,704 too many",
     )
-    assert found["submission files"][0] == "fail"
-    assert "train_gpt.py" in found["submission files"][1]
-    assert found["seeds"] == ("pass", "1337, 3141, 42")
+    assert results["submission files"][0] == "fail"
+    assert "train_gpt.py" in results["submission files"][1]
+    assert results["seeds"] == ("pass", "1337, 3141, 42")
     assert repeats["seeds"][0] == repeats["training time"][0] == repeats["machine"][0] == "fail"
 
 
 @pytest.mark.parametrize(
-    ("words", "said", "code"),
+    ("words", "expected", "code"),
     [
         (["9"], "no hole matches", 2),
         (["round_"], "fits 2 holes", 2),
@@ -332,7 +332,7 @@ def test_public_record_folders_are_judged_from_their_logs(judged):
         (["./empty"], "holds no log and no submission file", 2),
     ],
 )
-def test_what_cannot_be_checked_is_said(words, said, code, harness, put_record, tmp_path):
+def test_what_cannot_be_checked_is_said(words, expected, code, harness, put_record, tmp_path):
     put_record("round_001_failed", status="failed", failure={"kind": "nan", "message": "m"})
     path = put_record("round_002_old", val_bpb=1.2)
     path.write_text(path.read_text().replace("1.2", "NaN"))
@@ -341,7 +341,7 @@ def test_what_cannot_be_checked_is_said(words, said, code, harness, put_record, 
     done = harness("check", *words)
 
     assert done.returncode == code, done.stdout
-    assert said in done.stderr
+    assert expected in done.stderr
 
 
 def test_policy_shown_in_the_docs_is_one(tmp_path):
@@ -364,8 +364,8 @@ def test_our_trainers_code_is_weighed_as_its_commit_would_hand_it_in(harness) ->
 
     done = harness("check", "33", "--policy", "practice", "--runs", str(root / "runs"), "--json")
 
-    found = {finding["rule"]: finding for finding in json.loads(done.stdout)["findings"]}
+    results = {finding["rule"]: finding for finding in json.loads(done.stdout)["findings"]}
     assert re.fullmatch(
-        r"[34]\d,\d{3} bytes in 1 file, 74,924 counted as one plain script", found["local code"]["measured"]
+        r"[34]\d,\d{3} bytes in 1 file, 74,924 counted as one plain script", results["local code"]["measured"]
     )
-    assert found["network"]["outcome"] == "pass"
+    assert results["network"]["outcome"] == "pass"

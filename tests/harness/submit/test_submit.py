@@ -218,7 +218,7 @@ def test_check_writes_nothing_and_used_folder_is_refused(season, tmp_path):
 
 
 @pytest.fixture
-def spoilt(season, tmp_path):
+def submit_changed(season, tmp_path):
     """A copy of the first hole, changed by a function, and what submit says of it."""
     import shutil
 
@@ -227,9 +227,9 @@ def spoilt(season, tmp_path):
         shutil.copytree(season.folder / "runs" / attempt(season, "round_001").parent.name, runs / "round_001")
         for number in (1, 2):
             folder = runs / "round_001" / f"attempt_{number:02d}"
-            kept = json.loads((folder / "record.json").read_text())
-            change(folder, kept)
-            (folder / "record.json").write_text(json.dumps(kept))
+            data = json.loads((folder / "record.json").read_text())
+            change(folder, data)
+            (folder / "record.json").write_text(json.dumps(data))
         out = tmp_path / "out"
         done = season("submit", "1", "--runs", str(runs), "--write", str(out), "--json", *words)
         assert not out.exists()
@@ -238,37 +238,37 @@ def spoilt(season, tmp_path):
     return call
 
 
-def other_trainer(folder, kept):
-    kept["code"] |= {"source_sha256": "0" * 64, "git_sha": "a" * 40, "dirty": False}
+def other_trainer(folder, data):
+    data["code"] |= {"source_sha256": "0" * 64, "git_sha": "a" * 40, "dirty": False}
 
 
-def no_log(folder, kept):
+def no_log(folder, data):
     (folder / "train.log").unlink()
 
 
-def too_large(folder, kept):
-    kept |= {
+def too_large(folder, data):
+    data |= {
         "model_bytes": 15_990_000,
-        "artifact_bytes": 15_990_000 + kept["code_bytes"],
+        "artifact_bytes": 15_990_000 + data["code_bytes"],
         "status": "over_cap",
     }
     (folder / "model.zlib").unlink()
 
 
-def other_model(folder, kept):
+def other_model(folder, data):
     (folder / "model.zlib").write_bytes(b"x")
 
 
-def too_slow(folder, kept):
-    kept["train_seconds"] = 900.0
+def too_slow(folder, data):
+    data["train_seconds"] = 900.0
 
 
-def own_script(folder, kept):
-    kept["code"]["trainer"] = "my_train.py"
+def own_script(folder, data):
+    data["code"]["trainer"] = "my_train.py"
 
 
 @pytest.mark.parametrize(
-    ("change", "rule", "said", "typed"),
+    ("change", "rule", "expected", "command"),
     [
         (other_trainer, "code", "not the one that made", "git worktree add"),
         (no_log, "log", "train.log is not here", "--repeat"),
@@ -278,24 +278,26 @@ def own_script(folder, kept):
         (own_script, "code", "is not kept in", "train_gpt.py"),
     ],
 )
-def test_what_may_not_be_submitted_is_refused_with_the_reason(change, rule, said, typed, spoilt):
-    done = spoilt(change)
+def test_what_may_not_be_submitted_is_refused_with_the_reason(
+    change, rule, expected, command, submit_changed
+):
+    done = submit_changed(change)
 
     assert done.returncode == 13
     report = json.loads(done.stdout)
     failed = [r for r in report["rules"] if r["outcome"] == "fail"]
     assert failed[0]["name"].startswith(rule)
-    assert said in failed[0]["what"]
-    assert typed in failed[0]["hint"]
+    assert expected in failed[0]["what"]
+    assert command in failed[0]["hint"]
     assert (report["compliant"], report["written"]) == (False, None)
 
 
-def test_long_run_may_go_to_another_track(season, tmp_path, spoilt):
-    def fails(folder, kept):
-        kept.update(train_seconds=900.0)
+def test_long_run_may_go_to_another_track(season, tmp_path, submit_changed):
+    def fails(folder, data):
+        data.update(train_seconds=900.0)
         (folder / "train.log").unlink()  # so that nothing is written here either
 
-    report = json.loads(spoilt(fails, "--track", "unlimited").stdout)
+    report = json.loads(submit_changed(fails, "--track", "unlimited").stdout)
 
     assert report["track"] == "non-record-unlimited-compute-16mb"
     assert {r["name"] for r in report["rules"] if r["outcome"] == "fail"} == {"log"}
@@ -309,9 +311,9 @@ def test_script_of_ones_own_is_copied_as_it_was_kept(season, tmp_path):
     code = {"mine.py": b"import part\nprint(part.x)\n", "part.py": b"x = 1\n"}
     for number in (1, 2):
         folder = runs / "round_001" / f"attempt_{number:02d}"
-        kept = json.loads((folder / "record.json").read_text())
-        kept["code"]["trainer"] = "mine.py"
-        (folder / "record.json").write_text(json.dumps(kept))
+        data = json.loads((folder / "record.json").read_text())
+        data["code"]["trainer"] = "mine.py"
+        (folder / "record.json").write_text(json.dumps(data))
         (folder / "source").mkdir(exist_ok=True)
         for name, content in code.items():
             (folder / "source" / name).write_bytes(content)
@@ -325,31 +327,31 @@ def test_script_of_ones_own_is_copied_as_it_was_kept(season, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said", "hint"),
+    ("words", "code", "expected", "hint"),
     [
         (["1", "--track", "10mn"], 2, "10mn", "did you mean 10min"),
         (["77"], 2, "77", "harness ls"),
     ],
 )
-def test_wrong_words_are_named(words, code, said, hint, season):
+def test_wrong_words_are_named(words, code, expected, hint, season):
     done = season("submit", *words)
 
     assert done.returncode == code
-    assert said in done.stderr
+    assert expected in done.stderr
     assert hint in done.stderr
 
 
 def test_hole_without_a_complete_attempt_has_nothing_to_submit(season, tmp_path):
     folder = tmp_path / "runs" / "round_003" / "attempt_01"
     folder.mkdir(parents=True)
-    kept = {
+    data = {
         "schema": 2,
         "hole": "round_003",
         "course": "practice",
         "status": "failed",
         "failure": {"kind": "nan", "message": "train_loss became nan"},
     }
-    (folder / "record.json").write_text(json.dumps(kept))
+    (folder / "record.json").write_text(json.dumps(data))
 
     done = season("submit", "3", "--runs", str(tmp_path / "runs"))
 
