@@ -164,8 +164,8 @@ def weigh(
 def _find_artifact(run: LoggedRun, produced: dict[str, int]) -> str | None:
     """Return the file that is the artifact: of the size that the log prints, else by its name."""
     same = [name for name, size in produced.items() if size == run.bytes_model]
-    named = [name for name in produced if _ARTIFACT.search(name)]
-    return next(iter([name for name in same if name in named] or same or named), None)
+    by_name = [name for name in produced if _ARTIFACT.search(name)]
+    return next(iter([name for name in same if name in by_name] or same or by_name), None)
 
 
 def _tokens_seen(launch: Launch, run: LoggedRun) -> int | None:

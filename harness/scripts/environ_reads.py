@@ -35,7 +35,7 @@ class Read:
 
 @dataclass
 class Reads:
-    found: list[Read] = field(default_factory=list)
+    named: list[Read] = field(default_factory=list)
     unclear: list[tuple[str, int, str]] = field(default_factory=list)  # file, line, what cannot be told
 
 
@@ -76,7 +76,7 @@ class _Finder:
             has_name = False
             for scope in self._scopes(access.node, 0):
                 if read := self._read(access, scope):
-                    reads.found.append(read)
+                    reads.named.append(read)
                     has_name = True
             if not has_name:
                 text = ast.unparse(access.name)[:60]

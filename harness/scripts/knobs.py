@@ -140,13 +140,13 @@ def read_script(files: Mapping[str, str] | str) -> Script:
             problems[name] = problem
     reads = find_reads(trees)
     knobs: dict[str, ScriptKnob] = {}
-    for read in reads.found:
+    for read in reads.named:
         if not is_system(read.name):
             knob = _knob(read)
             knobs[read.name] = _stricter(knobs.get(read.name), knob)
     unclear = [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
     # A file that reads settings is no wrapper around packed code, whatever it evaluates.
-    wrappers = problems.keys() - {read.file for read in reads.found}
+    wrappers = problems.keys() - {read.file for read in reads.named}
     unclear += [f"{name or 'the script'}: {problems[name]}" for name in sorted(wrappers)]
     return Script(knobs, tuple(dict.fromkeys(unclear)))
 

@@ -90,11 +90,11 @@ def split_findings(course: Course, split: str) -> list[Finding]:
     """Say when a validation text is none of its course's."""
     if not course.splits or not split.startswith("unknown-"):
         return []
-    known = ", ".join(f"{one.name} ({one.val_bytes / 1e6:,.2f} M bytes)" for one in course.splits)
+    splits = ", ".join(f"{one.name} ({one.val_bytes / 1e6:,.2f} M bytes)" for one in course.splits)
     return [
         Finding(
             "warning",
-            f"the validation text is no known split of {course.name}; known: {known}",
+            f"the validation text is no known split of {course.name}; known: {splits}",
             "its score can be compared with nobody's",
             "`harness data pull`, or another --course",
         )
@@ -103,10 +103,10 @@ def split_findings(course: Course, split: str) -> list[Finding]:
 
 def canonical_findings(course: Course, val_tokens: int, vocab_size: int) -> list[Finding]:
     """Compare a count of validation tokens with the course's splits, for the vocabulary they are known of."""
-    known = {s.name: s.val_tokens_sp1024 for s in course.splits if s.val_tokens_sp1024}
-    if vocab_size != 1024 or not known or any(abs(val_tokens / n - 1) < TOKENS_OFF for n in known.values()):
+    splits = {s.name: s.val_tokens_sp1024 for s in course.splits if s.val_tokens_sp1024}
+    if vocab_size != 1024 or not splits or any(abs(val_tokens / n - 1) < TOKENS_OFF for n in splits.values()):
         return []
-    listed = ", ".join(f"{count:,} ({name})" for name, count in known.items())
+    listed = ", ".join(f"{count:,} ({name})" for name, count in splits.items())
     return [
         Finding(
             "error",

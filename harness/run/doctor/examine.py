@@ -203,8 +203,8 @@ def code_bytes() -> int:
 
 def known_tempo(plan: Plan, season: Season) -> float | None:
     """Return the median ms per step of earlier attempts of this shape and device, or None."""
-    known = [r.step_ms for r in _records(season) if r.step_ms and _same(r, plan.trainer.config, STEP_TIME)]
-    return statistics.median(known) if known else None
+    tempos = [r.step_ms for r in _records(season) if r.step_ms and _same(r, plan.trainer.config, STEP_TIME)]
+    return statistics.median(tempos) if tempos else None
 
 
 def time_findings(plan: Plan, run: settings.PlannedRun) -> list[Finding]:
@@ -378,11 +378,11 @@ def code_findings(code: Code, diff: str) -> list[Finding]:
     if not code.dirty:
         return []
     files = list(dict.fromkeys(re.findall(r"^\+\+\+ (?:b/)?(\S+)", diff, re.MULTILINE)))
-    shown = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
+    names = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
     return [
         Finding(
             "note",
-            f"not committed: {shown or 'a change'}",
+            f"not committed: {names or 'a change'}",
             "the record keeps the diff; a commit is easier to find again",
             "`git commit`, then play",
         )

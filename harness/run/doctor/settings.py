@@ -313,12 +313,12 @@ def shell_variables(environ: Mapping[str, str]) -> list[Finding]:
     for name, text in sorted(environ.items()):
         if is_system(name) or name.startswith(_NOT_MEANT):
             continue
-        shown = f"{name}={text:.60}"
+        setting = f"{name}={text:.60}"
         if name in KNOBS or name in ALIASES:
             findings.append(
                 Finding(
                     "warning",
-                    f"{shown} stands in the environment and does not reach the trainer",
+                    f"{setting} stands in the environment and does not reach the trainer",
                     "a run has the preset, round.toml and the command line, nothing else",
                     f"write `-o {name}={text:.60}` where it is meant, or `unset {name}`",
                 )
@@ -327,7 +327,7 @@ def shell_variables(environ: Mapping[str, str]) -> list[Finding]:
             findings.append(
                 Finding(
                     "note",
-                    f"{shown} stands in the environment: a knob of other scripts, not of this trainer",
+                    f"{setting} stands in the environment: a knob of other scripts, not of this trainer",
                     f"there it means: {field_knobs()[name]}",
                     f"`unset {name}`, or `harness knobs`",
                 )
@@ -336,7 +336,7 @@ def shell_variables(environ: Mapping[str, str]) -> list[Finding]:
             findings.append(
                 Finding(
                     "warning",
-                    f"{shown} stands in the environment and is read by nothing",
+                    f"{setting} stands in the environment and is read by nothing",
                     f"it looks like {close}, which must be given as an override anyway",
                     f"`-o {close}={text:.60}`",
                 )

@@ -63,8 +63,9 @@ def project(curve: Curve, steps: int | None, references: Sequence[FinishedRun]) 
         first = references[0]
         return f"{first.name} made {first.steps:,} steps, this will make {steps:,}: too unlike to go by"
     for reference in alike:
-        if found := _by_validation(curve, steps, reference) or _by_training(curve, steps, reference):
-            return found
+        projection = _by_validation(curve, steps, reference) or _by_training(curve, steps, reference)
+        if projection:
+            return projection
     return f"it is told from {_EARLIEST:.0%} of the training on, where {alike[0].name} has points too"
 
 
