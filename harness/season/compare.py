@@ -14,8 +14,8 @@ from typing import Literal
 from harness.courses.course import SPLIT_TOLERANCE, Course
 from harness.records.code_rule import ArtifactChange, artifact_change, rules_caveat
 from harness.records.curve import Curve
-from harness.records.record import UNHASHED_KNOBS, RunRecord, mean_stage_bpb
-from harness.season.hole import kind_of, text_difference
+from harness.records.record import UNHASHED_KNOBS, RunRecord
+from harness.season.hole import other_stages, other_text
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, NEUTRAL
 
@@ -216,46 +216,6 @@ def incomparable(a: Side, b: Side) -> tuple[Obstacle | None, str]:
         return None, ""
     difference = other_text(a.record, b.record, (a.name, b.name))
     return ("other text", difference) if difference else (None, "")
-
-
-def mismatch(
-    a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[str, str] = ("one", "the other")
-) -> str:
-    """Say why two scores are not of one kind, each the mean of its records; empty when they are.
-
-    What is not known is no mismatch.
-    """
-    return other_text(a[-1], b[-1], names) or other_stages(a, b, names)
-
-
-def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
-    """Say why two records did not score the same text; empty when they did, or when that is not known."""
-    one, other = kind_of(a), kind_of(b)
-    match text_difference(one, other):
-        case "course":
-            return f"different courses: {names[0]} was played on {one.course}, {names[1]} on {other.course}"
-        case "split":
-            return f"different validation splits: {names[0]} {one.split}, {names[1]} {other.split}"
-        case "scored_bytes":
-            return (
-                f"not the same validation text: {names[0]} scored {one.scored_bytes:,} bytes, "
-                f"{names[1]} {other.scored_bytes:,}; one of them is incomplete or another split"
-            )
-    return ""
-
-
-def other_stages(a: Sequence[RunRecord], b: Sequence[RunRecord], names: tuple[str, str]) -> str:
-    """Name the stages that count where they differ, with the scores of the last stage that both measured."""
-    counting = [records[-1].official.stage for records in (a, b) if records and records[-1].official]
-    if len(counting) < 2 or counting[0] == counting[1]:
-        return ""
-    ours, theirs = (stage.replace("_", " ") for stage in counting)
-    text = f"different stages count: {names[0]} {ours}, {names[1]} {theirs}"
-    for stage in ("round_trip", "pre_quantization"):
-        x, y = mean_stage_bpb(a, stage), mean_stage_bpb(b, stage)
-        if x is not None and y is not None:
-            return f"{text}; at the {stage.replace('_', ' ')} stage they stand at {x:.4f} and {y:.4f}"
-    return text
 
 
 def _loss_difference(a: Side, b: Side) -> float | None:

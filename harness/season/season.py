@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.courses.course import Course, ReferenceScore, Verdicts, load_course
 from harness.errors import HarnessError
-from harness.field.entries import FieldStore, StoredEntry
 from harness.records.store import Store, misnamed
-from harness.season.compare import mismatch
-from harness.season.hole import PlayedHole, ScoreKind, alike, load_hole, summarise_holes
+from harness.season.hole import PlayedHole, ScoreKind, alike, load_hole, mismatch, summarise_holes
 from harness.stats import Difference, Sample, subtract
+
+if TYPE_CHECKING:
+    from harness.field.entries import StoredEntry
 
 Kind = Literal["par", "sota", "best", "previous", "parent"]
 
@@ -109,6 +110,8 @@ class Season:
     def public_entries(self) -> list[StoredEntry]:
         """Return the imported entries of the field."""
         if self._field is None:
+            from harness.field.entries import FieldStore  # a listing does not wait for it
+
             self._field = FieldStore(self.runs).load_field()
         return self._field[0]
 
