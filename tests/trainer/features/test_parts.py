@@ -162,8 +162,10 @@ def test_the_activations_are_their_formulas():
 
     assert found["leaky_relu2"] == [1.0, 0.25]
     assert found["relu2"] == [0.0, 0.25]
-    assert found["silu"] == pytest.approx([v / (1 + math.exp(-v)) for v in (-2.0, 0.5)])
-    assert found["gelu"] == pytest.approx([v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in (-2.0, 0.5)])
+    # fp32 has 7 digits; without vector instructions torch's erf loses one more to cancellation.
+    assert found["silu"] == pytest.approx([v / (1 + math.exp(-v)) for v in (-2.0, 0.5)], abs=1e-6)
+    gelu = [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in (-2.0, 0.5)]
+    assert found["gelu"] == pytest.approx(gelu, abs=1e-6)
 
 
 def test_partial_rotation_turns_the_first_dimensions_only_and_by_position():
@@ -364,10 +366,11 @@ def test_all_parts_together_train_pack_and_score(trainer, tiny, tmp_path, dtype)
         "LOOP_END": "1",
         "MLP_MULT": "2.5",
         "DTYPE": dtype,
-        "EVAL_STRIDE": "64",
+        "EVAL_STRIDE": "128",  # side by side: a processor that emulates bfloat16 needs its time for less
+        "VAL_LOSS_EVERY": "0",
         "EMA_DECAY": "0.5",
         "ITERATIONS": "6",
-        "WARMUP_STEPS": "2",
+        "WARMUP_STEPS": "1",
     }
     import json
 
