@@ -12,8 +12,7 @@ from harness.cli.app import Json, Runs, Strict, app, open_season, print_json, re
 from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.records.code_rule import ArtifactChange
-    from harness.season.compare import Change, Measure, Moment, Pair, Side
+    from harness.season.compare import ArtifactChange, Change, Measure, Moment, Pair, Side
 
 PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40
@@ -44,7 +43,8 @@ def compare(
     """Compare holes: by how much, in which unit, and whether that is more than noise."""
     from harness.records.store import Store
     from harness.season.code_diff import code_diff
-    from harness.season.pairs import find_other, pairs_of, parse_kinds
+    from harness.season.pairs import pairs_of, parse_kinds
+    from harness.season.season import find_other
 
     kinds = parse_kinds(to) if to is not None else ()
     if plot is not None:

@@ -1,19 +1,36 @@
-"""The folder a site is published into: filled next to its place, then swapped in whole.
+"""The folder a site is published into, and what an earlier publish made each of its files from.
 
-Only the site's folder and one hidden sibling are ever written. A file that did not change is carried over
-from the old site as a link, not written again.
+The folder is filled next to its place and swapped in whole; only it and one hidden sibling are ever written.
+A file that did not change is carried over from the old site as a link. What was made from what is kept in
+the cache (`harness.cache`): inputs are known by size, inode and times or, where there are few, by content,
+and a page of the old site counts only while its file is the one that was written.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
+import platform
 import shutil
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from harness.cache import SETTLED_NS, Entry, load_entries, mark_files, save_entries
 from harness.errors import HarnessError
+from harness.files import shared_dir
+from harness.records.store import HoleName, attempt_names, hole_names
+
+if TYPE_CHECKING:  # not needed to see that nothing changed
+    from harness.season.hole import PlayedHole
+    from harness.season.season import Season, Standing
+    from harness.stats import Difference
 
 MARKER = ".harness-site"
 _MARKER_TEXT = "written by `harness publish`; this folder is replaced as a whole\n"
@@ -195,3 +212,239 @@ def _cannot_write(path: Path, error: OSError) -> HarnessError:
         f"cannot write {path}: {error.strerror or error}",
         "check the disk's space and the folder's permissions, or name another folder with --out DIR",
     )
+
+
+_LIBRARIES = ("jinja2", "markupsafe", "markdown-it-py", "nh3", "pydantic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoleEntry:
+    """One hole as it was published last.
+
+    key: what its files follow from; empty when that could not be told. line: its row on other pages.
+    example: its card can explain what a card shows.
+    """
+
+    key: str
+    files: tuple[str, ...]
+    line: dict[str, Any]
+    example: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """inputs: what the whole site follows from. rounds: page -> what it follows from."""
+
+    inputs: str
+    problems: tuple[str, ...]
+    holes: dict[str, HoleEntry]
+    rounds: dict[str, str]
+    files: dict[str, FileMark]
+
+
+EMPTY = Manifest(inputs="", problems=(), holes={}, rounds={}, files={})
+
+
+def load_manifest(out: Path) -> Manifest:
+    """Return what is known of the site in a folder; nothing when there is any doubt."""
+    entry = load_entries(_owner(out)).get("")
+    if entry is None:
+        return EMPTY
+    stored = json.loads(entry.text)
+    holes = {
+        name: HoleEntry(key=key, files=tuple(files), line=line, example=example)
+        for name, key, files, line, example in stored["holes"]
+    }
+    return Manifest(
+        inputs=stored["inputs"],
+        problems=tuple(stored["problems"]),
+        holes=holes,
+        rounds=stored["rounds"],
+        files={name: FileMark(*mark) for name, *mark in stored["files"]},
+    )
+
+
+def save_manifest(out: Path, manifest: Manifest) -> None:
+    content = {
+        "inputs": manifest.inputs,
+        "problems": manifest.problems,
+        "holes": [(name, one.key, one.files, one.line, one.example) for name, one in manifest.holes.items()],
+        "rounds": manifest.rounds,
+        "files": [(name, *mark) for name, mark in manifest.files.items()],
+    }
+    save_entries(_owner(out), {"": Entry("", json.dumps(content, separators=(",", ":")))})
+
+
+def _owner(out: Path) -> str:
+    return f"site {out.resolve()}"
+
+
+@dataclass(frozen=True)
+class HoleMarks:
+    """What the file system says of the holes. words: round.toml, notes, decision; play: the attempts' files.
+
+    unsettled: holes of which it cannot tell, or whose files changed a moment ago.
+    """
+
+    words: dict[str, str]
+    play: dict[str, str]
+    unsettled: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Fingerprints. world: of what all pages share. everything: of all inputs, empty if one is unsettled."""
+
+    world: str
+    marks: HoleMarks
+    everything: str
+
+
+def look_at_sources(runs: Path, *, theme: Path | None, live: bool, options: str) -> Sources:
+    """Look at all that a site is made from, holes without reading their files. options: as text."""
+    world = _hash_world(runs, theme, options)
+    marks = _mark_holes(runs, hole_names(runs), live)
+    field, settled = _mark_field(runs)
+    known = settled and not marks.unsettled
+    everything = [world, field, list(marks.words.items()), list(marks.play.items())]
+    return Sources(world, marks, digest(everything) if known else "")
+
+
+def _mark_holes(runs: Path, holes: Iterable[HoleName], live: bool) -> HoleMarks:
+    """Look at the holes' files that pages are made from.
+
+    live: attempts without a record are shown as they are right now, so their pages cannot be carried over.
+    """
+    settled_ns = time.time_ns() - SETTLED_NS
+    words: dict[str, str] = {}
+    play: dict[str, str] = {}
+    unsettled = set()
+    for hole in holes:
+        name, folder = hole.folder, f"{runs}/{hole.folder}"
+        try:
+            names, attempts = attempt_names(folder)
+            own = [one for one in ("round.toml", "notes.md", "decision.json") if one in names]
+            words[name], words_touched = mark_files(folder, own)
+            play[name], play_touched = _mark_attempts(folder, attempts)
+        except OSError:
+            words[name], play[name] = "", ""
+            unsettled.add(name)
+            continue
+        if max(words_touched, play_touched) > settled_ns or (live and "record.json -" in play[name]):
+            unsettled.add(name)
+    return HoleMarks(words, play, frozenset(unsettled))
+
+
+def _mark_attempts(folder: str, attempts: Sequence[str]) -> tuple[str, int]:
+    names = [f"{attempt}/{file}" for attempt in attempts for file in ("record.json", "curve.jsonl")]
+    mark, touched = mark_files(folder, names)
+    if "record.json -" not in mark:
+        return mark, touched
+    # Its page tells how far it came.
+    names = [f"{attempt}/{file}" for attempt in attempts for file in ("launch.json", "train.log")]
+    progress, progress_touched = mark_files(folder, names)
+    return f"{mark}|{progress}", max(touched, progress_touched)
+
+
+def _hash_world(runs: Path, theme: Path | None, options: str) -> str:
+    """A fingerprint of what all pages share: words, templates, courses, libraries, options."""
+    shared = {
+        "options": options,
+        "templates": _hash_tree(shared_dir("templates")),
+        "site": _hash_tree(shared_dir("site")),
+        "theme": _hash_tree(theme) if theme else "",
+        "courses": _hash_tree(runs / "courses"),
+        "additions": [_hash_file(runs / "field.toml"), _hash_file(runs / "field" / "leaderboard.json")],
+        "libraries": [platform.python_version(), *(f"{name} {version(name)}" for name in _LIBRARIES)],
+    }
+    return digest(shared)
+
+
+def _mark_field(runs: Path) -> tuple[str, bool]:
+    """Return what the file system says of the imported field, and whether it is settled."""
+    marks = {name: one for name, one in list_files(str(runs / "field")).items() if name.endswith(".json")}
+    settled_ns = time.time_ns() - SETTLED_NS
+    return digest(sorted(marks.items())), all(one.mtime_ns < settled_ns for one in marks.values())
+
+
+def key_of(
+    world: str, marks: HoleMarks, season: Season, standing: Standing, baseline: PlayedHole | None
+) -> str:
+    """A fingerprint of what a hole's files follow from; empty when that cannot be told.
+
+    Its own files; of the holes that it is compared with, what they came to and their attempts' files; of the
+    next one, its name. Which holes those are and what the comparisons come to is computed anew each time.
+    """
+    played = standing.played
+    before, after = season.neighbours(played)
+    compared = standing.comparisons
+    others = [
+        before,
+        season.parent(played),
+        baseline,
+        *(compared[kind].hole for kind in ("par", "previous", "parent")),
+    ]
+    by_name = {other.name.folder: other for other in others if other is not None}
+    if marks.unsettled & {played.name.folder, *by_name}:
+        return ""
+    facts = [
+        world,
+        played.name.folder,
+        played.summary,
+        marks.words[played.name.folder],
+        marks.play[played.name.folder],
+        [before.name.folder, before.title] if before else None,
+        [after.name.folder, after.title] if after else None,
+        baseline.name.folder if baseline else None,
+        [(name, other.summary, marks.play[name]) for name, other in sorted(by_name.items())],
+        repr(standing.verdict),
+        standing.sets_par,
+        standing.course_record,
+        [
+            (
+                kind,
+                one.label,
+                one.val_bpb,
+                str(one.date),
+                one.source,
+                one.hole.name.folder if one.hole else None,
+                _plain(one.difference),
+                one.reason,
+                one.caveat,
+            )
+            for kind, one in compared.items()
+        ],
+    ]
+    return digest(facts)
+
+
+def _plain(difference: Difference | None) -> tuple[object, ...]:
+    if difference is None:
+        return ()
+    d = difference
+    return (d.delta, d.outcome, d.n, d.p_value, d.basis, d.error, d.freedom)
+
+
+def digest(facts: object) -> str:
+    """A fingerprint of plain values: numbers with all digits, nothing that differs between processes."""
+    return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _hash_tree(folder: Path) -> str:
+    """A fingerprint of all files below a folder, by name and content; links to folders are not followed."""
+    total = hashlib.sha256()
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(place) / name
+            with contextlib.suppress(OSError):
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                total.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode("utf-8", "replace"))
+    return total.hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return type(error).__name__

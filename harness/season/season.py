@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.courses.course import Course, ReferenceScore, Verdicts, load_course
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.records.store import Store, misnamed
 from harness.season.hole import PlayedHole, ScoreKind, alike, load_hole, mismatch, summarise_holes
 from harness.stats import Difference, Sample, subtract
@@ -425,3 +425,23 @@ def _strokes(name: str, delta: float, table: Verdicts) -> int:
     steps = table.over if delta > 0 else table.under
     size = 1 if steps and name == steps[0][1] else 2
     return size if delta > 0 else -size
+
+
+def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
+    """Return the hole, or the entry of the field, that a reference means: its folder or the beginning of it.
+
+    Raises UsageError for what is neither.
+    """
+    store = Store(season.runs)
+    if (season.runs / "field" / reference).is_dir() or store.find(reference) is None:
+        entries = [entry for entry in season.public_entries() if entry.slug.startswith(reference)]
+        exact = next((entry for entry in entries if entry.slug == reference), None)
+        if exact or (len(entries) == 1 and store.find(reference) is None):
+            return exact or entries[0]
+        if len(entries) > 1 and store.find(reference) is None:
+            names = ", ".join(entry.slug for entry in entries[:3])
+            raise UsageError(
+                f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
+            )
+    folder = store.get(reference).name.folder
+    return next(hole for hole in season.holes if hole.name.folder == folder)

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness import figures
-from harness.records.code_rule import RULE_WORDS, code_rule
 from harness.records.record import mean_stage_bpb
 from harness.scripts.unpack import unpack_source
+from harness.season.compare import RULE_WORDS, code_rule
 from harness.season.hole import PlayedHole
 from harness.submit.code import SCRIPT
 from harness.submit.policy import RuleResult

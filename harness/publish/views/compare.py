@@ -13,9 +13,8 @@ from harness.publish.views.curve import Shelf
 from harness.publish.views.tables import TITLE_LENGTH, Table, loss_text
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording, long_day
-from harness.records.code_rule import artifact_change
 from harness.records.record import RunRecord, mean_gap
-from harness.season.compare import counted_config
+from harness.season.compare import artifact_change, counted_config
 from harness.season.hole import PlayedHole
 from harness.season.season import Comparison, Kind, Standing
 from harness.stats import Outcome

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.figures import number
-from harness.records.code_rule import RULE_WORDS, code_rule
 from harness.scripts import network
+from harness.season.compare import RULE_WORDS, code_rule
 from harness.submit.candidate import Case
 from harness.submit.policy import RuleResult
 

@@ -11,8 +11,7 @@ import pytest
 import trainer
 from harness.errors import HarnessError
 from harness.scripts.knobs import read_script
-from harness.scripts.minify import minify
-from harness.scripts.one_file import write_script
+from harness.scripts.one_file import minify, write_script
 from harness.scripts.unpack import unpack_source
 
 SCRIPT = '''
