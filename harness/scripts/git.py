@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.records.record import Code
+
+# What a record calls a commit goes into git's command line: only what cannot be an option or a branch.
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 def fingerprint(files: Mapping[str, bytes]) -> str:
@@ -49,11 +53,15 @@ def describe_code(folder: Path) -> tuple[Code, str]:
 
 def diff_commits(folder: Path, old: str, new: str) -> str | None:
     """Return how a folder's Python files differ between two commits; None when git does not have both."""
+    if not (_COMMIT.fullmatch(old) and _COMMIT.fullmatch(new)):
+        return None
     return _git(folder, "diff", "--relative", old, new, "--", "*.py")
 
 
 def read_commit(folder: Path, sha: str) -> dict[str, bytes]:
     """Return the Python files below a folder as they were at a commit; empty when git does not have it."""
+    if not _COMMIT.fullmatch(sha):
+        return {}
     command = ("git", "-C", str(folder), "archive", "--format=tar", sha, ".")
     try:
         done = subprocess.run(command, capture_output=True, timeout=30, check=False)

@@ -2,7 +2,9 @@
 
 import subprocess
 
-from harness.scripts.git import describe_code
+import pytest
+
+from harness.scripts.git import describe_code, diff_commits, read_commit
 
 
 def git(folder, *words):
@@ -42,3 +44,20 @@ def test_code_outside_git_still_has_a_fingerprint(tmp_path):
     assert code.git_sha is None
     assert len(code.source_sha256) == 64
     assert diff == ""
+
+
+@pytest.mark.parametrize("option", ["--output=", "--output "])
+def test_a_commit_that_is_an_option_writes_no_file(tmp_path, option):
+    """A record may be a stranger's: what it calls a commit is never an option of git."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a.py").write_text("x = 1\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    sha, _ = describe_code(tmp_path)
+    target = tmp_path / "written"
+
+    assert read_commit(tmp_path / "code", sha.git_sha) == {"a.py": b"x = 1\n"}
+    assert read_commit(tmp_path / "code", f"{option}{target}") == {}
+    assert diff_commits(tmp_path / "code", f"{option}{target}", sha.git_sha) is None
+    assert not target.exists()
