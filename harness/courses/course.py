@@ -183,13 +183,7 @@ def check_bytes(
 
 def check_record_bytes(course: Course | None, record: RunRecord) -> Badge:
     """Check the bytes behind a record's official score, by the tokens and the loss of that evaluation."""
-    official = record.official
-    same = (
-        s
-        for s in reversed(record.scores)
-        if official and (s.stage, s.label) == (official.stage, official.label)
-    )
-    score = next(same, None)
+    score = record.counted_score
     loss = score.val_loss if score and score.val_loss is not None else record.val_loss
     tokens = (score.tokens if score else None) or record.data.val_tokens
     return check_bytes(course, tokens, loss, record.val_bpb, record.data.val_bytes)

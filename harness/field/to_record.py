@@ -30,7 +30,16 @@ from harness.field.submission_file import (
     read_submission,
     seed_in_name,
 )
-from harness.records.record import Data, Environment, Failure, Official, Provenance, RunRecord, Score
+from harness.records.record import (
+    Data,
+    Environment,
+    Failure,
+    Official,
+    Provenance,
+    RunRecord,
+    Score,
+    counted_scores,
+)
 
 IMPORTER = f"harness {__version__}"
 MAX_LOGS = 1000  # in one record folder
@@ -263,10 +272,9 @@ def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[s
     run = log.result
     assert run is not None
     warnings = [f"line {warn.line}: {warn.text}" if warn.line else warn.text for warn in log.warnings]
-    official, scores = run.official, _scores(run)
-    counted = next(
-        (s for s in scores if official and s.line == official.line and s.label == official.label), None
-    )
+    line, scores = run.official, _scores(run)
+    official = Official(stage=line.stage, label=line.label, why=run.why_official or "") if line else None
+    counted = next((s for s in counted_scores(scores, official) if line and s.line == line.line), None)
     code, model, total = run.bytes_code, run.bytes_model, run.bytes_total
     if run.sizes_add_up is False:
         warnings.append(f"model {model} + code {code} is not the total {total}; only the total is kept")
@@ -279,12 +287,11 @@ def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[s
     )
     if badge.kind == "suspect":
         warnings.append(badge.why)
-    why = run.why_official or ""
     facts = {
         "split": badge.split or (badge.kind if badge.kind == "suspect" else None),
         "val_bpb": counted.val_bpb if counted else None,
         "val_loss": counted.val_loss if counted else None,
-        "official": Official(stage=counted.stage, label=counted.label, why=why) if counted else None,
+        "official": official if counted else None,
         "scores": scores,
         "artifact_bytes": total,
         "code_bytes": code,

@@ -240,6 +240,12 @@ class RunRecord(Frozen):
         """Whether the attempt finished and has a score; over the cap counts as complete."""
         return self.status in ("ok", "over_cap") and self.val_bpb is not None
 
+    @property
+    def counted_score(self) -> Score | None:
+        """The evaluation behind the official score; the last one where several have its name."""
+        counted = counted_scores(self.scores, self.official)
+        return counted[-1] if counted else None
+
     def stage_bpb(self, stage: Stage) -> float | None:
         """Return the last score of a stage, in bits per byte, or None when it was not measured."""
         scores = [score.val_bpb for score in self.scores if score.stage == stage]
@@ -250,6 +256,13 @@ class RunRecord(Frozen):
         """Bits per byte lost between the trained weights and the artifact read back."""
         before, after = self.stage_bpb("pre_quantization"), self.stage_bpb("round_trip")
         return None if before is None or after is None else after - before
+
+
+def counted_scores(scores: Sequence[Score], official: Official | None) -> list[Score]:
+    """Return the evaluations of the stage and label that are named official, in order."""
+    if official is None:
+        return []
+    return [s for s in scores if (s.stage, s.label) == (official.stage, official.label)]
 
 
 def mean_stage_bpb(records: Sequence[RunRecord], stage: Stage) -> float | None:
@@ -294,12 +307,8 @@ def _contradictions(record: RunRecord) -> list[str]:
                 f"cap_bytes {record.cap_bytes}"
             )
     if record.official is not None:
-        matching = [
-            score
-            for score in record.scores
-            if (score.stage, score.label) == (record.official.stage, record.official.label)
-        ]
-        if not any(score.val_bpb == record.val_bpb for score in matching):
+        counted = counted_scores(record.scores, record.official)
+        if not any(score.val_bpb == record.val_bpb for score in counted):
             problems.append(
                 f"val_bpb {record.val_bpb} is not the score {record.official.stage}/{record.official.label} "
                 "that is named official"

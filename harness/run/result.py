@@ -25,6 +25,7 @@ from harness.records.record import (
     Official,
     RunRecord,
     Score,
+    counted_scores,
     hash_config,
     recorded_config,
 )
@@ -184,10 +185,8 @@ def _measured(
     fields["scores"] = scores
     if official := choose_official(scores):
         fields["official"] = official
-        counted = [
-            score for score in scores if (score.stage, score.label) == (official.stage, official.label)
-        ]
-        fields["val_bpb"], fields["val_loss"] = counted[-1].val_bpb, counted[-1].val_loss
+        counted = counted_scores(scores, official)[-1]
+        fields["val_bpb"], fields["val_loss"] = counted.val_bpb, counted.val_loss
 
     if result["status"] == "ok" and end.exit_code == 0:
         over = fields["artifact_bytes"] >= launch.cap_bytes

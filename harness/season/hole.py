@@ -360,11 +360,8 @@ def text_difference(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "s
 
 
 def _scored_bytes(record: RunRecord) -> int | None:
-    official = record.official
-    for score in record.scores:
-        if official and (score.stage, score.label) == (official.stage, official.label) and score.bytes:
-            return score.bytes
-    return record.data.val_bytes
+    score = record.counted_score
+    return score.bytes if score and score.bytes else record.data.val_bytes
 
 
 def _same_play(a: RunRecord, b: RunRecord) -> bool:

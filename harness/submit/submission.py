@@ -44,9 +44,8 @@ class SubmittedRun:
     @property
     def eval_seconds(self) -> float | None:
         """Seconds of the evaluation that counts."""
-        official = self.record.official
-        counted = [s for s in self.record.scores if official and s.label == official.label]
-        return counted[-1].seconds if counted else None
+        score = self.record.counted_score
+        return score.seconds if score else None
 
     @property
     def hardware(self) -> str | None:

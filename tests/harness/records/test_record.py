@@ -211,3 +211,21 @@ def test_the_flat_form_may_know_the_hour_and_only_one_reference():
     assert (record.as_of.par, record.as_of.sota) == (1.2244, None)
     neither = {name: value for name, value in flat.items() if name != "baseline"}
     assert parse_record(neither, "seed").as_of is None
+
+
+def test_counted_score_is_the_one_of_the_official_stage_and_label():
+    def score(stage, label, val_bpb):
+        return {"stage": stage, "label": label, "val_bpb": val_bpb}
+
+    official = {"stage": "sliding_window", "label": "final", "why": "a test"}
+    scores = [
+        score("sliding_window", "final", 1.5),
+        score("sliding_window", "final", 1.2),
+        score("round_trip", "final", 1.3),
+    ]
+
+    record = parse_record(MINIMAL | {"official": official, "scores": scores}, "here")
+
+    assert record.counted_score is not None
+    assert record.counted_score.val_bpb == 1.2
+    assert parse_record(MINIMAL | {"scores": scores}, "here").counted_score is None
