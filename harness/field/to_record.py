@@ -39,6 +39,7 @@ from harness.records.record import (
     RunRecord,
     Score,
     counted_scores,
+    over_cap,
 )
 
 IMPORTER = f"harness {__version__}"
@@ -242,12 +243,12 @@ def record_from_run(
     facts, warnings, badge = facts_of_log(file.log, course)
     if (seed := seed_in_name(file.name)) is not None and run.seed is not None and seed != run.seed:
         warnings.append(f"the file's name says seed {seed}, the log says {run.seed}; the log counts")
-    scored, total, cap = facts["official"] is not None, facts["artifact_bytes"], course.caps.artifact_bytes
+    scored, cap = facts["official"] is not None, course.caps.artifact_bytes
     record = RunRecord(
         hole=hole,
         attempt=attempt,
         course=course.name,
-        status="failed" if not scored else "over_cap" if total is not None and total >= cap else "ok",
+        status="failed" if not scored else "over_cap" if over_cap(facts["artifact_bytes"], cap) else "ok",
         failure=None if scored else _failure(run),
         started_at=dt.datetime.combine(day, dt.time(), dt.UTC) if day else None,
         cap_bytes=cap,

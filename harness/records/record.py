@@ -258,6 +258,11 @@ class RunRecord(Frozen):
         return None if before is None or after is None else after - before
 
 
+def over_cap(artifact_bytes: int | None, cap_bytes: int) -> bool:
+    """Whether an artifact is too large: the rule says "under". An unknown size is not."""
+    return artifact_bytes is not None and artifact_bytes >= cap_bytes
+
+
 def counted_scores(scores: Sequence[Score], official: Official | None) -> list[Score]:
     """Return the evaluations of the stage and label that are named official, in order."""
     if official is None:
@@ -295,7 +300,7 @@ def _contradictions(record: RunRecord) -> list[str]:
                 f"+ model_bytes {record.model_bytes} = {total}"
             )
     if record.artifact_bytes is not None and record.cap_bytes is not None:
-        over = record.artifact_bytes >= record.cap_bytes  # the rule says "under"
+        over = over_cap(record.artifact_bytes, record.cap_bytes)
         if over and record.status == "ok":
             problems.append(
                 f"status is ok but artifact_bytes {record.artifact_bytes} is not under "

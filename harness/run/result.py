@@ -27,6 +27,7 @@ from harness.records.record import (
     Score,
     counted_scores,
     hash_config,
+    over_cap,
     recorded_config,
 )
 from harness.records.store import Attempt
@@ -189,7 +190,7 @@ def _measured(
         fields["val_bpb"], fields["val_loss"] = counted.val_bpb, counted.val_loss
 
     if result["status"] == "ok" and end.exit_code == 0:
-        over = fields["artifact_bytes"] >= launch.cap_bytes
+        over = over_cap(fields["artifact_bytes"], launch.cap_bytes)
         fields["status"] = "over_cap" if over else "ok"
     elif result["status"] == "stopped" and end.stop is None:
         fields["status"] = "stopped"

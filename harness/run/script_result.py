@@ -20,7 +20,7 @@ from harness.field.logged_run import LoggedRun
 from harness.field.to_record import curve_lines, facts_of_log
 from harness.files import write_whole
 from harness.records.launch import Launch
-from harness.records.record import Data, Environment, Failure, RunRecord, Status, hash_config
+from harness.records.record import Data, Environment, Failure, RunRecord, Status, hash_config, over_cap
 from harness.records.store import Attempt
 from harness.run.capture import ProcessEnd
 from harness.scripts.snapshot import load_snapshot
@@ -66,7 +66,6 @@ def record_script(
     fields["tokens_seen"] = _tokens_seen(launch, log.result)
     warnings += _contradictions(launch, log.result)
     fields |= weigh(attempt, launch, log.result, produced, warnings)
-    over = (fields.get("artifact_bytes") or 0) >= launch.cap_bytes
     failure = endings.failure or (endings.scoreless if facts["official"] is None else None)
     if failure is not None:
         fields["failure"] = (
@@ -74,6 +73,7 @@ def record_script(
         )
         fields["status"] = status_of(failure)
     else:
+        over = over_cap(fields["artifact_bytes"], launch.cap_bytes)
         fields["status"] = "over_cap" if over else "ok"
     return RunRecord(**fields, warnings=tuple(dict.fromkeys(warnings)))
 

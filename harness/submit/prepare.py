@@ -25,7 +25,7 @@ from harness import figures
 from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.records.notes import load_notes
-from harness.records.record import RunRecord
+from harness.records.record import RunRecord, over_cap
 from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.submit.candidate import CandidateRun, attempt_runs, folder_candidate
@@ -132,7 +132,7 @@ def _judge(submission: Submission, season: Season, policy: Policy | None) -> lis
 def _with_own_code(submission: Submission, run: SubmittedRun) -> RunRecord:
     """The record as it would be had the folder's code run."""
     total = submission.total_bytes(run)
-    status = "over_cap" if total is not None and total >= submission.course.caps.artifact_bytes else "ok"
+    status = "over_cap" if over_cap(total, submission.course.caps.artifact_bytes) else "ok"
     counted = {"code_bytes": submission.code_bytes, "artifact_bytes": total, "status": status}
     return run.record.model_copy(update=counted)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.courses.course import Course
 from harness.records.notes import Notes
-from harness.records.record import RunRecord
+from harness.records.record import RunRecord, over_cap
 from harness.records.store import Attempt
 from harness.season.hole import PlayedHole
 from harness.stats import Sample
@@ -206,7 +206,7 @@ def size_rule(submission: Submission, run: SubmittedRun) -> RuleResult:
     )
     if record.code_bytes is not None and record.code_bytes != submission.code_bytes:
         what += f" (the record counted {record.artifact_bytes:,}, with {record.code_bytes:,} bytes of code)"
-    if total >= cap:
+    if over_cap(total, cap):
         return RuleResult(
             name, "fail", what, hint="the artifact must be under the cap: make the model smaller"
         )

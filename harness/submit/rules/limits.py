@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.figures import number
+from harness.records.record import over_cap
 from harness.scripts import network
 from harness.season.compare import RULE_WORDS, code_rule
 from harness.submit.candidate import Case
@@ -52,7 +53,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
             limit,
             "the record and the file belong to different runs",
         )
-    elif worst >= cap:
+    elif over_cap(worst, cap):
         yield RuleResult(
             "artifact size",
             "fail",

@@ -16,6 +16,7 @@ from harness.records.record import (
     load_record,
     mean_gap,
     mean_stage_bpb,
+    over_cap,
     parse_record,
     recorded_config,
 )
@@ -229,3 +230,8 @@ def test_counted_score_is_the_one_of_the_official_stage_and_label():
     assert record.counted_score is not None
     assert record.counted_score.val_bpb == 1.2
     assert parse_record(MINIMAL | {"scores": scores}, "here").counted_score is None
+
+
+@pytest.mark.parametrize(("size", "over"), [(None, False), (99, False), (100, True), (101, True)])
+def test_artifact_of_exactly_the_cap_is_over_it(size, over):
+    assert over_cap(size, 100) is over
