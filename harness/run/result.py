@@ -5,7 +5,6 @@ Whatever happened, a record comes out; a failure is named by a table of signs, w
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 import signal
@@ -26,13 +25,12 @@ from harness.records.record import (
     RunRecord,
     Score,
     counted_scores,
-    hash_config,
     over_cap,
     recorded_config,
 )
 from harness.records.store import Attempt
 from harness.run.capture import ProcessEnd
-from harness.run.script_result import Endings, record_script, status_of
+from harness.run.script_result import Endings, known_at_launch, record_script, status_of
 
 LAST_LINES = 20
 _TAIL_BYTES = 64 * 1024
@@ -118,25 +116,8 @@ def build_record(launch: Launch, attempt: Attempt, end: ProcessEnd, course: Cour
     tail = last_lines(attempt.log_path)
     if launch.script is not None:
         return record_script(launch, attempt, end, course, _script_endings(end, tail))
-    config = recorded_config(launch.config, launch.overrides)
-    fields: dict[str, Any] = {
-        "hole": launch.hole,
-        "attempt": launch.attempt,
-        "course": launch.course,
-        "split": launch.split,
-        "started_at": launch.started_at,
-        "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
-        "cap_bytes": launch.cap_bytes,
-        "preset": launch.preset,
-        "overrides": launch.overrides,
-        "config": config,
-        "config_hash": hash_config(config),
-        "seed": launch.seed,
-        "command": launch.command,
-        "code": launch.code,
-        "data": launch.data,
-        "environment": Environment(harness=launch.harness),
-    }
+    fields = known_at_launch(launch, recorded_config(launch.config, launch.overrides))
+    fields |= {"preset": launch.preset, "environment": Environment(harness=launch.harness)}
     result = _read_result(attempt.result_path)
     if result is None:
         failure = _failure(end, tail, None)

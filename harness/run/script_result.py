@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,17 @@ def record_script(
     """Put together the record of a script's attempt, and write its curve."""
     produced = list_files(attempt.work_dir)
     log = _find_log(attempt, produced)
-    fields = _known_before(launch, end, produced)
+    fields = known_at_launch(launch, launch.config)
+    fields |= {
+        "produced": produced,
+        "wall_seconds": end.wall_seconds or None,
+        "environment": Environment(
+            harness=launch.harness,
+            python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()}",
+            world_size=launch.nproc if launch.nproc > 1 else None,
+        ),
+    }
     if log.result is None:
         return RunRecord(**fields, status=status_of(endings.scoreless), failure=endings.scoreless)
     lines = list(curve_lines(log.result))
@@ -83,8 +94,11 @@ def status_of(failure: Failure) -> Status:
     return "stopped" if failure.kind in ("interrupted", "aborted") else "failed"
 
 
-def _known_before(launch: Launch, end: ProcessEnd, produced: dict[str, int]) -> dict[str, Any]:
-    """What the record knows before the log is read."""
+def known_at_launch(launch: Launch, config: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a record that need no result, of an attempt that ends now.
+
+    config: the part of the effective configuration that is recorded.
+    """
     return {
         "hole": launch.hole,
         "attempt": launch.attempt,
@@ -94,20 +108,12 @@ def _known_before(launch: Launch, end: ProcessEnd, produced: dict[str, int]) -> 
         "ended_at": max(dt.datetime.now(dt.UTC), launch.started_at),
         "cap_bytes": launch.cap_bytes,
         "overrides": launch.overrides,
-        "config": launch.config,
-        "config_hash": hash_config(launch.config),
+        "config": config,
+        "config_hash": hash_config(config),
         "seed": launch.seed,
         "command": launch.command,
         "code": launch.code,
         "data": launch.data,
-        "produced": produced,
-        "wall_seconds": end.wall_seconds or None,
-        "environment": Environment(
-            harness=launch.harness,
-            python=platform.python_version(),
-            platform=f"{platform.system()} {platform.machine()}",
-            world_size=launch.nproc if launch.nproc > 1 else None,
-        ),
     }
 
 
