@@ -10,16 +10,18 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from harness import __version__
 from harness.errors import Exit, HarnessError, UsageError
-from harness.records.store import Attempt, half_attempts
+from harness.records.store import Attempt, attempts_without_record
 
 if TYPE_CHECKING:
     from harness.season.season import Season, Standing
@@ -36,11 +38,48 @@ app = typer.Typer(
 )
 
 Runs = Annotated[
-    Path, typer.Option("--runs", help="Folder of the season.", envvar="HARNESS_RUNS", show_default=True)
+    Path,
+    typer.Option(
+        "--runs", metavar="DIR", help="Folder of the season.", envvar="HARNESS_RUNS", show_default=True
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 HoleArgument = Annotated[str, typer.Argument(metavar="ROUND", help="A hole: round_006, its full name, or 6.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a file could not be read.")]
+
+
+# ClickException, raised for a command line that cannot be parsed; where it lies depends on typer's version.
+ParseError: type[Any] = typer.BadParameter.__mro__[2]
+
+_METAVARS = {"<str>": "TEXT", "<int>": "NUMBER", "<path>": "PATH", "<list[str]>": "TEXT"}
+_RANGE = re.compile(r"(?:; )?(?:[\d.]+<=?)?x[<>]=?[\d.]+")  # as in "[default: 1; x>=1]"
+
+
+class PlainCommand(TyperCommand):
+    """A command with plain help: options under their `rich_help_panel`, no Python types, no ranges."""
+
+    def collect_usage_pieces(self, ctx) -> list[str]:  # type: ignore[no-untyped-def]
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return ["[OPTIONS]", *(str(getattr(one, "metavar", one.name)) for one in arguments)]
+
+    def format_options(self, ctx, formatter) -> None:  # type: ignore[no-untyped-def]
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is None:
+                continue
+            name, text = row[0], _RANGE.sub("", row[1]).removesuffix("  []")
+            default = "Options"
+            if parameter.param_type_name == "argument":
+                default, metavar = "Arguments", str(getattr(parameter, "metavar", parameter.name))
+                name = metavar[1:-1] if metavar.startswith("[") else metavar
+            for kind, metavar in _METAVARS.items():
+                name = name.replace(kind, metavar)
+            heading = getattr(parameter, "rich_help_panel", None) or default
+            sections.setdefault(heading, []).append((name, text))
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 def main() -> None:
@@ -50,18 +89,14 @@ def main() -> None:
             importlib.import_module("harness.cli.ls")
         else:
             importlib.import_module("harness.cli.commands")
-        app()
+        sys.exit(app(prog_name="harness", standalone_mode=False))
     except HarnessError as error:
         _print_error(error.message, error.hint)
         if "--json" in sys.argv:
             print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
         sys.exit(int(error.exit_code))
-    except SystemExit as leaving:
-        # Raised while typer handled what it could not parse: it has printed a text for people, but no JSON.
-        unparsed = getattr(leaving.__context__, "format_message", None)
-        if unparsed is not None and "--json" in sys.argv:
-            print_json("error", error=unparsed(), hint="", exit_code=leaving.code)
-        raise
+    except ParseError as error:  # an option or argument that is missing, unknown or no value
+        _exit_unparsed(error)
     except KeyboardInterrupt:
         sys.exit(130)  # as typer ends, and shells do
     except BrokenPipeError:  # `harness ls | head`
@@ -73,6 +108,21 @@ def main() -> None:
             "check the disk's space and the folder's permissions",
         )
         sys.exit(Exit.FAILED)
+
+
+def _exit_unparsed(error: Any) -> NoReturn:
+    """Tell of a command line that could not be parsed; a bare `harness` shows the help instead."""
+    context: Any = getattr(error, "ctx", None)
+    if "NoArgs" in type(error).__name__:
+        print(context.get_help(), file=sys.stderr)
+        sys.exit(Exit.USAGE)
+    message = error.format_message().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    hint = f"`{context.command_path} --help` lists what it takes" if context else ""
+    _print_error(message, hint)
+    if "--json" in sys.argv:
+        print_json("error", error=message, hint=hint, exit_code=int(Exit.USAGE))
+    sys.exit(Exit.USAGE)
 
 
 def _print_error(error: str, hint: str) -> None:
@@ -113,7 +163,7 @@ def open_season(runs: Path, summaries: bool = False) -> Season:
     return summarise_season(runs) if summaries else load_season(runs)
 
 
-def standing_of(season: Season, folder: str) -> Standing:
+def find_standing(season: Season, folder: str) -> Standing:
     return season.standing(next(hole for hole in season.holes if hole.name.folder == folder))
 
 
@@ -129,12 +179,14 @@ def report_problems(problems: Sequence[str], strict: bool) -> None:
 
 def report_unfinished(runs: Path, folders: Iterable[str]) -> None:
     """Warn of attempts of these holes that ended without a record, and say what to type."""
-    half = [(folder, name) for folder in folders for name in half_attempts(f"{runs}/{folder}")]
-    if not half:
+    unfinished = [
+        (folder, name) for folder in folders for name in attempts_without_record(f"{runs}/{folder}")
+    ]
+    if not unfinished:
         return
     from harness.run.unfinished import inspect_attempt
 
-    for folder, name in half:
+    for folder, name in unfinished:
         attempt = inspect_attempt(folder, Attempt(runs / folder / name, int(name[8:])))
         if not attempt.running:
             warn(attempt.what_to_do)

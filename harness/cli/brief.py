@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, Strict, app, open_season, print_json, report_problems
+from harness.cli.app import Json, PlainCommand, Runs, Strict, app, open_season, print_json, report_problems
 
 if TYPE_CHECKING:
     pass
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Sum up the season")
 def brief(
-    course: Annotated[str | None, typer.Option("--course", help="Another course than the newest.")] = None,
+    course: Annotated[
+        str | None, typer.Option("--course", metavar="NAME", help="Course; default: the newest.")
+    ] = None,
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, Strict, app, open_season, print_json, report_problems
+from harness.cli.app import Json, PlainCommand, Runs, Strict, app, open_season, print_json, report_problems
 from harness.errors import Exit
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "please attest": "cyan"}
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Check against the rules")
 def check(
     reference: Annotated[
         str,
@@ -27,12 +27,14 @@ def check(
     policy: Annotated[
         str | None, typer.Option("--policy", help="A policy by name or file; else the one of its day.")
     ] = None,
-    course: Annotated[str, typer.Option("--course", help="What a folder's logs predict.")] = "fineweb",
+    course: Annotated[
+        str, typer.Option("--course", metavar="NAME", help="Course of a folder's logs.")
+    ] = "fineweb",
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Would the referees accept it? Every rule of a policy, what was measured, and what it came to."""
+    """Check a hole against the rules of a policy."""
     from harness.submit.policy import load_policy, policy_for
     from harness.submit.referee import as_data
     from harness.submit.referee import check as judge
@@ -62,9 +64,7 @@ def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candi
 
 
 def print_report(report: Report) -> None:
-    """Print a report: an outcome, a rule and what was measured a row; limits and hints where they are
-    needed.
-    """
+    """Print a row for each rule: outcome, rule, what was measured; with limit and hint where needed."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

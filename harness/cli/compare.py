@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import figures
-from harness.cli.app import Json, Runs, Strict, app, open_season, print_json, report_problems
+from harness.cli.app import Json, PlainCommand, Runs, Strict, app, open_season, print_json, report_problems
 from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Compare holes: more than noise?")
 def compare(
     references: Annotated[
         list[str],

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import CourseProgress, Json, Runs, app, print_json, warn
+from harness.cli.app import CourseProgress, Json, PlainCommand, Runs, app, print_json, warn
 
 data = typer.Typer(name="data", help="Fetch and check training data.", no_args_is_help=True)
 app.add_typer(data)
 
 
-@data.command()
+@data.command(cls=PlainCommand, short_help="Fetch the published training data")
 def pull(
     variant: Annotated[
         str, typer.Option("--variant", help="Which tokenizer: sp1024, sp8192, byte260.")
@@ -57,16 +57,19 @@ def pull(
     typer.echo(f"DATA_PATH={pulled.data_path}\nTOKENIZER_PATH={pulled.tokenizer_path}")
 
 
-@data.command()
+@data.command(cls=PlainCommand, short_help="Make a course of your own text")
 def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the course will be called.")],
     text: Annotated[Path, typer.Option("--text", help="A folder of text files, or a .jsonl file.")],
     vocab: Annotated[int, typer.Option("--vocab", help="Pieces of the tokenizer to train.")] = 1024,
     val_bytes: Annotated[
-        int | None, typer.Option("--val-bytes", min=1, help="Text to hold out; else 5 %, at most 10 MB.")
+        int | None,
+        typer.Option(
+            "--val-bytes", min=1, metavar="N", help="Text to hold out, at least 1; else 5 %, at most 10 MB."
+        ),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="A new folder; else data/NAME.")] = None,
-    title: Annotated[str, typer.Option("--title", help="How pages call it.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Title on pages.")] = "",
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -102,10 +105,11 @@ def prepare(
     typer.echo(f"play it: harness run round_NNN --course {name} --preset practice")
 
 
-@data.command()
+@data.command(cls=PlainCommand, short_help="Check the data of every course")
 def check(
     course: Annotated[
-        list[str] | None, typer.Option("--course", help="Only this course's data; repeatable.")
+        list[str] | None,
+        typer.Option("--course", metavar="NAME", help="Only this course's data; repeatable."),
     ] = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,

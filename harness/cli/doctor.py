@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import CourseProgress, Json, Runs, app, check_runs, print_json
-from harness.cli.play import Course, GroupedCommand, Overrides, Preset, Script
+from harness.cli.app import CourseProgress, Json, PlainCommand, Runs, app, check_runs, print_json
+from harness.cli.run_options import Course, Overrides, Preset, Script
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from harness.findings import Group
 
 
-@app.command(cls=GroupedCommand)
+@app.command(cls=PlainCommand, short_help="Check machine, data and season")
 def doctor(
     reference: Annotated[
         str | None, typer.Argument(metavar="[ROUND]", help="Also check this hole's run, played or not.")

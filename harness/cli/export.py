@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, app, print_json
+from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app, print_json
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Write a hole as a submission folder")
 def export(
     reference: HoleArgument,
     out: Annotated[Path, typer.Option("--out", help="A new folder for submission.json and the logs.")],

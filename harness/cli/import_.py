@@ -1,6 +1,4 @@
-"""`harness import`: other people's logs and submissions, the published leaderboard, and bundles that were
-played.
-"""
+"""`harness import`: other people's logs and submissions, the leaderboard, and played bundles."""
 
 from __future__ import annotations
 
@@ -12,22 +10,28 @@ from typing import Annotated, cast
 
 import typer
 
-from harness.cli.app import Json, Runs, app, print_json, warn
+from harness.cli.app import Json, PlainCommand, Runs, app, print_json, warn
 from harness.errors import Exit, UsageError
 
 
-@app.command("import")
+@app.command("import", cls=PlainCommand, short_help="Import logs and submissions")
 def import_logs(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH...", help="Logs, record folders, folders of them, or -."),
+        typer.Argument(metavar="[PATH...]", help="Logs, record folders, folders of them, or -."),
     ] = None,
     kind: Annotated[
-        str, typer.Option("--as", help="field, hole, or auto: with a submission file field, else hole.")
+        str,
+        typer.Option(
+            "--as", metavar="field|hole|auto", help="auto: with a submission file field, else hole."
+        ),
     ] = "auto",
-    course: Annotated[str, typer.Option("--course", help="What they predict.")] = "fineweb",
+    course: Annotated[str, typer.Option("--course", metavar="NAME", help="Course of the logs.")] = "fineweb",
     log: Annotated[
-        str, typer.Option("--log", help="copy the log into its attempt, or only reference it.")
+        str,
+        typer.Option(
+            "--log", metavar="copy|reference", help="Copy the log into its attempt, or only name its path."
+        ),
     ] = "copy",
     leaderboard: Annotated[
         Path | None,

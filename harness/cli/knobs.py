@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, app, print_json, warn
+from harness.cli.app import Json, PlainCommand, app, print_json, warn
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     pass
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="List the knobs and what they do")
 def knobs(
     pattern: Annotated[
         str, typer.Argument(metavar="[WORD]", help="Only knobs whose name has this word.")

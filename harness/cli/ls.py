@@ -17,6 +17,7 @@ import typer
 from harness import cache, figures
 from harness.cli.app import (
     Json,
+    PlainCommand,
     Runs,
     Strict,
     app,
@@ -94,10 +95,12 @@ SORT_KEYS: dict[str, Callable[[Standing], float | str | None]] = {
 }
 
 
-@app.command("ls")
+@app.command("ls", cls=PlainCommand, short_help="List all holes with their scores")
 def list_holes(
-    course: Annotated[str | None, typer.Option("--course", help="Only this course.")] = None,
-    sort: Annotated[str, typer.Option("--sort", help="number, val_bpb, artifact, tempo or date.")] = "number",
+    course: Annotated[str | None, typer.Option("--course", metavar="NAME", help="Only this course.")] = None,
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="KEY", help="number, val_bpb, artifact, tempo or date.")
+    ] = "number",
     tree: Annotated[bool, typer.Option("--tree", help="Each hole under its parent.")] = False,
     runs: Runs = Path("runs"),
     strict: Strict = False,

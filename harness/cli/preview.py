@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import Json, Runs, app, print_json
+from harness.cli.app import Json, PlainCommand, Runs, app, print_json
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Serve the website to this machine")
 def preview(
     site: Annotated[
         Path | None, typer.Argument(metavar="[SITE]", help="A published folder, to be served as it is.")
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 8000,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")
+    ] = 8000,
     theme: Annotated[
         Path | None, typer.Option("--theme", help="Folder whose templates, assets and copy win over ours.")
     ] = None,

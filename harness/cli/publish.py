@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, Runs, Strict, app, print_json, warn
+from harness.cli.app import Json, PlainCommand, Runs, Strict, app, print_json, warn
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from harness.publish.deploy import Target
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Make the website, and deploy it")
 def publish(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Folder of the site; swapped in whole.")] = Path("_site"),
@@ -38,7 +38,7 @@ def publish(
         str | None, typer.Option("--remote", help="With --deploy: which remote, when there are several.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="With --deploy: although the branch holds something else.")
+        bool, typer.Option("--replace", help="With --deploy: replace a branch that holds other files.")
     ] = False,
     runs: Runs = Path("runs"),
     strict: Strict = False,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.cli.app import HoleArgument, Json, Runs, app
-from harness.cli.play import (
+from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app
+from harness.cli.run_options import (
     Abort,
-    GroupedCommand,
     MaxCost,
     Rate,
     Slow,
@@ -18,7 +17,7 @@ from harness.cli.play import (
 )
 
 
-@app.command(cls=GroupedCommand)
+@app.command(cls=PlainCommand, short_help="Resume a stopped attempt")
 def resume(
     reference: HoleArgument,
     timeout: Timeout = None,

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import figures
-from harness.cli import play
+from harness.cli import run_options
 from harness.cli.app import (
     CourseProgress,
     HoleArgument,
     Json,
+    PlainCommand,
     Runs,
     app,
+    find_standing,
     open_season,
     print_json,
     report_unfinished,
-    standing_of,
     warn,
 )
-from harness.cli.play import HOW_LONG, SAFETY, WHAT, WHERE
+from harness.cli.run_options import SAFETY, WHAT, WHERE
 from harness.errors import HarnessError, UsageError
 from harness.records.store import hole_names
 
@@ -49,16 +50,26 @@ RESUME_OPTIONS = frozenset(
     }
 )
 
-Seed = Annotated[int | None, typer.Option(help="Seed of the one attempt.", rich_help_panel=WHAT)]
+Seed = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="Train once with this seed.", rich_help_panel=WHAT)
+]
 Seeds = Annotated[
     str | None, typer.Option(metavar="A,B,C", help="Several seeds, played in turn.", rich_help_panel=WHAT)
 ]
 Title = Annotated[str, typer.Option(help="Title of a new hole.", rich_help_panel=WHAT)]
-Parent = Annotated[str | None, typer.Option(help="The hole that this one varies.", rich_help_panel=WHAT)]
-Processes = Annotated[
-    int, typer.Option("--nproc", metavar="N", min=1, help="Processes, by torchrun.", rich_help_panel=WHERE)
+Parent = Annotated[
+    str | None, typer.Option(metavar="ROUND", help="The hole that this one varies.", rich_help_panel=WHAT)
 ]
-Launcher = Annotated[str | None, typer.Option(help="torchrun or python.", rich_help_panel=WHERE)]
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--nproc", metavar="N", min=1, help="Processes, by torchrun; at least 1.", rich_help_panel=WHERE
+    ),
+]
+Launcher = Annotated[
+    str | None,
+    typer.Option(metavar="torchrun|python", help="What starts the processes.", rich_help_panel=WHERE),
+]
 Emit = Annotated[
     Path | None,
     typer.Option(
@@ -67,9 +78,7 @@ Emit = Annotated[
 ]
 Outlive = Annotated[
     bool,
-    typer.Option(
-        "--outlive", help="Let training go on when the harness is killed.", rich_help_panel=HOW_LONG
-    ),
+    typer.Option("--outlive", help="Let training go on when the harness is killed.", rich_help_panel=SAFETY),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check everything, print the plan.", rich_help_panel=SAFETY)
@@ -90,28 +99,28 @@ AllowUnread = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="The same as `harness resume ROUND`.")]
 
 
-@app.command(cls=play.GroupedCommand)
+@app.command(cls=PlainCommand, short_help="Play a hole and record it")
 def run(
     context: typer.Context,
     reference: HoleArgument,
-    override: play.Overrides = None,
-    preset: play.Preset = None,
-    course: play.Course = None,
-    script: play.Script = None,
+    override: run_options.Overrides = None,
+    preset: run_options.Preset = None,
+    course: run_options.Course = None,
+    script: run_options.Script = None,
     seed: Seed = None,
     seeds: Seeds = None,
     title: Title = "",
     parent: Parent = None,
-    timeout: play.Timeout = None,
-    max_cost: play.MaxCost = None,
-    rate: play.Rate = None,
-    abort: play.Abort = None,
-    stall: play.Stall = None,
-    slow: play.Slow = None,
-    outlive: Outlive = False,
+    timeout: run_options.Timeout = None,
+    max_cost: run_options.MaxCost = None,
+    rate: run_options.Rate = None,
+    abort: run_options.Abort = None,
+    stall: run_options.Stall = None,
+    slow: run_options.Slow = None,
     nproc: Processes = 1,
     launcher: Launcher = None,
     emit: Emit = None,
+    outlive: Outlive = False,
     dry_run: DryRun = False,
     repeat: Repeat = False,
     allow_unread: AllowUnread = False,
@@ -127,7 +136,9 @@ def run(
     if resume:
         _refuse_new_settings(context)
         typer.echo(f"note: --resume is a command of its own: `harness resume {reference}`", err=True)
-        play.show_result([play.resume_attempt(reference, runs, limits)], reference, runs, as_json)
+        run_options.show_result(
+            [run_options.resume_attempt(reference, runs, limits)], reference, runs, as_json
+        )
 
     request = RunRequest(
         reference=reference,
@@ -153,7 +164,7 @@ def run(
         _emit(plan, emit, runs, as_json)
     else:
         records = _play(plan, request, runs, as_json)
-        play.show_result(records, plan.hole.folder, runs, as_json)
+        run_options.show_result(records, plan.hole.folder, runs, as_json)
 
 
 def _plan(request: RunRequest, runs: Path) -> tuple[Plan, list[Group]]:
@@ -188,7 +199,7 @@ def _play(plan: Plan, request: RunRequest, runs: Path, as_json: bool) -> list[Ru
     records: list[RunRecord] = []
     limits = request.limits
     for seed in plan.seeds:
-        records.append(play.play_attempt(plan, seed, runs, limits, request.outlive))
+        records.append(run_options.play_attempt(plan, seed, runs, limits, request.outlive))
         limits = limits.after(records[-1].wall_seconds or 0.0)
         if records[-1].status in ("stopped", "failed"):
             break
@@ -258,7 +269,7 @@ def _ignore_hangup() -> None:
 def _print_card(folder: str, runs: Path) -> None:
     from harness.cli.views import scorecard
 
-    scorecard.print_card(standing_of(open_season(runs), folder))
+    scorecard.print_card(find_standing(open_season(runs), folder))
 
 
 def _show_plan(plan: Plan, checks: list[Group], as_json: bool) -> None:
@@ -302,5 +313,5 @@ def _show_plan(plan: Plan, checks: list[Group], as_json: bool) -> None:
         typer.echo(f"  artifact    about {trainer.forecast_bytes:,} of {cap:,} bytes")
     else:
         typer.echo(f"  artifact    not known before; the cap is {cap:,} bytes")
-    typer.echo(f"  split       {trainer.split or 'told by the scores'}")
+    typer.echo(f"  split       {trainer.split or 'known after the first score'}")
     typer.echo("nothing was started; leave out --dry-run to play")

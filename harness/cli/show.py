@@ -10,14 +10,15 @@ import typer
 from harness.cli.app import (
     HoleArgument,
     Json,
+    PlainCommand,
     Runs,
     Strict,
     app,
+    find_standing,
     open_season,
     print_json,
     report_problems,
     report_unfinished,
-    standing_of,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from harness.season.season import Season
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Show one hole's scorecard")
 def show(
     reference: HoleArgument,
     why: Annotated[bool, typer.Option("--why", help="Why it failed: the cause and the last lines.")] = False,
@@ -43,7 +44,7 @@ def show(
 
     folder = Store(runs).get(reference).name.folder
     season = open_season(runs)
-    standing = standing_of(season, folder)
+    standing = find_standing(season, folder)
     record = standing.played.record
     whiff = pairs.parent_whiff(season, standing.played)
     changed = _diff_to_parent(season, standing.played) if diff else None

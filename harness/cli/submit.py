@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, app, open_season, print_json
+from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app, open_season, print_json
 from harness.errors import Exit
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Prepare a hole to be handed in")
 def submit(
     reference: HoleArgument,
-    track: Annotated[str, typer.Option("--track", help="10min, non-record or unlimited.")] = "10min",
-    check: Annotated[bool, typer.Option("--check", help="Report only; write nothing. The default.")] = False,
+    track: Annotated[
+        str, typer.Option("--track", metavar="NAME", help="10min, non-record or unlimited.")
+    ] = "10min",
+    check: Annotated[bool, typer.Option("--check", help="Report only; write nothing.")] = False,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="DIR", help="Write the folder, if no rule fails.")
     ] = None,
@@ -33,26 +35,25 @@ def submit(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Make a hole's record folder: README, submission.json, a log per seed, the trainer as one
-    train_gpt.py.
-    """
+    """Make a hole's record folder: README, submission.json, a log per seed, one train_gpt.py."""
     from harness.records.store import Store
     from harness.season.hole import load_hole
-    from harness.submit import prepare as submitting
     from harness.submit.policy import load_policy
+    from harness.submit.prepare import as_data, describe, find_author, prepare, refuse_used
+    from harness.submit.prepare import write as write_folder
 
     out = None if check else write
     if out is not None:
-        submitting.refuse_used(out)
+        refuse_used(out)
     played = load_hole(Store(runs).get(reference))
     rules = load_policy(policy, runs) if policy else None
-    who = submitting.find_author(author, github_id)
-    submission = submitting.prepare(played, track, who, open_season(runs), rules, readable)
-    written = submitting.write(submission, out) if out is not None and not submission.failed else []
+    who = find_author(author, github_id)
+    submission = prepare(played, track, who, open_season(runs), rules, readable)
+    written = write_folder(submission, out) if out is not None and not submission.failed else []
     if as_json:
-        print_json("submit", **submitting.as_data(submission, out if written else None))
+        print_json("submit", **as_data(submission, out if written else None))
     else:
-        typer.echo(submitting.describe(submission))
+        typer.echo(describe(submission))
         for path in written:
             typer.echo(f"  {path}: {path.stat().st_size:,} bytes")
     if submission.failed:

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, Runs, app, print_json
+from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app, print_json
 
 
-@app.command()
+@app.command(cls=PlainCommand, short_help="Watch an attempt while it trains")
 def watch(
     reference: HoleArgument,
-    attempt: Annotated[int | None, typer.Option("--attempt", help="Another than the newest.")] = None,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", metavar="N", help="Attempt number; default: the newest.")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Look once and leave.")] = False,
     every: Annotated[
-        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="How often to look.")
+        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="How often to look; at least 0.1.")
     ] = 1.0,
     runs: Runs = Path("runs"),
     as_json: Json = False,

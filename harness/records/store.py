@@ -210,9 +210,7 @@ class Store:
                 same = [name for name in names if int(name.split("_")[1]) == int(by_number[0])]
                 close = same[0] if same else close
             hint = f"did you mean {close}? " if close else ""
-            listing = (
-                f"`harness ls` shows all {len(names)}" if names else "`harness run round_001` plays the first"
-            )
+            listing = "`harness ls` lists the holes" if names else "`harness run round_001` plays the first"
             raise UsageError(f'no hole matches "{reference}" in {self.root}/', hint + listing)
         return hole
 
@@ -285,7 +283,7 @@ def attempt_names(folder: str) -> tuple[set[str], list[str]]:
     return names, [name for _, name in sorted(attempts)]
 
 
-def half_attempts(folder: str) -> list[str]:
+def attempts_without_record(folder: str) -> list[str]:
     """Return the names of a hole's attempts that were launched and left no record."""
     with contextlib.suppress(FileNotFoundError):
         _, attempts = attempt_names(folder)

@@ -47,7 +47,7 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
         if record is not None and record.complete:
             raise HarnessError(
                 f"{hole.name.folder} attempt {attempt.number} is complete (val_bpb {record.val_bpb:.4f})",
-                "another attempt: give another --seed, or --repeat",
+                f"play another: `harness run {hole.name.folder} --seed N`, or `--repeat`",
                 Exit.DUPLICATE,
             )
         if record is None and _finished(attempt):

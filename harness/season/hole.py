@@ -143,7 +143,7 @@ class PlayedHole:
 
     @property
     def invalid(self) -> bool:
-        """Whether the hole was decided to be invalid: then its score is nobody's yardstick."""
+        """Decided to be invalid: never the best, but it may set par or be the previous hole."""
         return self.summary.decision == "invalid"
 
     @cached_property

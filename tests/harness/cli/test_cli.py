@@ -1,6 +1,7 @@
 """What every command keeps to, whatever was typed."""
 
 import json
+import re
 
 import pytest
 
@@ -22,3 +23,29 @@ def test_a_season_that_is_named_and_missing_is_refused(harness, command):
 
     assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2)
     assert "nowhere" in done.stderr
+
+
+DATA_COMMANDS = [["data", "pull"], ["data", "prepare"], ["data", "check"]]
+
+
+@pytest.mark.parametrize("words", [[], ["data"]])
+def test_no_summary_of_a_command_is_cut(harness, words):
+    shown = harness(*words, "--help", env={"COLUMNS": "60"}).stdout
+
+    assert "Commands:" in shown
+    assert [line for line in shown.partition("Commands:")[2].splitlines() if "..." in line] == []
+
+
+def test_help_shows_no_python_types_and_no_raw_ranges(harness):
+    for words in [["run"], ["watch"], ["compare"], ["import"], ["preview"], *DATA_COMMANDS]:
+        shown = harness(*words, "--help").stdout
+
+        assert "Usage: " in shown
+        assert not re.search(r"<\w+|list\[|x[<>]=|\{", shown), words
+
+
+def test_a_missing_argument_is_an_error_with_a_hint(harness):
+    done = harness("run")
+
+    assert done.returncode == 2
+    assert done.stderr == "error: missing argument 'ROUND'\nhint: `harness run --help` lists what it takes\n"

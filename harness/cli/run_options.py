@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from typer.core import TyperCommand
 
-from harness.cli.app import open_season, print_json, standing_of, warn
+from harness.cli.app import find_standing, open_season, print_json, warn
 from harness.errors import Exit
 
 if TYPE_CHECKING:
@@ -27,8 +26,22 @@ Overrides = Annotated[
         "--override", "-o", metavar="KEY=VALUE", help="Set a knob; repeatable.", rich_help_panel=WHAT
     ),
 ]
-Preset = Annotated[str | None, typer.Option(help="Settings to start from.", rich_help_panel=WHAT)]
-Course = Annotated[str | None, typer.Option(help="What is being predicted.", rich_help_panel=WHAT)]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Settings to start from: baseline, practice, practice_long or tiny.",
+        rich_help_panel=WHAT,
+    ),
+]
+Course = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What is predicted: fineweb, practice, or a course of your own.",
+        rich_help_panel=WHAT,
+    ),
+]
 Script = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A training script of your own.", rich_help_panel=WHAT),
@@ -36,11 +49,15 @@ Script = Annotated[
 
 Timeout = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", min=1.0, help="Stop each attempt after this.", rich_help_panel=HOW_LONG),
+    typer.Option(
+        metavar="SECONDS", min=1.0, help="Stop each attempt after this; at least 1.", rich_help_panel=HOW_LONG
+    ),
 ]
 MaxCost = Annotated[
     float | None,
-    typer.Option(metavar="MONEY", min=0.0, help="Stop when this is spent.", rich_help_panel=HOW_LONG),
+    typer.Option(
+        metavar="MONEY", min=0.0, help="Stop when this is spent (needs --rate).", rich_help_panel=HOW_LONG
+    ),
 ]
 Rate = Annotated[
     float | None,
@@ -61,32 +78,14 @@ Stall = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=1.0,
-        help="Stop when nothing is printed for so long.",
+        help="Stop when nothing is printed for so long; at least 1.",
         rich_help_panel=HOW_LONG,
     ),
 ]
 Slow = Annotated[
     float | None,
-    typer.Option(
-        metavar="MS", min=0.0, help="Stop when steps take longer than this.", rich_help_panel=HOW_LONG
-    ),
+    typer.Option(metavar="MS", min=0.0, help="Stop when a step takes longer.", rich_help_panel=HOW_LONG),
 ]
-
-
-class GroupedCommand(TyperCommand):
-    """A command whose help lists its options under their `rich_help_panel`, as plain text."""
-
-    def format_options(self, ctx, formatter) -> None:  # type: ignore[no-untyped-def]
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            row = parameter.get_help_record(ctx)
-            if row is not None:
-                default = "Arguments" if parameter.param_type_name == "argument" else "Options"
-                heading = getattr(parameter, "rich_help_panel", None) or default
-                sections.setdefault(heading, []).append(row)
-        for heading, rows in sections.items():
-            with formatter.section(heading):
-                formatter.write_dl(rows)
 
 
 def play_attempt(plan: Plan, seed: int | None, runs: Path, limits: RunLimits, outlive: bool) -> RunRecord:
@@ -103,11 +102,13 @@ def play_attempt(plan: Plan, seed: int | None, runs: Path, limits: RunLimits, ou
 def resume_attempt(reference: str, runs: Path, limits: RunLimits) -> RunRecord:
     """Go on with a hole's newest attempt under the live view."""
     from harness.cli.views.live import LiveView
+    from harness.records.store import Store
     from harness.run.resume import resume
 
     limits.check_budget(None, 1)
-    with LiveView(f"{reference} resumed", 0) as view:
-        return resume(reference, runs, _callbacks(view, limits))
+    folder = Store(runs).get(reference).name.folder
+    with LiveView(f"{folder}, resumed", 0) as view:
+        return resume(folder, runs, _callbacks(view, limits))
 
 
 def _callbacks(view: LiveView, limits: RunLimits) -> RunCallbacks:
@@ -136,7 +137,7 @@ def show_result(
     for warning in dict.fromkeys(warning for record in records for warning in record.warnings):
         warn(warning)
     season = open_season(runs)
-    standing = standing_of(season, Store(runs).get(folder).name.folder)
+    standing = find_standing(season, Store(runs).get(folder).name.folder)
     whiff = pairs.parent_whiff(season, standing.played)
     if as_json:
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
