@@ -62,7 +62,7 @@ def save_entries(owner: str, entries: Mapping[str, Entry], removed: Iterable[str
     path = _path()
     if path is None:
         return
-    for attempt in ("as it is", "anew"):
+    for attempt in (1, 2):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, owner, entries, removed)
@@ -70,7 +70,7 @@ def save_entries(owner: str, entries: Mapping[str, Entry], removed: Iterable[str
         except (OSError, UnicodeError):
             return
         except sqlite3.Error as error:
-            if attempt == "anew" or error.sqlite_errorname not in _DAMAGED:
+            if attempt == 2 or error.sqlite_errorname not in _DAMAGED:
                 return
             with contextlib.suppress(OSError):
                 path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def _path() -> Path | None:
 
 
 def _checksum(mark: str, text: str) -> int:
-    """SQLite keeps none: a bit that fell over in the file would otherwise be believed."""
+    """SQLite keeps no checksum of its own, so that a damaged text would be taken for a good one."""
     return zlib.crc32(f"{mark}\n{text}".encode("utf-8", "surrogatepass"))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # loaded only where a pool is due
 
 
 def worker_count(tasks: int, each: int) -> int:
-    """Return how many processes share `tasks`; each: how many tasks make another one worth its while.
+    """Return how many processes share `tasks`; each: how many tasks are needed to start another one.
 
     1 where there is no fork, or where other threads run: a fork copies their locks, but not the threads.
     """

@@ -222,18 +222,18 @@ def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
     columns = _COLUMNS if decided else _COLUMNS[:-1]
     cells_by_column = zip(*(row.cells for row in rows), strict=True)
     filled = [[head, *cells] for (head, _, _), cells in zip(columns, cells_by_column, strict=False)]
-    widths = [max(map(_cells_of(cells), cells)) for cells in filled]
+    widths = [max(map(_width_function(cells), cells)) for cells in filled]
     if width is not None:
         others = sum(widths) - widths[1] + len(GAP) * (len(widths) - 1)
         widths[1] = min(widths[1], max(NARROWEST_TITLE, width - others))
-    set_cells = [
-        cells if at == 1 else _set_column(cells, wide, right)
+    padded = [
+        cells if at == 1 else _pad_column(cells, wide, right)
         for at, (cells, wide, (_, right, _)) in enumerate(zip(filled, widths, columns, strict=True))
     ]
     lines = []
-    for row in zip(*set_cells, strict=True):
+    for row in zip(*padded, strict=True):
         title, *more = _fold(row[1], widths[1])
-        lines.append(GAP.join((row[0], _set(title, widths[1], False), *row[2:])).rstrip())
+        lines.append(GAP.join((row[0], _pad(title, widths[1], False), *row[2:])).rstrip())
         lines += [" " * (widths[0] + len(GAP)) + line for line in more]
     lines.insert(1, "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
     return "\n".join(lines)
@@ -252,23 +252,23 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def _set_column(cells: list[str], width: int, right: bool) -> list[str]:
-    if _cells_of(cells) is len:
+def _pad_column(cells: list[str], width: int, right: bool) -> list[str]:
+    if _width_function(cells) is len:
         return [cell.rjust(width) for cell in cells] if right else [cell.ljust(width) for cell in cells]
-    return [_set(cell, width, right) for cell in cells]
+    return [_pad(cell, width, right) for cell in cells]
 
 
-def _cells_of(texts: Iterable[str]) -> Callable[[str], int]:
-    """What counts the places of these texts: mostly they are plain, and a season has tens of thousands."""
-    return len if "".join(texts).isascii() else _cells
+def _width_function(texts: Iterable[str]) -> Callable[[str], int]:
+    """Return what counts the places of these texts: `len` for plain ones, as most are."""
+    return len if "".join(texts).isascii() else _width
 
 
-def _set(text: str, width: int, right: bool) -> str:
-    air = " " * (width - _cells(text))
-    return air + text if right else text + air
+def _pad(text: str, width: int, right: bool) -> str:
+    padding = " " * (width - _width(text))
+    return padding + text if right else text + padding
 
 
-def _cells(text: str) -> int:
+def _width(text: str) -> int:
     """How many places of a terminal a text takes."""
     if text.isascii():
         return len(text)
@@ -278,7 +278,7 @@ def _cells(text: str) -> int:
 
 
 def _fold(text: str, width: int) -> list[str]:
-    if len(text) <= width // 2 or _cells(text) <= width:
+    if len(text) <= width // 2 or _width(text) <= width:
         return [text]
     wide = width if text.isascii() else width // 2  # characters of two places, at the worst
     return textwrap.wrap(text, wide) or [""]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing 
     from harness.publish.views.index import Line, Round
     from harness.season.season import Standing
 
-FORK_WORTHY = 24  # pages for a process of their own
+PAGES_PER_PROCESS = 24  # pages needed to start another process
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -134,7 +134,7 @@ def _fill(
     """Fill the new site: carry over what stands, make the rest."""
     from harness.publish import pages
     from harness.publish.views import index
-    from harness.publish.views.curve import Shelf
+    from harness.publish.views.curve import CurveCache
     from harness.publish.words.wording import load_wording
     from harness.season.season import summarise_season
 
@@ -149,16 +149,16 @@ def _fill(
         env=pages.make_environment(options.theme),
         base=options.base_url.rstrip("/") + "/" if options.base_url else "",
         courses=index.course_links(season),
-        shelf=Shelf(),
+        curve_cache=CurveCache(),
     )
     pages.write_assets(folder, options.theme)
 
     standings = [season.standing(played) for played in season.holes]
-    world = f"{sources.world} {site.courses}"  # the navigation names the courses
-    holes = _fill_holes(site, known, _hole_keys(site, sources, world, standings), standings)
+    shared = f"{sources.shared} {site.courses}"  # the navigation names the courses
+    holes = _fill_holes(site, known, _hole_keys(site, sources, shared, standings), standings)
     lines = [index.unpack_line(one.line) for one in holes.values()]
     rounds = index.rounds_of(lines)
-    round_keys = _fill_rounds(site, known, holes, rounds, world)
+    round_keys = _fill_rounds(site, known, holes, rounds, shared)
     pages.write_clubhouse(site, lines, rounds, standings, [one.example for one in holes.values()])
     pages.write_feeds(site, lines)
     return Manifest(
@@ -170,14 +170,14 @@ def _fill(
     )
 
 
-def _hole_keys(site: Site, sources: Sources, world: str, standings: Sequence[Standing]) -> dict[str, str]:
+def _hole_keys(site: Site, sources: Sources, shared: str, standings: Sequence[Standing]) -> dict[str, str]:
     """What each hole's files follow from; in the order of play."""
     from harness.publish.views.curve import baseline_hole
 
     season, keys = site.season, {}
     for standing in standings:
-        baseline = baseline_hole(season, standing, site.shelf)
-        keys[standing.played.name.folder] = key_of(world, sources.marks, season, standing, baseline)
+        baseline = baseline_hole(season, standing, site.curve_cache)
+        keys[standing.played.name.folder] = key_of(shared, sources.marks, season, standing, baseline)
     return keys
 
 
@@ -201,7 +201,7 @@ def _fill_holes(
 
 
 def _fill_rounds(
-    site: Site, known: Manifest, holes: dict[str, HoleEntry], rounds: Sequence[Round], world: str
+    site: Site, known: Manifest, holes: dict[str, HoleEntry], rounds: Sequence[Round], shared: str
 ) -> dict[str, str]:
     """Carry over or write the page of each round; return what each follows from."""
     from harness.publish import pages
@@ -209,7 +209,7 @@ def _fill_rounds(
     def rows(lines: Sequence[Line]) -> list[dict[str, Any]]:
         return [holes[line.name].line for line in lines]
 
-    keys = {one.href: digest([world, rows(one.lines)]) for one in rounds}
+    keys = {one.href: digest([shared, rows(one.lines)]) for one in rounds}
     stale = [
         (one, rows(one.lines))
         for one in rounds
@@ -252,16 +252,16 @@ _Log = list[tuple[str, bool]]
 def _share(
     site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]
 ) -> list[tuple[list[Result], _Log]]:
-    """Make equal stretches of `tasks`, the first in this process and each other in a fork of it."""
-    count = worker_count(len(tasks), FORK_WORTHY)
+    """Make equal slices of `tasks`, the first in this process and each other in a fork of it."""
+    count = worker_count(len(tasks), PAGES_PER_PROCESS)
     if count == 1:
-        return [_make_stretch(site, write, tasks)]
+        return [_make_slice(site, write, tasks)]
     from concurrent.futures import BrokenExecutor
 
     edges = [len(tasks) * n // count for n in range(count + 1)]
     with fork_pool(count - 1, _set_job, (site, write, tasks)) as pool:
         futures = [pool.submit(_work, start, end) for start, end in pairwise(edges[1:])]
-        first = _make_stretch(site, write, tasks[: edges[1]])
+        first = _make_slice(site, write, tasks[: edges[1]])
         try:
             return [first, *(future.result() for future in futures)]
         except BrokenExecutor as error:
@@ -270,14 +270,15 @@ def _share(
             ) from error
 
 
-def _make_stretch(
+def _make_slice(
     site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]
 ) -> tuple[list[Result], _Log]:
     start = len(site.folder.log)
     return [write(site, task) for task in tasks], site.folder.log[start:]
 
 
-_job: tuple[Site, Callable[..., Any], Sequence[Any]]  # of a worker process: set once, when it starts
+# Of a worker process, set once when it starts. A fork inherits it: pages and their season are never pickled.
+_job: tuple[Site, Callable[..., Any], Sequence[Any]]
 
 
 def _set_job(site: Site, write: Callable[..., Any], tasks: Sequence[Any]) -> None:
@@ -287,7 +288,7 @@ def _set_job(site: Site, write: Callable[..., Any], tasks: Sequence[Any]) -> Non
 
 def _work(start: int, end: int) -> tuple[list[Any], _Log]:
     site, write, tasks = _job
-    return _make_stretch(site, write, tasks[start:end])
+    return _make_slice(site, write, tasks[start:end])
 
 
 __all__ = ["PublishOptions", "PublishReport", "publish"]

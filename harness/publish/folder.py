@@ -281,33 +281,34 @@ def _owner(out: Path) -> str:
 
 @dataclass(frozen=True)
 class HoleMarks:
-    """What the file system says of the holes. words: round.toml, notes, decision; play: the attempts' files.
+    """What the file system says of each hole.
 
+    text_marks: round.toml, notes, decision. attempt_marks: the attempts' files.
     unsettled: holes of which it cannot tell, or whose files changed a moment ago.
     """
 
-    words: dict[str, str]
-    play: dict[str, str]
+    text_marks: dict[str, str]
+    attempt_marks: dict[str, str]
     unsettled: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Fingerprints. world: of what all pages share. everything: of all inputs, empty if one is unsettled."""
+    """Fingerprints. shared: of what all pages share. everything: of all inputs, empty if one is unsettled."""
 
-    world: str
+    shared: str
     marks: HoleMarks
     everything: str
 
 
 def look_at_sources(runs: Path, *, theme: Path | None, live: bool, options: str) -> Sources:
     """Look at all that a site is made from, holes without reading their files. options: as text."""
-    world = _hash_world(runs, theme, options)
+    shared = _hash_shared(runs, theme, options)
     marks = _mark_holes(runs, hole_names(runs), live)
     field, settled = _mark_field(runs)
     known = settled and not marks.unsettled
-    everything = [world, field, list(marks.words.items()), list(marks.play.items())]
-    return Sources(world, marks, digest(everything) if known else "")
+    everything = [shared, field, list(marks.text_marks.items()), list(marks.attempt_marks.items())]
+    return Sources(shared, marks, digest(everything) if known else "")
 
 
 def _mark_holes(runs: Path, holes: Iterable[HoleName], live: bool) -> HoleMarks:
@@ -316,23 +317,23 @@ def _mark_holes(runs: Path, holes: Iterable[HoleName], live: bool) -> HoleMarks:
     live: attempts without a record are shown as they are right now, so their pages cannot be carried over.
     """
     settled_ns = time.time_ns() - SETTLED_NS
-    words: dict[str, str] = {}
-    play: dict[str, str] = {}
+    text_marks: dict[str, str] = {}
+    attempt_marks: dict[str, str] = {}
     unsettled = set()
     for hole in holes:
         name, folder = hole.folder, f"{runs}/{hole.folder}"
         try:
             names, attempts = attempt_names(folder)
             own = [one for one in ("round.toml", "notes.md", "decision.json") if one in names]
-            words[name], words_touched = mark_files(folder, own)
-            play[name], play_touched = _mark_attempts(folder, attempts)
+            text_marks[name], words_touched = mark_files(folder, own)
+            attempt_marks[name], play_touched = _mark_attempts(folder, attempts)
         except OSError:
-            words[name], play[name] = "", ""
+            text_marks[name], attempt_marks[name] = "", ""
             unsettled.add(name)
             continue
-        if max(words_touched, play_touched) > settled_ns or (live and "record.json -" in play[name]):
+        if max(words_touched, play_touched) > settled_ns or (live and "record.json -" in attempt_marks[name]):
             unsettled.add(name)
-    return HoleMarks(words, play, frozenset(unsettled))
+    return HoleMarks(text_marks, attempt_marks, frozenset(unsettled))
 
 
 def _mark_attempts(folder: str, attempts: Sequence[str]) -> tuple[str, int]:
@@ -346,7 +347,7 @@ def _mark_attempts(folder: str, attempts: Sequence[str]) -> tuple[str, int]:
     return f"{mark}|{progress}", max(touched, progress_touched)
 
 
-def _hash_world(runs: Path, theme: Path | None, options: str) -> str:
+def _hash_shared(runs: Path, theme: Path | None, options: str) -> str:
     """A fingerprint of what all pages share: words, templates, courses, libraries, options."""
     shared = {
         "options": options,
@@ -368,7 +369,7 @@ def _mark_field(runs: Path) -> tuple[str, bool]:
 
 
 def key_of(
-    world: str, marks: HoleMarks, season: Season, standing: Standing, baseline: PlayedHole | None
+    shared: str, marks: HoleMarks, season: Season, standing: Standing, baseline: PlayedHole | None
 ) -> str:
     """A fingerprint of what a hole's files follow from; empty when that cannot be told.
 
@@ -388,15 +389,15 @@ def key_of(
     if marks.unsettled & {played.name.folder, *by_name}:
         return ""
     facts = [
-        world,
+        shared,
         played.name.folder,
         played.summary,
-        marks.words[played.name.folder],
-        marks.play[played.name.folder],
+        marks.text_marks[played.name.folder],
+        marks.attempt_marks[played.name.folder],
         [before.name.folder, before.title] if before else None,
         [after.name.folder, after.title] if after else None,
         baseline.name.folder if baseline else None,
-        [(name, other.summary, marks.play[name]) for name, other in sorted(by_name.items())],
+        [(name, other.summary, marks.attempt_marks[name]) for name, other in sorted(by_name.items())],
         repr(standing.verdict),
         standing.sets_par,
         standing.course_record,

@@ -22,7 +22,7 @@ from harness.publish.folder import SiteFolder
 from harness.publish.views import index
 from harness.publish.views.card import HoleCard, build_card
 from harness.publish.views.compare import build_compare, compared_kinds
-from harness.publish.views.curve import Shelf, curve_csv
+from harness.publish.views.curve import CurveCache, curve_csv
 from harness.publish.views.handbook import build_handbook
 from harness.publish.views.leaderboard import build_board
 from harness.publish.words.wording import Wording
@@ -61,7 +61,7 @@ class Site:
     env: Environment
     base: str
     courses: list[index.Link]
-    shelf: Shelf
+    curve_cache: CurveCache
 
     def render(
         self, template: str, path: str, *, kind: str, title: str, description: str, **view: Any
@@ -138,7 +138,7 @@ class HolePages:
 
 def write_hole(site: Site, standing: Standing) -> HolePages:
     """Write a hole's page with its record, its curve, its picture and its compare pages."""
-    played, shelf = standing.played, site.shelf
+    played, curve_cache = standing.played, site.curve_cache
     start = len(site.folder.log)
     card = make_card(site, standing)
     site.render(
@@ -153,15 +153,15 @@ def write_hole(site: Site, standing: Standing) -> HolePages:
     if played.record is not None:
         site.folder.write(f"holes/{card.name}.json", dump_record(played.record).encode())
     if card.has_curve:
-        site.folder.write(f"holes/{card.name}.csv", curve_csv(shelf.get(played)))
+        site.folder.write(f"holes/{card.name}.csv", curve_csv(curve_cache.get(played)))
     _write_compared(site, standing, card)
     files = tuple(name for name, _ in site.folder.log[start:])
-    line = index.pack_line(index.index_line(card, standing, thin(shelf.line(played), SPARK_POINTS)))
+    line = index.pack_line(index.index_line(card, standing, thin(curve_cache.line(played), SPARK_POINTS)))
     return HolePages(name=card.name, files=files, line=line, example=_can_explain(card, played))
 
 
 def make_card(site: Site, standing: Standing) -> HoleCard:
-    return build_card(site.season, standing, site.wording, site.shelf, site.live)
+    return build_card(site.season, standing, site.wording, site.curve_cache, site.live)
 
 
 def _can_explain(card: HoleCard, played: PlayedHole) -> bool:
@@ -169,10 +169,10 @@ def _can_explain(card: HoleCard, played: PlayedHole) -> bool:
 
 
 def _write_compared(site: Site, standing: Standing, card: HoleCard) -> None:
-    """Write the hole's compare pages; both curves are on the shelf now."""
+    """Write the hole's compare pages; both curves are on the curve_cache now."""
     for kind in compared_kinds(standing):
         sentence = card.comparison_verdict if kind == "previous" else ""
-        if pair := build_compare(standing, kind, sentence, site.wording, site.shelf):
+        if pair := build_compare(standing, kind, sentence, site.wording, site.curve_cache):
             title = f"{pair.a_title} against {pair.b_title}"
             site.render(
                 "compare.html",
@@ -207,7 +207,7 @@ def _picture(site: Site, played: PlayedHole, card: HoleCard) -> str:
         score=card.score,
         label=f"{card.score_label}, {par.value} to par" if par.value else card.score_label,
         line=f"{card.artifact} · {card.tempo} a step · {card.tempo_note}" if played.sample else card.summary,
-        curve=thinned(site.shelf.line(played)),
+        curve=thinned(site.curve_cache.line(played)),
     )
     path = f"holes/{card.name}.{picture.key}.png"
     if not site.folder.keep(path):

@@ -30,7 +30,7 @@ from harness.records.record import (
 )
 from harness.records.store import Attempt
 from harness.run.capture import ProcessEnd
-from harness.run.script_result import Endings, known_at_launch, record_script, status_of
+from harness.run.script_result import EndReasons, known_at_launch, record_script, status_of
 
 LAST_LINES = 20
 _TAIL_BYTES = 64 * 1024
@@ -115,7 +115,7 @@ def build_record(launch: Launch, attempt: Attempt, end: ProcessEnd, course: Cour
     """Put together the record of an attempt that has ended, however it ended."""
     tail = last_lines(attempt.log_path)
     if launch.script is not None:
-        return record_script(launch, attempt, end, course, _script_endings(end, tail))
+        return record_script(launch, attempt, end, course, _script_end_reasons(end, tail))
     fields = known_at_launch(launch, recorded_config(launch.config, launch.overrides))
     fields |= {"preset": launch.preset, "environment": Environment(harness=launch.harness)}
     result = _read_result(attempt.result_path)
@@ -184,17 +184,17 @@ def _measured(
     return fields
 
 
-def _script_endings(end: ProcessEnd, tail: tuple[str, ...]) -> Endings:
+def _script_end_reasons(end: ProcessEnd, tail: tuple[str, ...]) -> EndReasons:
     """Say why a script's attempt is no success, and why it may have printed no score."""
     if end.stop or end.interrupted or end.exit_code != 0:
         failure = _failure(end, tail, None)
-        return Endings(failure, failure)
+        return EndReasons(failure, failure)
     by_log = _by_signs(tail, _SIGNS)
     if by_log is None and end.after_harness:
         what = "the harness was killed, and the run ended with it"
         by_log = Failure(kind="killed", message=what, last_lines=tail)
     no_score = "it ended without a score of its artifact"
-    return Endings(None, by_log or Failure(kind="no_result", message=no_score, last_lines=tail))
+    return EndReasons(None, by_log or Failure(kind="no_result", message=no_score, last_lines=tail))
 
 
 def choose_official(scores: tuple[Score, ...]) -> Official | None:

@@ -53,7 +53,7 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
         if record is None and _finished(attempt):
             return conclude(attempt, launch, ProcessEnd(0, 0.0), runs)
         if launch.script is not None:
-            return _salvage(attempt, launch, record, runs)
+            return record_from_log(attempt, launch, record, runs)
         folder = trainer_of(launch, attempt)
         if record is not None:
             attempt.record_path.unlink()
@@ -65,12 +65,11 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
         return _write_with_warning(attempt, record, note)
 
 
-def _salvage(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: Path) -> RunRecord:
+def record_from_log(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: Path) -> RunRecord:
     """Write the record of a script's attempt that nobody saw the end of, from its log."""
     if record is not None:
         raise HarnessError(
-            f"{launch.hole} attempt {attempt.number} has its record; "
-            f"{launch.script} is not ours to go on with",
+            f"{launch.hole} attempt {attempt.number} has its record; {launch.script} cannot be resumed",
             f"play it again: `harness run {launch.hole} --repeat`",
         )
     end = ProcessEnd(0, 0.0, after_harness=True)

@@ -34,15 +34,15 @@ _ARTIFACT = re.compile(
 
 
 @dataclass(frozen=True)
-class Endings:
-    """failure: why the attempt is no success, whatever it printed. scoreless: why there may be no score."""
+class EndReasons:
+    """failure: why it is no success, whatever it printed. no_score_reason: why there may be no score."""
 
     failure: Failure | None
-    scoreless: Failure
+    no_score_reason: Failure
 
 
 def record_script(
-    launch: Launch, attempt: Attempt, end: ProcessEnd, course: Course, endings: Endings
+    launch: Launch, attempt: Attempt, end: ProcessEnd, course: Course, reasons: EndReasons
 ) -> RunRecord:
     """Put together the record of a script's attempt, and write its curve."""
     produced = list_files(attempt.work_dir)
@@ -59,7 +59,7 @@ def record_script(
         ),
     }
     if log.result is None:
-        return RunRecord(**fields, status=status_of(endings.scoreless), failure=endings.scoreless)
+        return RunRecord(**fields, status=status_of(reasons.no_score_reason), failure=reasons.no_score_reason)
     lines = list(curve_lines(log.result))
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
@@ -77,7 +77,7 @@ def record_script(
     fields["tokens_seen"] = _tokens_seen(launch, log.result)
     warnings += _contradictions(launch, log.result)
     fields |= weigh(attempt, launch, log.result, produced, warnings)
-    failure = endings.failure or (endings.scoreless if facts["official"] is None else None)
+    failure = reasons.failure or (reasons.no_score_reason if facts["official"] is None else None)
     if failure is not None:
         fields["failure"] = (
             failure if failure.step is not None else failure.model_copy(update={"step": log.result.steps})

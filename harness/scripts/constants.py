@@ -1,7 +1,7 @@
 """What a Python expression comes to, as far as its text tells: constants folded, nothing executed.
 
 A `Scope` maps the names that a loop or a call gave values to. Types fold to the types themselves (`int`,
-`type(v)`), functions to `Func`, dataclass fields to `FieldOf`; whatever cannot be told raises `Unknown`. The
+`type(v)`), functions to `Func`, dataclass fields to `FieldOf`; what is not known raises `Unknown`. The
 one evaluator for knobs (`harness.scripts.environ_reads`) and for packed code (`harness.scripts.unpack`).
 """
 
@@ -24,7 +24,7 @@ _MAX_SHIFT = 64
 
 
 class Unknown(Exception):
-    """The value cannot be told from the text. reason: why, or the expression that nobody can tell."""
+    """The value is not known from the source. reason: why, or the expression that is not known."""
 
     def __init__(self, reason: str | ast.AST = "it is not known without running it") -> None:
         super().__init__(reason)
@@ -154,7 +154,7 @@ _CODECS = frozenset({(bytes, "decode"), (str, "encode"), (bytes, "strip"), (str,
 
 
 def fold(node: ast.AST, names: Names, scope: Scope) -> Any:
-    """Return what an expression comes to. Raises Unknown when that cannot be told."""
+    """Return what an expression comes to. Raises Unknown when the source does not say."""
     folder = _FOLDERS.get(type(node))
     names.steps += 1
     if folder is None or names.steps > MAX_STEPS:

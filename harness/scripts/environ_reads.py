@@ -1,5 +1,4 @@
-"""Where a Python program reads its environment: every name, how it is read, and what cannot be told from the
-text.
+"""Where a Python program reads its environment: names, how they are read, and what is unclear.
 
 Works on syntax trees; nothing is executed. A read inside a helper function counts once per call of the
 helper, one inside a loop over a table once per row.
@@ -36,7 +35,7 @@ class Read:
 @dataclass
 class Reads:
     named: list[Read] = field(default_factory=list)
-    unclear: list[tuple[str, int, str]] = field(default_factory=list)  # file, line, what cannot be told
+    unclear: list[tuple[str, int, str]] = field(default_factory=list)  # file, line, what is not known
 
 
 def find_reads(trees: Mapping[str, ast.Module]) -> Reads:
@@ -44,7 +43,7 @@ def find_reads(trees: Mapping[str, ast.Module]) -> Reads:
     program = Program(trees.values())
     reads = Reads()
     for file, tree in trees.items():
-        _Finder(file, tree, program).into(reads)
+        _Finder(file, tree, program).add_reads(reads)
     return reads
 
 
@@ -66,7 +65,7 @@ class _Finder:
         self.modules, self.environs, self.getters = {"os"}, {"os.environ"}, {"os.getenv", "os.environ.get"}
         self._find_aliases()
 
-    def into(self, reads: Reads) -> None:
+    def add_reads(self, reads: Reads) -> None:
         for node in ast.walk(self.tree):
             access = self._access(node)
             if access is None:
@@ -154,7 +153,7 @@ class _Finder:
 
     def _unclear(self, node: ast.AST) -> str | None:
         """Say what of the environment is used in a way that names no variable."""
-        if isinstance(node, ast.For | ast.comprehension) and self._is_environ(_walked(node.iter)):
+        if isinstance(node, ast.For | ast.comprehension) and self._is_environ(_iterated(node.iter)):
             return "goes through the whole environment"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "exec":
             return None if node.args and isinstance(node.args[0], ast.Constant) else "executes computed code"
@@ -279,7 +278,7 @@ class _Finder:
         return None
 
 
-def _walked(node: ast.expr) -> ast.expr:
+def _iterated(node: ast.expr) -> ast.expr:
     """Return what a loop goes through: `x` of `x.items()`."""
     if (
         isinstance(node, ast.Call)

@@ -100,7 +100,7 @@ class ScriptKnob:
 
 @dataclass(frozen=True)
 class Script:
-    """What is known of a script. unclear: reads whose names cannot be told, as "line 40 does this"."""
+    """What is known of a script. unclear: reads whose names are not known, as "line 40 does this"."""
 
     knobs: Mapping[str, ScriptKnob]
     unclear: tuple[str, ...] = ()

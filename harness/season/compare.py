@@ -19,8 +19,8 @@ from harness.season.hole import other_stages, other_text
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, NEUTRAL
 
-# Knobs that change what is watched, not what is trained: alone they cannot be a whiff.
-WATCHING_KNOBS = frozenset({"VAL_LOSS_EVERY", "VAL_BATCH_SIZE", "MAX_WALLCLOCK_SECONDS"})
+# Knobs that change what is logged, not what is trained: alone they cannot be a whiff.
+LOGGING_KNOBS = frozenset({"VAL_LOSS_EVERY", "VAL_BATCH_SIZE", "MAX_WALLCLOCK_SECONDS"})
 # Places, as are all names that end in _PATH or _DIR: they say nothing of the idea.
 PLACES = UNHASHED_KNOBS | {"DATA_ROOT", "OUTPUT_DIR", "CACHE_DIR"}
 # Beginnings of knobs that act when the artifact is packed: with nothing measured there, no whiff is claimed.
@@ -361,21 +361,21 @@ def value_at(points: Sequence[tuple[float, float]], at: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Swing:
-    """An attempt as a whiff is looked for: its record and its curve."""
+class AttemptCurve:
+    """An attempt's record and curve, to look for a whiff."""
 
     record: RunRecord
     curve: Curve
 
 
-def find_whiff(a: Sequence[Swing], b: Sequence[Swing]) -> Whiff | None:
+def find_whiff(a: Sequence[AttemptCurve], b: Sequence[AttemptCurve]) -> Whiff | None:
     """Return the first pair of attempts whose override changed no training; a full whiff comes first."""
     whiffs = [whiff for x in a for y in b if (whiff := _whiff(x, y)) is not None]
     return min(whiffs, key=lambda whiff: whiff.kind != "whiff", default=None)
 
 
-def _whiff(a: Swing, b: Swing) -> Whiff | None:
-    knobs = tuple(c.name for c in config_changes(a.record, b.record) if c.name not in WATCHING_KNOBS)
+def _whiff(a: AttemptCurve, b: AttemptCurve) -> Whiff | None:
+    knobs = tuple(c.name for c in config_changes(a.record, b.record) if c.name not in LOGGING_KNOBS)
     if not (a.record.complete and b.record.complete):  # a knob may act later than a broken run came
         return None
     if not knobs or a.record.seed != b.record.seed or a.record.course != b.record.course:

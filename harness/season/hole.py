@@ -26,7 +26,7 @@ from harness.records.store import Attempt, Hole, HoleName, mark_hole
 from harness.stats import Sample
 from harness.workers import fork_pool, worker_count
 
-PER_PROCESS = 200  # holes that make another process worth its while
+PER_PROCESS = 200  # holes needed to start another process
 IN_MEMORY = 32  # holes whose files stay in memory at once
 
 HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]

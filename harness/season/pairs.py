@@ -10,7 +10,7 @@ from dataclasses import replace
 from harness.errors import UsageError
 from harness.field.entries import StoredEntry
 from harness.records.curve import Curve, load_curve
-from harness.season.compare import Pair, Side, Swing, Whiff, compare, config_changes, find_whiff
+from harness.season.compare import AttemptCurve, Pair, Side, Whiff, compare, config_changes, find_whiff
 from harness.season.hole import PlayedHole
 from harness.season.season import KINDS, Comparison, Kind, Season, Standing
 from harness.stats import Sample
@@ -117,7 +117,7 @@ def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:
         record.seed in seeds and config_changes(record, other) for record in a.records for other in b.records
     ):
         return None  # no curve needs to be read
-    return find_whiff(_swings(a), _swings(b))
+    return find_whiff(_attempt_curves(a), _attempt_curves(b))
 
 
 def parent_whiff(season: Season, played: PlayedHole) -> Whiff | None:
@@ -143,9 +143,9 @@ def _scores(played: PlayedHole) -> set[float]:
     return {record.val_bpb for record in played.records if record.val_bpb is not None}
 
 
-def _swings(played: PlayedHole) -> list[Swing]:
+def _attempt_curves(played: PlayedHole) -> list[AttemptCurve]:
     return [
-        Swing(entry.record, load_curve(entry.attempt.curve_path))
+        AttemptCurve(entry.record, load_curve(entry.attempt.curve_path))
         for entry in played.entries
         if entry.record is not None and entry.record.complete
     ]

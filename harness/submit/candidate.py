@@ -219,7 +219,7 @@ def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:
         return CodeOnDisk(missing="the code of an imported run is not kept here")
     if record.code.trainer != "builtin":
         if attempt is None or not (attempt.source_dir / record.code.trainer).is_file():
-            return CodeOnDisk(missing=f"the snapshot of {record.code.trainer} is not beside the record")
+            return CodeOnDisk(missing=f"the snapshot of {record.code.trainer} is not next to the record")
         script = load_snapshot(attempt.source_dir, record.code.trainer)
         return CodeOnDisk(script, script.code_bytes)
     package = find_trainer(record.code)

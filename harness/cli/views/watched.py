@@ -69,7 +69,7 @@ def describe_state(view: AttemptView) -> str:
     """Return its state in two or three words."""
     if view.state == "finished":
         return view.record.status.replace("_", " ") if view.record else "its record is unreadable"
-    return "playing" if view.state == "playing" else "nobody plays it, and it has no record"
+    return "playing" if view.state == "playing" else "not running, and it has no record"
 
 
 def facts(view: AttemptView) -> Iterator[str]:

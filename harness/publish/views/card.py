@@ -20,7 +20,7 @@ from harness.publish.views.compare import (
     compared_kinds,
     delta_card,
 )
-from harness.publish.views.curve import CurveView, Shelf, draw_curve
+from harness.publish.views.curve import CurveCache, CurveView, draw_curve
 from harness.publish.views.tables import (
     TITLE_LENGTH,
     Bag,
@@ -183,7 +183,7 @@ class _Sources:
     season: Season
     standing: Standing
     wording: Wording
-    shelf: Shelf
+    curve_cache: CurveCache
     facts: Facts
     notes: Notes
     unread: tuple[str, ...]
@@ -213,7 +213,7 @@ class _Sources:
 
 
 def build_card(
-    season: Season, standing: Standing, wording: Wording, shelf: Shelf, live: bool = False
+    season: Season, standing: Standing, wording: Wording, curve_cache: CurveCache, live: bool = False
 ) -> HoleCard:
     """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule.
 
@@ -227,7 +227,7 @@ def build_card(
         season=season,
         standing=standing,
         wording=wording,
-        shelf=shelf,
+        curve_cache=curve_cache,
         facts=facts,
         notes=notes,
         unread=unread,
@@ -393,7 +393,7 @@ def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
 def _figures(sources: _Sources) -> CardFigures:
     played, standing, wording = sources.played, sources.standing, sources.wording
     record, cap, headroom = sources.record, sources.cap, sources.standing.headroom_bytes
-    drawing = draw_curve(sources.season, standing, wording, sources.shelf, sources.title)
+    drawing = draw_curve(sources.season, standing, wording, sources.curve_cache, sources.title)
     problems = [*(record.warnings if record else ()), *played.problems, *sources.unread]
     problems += drawing.problems if drawing else ()
     steps = record.steps if record else None

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.publish.drawings.charts import curve
-from harness.publish.views.curve import Shelf
+from harness.publish.views.curve import CurveCache
 from harness.publish.views.tables import TITLE_LENGTH, Table, loss_text
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording, long_day
@@ -183,7 +183,7 @@ class ComparePage:
 
 
 def build_compare(
-    standing: Standing, kind: Kind, sentence: str, wording: Wording, shelf: Shelf
+    standing: Standing, kind: Kind, sentence: str, wording: Wording, curve_cache: CurveCache
 ) -> ComparePage | None:
     """Compare a hole with its previous one or its parent; None when they cannot be compared.
 
@@ -209,8 +209,8 @@ def build_compare(
         metrics=metrics,
         settings=_differences("settings_caption", wording, names, *configs),
         environment=_differences("environment_caption", wording, names, *environments),
-        svg=_overlay(played, other, wording, shelf),
-        losses=_losses(names, played, other, wording, shelf),
+        svg=_overlay(played, other, wording, curve_cache),
+        losses=_losses(names, played, other, wording, curve_cache),
     )
 
 
@@ -248,9 +248,9 @@ def _differences(
     return Table(wording.say("compare", caption), heads, tuple(rows))
 
 
-def _overlay(played: PlayedHole, other: PlayedHole, wording: Wording, shelf: Shelf) -> Markup:
+def _overlay(played: PlayedHole, other: PlayedHole, wording: Wording, curve_cache: CurveCache) -> Markup:
     """Both curves on one scale, as far as the hole's own goes."""
-    ours, theirs = shelf.line(played), shelf.line(other)
+    ours, theirs = curve_cache.line(played), curve_cache.line(other)
     if not ours or not theirs:
         return Markup("")
     title = tidy(played.title, TITLE_LENGTH)
@@ -267,7 +267,7 @@ def _overlay(played: PlayedHole, other: PlayedHole, wording: Wording, shelf: She
         facts.fill(wording.say("charts", part)) or "" for part in ("curve_desc", "curve_previous")
     )
     return curve(
-        [shelf.series(played, "this"), shelf.series(other, "previous", last=ours[-1][0])],
+        [curve_cache.series(played, "this"), curve_cache.series(other, "previous", last=ours[-1][0])],
         val=[],
         end_label=f"{ours[-1][1]:.4f}",
         axis=(wording.say("charts", "axis_loss"), wording.say("charts", "read_at")),
@@ -276,10 +276,10 @@ def _overlay(played: PlayedHole, other: PlayedHole, wording: Wording, shelf: She
 
 
 def _losses(
-    names: tuple[str, str], played: PlayedHole, other: PlayedHole, wording: Wording, shelf: Shelf
+    names: tuple[str, str], played: PlayedHole, other: PlayedHole, wording: Wording, curve_cache: CurveCache
 ) -> Table | None:
     """Both losses and their difference at some steps that both logged."""
-    ours, theirs = shelf.get(played).by_step, shelf.get(other).by_step
+    ours, theirs = curve_cache.get(played).by_step, curve_cache.get(other).by_step
     common = [step for step in ours if step in theirs]
     if not common:
         return None

@@ -26,7 +26,7 @@ THINNED = 150  # stretches, two points each: finer than any picture of ours show
 _CURVES_KEPT = 8
 
 
-class Shelf:
+class CurveCache:
     """The curves read last: a hole's own is its neighbour's previous one, and all share the baseline's.
 
     get: the curve that a hole shows. line: its losses thinned once for every picture they appear in.
@@ -95,17 +95,17 @@ class CurveView:
 
 
 def draw_curve(
-    season: Season, standing: Standing, wording: Wording, shelf: Shelf, title: str
+    season: Season, standing: Standing, wording: Wording, curve_cache: CurveCache, title: str
 ) -> CurveView | None:
     """Draw this hole's losses over the baseline's and the previous hole's; None when it has no curve."""
     played = standing.played
-    own = shelf.get(played)
+    own = curve_cache.get(played)
     if not own.steps and not own.val:
         return None
-    baseline, previous = baseline_hole(season, standing, shelf), standing.comparisons["previous"].hole
+    baseline, previous = baseline_hole(season, standing, curve_cache), standing.comparisons["previous"].hole
     if previous is baseline:
         previous = None
-    series = [shelf.series(played, "this")]
+    series = [curve_cache.series(played, "this")]
     legend = [Legend("this", wording.say("label", "this_hole"))]
     # The axis is this hole's: longer curves are cut at its last step.
     last = own.finite[-1][0] if own.finite else math.inf
@@ -115,17 +115,17 @@ def draw_curve(
         ("previous", "previous", previous),
     ]
     for role, key, hole in others:
-        points = shelf.line(hole) if hole else []
+        points = curve_cache.line(hole) if hole else []
         if hole is None or not points:
             continue
         name = tidy(hole.title, 60)
         values |= {f"{key}_last": figures.count(int(points[-1][0]))} if points[-1][0] > last else {}
-        series.append(shelf.series(hole, role, last))
+        series.append(curve_cache.series(hole, role, last))
         legend.append(
             Legend(role, f"{wording.say('charts', f'key_{role}_hole')}: {name}, {hole.name.position}")
         )
         values |= {key: name, f"{key}_end": f"{points[-1][1]:.4f}"}
-    if baseline is None or not shelf.line(baseline):
+    if baseline is None or not curve_cache.line(baseline):
         legend.append(Legend("none", _why_no_baseline(standing, played, baseline, wording)))
     values |= _ends(own, played)
     val = [(point.step, point.loss) for point in own.val if point.loss is not None]
@@ -153,12 +153,12 @@ def draw_curve(
     )
 
 
-def baseline_hole(season: Season, standing: Standing, shelf: Shelf) -> PlayedHole | None:
+def baseline_hole(season: Season, standing: Standing, curve_cache: CurveCache) -> PlayedHole | None:
     """The hole of ours that plays par: the one that set it, else the course's reference; None for itself."""
     par = standing.comparisons["par"]
     if par.hole is not None:
         return par.hole
-    reference = shelf.reference(season, standing.course) if standing.course else None
+    reference = curve_cache.reference(season, standing.course) if standing.course else None
     return None if reference is standing.played else reference
 
 

@@ -95,7 +95,7 @@ def split_findings(course: Course, split: str) -> list[Finding]:
         Finding(
             "warning",
             f"the validation text is no known split of {course.name}; known: {splits}",
-            "its score can be compared with nobody's",
+            "its score cannot be compared",
             "`harness data pull`, or another --course",
         )
     ]

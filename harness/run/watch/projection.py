@@ -57,7 +57,7 @@ def project(curve: Curve, steps: int | None, references: Sequence[FinishedRun]) 
     if not references:
         return "no finished hole on this course and split to go by"
     if not steps:
-        return "nobody knows how many steps it will make"
+        return "the number of steps is unknown"
     alike = [one for one in references if max(steps / one.steps, one.steps / steps) <= _UNLIKE]
     if not alike:
         first = references[0]
@@ -66,7 +66,7 @@ def project(curve: Curve, steps: int | None, references: Sequence[FinishedRun]) 
         projection = _by_validation(curve, steps, reference) or _by_training(curve, steps, reference)
         if projection:
             return projection
-    return f"it is told from {_EARLIEST:.0%} of the training on, where {alike[0].name} has points too"
+    return f"it needs {_EARLIEST:.0%} of the training, and points of {alike[0].name} there"
 
 
 def _by_validation(curve: Curve, steps: int, reference: FinishedRun) -> Projection | None:
@@ -100,7 +100,7 @@ def _by_training(curve: Curve, steps: int, reference: FinishedRun) -> Projection
     gap = fmean(loss for _, loss in own) - fmean(other)
     step = own[-1][0]
     place = f"{reference.name} at {_at(step, steps, reference)}"
-    why = f"train_loss {gap:+.4f} beside {place}, and that this difference stays"
+    why = f"train_loss {gap:+.4f} next to {place}, and that this difference stays"
     final = reference.val_bpb + gap * reference.val_bpb / reference.val_loss
     return Projection(final, step, reference.name, "train", why)
 

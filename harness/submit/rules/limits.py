@@ -38,7 +38,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
             totals.append(record.artifact_bytes)
     if not totals:
         yield RuleResult(
-            "artifact size", "cannot tell", "no size is known", limit, "keep the model beside its record"
+            "artifact size", "cannot tell", "no size is known", limit, "keep the model next to its record"
         )
         return
     worst = max(totals)
@@ -85,7 +85,7 @@ def check_local_code(case: Case) -> Iterator[RuleResult]:
     claimed = {run.record.code_bytes for run in case.candidate.runs if run.record.code_bytes is not None}
     if code.total is None:
         yield RuleResult(
-            "local code", "cannot tell", code.missing, limit, "keep the script beside its record"
+            "local code", "cannot tell", code.missing, limit, "keep the script next to its record"
         )
         return
     if not claimed:
@@ -149,7 +149,7 @@ def check_network(case: Case) -> Iterator[RuleResult]:
             "cannot tell",
             "; ".join(problems[:2]),
             limit,
-            "code that cannot be read cannot be vouched for",
+            "code that cannot be read cannot be checked",
         )
     else:
         yield RuleResult("network", "pass", f"nothing found in {number(len(script.files), 'file')}", limit)

@@ -312,7 +312,7 @@ def test_other_options_make_the_pages_again(place: Path) -> None:
 
 def test_several_processes_make_the_same_site(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(place / "runs", place / "site", options(place, fresh=True))
-    monkeypatch.setattr(build, "FORK_WORTHY", 1)
+    monkeypatch.setattr(build, "PAGES_PER_PROCESS", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
 
     report = publish(place / "runs", place / "shared", options(place, fresh=True))
@@ -326,7 +326,7 @@ def test_broken_template_in_a_process_leaves_the_old_site(
 ) -> None:
     publish(place / "runs", place / "site", options(place))
     before = file_hashes(place / "site")
-    monkeypatch.setattr(build, "FORK_WORTHY", 1)
+    monkeypatch.setattr(build, "PAGES_PER_PROCESS", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
     (place / "theme" / "templates" / "compare.html").write_text("{{ nothing.like.this }}")
 
@@ -341,7 +341,7 @@ def test_killed_process_leaves_the_old_site(place: Path, monkeypatch: pytest.Mon
     publish(place / "runs", place / "site", options(place))
     before = file_hashes(place / "site")
     here, write_hole = os.getpid(), pages.write_hole
-    monkeypatch.setattr(build, "FORK_WORTHY", 1)
+    monkeypatch.setattr(build, "PAGES_PER_PROCESS", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
     monkeypatch.setattr(
         pages,

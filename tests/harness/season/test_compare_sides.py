@@ -11,8 +11,8 @@ from harness.courses.course import load_course
 from harness.records.curve import Curve, TrainPoint, ValPoint
 from harness.records.record import RunRecord, parse_record
 from harness.season.compare import (
+    AttemptCurve,
     Side,
-    Swing,
     caveats,
     common_moments,
     compare,
@@ -186,8 +186,8 @@ def test_an_override_that_changed_nothing_is_a_whiff(
     ours = {"seed": 1, "model_bytes": 20, "scores": [ROUND_TRIP | {"val_bpb": 1.2}]}
 
     whiff = find_whiff(
-        [Swing(record(**ours, config={"MATRIX_LR": "0.04"}), CURVE)],
-        [Swing(record(**ours | {"config": {"MATRIX_LR": "0.05"}} | theirs), CURVE)],
+        [AttemptCurve(record(**ours, config={"MATRIX_LR": "0.04"}), CURVE)],
+        [AttemptCurve(record(**ours | {"config": {"MATRIX_LR": "0.05"}} | theirs), CURVE)],
     )
 
     assert (whiff.kind if whiff else None) == kind
@@ -197,7 +197,9 @@ def test_an_override_that_changed_nothing_is_a_whiff(
 def test_one_equal_point_or_none_known_of_the_artifact_is_no_whiff() -> None:
     one, other = record(config={"FP16_EMBED": "0"}), record(config={"FP16_EMBED": "1"})
     point = Curve.of([TrainPoint(1, 6.0, 100.0)])
-    swings = [Swing(record(config={"MATRIX_LR": value}), point) for value in ("0.04", "0.05")]
+    swings = [AttemptCurve(record(config={"MATRIX_LR": value}), point) for value in ("0.04", "0.05")]
 
     assert find_whiff([swings[0]], [swings[1]]) is None
-    assert find_whiff([Swing(one, CURVE)], [Swing(other, CURVE)]) is None  # packing was not measured
+    assert (
+        find_whiff([AttemptCurve(one, CURVE)], [AttemptCurve(other, CURVE)]) is None
+    )  # packing was not measured

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.publish.views.card import HoleCard, build_card
-from harness.publish.views.curve import Shelf
+from harness.publish.views.curve import CurveCache
 from harness.publish.words.wording import load_wording
 from harness.season.season import load_season
 from tests.paths import DATA
@@ -20,8 +20,8 @@ SEASON = DATA / "season"
 
 
 def built(runs: Path) -> list[HoleCard]:
-    season, wording, shelf = load_season(runs), load_wording(None), Shelf()
-    return [build_card(season, season.standing(played), wording, shelf) for played in season.holes]
+    season, wording, curve_cache = load_season(runs), load_wording(None), CurveCache()
+    return [build_card(season, season.standing(played), wording, curve_cache) for played in season.holes]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.publish.views.card import build_card
-from harness.publish.views.curve import Shelf
+from harness.publish.views.curve import CurveCache
 from harness.publish.words.commentary import FACTS, Facts, Lines, name_result, read_facts, speak, tidy
 from harness.publish.words.wording import Wording, load_wording
 from harness.season.season import load_season
@@ -133,7 +133,7 @@ def test_the_first_hole_of_a_season_opens_it_whatever_its_number(tmp_path: Path)
     assert opening.when == {"first_hole"}
 
     directions = [
-        build_card(season, season.standing(hole), wording, Shelf()).announcer.direction
+        build_card(season, season.standing(hole), wording, CurveCache()).announcer.direction
         for hole in season.holes
     ]
 

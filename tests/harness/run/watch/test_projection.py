@@ -54,9 +54,9 @@ def test_training_losses_serve_where_nobody_validates_on_the_way() -> None:
     ("ours", "steps", "others", "why"),
     [
         (curve(val={50: 1.4}), 100, [], "no finished hole"),
-        (curve(val={50: 1.4}), None, [reference(val={50: 1.3})], "nobody knows how many steps"),
+        (curve(val={50: 1.4}), None, [reference(val={50: 1.3})], "the number of steps is unknown"),
         (curve(val={50: 1.4}), 100, [reference(400, val={50: 1.3})], "too unlike"),
-        (curve(val={2: 3.9}), 100, [reference(val={2: 3.8, 50: 1.3})], "from 5% of the training on"),
+        (curve(val={2: 3.9}), 100, [reference(val={2: 3.8, 50: 1.3})], "needs 5% of the training"),
         (curve(val={50: 1.4}), 100, [reference(val={60: 1.3})], "has points too"),
         (curve(val={50: float("nan")}), 100, [reference(val={40: 1.3, 60: float("nan")})], "has points too"),
     ],

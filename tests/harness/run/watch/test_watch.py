@@ -129,7 +129,7 @@ def test_an_attempt_that_nobody_plays_is_shown_with_what_to_do(attempt: Path, ha
     done = harness("watch", "2")
 
     assert done.returncode == 0
-    assert "nobody plays it, and it has no record" in done.stdout
+    assert "not running, and it has no record" in done.stdout
     assert "`harness resume round_002_next`" in done.stdout
 
 
