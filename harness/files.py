@@ -88,6 +88,17 @@ def write_error(path: Path, error: OSError) -> HarnessError:
 # Folders ------------------------------------------------------------------------------------------
 
 
+def is_used(folder: Path) -> bool:
+    """Whether something is at this path that must not be written over: all but an empty folder."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def refuse_used(folder: Path, option: str) -> None:
+    """Raise HarnessError unless the folder is empty or not there. option: names another folder."""
+    if is_used(folder):
+        raise HarnessError(f"{folder} exists and is not empty", f"name a new folder with {option} DIR")
+
+
 def shared_dir(name: str) -> Path:
     """Return the folder `templates` or `site`, wherever this installation keeps it.
 

@@ -36,15 +36,16 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Make a hole's record folder: README, submission.json, a log per seed, one train_gpt.py."""
+    from harness.files import refuse_used
     from harness.records.store import Store
     from harness.season.hole import load_hole
     from harness.submit.policy import load_policy
-    from harness.submit.prepare import as_data, describe, find_author, prepare, refuse_used
+    from harness.submit.prepare import as_data, describe, find_author, prepare
     from harness.submit.prepare import write as write_folder
 
     out = None if check else write
     if out is not None:
-        refuse_used(out)
+        refuse_used(out, "--write")
     played = load_hole(Store(runs).get(reference))
     rules = load_policy(policy, runs) if policy else None
     who = find_author(author, github_id)

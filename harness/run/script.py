@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.errors import HarnessError, UsageError, nearest
 from harness.records.record import Code, Data
 from harness.run.processes import in_own_process
 from harness.run.request import PlanInputs, TrainerSetup, choose_seeds, own_data, practice_data
+from harness.scripts.git import run_git
 from harness.scripts.knobs import (
     Script,
     ScriptKnob,
@@ -143,31 +143,16 @@ def _unset(script: Script, settings: Mapping[str, str]) -> list[str]:
 
 def _describe(path: Path, snapshot: Snapshot) -> Code:
     """Return what is known of the code: its hash, and the commit when git has exactly these files."""
-    folder = str(path.resolve().parent)
-    names = sorted(snapshot.files)
-    try:
-        sha = subprocess.run(
-            ("git", "-C", folder, "rev-parse", "HEAD"),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        status = subprocess.run(
-            ("git", "-C", folder, "status", "--porcelain", "--", *names),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    folder = path.resolve().parent
+    sha = run_git(folder, "rev-parse", "HEAD")
+    status = run_git(folder, "status", "--porcelain", "--", *sorted(snapshot.files))
+    if sha is None or status is None:
         return Code(trainer=path.name, source_sha256=snapshot.sha256)
-    in_git = sha.returncode == 0 == status.returncode
     return Code(
         trainer=path.name,
         source_sha256=snapshot.sha256,
-        git_sha=sha.stdout.strip() if in_git else None,
-        dirty=bool(status.stdout.strip()) if in_git else None,
+        git_sha=sha.strip(),
+        dirty=bool(status.strip()),
     )
 
 

@@ -34,6 +34,22 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
 
 
+def run_git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | None:
+    """Return what a git command prints, or None when git cannot tell."""
+    try:
+        done = subprocess.run(
+            ("git", "-C", str(folder), *arguments),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode in ok else None
+
+
 def describe_code(folder: Path) -> tuple[Code, str]:
     """Describe the code in a folder; the second value is the uncommitted change as a diff, "" when there is
     none.
@@ -41,12 +57,14 @@ def describe_code(folder: Path) -> tuple[Code, str]:
     Without git, or outside a checkout, only the hash is known.
     """
     source = fingerprint_folder(folder)
-    sha = _git(folder, "rev-parse", "HEAD")
+    sha = run_git(folder, "rev-parse", "HEAD")
     if sha is None:
         return Code(source_sha256=source), ""
-    diff = _git(folder, "diff", "HEAD", "--", "*.py") or ""  # only what runs counts
-    for name in (_git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py") or "").splitlines():
-        diff += _git(folder, "diff", "--no-index", "--", "/dev/null", name, ok=(0, 1)) or ""
+    diff = run_git(folder, "diff", "HEAD", "--", "*.py") or ""  # only what runs counts
+    for name in (
+        run_git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py") or ""
+    ).splitlines():
+        diff += run_git(folder, "diff", "--no-index", "--", "/dev/null", name, ok=(0, 1)) or ""
     digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
     return Code(source_sha256=source, git_sha=sha.strip(), dirty=bool(diff), diff_sha256=digest), diff
 
@@ -55,7 +73,7 @@ def diff_commits(folder: Path, old: str, new: str) -> str | None:
     """Return how a folder's Python files differ between two commits; None when git does not have both."""
     if not (_COMMIT.fullmatch(old) and _COMMIT.fullmatch(new)):
         return None
-    return _git(folder, "diff", "--relative", old, new, "--", "*.py")
+    return run_git(folder, "diff", "--relative", old, new, "--", "*.py")
 
 
 def read_commit(folder: Path, sha: str) -> dict[str, bytes]:
@@ -85,19 +103,3 @@ def read_code(folder: Path, code: Code) -> dict[str, bytes]:
         return here
     files = read_commit(folder, code.git_sha) if code.git_sha and code.dirty is False else {}
     return files if fingerprint(files) == code.source_sha256 else {}
-
-
-def _git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | None:
-    """Return what a git command prints, or None when git cannot tell."""
-    try:
-        done = subprocess.run(
-            ("git", "-C", str(folder), *arguments),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode in ok else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.files import refuse_used, write_whole
 from harness.records.curve import load_curve
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
@@ -45,8 +45,7 @@ def export_hole(played: PlayedHole, out: Path, author: str = "", github_id: str 
         raise HarnessError(
             f"{played.name.folder} has no complete attempt", f"play it: `harness run {played.name.folder}`"
         )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise HarnessError(f"{out} exists and is not empty", "name a new folder with --out DIR")
+    refuse_used(out, "--out")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

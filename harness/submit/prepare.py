@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,8 +23,10 @@ from typing import Any
 from harness import figures
 from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
+from harness.files import refuse_used
 from harness.records.notes import load_notes
 from harness.records.record import RunRecord, over_cap
+from harness.scripts.git import run_git
 from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.submit.candidate import CandidateRun, attempt_runs, folder_candidate
@@ -153,7 +154,7 @@ def write(submission: Submission, out: Path) -> list[Path]:
     """Write a prepared submission; the folder appears whole. Raises HarnessError when it may or can not
     be.
     """
-    refuse_used(out)
+    refuse_used(out, "--write")
     hidden = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         submission.write_into(hidden)
@@ -166,12 +167,6 @@ def write(submission: Submission, out: Path) -> list[Path]:
             f"cannot write {out}: {error.strerror or error}", "name another folder with --write DIR"
         ) from error
     return [out / name for name in submission.files]
-
-
-def refuse_used(out: Path) -> None:
-    """Never write over something. Raises HarnessError."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise HarnessError(f"{out} exists and is not empty", "name a new folder with --write DIR")
 
 
 def _track_name(track: str) -> str:
@@ -203,11 +198,7 @@ def find_author(name: str, github_id: str) -> Author:
 
 
 def _git_config(key: str) -> str:
-    try:
-        done = subprocess.run(("git", "config", key), capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return (run_git(Path(), "config", key) or "").strip()
 
 
 def as_data(submission: Submission, written: Path | None) -> Mapping[str, Any]:

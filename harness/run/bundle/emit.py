@@ -20,7 +20,7 @@ from pydantic import Field, PositiveInt, ValidationError
 
 from harness import __version__
 from harness.errors import HarnessError, UsageError, first_problem
-from harness.files import write_whole
+from harness.files import is_used, write_whole
 from harness.records.intent import Intent
 from harness.records.record import Code, CodeRule, Data, Frozen
 from harness.run.builtin import TRAINER_FOLDER
@@ -84,7 +84,7 @@ def emit(plan: Plan, folder: Path) -> Bundle:
 
     Raises HarnessError when the folder holds something or cannot be written.
     """
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+    if folder.is_symlink() or is_used(folder):
         raise UsageError(f"--emit {folder} is there already", "name a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
