@@ -32,14 +32,14 @@ _TABLE = """CREATE TABLE IF NOT EXISTS entry (
 _DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR")
 
 
-class Entry(NamedTuple):
+class CacheEntry(NamedTuple):
     """mark: what the text was made from, see `mark_files`."""
 
     mark: str
     text: str
 
 
-def load_entries(owner: str) -> dict[str, Entry]:
+def load_entries(owner: str) -> dict[str, CacheEntry]:
     """Return the entries of an owner by name, such as a season's by hole; none when there is any doubt."""
     path = _path()
     if path is None:
@@ -53,11 +53,13 @@ def load_entries(owner: str) -> dict[str, Entry]:
     except (sqlite3.Error, UnicodeError):  # a path may hold bytes that are no text
         return {}
     return {
-        name: Entry(mark, text) for name, mark, text, checksum in rows if checksum == _checksum(mark, text)
+        name: CacheEntry(mark, text)
+        for name, mark, text, checksum in rows
+        if checksum == _checksum(mark, text)
     }
 
 
-def save_entries(owner: str, entries: Mapping[str, Entry], removed: Iterable[str] = ()) -> None:
+def save_entries(owner: str, entries: Mapping[str, CacheEntry], removed: Iterable[str] = ()) -> None:
     """Add or replace entries of an owner, and remove others by name; when that fails, only time is lost."""
     path = _path()
     if path is None:
@@ -77,7 +79,7 @@ def save_entries(owner: str, entries: Mapping[str, Entry], removed: Iterable[str
                 path.unlink()
 
 
-def _write(path: Path, owner: str, entries: Mapping[str, Entry], removed: Iterable[str]) -> None:
+def _write(path: Path, owner: str, entries: Mapping[str, CacheEntry], removed: Iterable[str]) -> None:
     version = _code_version()
     rows = [
         (owner, name, version, mark, text, _checksum(mark, text)) for name, (mark, text) in entries.items()

@@ -31,7 +31,7 @@ from harness.cli.app import (
 from harness.errors import UsageError
 
 if TYPE_CHECKING:  # the cache's rows are printed without it
-    from harness.season.season import Comparison, Kind, Standing
+    from harness.season.season import Comparison, ComparisonKind, Standing
 
 
 class Row(NamedTuple):
@@ -47,7 +47,7 @@ class Row(NamedTuple):
     keys: Sequence[float | str | None]
 
 
-KINDS: tuple[Kind, ...] = ("par", "previous")  # the comparisons that a row shows
+KINDS: tuple[ComparisonKind, ...] = ("par", "previous")  # the comparisons that a row shows
 
 GAP = "   "
 NARROWEST_TITLE = 16
@@ -176,7 +176,7 @@ def _load_rows(runs: Path) -> tuple[list[Row], Sequence[str]]:
     rows = [row_of(season.standing(hole, KINDS)) for hole in season.holes]
     if touched < settled and rows and len(season.marks) == len(rows) and not season.problems:
         mark = cache.join_marks({".": shared, **season.marks})
-        cache.save_entries(owner, {"": cache.Entry(mark, json.dumps(rows))})
+        cache.save_entries(owner, {"": cache.CacheEntry(mark, json.dumps(rows))})
     return rows, season.problems
 
 

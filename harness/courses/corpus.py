@@ -31,6 +31,8 @@ SKIPPED_FOLDERS = frozenset(
 )
 SKIPPED_PREFIXES = ("_sysconfigdata", "sitecustomize", "usercustomize", "config-")
 
+ProgressCallback = Callable[[str, float], None]  # what is being made, and which share of it is done
+
 
 class CourseError(HarnessError):
     """The practice course cannot be prepared, or what was prepared cannot be trusted."""

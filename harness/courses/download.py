@@ -35,7 +35,7 @@ TRAIN_SHARDS = 80  # the challenge's own default: 8 billion tokens, 16 GB
 SHARD_BYTES = HEADER_BYTES + TOKEN_BYTES * 100_000_000
 AGAIN = "what was fetched is kept; the same command goes on from there"
 
-Report = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def pull(
     target: Path,
     train_shards: int | None = None,
     repository: str = REPOSITORY,
-    report: Report = lambda line: None,
+    report: PrintLine = lambda line: None,
 ) -> Download:
     """Fetch a variant (sp1024, sp8192, byte260 ...): all validation shards, the first training shards, the
     tokenizer.

@@ -22,7 +22,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import Any
 from harness.courses.corpus import (
     CourseError,
     Document,
+    ProgressCallback,
     cut_validation,
     encode,
     fingerprint,
@@ -60,8 +61,6 @@ TOKENIZER = "practice_bpe.model"
 BYTES = "byte260"
 REBUILD = "`python -m harness.courses.practice --rebuild` prepares it again"
 LOCK_SECONDS = 600  # another process needs about 5 s; ten minutes means that it hangs
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ RECIPE = Recipe()
 
 
 def prepare_course(
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     *,
     rebuild: bool = False,
     documents: Sequence[Document] | None = None,
@@ -194,7 +193,10 @@ def load_course(folder: Path) -> PracticeCourse:
 
 
 def build_course(
-    documents: Sequence[Document], target: Path, recipe: Recipe = RECIPE, progress: Progress | None = None
+    documents: Sequence[Document],
+    target: Path,
+    recipe: Recipe = RECIPE,
+    progress: ProgressCallback | None = None,
 ) -> PracticeCourse:
     """Write the course of `documents` into the empty folder `target`. The same documents give the same bytes.
 
@@ -288,7 +290,9 @@ def _course_name(documents: Sequence[Document], recipe: Recipe) -> str:
     return f"practice-v{recipe.version}-py{platform.python_version()}-{fingerprint(documents)[:12]}"
 
 
-def _build_in_place(documents: Sequence[Document], folder: Path, recipe: Recipe, report: Progress) -> None:
+def _build_in_place(
+    documents: Sequence[Document], folder: Path, recipe: Recipe, report: ProgressCallback
+) -> None:
     """Build in a hidden folder, then rename it. The caller holds the lock: hidden folders of before are
     leftovers of a kill.
     """
@@ -309,7 +313,7 @@ def _build_in_place(documents: Sequence[Document], folder: Path, recipe: Recipe,
 
 
 @contextmanager
-def _only_one(folder: Path, report: Progress) -> Iterator[None]:
+def _only_one(folder: Path, report: ProgressCallback) -> Iterator[None]:
     """Hold the course's lock; the system frees it when a process dies, however it dies."""
     from filelock import FileLock, Timeout
 
@@ -413,7 +417,7 @@ def summarise(course: PracticeCourse) -> str:
 
 
 @contextmanager
-def _show_progress() -> Iterator[Progress]:
+def _show_progress() -> Iterator[ProgressCallback]:
     """A bar on a terminal, a line per stage elsewhere; on stderr, and nothing when nothing is built."""
     if not sys.stderr.isatty():
         yield functools.partial(_print_stage, printed=set())

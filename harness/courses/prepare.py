@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ import tomli_w
 from harness.courses.corpus import (
     CourseError,
     Document,
+    ProgressCallback,
     cut_validation,
     decodes_losslessly,
     encode,
@@ -48,8 +49,6 @@ MOST_VAL_BYTES = 10_000_000  # enough for four places of bpb; a validation costs
 LINE_CHARACTERS = 1_000  # at most 4,000 bytes
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 FEWEST_BYTES = 200_000  # below this a tokenizer of a thousand pieces learns nothing
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def make_course(
     vocab_size: int,
     val_bytes: int | None,
     title: str,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> tuple[TextCourse, Path]:
     """Prepare the data in the new folder `target` and describe the course; return both.
 
@@ -105,7 +104,7 @@ def prepare_text(
     target: Path,
     vocab_size: int = 1024,
     val_bytes: int | None = None,
-    progress: Progress = lambda what, share: None,
+    progress: ProgressCallback = lambda what, share: None,
 ) -> TextCourse:
     """Make a course of the text in `source` and write it to the new folder `target`, whole or not at all.
 
@@ -156,7 +155,7 @@ def prepare_text(
     return course
 
 
-def _train_tokenizer(training: Sequence[Document], vocab_size: int, progress: Progress) -> bytes:
+def _train_tokenizer(training: Sequence[Document], vocab_size: int, progress: ProgressCallback) -> bytes:
     progress("training the tokenizer", 0.05)
     try:
         return train_tokenizer([_short_lines(document) for document in training], vocab_size)

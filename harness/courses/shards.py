@@ -16,7 +16,7 @@ from harness.findings import Finding
 SEALS = "pulled.json"  # written by `harness data pull` two folders above the shards
 HASHED_BYTES = 1_000_000_000  # of sealed files, the validation first: a second or two
 
-Split = Literal["train", "val"]
+ShardSplit = Literal["train", "val"]
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ def read_folder(folder: Path) -> tuple[Shards, list[Finding]]:
     from trainer.errors import DataError
 
     findings: list[Finding] = []
-    paths: dict[Split, list[Path]] = {"train": [], "val": []}
-    tokens: dict[Split, int] = {"train": 0, "val": 0}
-    splits: tuple[Split, ...] = ("train", "val")
+    paths: dict[ShardSplit, list[Path]] = {"train": [], "val": []}
+    tokens: dict[ShardSplit, int] = {"train": 0, "val": 0}
+    splits: tuple[ShardSplit, ...] = ("train", "val")
     for split in splits:
         try:
             shards = find_shards(folder, split)

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from harness.cache import SETTLED_NS, Entry, load_entries, mark_files, save_entries
+from harness.cache import SETTLED_NS, CacheEntry, load_entries, mark_files, save_entries
 from harness.errors import HarnessError
 from harness.files import shared_dir
 from harness.records.store import HoleName, attempt_names, hole_names
@@ -272,7 +272,7 @@ def save_manifest(out: Path, manifest: Manifest) -> None:
         "rounds": manifest.rounds,
         "files": [(name, *mark) for name, mark in manifest.files.items()],
     }
-    save_entries(_owner(out), {"": Entry("", json.dumps(content, separators=(",", ":")))})
+    save_entries(_owner(out), {"": CacheEntry("", json.dumps(content, separators=(",", ":")))})
 
 
 def _owner(out: Path) -> str:

@@ -92,14 +92,18 @@ def _changes(runs: Path, theme: Path | None) -> Iterator[None]:
     places = [runs, shared_dir("templates"), shared_dir("site"), *([theme] if theme else [])]
     playing = _playing(runs)
     for changes in watch(
-        *places, watch_filter=_Sources(), debounce=_GATHER_MS, rust_timeout=_LOOK_MS, yield_on_timeout=True
+        *places,
+        watch_filter=_WatchedSources(),
+        debounce=_GATHER_MS,
+        rust_timeout=_LOOK_MS,
+        yield_on_timeout=True,
     ):
         before, playing = playing, _playing(runs)
         if changes or playing != before:
             yield
 
 
-class _Sources(DefaultFilter):
+class _WatchedSources(DefaultFilter):
     """Leaves out what no page is made from: locks, half-written files, weights."""
 
     def __call__(self, change: Change, path: str) -> bool:

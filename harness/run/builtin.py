@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import trainer
+from harness.courses.corpus import ProgressCallback
 from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.records.record import Code, Data, recorded_config
 from harness.run.command import trainer_command
 from harness.run.request import (
     PlanInputs,
-    Progress,
     TrainerSetup,
     alias_notices,
     canonical_all,
@@ -94,7 +94,7 @@ def _count_code(
 
 
 def _course_data(
-    course: Course, overrides: dict[str, str], progress: Progress
+    course: Course, overrides: dict[str, str], progress: ProgressCallback
 ) -> tuple[dict[str, str], dict[str, Any], str | None]:
     """Return where the course's data lies (as knobs), what is known of it, and its split."""
     if course.data:

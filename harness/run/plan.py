@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from harness.courses.corpus import ProgressCallback
 from harness.courses.course import Course, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.records.intent import Intent, load_intent
 from harness.records.record import RunRecord, hash_config
 from harness.records.store import HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
-from harness.run.request import PlanInputs, Progress, RunRequest, TrainerSetup
+from harness.run.request import PlanInputs, RunRequest, TrainerSetup
 from harness.run.script import check_script
 from harness.season.hole import PlayedHole
 from harness.season.season import Season, load_season
@@ -50,7 +51,7 @@ class Plan:
         return self.trainer.warnings
 
 
-def make_plan(request: RunRequest, runs: Path, progress: Progress) -> Plan:
+def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Plan:
     """Check a run completely and return what would be done. Writes nothing under `runs/`.
 
     progress: told about the preparation of the practice course, (what, share done).

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.courses.corpus import ProgressCallback
 from harness.courses.course import Course, course_names
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.files import data_path
@@ -30,7 +31,6 @@ from trainer.config import ALIASES, KNOBS
 from trainer.errors import ConfigError
 from trainer.names import resolve_alias
 
-Progress = Callable[[str, float], None]
 METRICS = ("val_bpb", "val_loss", "train_loss")
 _RULE = re.compile(r"\s*(\w+)\s*(?:@\s*(\d+))?\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
 _SIGNS: dict[str, Callable[[float, float], bool]] = {
@@ -190,7 +190,7 @@ class PlanInputs:
     intent: Intent
     course: Course
     place: str  # the hole's round.toml, for errors
-    progress: Progress = field(default=lambda what, share: None)
+    progress: ProgressCallback = field(default=lambda what, share: None)
 
 
 # Overrides ----------------------------------------------------------------------------------------
@@ -295,7 +295,10 @@ def choose_seeds(
 
 
 def practice_data(
-    course: Course, overrides: Mapping[str, str], progress: Progress, vocabularies: Collection[str] = ()
+    course: Course,
+    overrides: Mapping[str, str],
+    progress: ProgressCallback,
+    vocabularies: Collection[str] = (),
 ) -> tuple[dict[str, str], dict[str, Any], str]:
     """Prepare the practice course's data; return where it lies, what is known of it, and its split.
 
@@ -306,7 +309,9 @@ def practice_data(
     return in_own_process(_prepare_practice, progress, as_bytes)
 
 
-def _prepare_practice(progress: Progress, as_bytes: bool) -> tuple[dict[str, str], dict[str, Any], str]:
+def _prepare_practice(
+    progress: ProgressCallback, as_bytes: bool
+) -> tuple[dict[str, str], dict[str, Any], str]:
     """Read the whole corpus and import numpy, 20 MB: a process of its own takes them away with it."""
     from harness.courses.practice import byte_shards, prepare_course
 

@@ -12,7 +12,9 @@ from typing import Literal
 
 from harness.scripts.constants import Func, Names, Scope, Unknown, fold
 
-Kind = Literal["text", "word", "int", "float", "flag"]  # word: text that is compared with names of choices
+CastKind = Literal[
+    "text", "word", "int", "float", "flag"
+]  # word: text that is compared with names of choices
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -28,7 +30,7 @@ _TRANSPARENT = frozenset({"strip", "lower", "upper", "casefold", "rstrip", "lstr
 class Use:
     """How a value is turned from text. words: what the script takes for yes and no, of a flag."""
 
-    kind: Kind = "text"
+    kind: CastKind = "text"
     words: tuple[str, str] | None = None
 
 

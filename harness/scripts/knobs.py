@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
-from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, Kind
+from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind
 from harness.scripts.environ_reads import Read, find_reads
 from harness.scripts.unpack import unpack_source
 
@@ -80,7 +80,7 @@ class ScriptKnob:
     """
 
     name: str
-    kind: Kind
+    kind: CastKind
     default: str | None
     line: int
     spelling: tuple[str, str] | None = None
@@ -188,7 +188,7 @@ def _knob(read: Read) -> ScriptKnob:
 
 
 # What a name must be when it is read in several ways: a count is no yes/no, a word among several neither.
-_STRICTEST: dict[Kind, int] = {"text": 0, "flag": 1, "word": 2, "float": 3, "int": 4}
+_STRICTEST: dict[CastKind, int] = {"text": 0, "flag": 1, "word": 2, "float": 3, "int": 4}
 
 
 def _stricter(first: ScriptKnob | None, second: ScriptKnob) -> ScriptKnob:
@@ -277,7 +277,7 @@ def _float(knob: ScriptKnob, text: str) -> str:
     return repr(float(text))
 
 
-_READERS: dict[Kind, Callable[[ScriptKnob, str], str]] = {
+_READERS: dict[CastKind, Callable[[ScriptKnob, str], str]] = {
     "flag": _flag,
     "int": _int,
     "float": _float,

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness import cache
-from harness.cache import Entry as CacheEntry
-from harness.cache import is_unchanged, load_entries, save_entries
+from harness.cache import CacheEntry, is_unchanged, load_entries, save_entries
 from harness.courses.course import SPLIT_TOLERANCE
 from harness.errors import HarnessError
 from harness.records.intent import Decision, Intent, load_decisions, load_intent
@@ -33,7 +32,7 @@ HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unpla
 
 
 @dataclass(frozen=True)
-class Entry:
+class AttemptEntry:
     """An attempt with its record; None while it has none (running, or killed before it could write one)."""
 
     attempt: Attempt
@@ -48,7 +47,7 @@ class Files:
     """
 
     intent: Intent
-    entries: tuple[Entry, ...]
+    entries: tuple[AttemptEntry, ...]
     decision: Decision | None
     problems: tuple[str, ...]
     unread: int = 0
@@ -173,7 +172,7 @@ class PlayedHole:
         return self.files.intent
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[AttemptEntry, ...]:
         return self.files.entries
 
     @property
@@ -291,7 +290,7 @@ def read_files(hole: Hole) -> Files:
             problems.append(error.message)
             unread += 1
             continue
-        entries.append(Entry(attempt, record))
+        entries.append(AttemptEntry(attempt, record))
     try:
         decision = load_decisions(hole.decision_path).newest
     except HarnessError as error:

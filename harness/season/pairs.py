@@ -12,10 +12,10 @@ from harness.field.entries import StoredEntry
 from harness.records.curve import Curve, load_curve
 from harness.season.compare import AttemptCurve, Pair, Side, Whiff, compare, config_changes, find_whiff
 from harness.season.hole import PlayedHole
-from harness.season.season import KINDS, Comparison, Kind, Season, Standing
+from harness.season.season import KINDS, Comparison, ComparisonKind, Season, Standing
 from harness.stats import Sample
 
-WORDS: dict[str, Kind] = {
+WORDS: dict[str, ComparisonKind] = {
     "par": "par",
     "baseline": "par",
     "sota": "sota",
@@ -27,7 +27,7 @@ WORDS: dict[str, Kind] = {
 SAME_SCORE = 5e-5  # a leaderboard shows four places
 
 
-def parse_kinds(text: str) -> tuple[Kind, ...]:
+def parse_kinds(text: str) -> tuple[ComparisonKind, ...]:
     """Read `par,sota,best`. Raises UsageError naming what is known."""
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in words:
@@ -44,7 +44,7 @@ def pairs_of(
     season: Season,
     played: PlayedHole,
     others: list[PlayedHole | StoredEntry],
-    kinds: tuple[Kind, ...],
+    kinds: tuple[ComparisonKind, ...],
     across_stages: bool = False,
 ) -> list[Pair]:
     """Compare a hole with `others` and with references of `kinds`; without both, with every reference.
@@ -84,7 +84,7 @@ def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: boo
     return compare(side_of(a), side, season.course(a.course), b.entry.name, None, across_stages)
 
 
-def pair_reference(season: Season, standing: Standing, kind: Kind) -> Pair:
+def pair_reference(season: Season, standing: Standing, kind: ComparisonKind) -> Pair:
     """Compare a hole with one reference of its day; where there is none, the pair says why."""
     played, comparison = standing.played, standing.comparisons[kind]
     if comparison.hole is not None:
@@ -151,7 +151,7 @@ def _attempt_curves(played: PlayedHole) -> list[AttemptCurve]:
     ]
 
 
-def _published(season: Season, course: str | None, kind: Kind, comparison: Comparison) -> Side:
+def _published(season: Season, course: str | None, kind: ComparisonKind, comparison: Comparison) -> Side:
     """A published score; with its imported run, where we have it, come its curve and its circumstances."""
     if comparison.val_bpb is None:
         return Side(kind, None, reason=comparison.reason)

@@ -22,7 +22,7 @@ from harness.stats import Difference, Sample, subtract
 if TYPE_CHECKING:
     from harness.field.entries import StoredEntry
 
-Kind = Literal["par", "sota", "best", "previous", "parent"]
+ComparisonKind = Literal["par", "sota", "best", "previous", "parent"]
 
 NOT_FINISHED = "Did Not Finish"
 NOT_PLAYED = "Not Played"
@@ -52,7 +52,7 @@ class Comparison(NamedTuple):
     caveat: what to know about the number.
     """
 
-    kind: Kind
+    kind: ComparisonKind
     label: str = ""
     val_bpb: float | None = None
     date: dt.date | None = None
@@ -70,7 +70,7 @@ class Standing:
     played: PlayedHole
     course: Course | None
     verdict: Verdict
-    comparisons: dict[Kind, Comparison]
+    comparisons: dict[ComparisonKind, Comparison]
     sets_par: bool = False
 
     @property
@@ -127,7 +127,7 @@ class Season:
         course = self._courses[name]
         return course if isinstance(course, Course) else None
 
-    def standing(self, played: PlayedHole, kinds: Sequence[Kind] | None = None) -> Standing:
+    def standing(self, played: PlayedHole, kinds: Sequence[ComparisonKind] | None = None) -> Standing:
         """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent.
 
         kinds: fewer than all of these; par must be among them, since the verdict follows from it.
@@ -228,7 +228,7 @@ class Season:
                 first.setdefault(hole.kind, hole)
         return first
 
-    def _compare(self, played: PlayedHole, course: Course | None, kind: Kind) -> Comparison:
+    def _compare(self, played: PlayedHole, course: Course | None, kind: ComparisonKind) -> Comparison:
         if played.sample is None:
             return Comparison(kind, reason="this hole has no complete attempt")
         if course is None:
@@ -319,7 +319,7 @@ class Season:
         return _against("parent", parent)
 
 
-KINDS: tuple[Kind, ...] = ("par", "sota", "best", "previous", "parent")
+KINDS: tuple[ComparisonKind, ...] = ("par", "sota", "best", "previous", "parent")
 _REFERENCES = {
     "par": Season._par,
     "sota": Season._sota,
@@ -362,7 +362,7 @@ def _mean(played: PlayedHole) -> float:
     return played.sample.mean
 
 
-def _against(kind: Kind, hole: PlayedHole) -> Comparison:
+def _against(kind: ComparisonKind, hole: PlayedHole) -> Comparison:
     return Comparison(kind, hole.title, _mean(hole), hole.day, f"{hole.name.folder}, our own", hole=hole)
 
 

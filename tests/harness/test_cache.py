@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from harness import cache
-from harness.cache import FILE, Entry, is_unchanged, load_entries, mark_files, save_entries
+from harness.cache import FILE, CacheEntry, is_unchanged, load_entries, mark_files, save_entries
 
-ENTRIES = {"round_001": Entry("a 1", "first"), "round_002": Entry("b 2", "secönd")}
+ENTRIES = {"round_001": CacheEntry("a 1", "first"), "round_002": CacheEntry("b 2", "secönd")}
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def file(tmp_path, monkeypatch):
 
 def test_entries_come_back_as_they_were_saved(file):
     save_entries("mine", ENTRIES)
-    save_entries("another's", {"round_001": Entry("c 3", "third")})
-    save_entries("mine", {"round_001": Entry("a 9", "changed")}, removed=["round_002", "round_003"])
+    save_entries("another's", {"round_001": CacheEntry("c 3", "third")})
+    save_entries("mine", {"round_001": CacheEntry("a 9", "changed")}, removed=["round_002", "round_003"])
 
-    assert load_entries("mine") == {"round_001": Entry("a 9", "changed")}
-    assert load_entries("another's") == {"round_001": Entry("c 3", "third")}
+    assert load_entries("mine") == {"round_001": CacheEntry("a 9", "changed")}
+    assert load_entries("another's") == {"round_001": CacheEntry("c 3", "third")}
     assert load_entries("nobody's") == {}
 
 
@@ -72,7 +72,7 @@ def test_locked_file_is_done_without(file, monkeypatch):
     other.execute("BEGIN EXCLUSIVE")
 
     assert load_entries("mine") == {}
-    save_entries("mine", {"round_003": Entry("c 3", "third")})
+    save_entries("mine", {"round_003": CacheEntry("c 3", "third")})
     other.close()
 
     assert load_entries("mine") == ENTRIES
@@ -84,7 +84,7 @@ def test_file_that_cannot_be_written_is_read(file):
     file.chmod(0o400)
     file.parent.chmod(0o500)
 
-    save_entries("mine", {"round_003": Entry("c 3", "third")})
+    save_entries("mine", {"round_003": CacheEntry("c 3", "third")})
 
     assert load_entries("mine") == ENTRIES
 
@@ -99,9 +99,9 @@ def test_cache_without_a_folder_costs_nothing_but_time(monkeypatch):
 
 MANY = """
 import sys
-from harness.cache import Entry, save_entries
+from harness.cache import CacheEntry, save_entries
 for number in range(40):
-    save_entries(sys.argv[1], {str(number): Entry("m", "t" * 1000)})
+    save_entries(sys.argv[1], {str(number): CacheEntry("m", "t" * 1000)})
 """
 
 

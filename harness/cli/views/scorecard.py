@@ -14,7 +14,7 @@ from harness import figures
 from harness.records.intent import decision_data
 from harness.records.record import mean_gap
 from harness.run.result import hint_for
-from harness.season.hole import Entry, PlayedHole
+from harness.season.hole import AttemptEntry, PlayedHole
 from harness.season.season import Comparison, Standing
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
@@ -143,7 +143,7 @@ def as_data(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _attempt_data(played: PlayedHole, entry: Entry) -> dict[str, Any]:
+def _attempt_data(played: PlayedHole, entry: AttemptEntry) -> dict[str, Any]:
     record = entry.record
     return {
         "attempt": entry.attempt.number,

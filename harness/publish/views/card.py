@@ -60,7 +60,7 @@ from harness.records.notes import Notes, load_notes
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
 from harness.season.pairs import parent_whiff
-from harness.season.season import Kind, Season, Standing
+from harness.season.season import ComparisonKind, Season, Standing
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class HoleCard(CardHeading, CardResult, CardComparisons, CardFigures, CardStory)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sources:
+class _CardSources:
     """What the parts of a card are made from. unread: why the notes could not be read."""
 
     season: Season
@@ -223,7 +223,7 @@ def build_card(
     opens_season = season.neighbours(played)[0] is None
     facts = read_facts(standing, parent_whiff(season, played), opens_season)
     notes, unread = _load_notes(played, wording)
-    sources = _Sources(
+    sources = _CardSources(
         season=season,
         standing=standing,
         wording=wording,
@@ -252,7 +252,7 @@ def _load_notes(played: PlayedHole, wording: Wording) -> tuple[Notes, tuple[str,
 # Heading and result ------------------------------------------------------------------------------
 
 
-def _heading(sources: _Sources) -> CardHeading:
+def _heading(sources: _CardSources) -> CardHeading:
     played, course = sources.played, sources.standing.course
     before, after = sources.season.neighbours(played)
     return CardHeading(
@@ -277,7 +277,7 @@ def _neighbour(played: PlayedHole | None) -> Neighbour | None:
     return Neighbour(played.name.position, tidy(played.title, TITLE_LENGTH), f"{played.name.folder}.html")
 
 
-def _result(sources: _Sources, live: bool) -> CardResult:
+def _result(sources: _CardSources, live: bool) -> CardResult:
     played, standing, wording, facts = sources.played, sources.standing, sources.wording, sources.facts
     sample, scored = played.sample, played.status in ("ok", "over_cap")
     return CardResult(
@@ -322,11 +322,11 @@ def _decision(played: PlayedHole, wording: Wording) -> tuple[str, str] | None:
 # Comparisons --------------------------------------------------------------------------------------
 
 
-def _comparisons(sources: _Sources) -> CardComparisons:
+def _comparisons(sources: _CardSources) -> CardComparisons:
     standing, wording = sources.standing, sources.wording
     compared, previous = standing.comparisons, standing.comparisons["previous"]
 
-    def delta(label: str, kind: Kind) -> DeltaCard:
+    def delta(label: str, kind: ComparisonKind) -> DeltaCard:
         return delta_card(wording.say("label", label), compared[kind], wording)
 
     by_rule = speak(wording.script, "comparison", sources.facts)
@@ -390,7 +390,7 @@ def _field_line(standing: Standing, wording: Wording, title: str) -> Markup:
 # Figures --------------------------------------------------------------------------------
 
 
-def _figures(sources: _Sources) -> CardFigures:
+def _figures(sources: _CardSources) -> CardFigures:
     played, standing, wording = sources.played, sources.standing, sources.wording
     record, cap, headroom = sources.record, sources.cap, sources.standing.headroom_bytes
     drawing = draw_curve(sources.season, standing, wording, sources.curve_cache, sources.title)
@@ -434,7 +434,7 @@ def _command(played: PlayedHole, overrides: dict[str, str]) -> str:
 # The story ----------------------------------------------------------------------------------------
 
 
-def _story(sources: _Sources) -> CardStory:
+def _story(sources: _CardSources) -> CardStory:
     played, wording, facts, notes = sources.played, sources.wording, sources.facts, sources.notes
     booth, booth_voice = booth_dialogue(notes, wording, facts)
     question, essay = split_question(notes.get("shot"))

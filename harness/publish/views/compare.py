@@ -16,7 +16,7 @@ from harness.publish.words.wording import Wording, long_day
 from harness.records.record import RunRecord, mean_gap
 from harness.season.compare import artifact_change, counted_config
 from harness.season.hole import PlayedHole
-from harness.season.season import Comparison, Kind, Standing
+from harness.season.season import Comparison, ComparisonKind, Standing
 from harness.stats import Outcome
 
 MOST_SETTINGS = 40
@@ -66,14 +66,14 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     )
 
 
-def compared_kinds(standing: Standing) -> list[Kind]:
+def compared_kinds(standing: Standing) -> list[ComparisonKind]:
     """Which compare pages a hole has: against the previous hole, and against another parent."""
     previous, parent = standing.comparisons["previous"], standing.comparisons["parent"]
-    kinds: list[Kind] = [one.kind for one in (previous, parent) if one.difference and one.hole]
+    kinds: list[ComparisonKind] = [one.kind for one in (previous, parent) if one.difference and one.hole]
     return kinds[:1] if len(kinds) == 2 and previous.hole is parent.hole else kinds
 
 
-def compare_file(name: str, kind: Kind) -> str:
+def compare_file(name: str, kind: ComparisonKind) -> str:
     return f"{name}{'' if kind == 'previous' else f'-{kind}'}.html"
 
 
@@ -183,7 +183,7 @@ class ComparePage:
 
 
 def build_compare(
-    standing: Standing, kind: Kind, sentence: str, wording: Wording, curve_cache: CurveCache
+    standing: Standing, kind: ComparisonKind, sentence: str, wording: Wording, curve_cache: CurveCache
 ) -> ComparePage | None:
     """Compare a hole with its previous one or its parent; None when they cannot be compared.
 

@@ -261,7 +261,7 @@ class ResultLabel:
     rule: str
 
 
-Script = Mapping[str, Sequence[Lines]]
+VoiceLines = Mapping[str, Sequence[Lines]]
 
 
 def read_script(raw: Mapping[str, Any], place: str) -> dict[str, tuple[Lines, ...]]:
@@ -285,7 +285,7 @@ def _read_group(group: object, place: str) -> Lines:
     return Lines(frozenset(when), tuple(lines), bool(group.get("ordered")), bool(group.get("silent")))
 
 
-def speak(script: Script, part: str, facts: Facts) -> str:
+def speak(script: VoiceLines, part: str, facts: Facts) -> str:
     """Return the line for one part of a page, or an empty string when none applies."""
     for group in script.get(part, ()):
         if not group.when <= facts.tags:

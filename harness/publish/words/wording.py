@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
 from harness.files import read_toml, shared_dir
-from harness.publish.words.commentary import Facts, Script, read_script, speak, tidy
+from harness.publish.words.commentary import Facts, VoiceLines, read_script, speak, tidy
 from harness.records.notes import Notes
 
 if TYPE_CHECKING:  # most holes have no notes
@@ -49,7 +49,7 @@ class Wording:
     terms: Sequence[Mapping[str, str]]
     results: Sequence[Mapping[str, Any]]
     cast: Mapping[str, Speaker]
-    script: Script
+    script: VoiceLines
 
     def say(self, table: str, key: str) -> str:
         """Return one phrase of club.toml, or the key itself when a theme dropped it."""

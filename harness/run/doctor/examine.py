@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import figures
+from harness.courses.corpus import ProgressCallback
 from harness.courses.course import course_names
 from harness.courses.overlap import find_overlap, quick_overlap
 from harness.errors import Exit, HarnessError
@@ -29,7 +30,7 @@ from harness.run.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.run.doctor import data, machine, settings
 from harness.run.plan import Plan, drop_duplicates, make_plan
 from harness.run.processes import in_own_process
-from harness.run.request import Progress, RunRequest
+from harness.run.request import RunRequest
 from harness.run.unfinished import inspect_attempt
 from harness.scripts.git import describe_code
 from harness.season.season import Season, load_season
@@ -43,7 +44,7 @@ FORECAST_LOW, FORECAST_HIGH = 0.94, 1.005
 SEEDS_OF_A_CLAIM = 3  # the challenge asks for p < 0.01, which fewer cannot show
 
 
-def examine(request: RunRequest | None, runs: Path, progress: Progress) -> list[Group]:
+def examine(request: RunRequest | None, runs: Path, progress: ProgressCallback) -> list[Group]:
     """Check everything; with a request also the run that it asks for."""
     season = load_season(runs)
     torch, broken = machine.probe_torch()
