@@ -66,7 +66,7 @@ def project(curve: Curve, steps: int | None, references: Sequence[FinishedRun]) 
         projection = _by_validation(curve, steps, reference) or _by_training(curve, steps, reference)
         if projection:
             return projection
-    return f"it needs {_EARLIEST:.0%} of the training, and points of {alike[0].name} there"
+    return f"it needs {_EARLIEST:.0%} of the training, where {alike[0].name} has points too"
 
 
 def _by_validation(curve: Curve, steps: int, reference: FinishedRun) -> Projection | None:
