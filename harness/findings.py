@@ -17,8 +17,7 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 class Finding:
     """One thing worth knowing.
 
-    error: the run would fail or prove nothing. warning: it would run, and probably not as meant. note: good
-    to know.
+    error: the run would fail or prove nothing. warning: it would run, but not as meant. note: good to know.
     what: with the value and the place. why: why it matters. todo: what to type or do next.
     """
 

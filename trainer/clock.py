@@ -32,8 +32,7 @@ class Clock:
 
     def _sync(self) -> None:
         if self._device.type == "cuda":
-            # Kernels run behind the Python code: without waiting, work would be counted to whatever comes
-            # next.
+            # Kernels run behind the Python code: without waiting, the next part would be charged.
             torch.cuda.synchronize(self._device)
 
 
@@ -52,8 +51,7 @@ def stop_signals() -> Iterator[Stop]:
         stop.requested = True
 
     try:
-        # Both are what a shell, a scheduler and Ctrl-C send; SIGKILL cannot be caught, and checkpoints are
-        # for it.
+        # A shell, a scheduler and Ctrl-C send these; against SIGKILL there are checkpoints.
         before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:  # not the main thread
         yield stop

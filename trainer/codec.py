@@ -31,8 +31,7 @@ def compress(raw: bytes, codec: str) -> bytes:
         # 22 is its hardest level, which the command line calls --ultra.
         return bytes(zstandard.ZstdCompressor(level=22).compress(raw))
     if codec == "lzma":
-        # Extreme costs seconds once and gains bytes for ever; memory of the reader is no concern at this
-        # size.
+        # Extreme costs seconds once and gains bytes for ever; the reader's memory is no concern.
         return lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)
     if codec == "brotli":
         import brotli

@@ -68,8 +68,7 @@ class Config:
         0, "micro-batches of a step; 0 = 8 / world size, as in the challenge", (0, 65536)
     )
 
-    # The evaluation. A sliding window and test-time training score the artifact once more, after the round
-    # trip.
+    # The evaluation. A sliding window and test-time training score the artifact once more.
     eval_seq_len: int = added(0, "context at evaluation; 0 = TRAIN_SEQ_LEN", WHOLE, unit="tokens")
     # A stride of 64 costs length / 64 times the plain evaluation.
     eval_stride: int = added(
@@ -81,8 +80,7 @@ class Config:
         yes_no=("64", "0"),
     )
     ttt_enabled: bool = added(False, "a last evaluation that learns from tokens it has already scored")
-    # Plain SGD, as in dynamic evaluation (arXiv:1709.07432): Adam's moments would have to be stored or warmed
-    # up.
+    # Plain SGD, as in dynamic evaluation (arXiv:1709.07432): Adam's moments need storing or a warm-up.
     ttt_lr: float = added(0.002, "learning rate of that (SGD)", RATE, needs="TTT_ENABLED")
     ttt_momentum: float = added(0.9, "its momentum", DECAY, needs="TTT_ENABLED")
     ttt_epochs: int = added(3, "passes over each scored chunk", (1, 1000), needs="TTT_ENABLED")
@@ -138,8 +136,7 @@ class Config:
     num_layers: int = knob(9, "transformer blocks", (1, 1000), decides=STEP_TIME)
     model_dim: int = knob(512, "width of the residual stream", (2, 65536), decides=STEP_TIME)
     num_heads: int = knob(8, "query heads", (1, 4096))
-    # Half the query heads: grouped-query attention (arXiv:2305.13245) saves bytes in the artifact, not only
-    # cache.
+    # Half the query heads: grouped-query attention (arXiv:2305.13245) saves bytes in the artifact.
     num_kv_heads: int = knob(4, "key/value heads (grouped-query attention)", (1, 4096))
     # 2, not the usual 4, as in the challenge: the bytes go to depth.
     mlp_mult: float = knob(
@@ -228,8 +225,7 @@ class Config:
     beta1: float = knob(0.9, "Adam's first decay", DECAY)
     beta2: float = knob(0.95, "Adam's second decay", DECAY)
     adam_eps: float = knob(1e-8, "Adam's epsilon", SHARE)
-    # Nesterov's momentum, ramped up over the first steps as in modded-nanogpt: early gradients point
-    # elsewhere.
+    # Nesterov's momentum, ramped up as in modded-nanogpt: early gradients point elsewhere.
     muon_momentum: float = knob(0.95, "Muon's momentum after its warm-up", DECAY)
     muon_momentum_warmup_start: float = knob(
         0.85,
@@ -251,8 +247,7 @@ class Config:
     )
     # A share of the rate, not a rate.
     min_lr: float = added(0.0, "floor of the learning rates' decay factor", SHARE)
-    # arXiv:2502.16982 (Moonlight) needs it for long runs; here it also makes weights small, which compress
-    # better.
+    # arXiv:2502.16982 (Moonlight) needs it for long runs; smaller weights also compress better.
     muon_wd: float = added(
         0.0, "decoupled weight decay of the blocks' matrices", RATE, aliases=("MUON_WEIGHT_DECAY",)
     )
@@ -313,8 +308,7 @@ class Config:
         (0, 10**12),
         decides=ARTIFACT_SIZE,
     )
-    # Fewer than 8 are stored one a byte: the codec takes the empty bits off, since the bytes' entropy is
-    # lower.
+    # Fewer than 8 are stored one a byte: the codec removes the empty bits.
     embed_bits: int = added(
         8,
         "bits of embeddings and of a separate head",

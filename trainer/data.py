@@ -198,8 +198,7 @@ class ByteTable:
 
     def count(self, previous: npt.NDArray[Any], targets: npt.NDArray[Any]) -> int:
         """Sum the bytes of `targets`, each following the token of `previous` at the same place."""
-        # A piece that begins with a space counts it, unless a document begins there: SentencePiece adds that
-        # one itself.
+        # A leading space counts, unless a document begins there: SentencePiece adds that one.
         spaces = self.leading_space[targets] & ~self.boundary[previous]
         return int(self.base_bytes[targets].sum(dtype=np.int64) + spaces.sum(dtype=np.int64))
 

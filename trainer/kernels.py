@@ -37,8 +37,7 @@ class BlockedAttention(torch.autograd.Function):
             # The queries of all heads that share a key head become rows of one product: larger products, and
             # the keys are read once.
             folded = q[:, :, start:stop].reshape(heads, -1, D)
-            # Keys up to the last query of the block only: half of all scores lie in the future and are never
-            # computed.
+            # Keys up to the block's last query only: the half in the future is never computed.
             scores = torch.bmm(folded, k[:, :stop].mT)  # (heads, group * t, stop)
             # Only the block's own square holds some of the future.
             future = torch.full((stop - start, stop - start), float("-inf"), dtype=q.dtype).triu_(1)

@@ -62,8 +62,7 @@ class Rotary(nn.Module):
 
     def fill(self, dtype: torch.dtype) -> None:
         """Compute the tables in a type. In bfloat16 even the positions are rounded, as in the challenge."""
-        # The exponents in fp32 whatever the type, as in the challenge: what is rounded is frequencies and
-        # positions.
+        # Exponents in fp32, as in the challenge: frequencies and positions are rounded.
         exponents = torch.arange(0, self._head_dim, 2, dtype=torch.float32) / self._head_dim
         inverse = (1.0 / self._base**exponents).to(dtype)
         angles = torch.outer(torch.arange(self.max_len, dtype=dtype), inverse)  # (T, D/2)
@@ -106,8 +105,7 @@ class Attention(nn.Module):
         self.c_k = Linear(c.model_dim, kv_width)  # C -> K * D
         self.c_v = Linear(c.model_dim, kv_width)
         self.proj = Linear(c.model_dim, c.model_dim)
-        # A gain a head, not a channel: after the norm only the sharpness of a head's softmax is left to
-        # learn.
+        # A gain a head, not a channel: after the norm only a head's sharpness is left to learn.
         self.q_gain = nn.Parameter(torch.full((c.num_heads,), c.qk_gain_init))
 
     def forward(self, x_BTC: Tensor, rotary: nn.Module, shared: Shared | None = None) -> Tensor:
@@ -115,8 +113,7 @@ class Attention(nn.Module):
         q = self.c_q(x_BTC).view(B, T, self.heads, self.head_dim).transpose(1, 2)  # (B, H, T, D)
         k = self.c_k(x_BTC).view(B, T, self.kv_heads, self.head_dim).transpose(1, 2)  # (B, K, T, D)
         v = self.c_v(x_BTC).view(B, T, self.kv_heads, self.head_dim).transpose(1, 2)
-        # Normed before they are turned: rotation keeps lengths, so the norm commutes but the rounding does
-        # not.
+        # Normed before they are turned: rotation keeps lengths, but the rounding differs.
         q, k = rotary(rms_norm(q)), rotary(rms_norm(k))
         q = q * self.q_gain.to(q.dtype)[:, None, None]
         # Hook points. The plain model's tuples are empty, and torch.compile unrolls these loops.
@@ -172,8 +169,7 @@ class Block(nn.Module):
         self.resid_mix = nn.Parameter(torch.stack((torch.ones(c.model_dim), torch.zeros(c.model_dim))))
 
     def forward(self, x: Tensor, x0: Tensor, rotary: nn.Module, shared: Shared | None = None) -> Tensor:
-        # The embedding stays within reach of every block: what the token is need not be carried by the
-        # stream.
+        # The embedding reaches every block: the stream need not carry what the token is.
         mix = self.resid_mix.to(x.dtype)
         x = mix[0] * x + mix[1] * x0
         attended = x + self.attn_scale.to(x.dtype) * self.attn(self.norm(x), rotary, shared)
@@ -244,8 +240,7 @@ class GPT(nn.Module):
         stack: list[Tensor] = []
         shared: Shared = {}
         for place, layer in enumerate(self.layers):
-            # Newest first: the last layer of the first half and the first of the second see streams that are
-            # alike.
+            # Newest first: last layer of the first half to first of the second, whose streams are alike.
             if place >= half and stack:
                 x = x + self.skip_weights[place - half].to(x.dtype) * stack.pop()
             x = self.blocks[layer](x, x0, self.rotary, shared)

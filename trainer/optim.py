@@ -91,8 +91,7 @@ class Muon(torch.optim.Optimizer):
         return p.grad.add(buffer, alpha=momentum)  # Nesterov
 
     def _orthogonalise(self, updates: dict[int, Tensor]) -> dict[int, Tensor]:
-        # One call for all matrices of a shape: of small ones, one by one, the calls take longer than the
-        # products.
+        # One call for all matrices of a shape: one by one, calls outlast the products of small ones.
         by_shape: dict[torch.Size, list[int]] = defaultdict(list)
         for index, update in updates.items():
             by_shape[update.shape].append(index)
@@ -128,8 +127,7 @@ _BASELINE = ("tok_emb.", "skip_weights", "blocks.", "lm_head.")  # names of the 
 def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
     """Return embedding Adam, head Adam (untied only), Muon, scalar Adam, in the challenge's order."""
     named = list(model.blocks.named_parameters())
-    # What a feature put beside the blocks: its tables train like the token embedding, the rest like the
-    # blocks.
+    # What a feature added: its tables train like the token embedding, the rest like the blocks.
     added = [(name, p) for name, p in model.named_parameters() if not name.startswith(_BASELINE)]
     tables = [p for name, p in added if name.endswith("emb.weight")]
     named += [(name, p) for name, p in added if not name.endswith("emb.weight")]

@@ -11,8 +11,7 @@ from torch import Tensor
 
 # The challenge's. It cuts one weight in 625,000 off whole; of shorter rows it takes a little off the largest.
 CLIP_QUANTILE = 99.99984 / 100.0
-# Shares of a row's largest weight that the search tries as its clip; 4 bits want about half, 8 bits nearly
-# all.
+# Shares of a row's largest weight to try as its clip; 4 bits want about half, 8 bits nearly all.
 _CLIPS = tuple(share / 40 for share in range(40, 11, -1))
 _TINY = 2.0**-14  # the smallest normal fp16: a scale below it would lose its digits
 

@@ -18,8 +18,7 @@ def score_validation(run: Run, stride: int = 0) -> Evaluation:
     stride: of a sliding window; 0 = side by side.
     """
     setup, workers = run.setup, run.setup.workers
-    # Without the wrapper for several processes, which would wait for gradients; each rank has its own
-    # windows.
+    # Without the wrapper for several processes, which waits for gradients; ranks have own windows.
     module = run.forward
     if isinstance(module, nn.parallel.DistributedDataParallel):
         module = module.module

@@ -158,8 +158,7 @@ def train_and_pack(run: Run, stop: Stop) -> None:
     if p.step == 0 and c.warmup_steps > 0:
         warm_up(run)
 
-    # With a cap on the wall clock the end is not known before it comes: the step that passes it is the last
-    # one.
+    # With a wall-clock cap the end is not known before it comes: the step that passes it is the last.
     cap_ms = c.step_seconds * 1000
     out_of_time = 0 < cap_ms <= p.train_ms and p.step < c.iterations  # resumed with its time used up
     if out_of_time:
@@ -171,8 +170,7 @@ def train_and_pack(run: Run, stop: Stop) -> None:
         for feature in run.features:
             feature.before_step(run, elapsed_ms)
 
-        # Validate on the way, and at the end whatever VAL_LOSS_EVERY says. The training clock stands still
-        # for it.
+        # Validate as VAL_LOSS_EVERY says, and at the end. The training clock stands still for it.
         last = p.step == c.iterations or out_of_time
         due = c.val_loss_every > 0 and p.step % c.val_loss_every == 0 and run.validated_at != p.step
         if last or due:
@@ -324,8 +322,7 @@ def agree(run: Run, train_ms: float, stop_requested: bool) -> tuple[float, bool]
     # One process agrees with itself without a transfer.
     if run.setup.workers.world_size == 1:
         return train_ms, stop_requested
-    # Both in one transfer: it is made at every step. float64, since milliseconds of hours need more than
-    # fp32.
+    # Both in one transfer, made at every step. float64: milliseconds of hours exceed fp32's digits.
     both = torch.tensor([train_ms, float(stop_requested)], dtype=torch.float64, device=run.setup.device)
     dist.all_reduce(both, op=dist.ReduceOp.MAX)
     return float(both[0]), bool(both[1])

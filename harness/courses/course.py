@@ -119,8 +119,7 @@ class Badge:
     course lists no splits. older split: on another known export. suspect: on no known split. unchecked: the
     numbers for the check are missing.
     split: the known split that fits. implied_bytes: what tokens, loss and score give. expected_bytes: what
-    they
-    should give: the run's own count where it has one, else the size of the split that fits.
+    they should give: the run's own count where it has one, else the size of the split that fits.
     """
 
     kind: Literal["verified", "older split", "suspect", "unchecked"]
@@ -132,8 +131,7 @@ class Badge:
 
 # Logs print losses and scores with four places, rounded or cut off: each may miss by one in the last.
 LAST_PLACE = 1e-4
-# Targets at the end of a text that fill no sequence are not scored; 4,096 is the longest sequence in public
-# logs.
+# Targets at a text's end that fill no sequence are not scored; 4,096 is the longest in public logs.
 UNSCORED_TOKENS = 4096
 
 SPLIT_TOLERANCE = 1e-3  # up to which two records' byte counts are of one text; two exports differ by 3 %

@@ -1,5 +1,4 @@
-"""Published data from the Hugging Face hub: the challenge's shards and tokenizers, resumable and checked by
-hash.
+"""Published data from the Hugging Face hub: shards and tokenizers, resumable and checked by hash.
 
 huggingface_hub downloads and resumes; what it understands works here as well: HF_ENDPOINT names a mirror,
 HF_TOKEN signs in. Ours is which files are needed, their hashes, and where they lie: as the challenge's
@@ -40,9 +39,7 @@ PrintLine = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Remote:
-    """A file of the repository. fingerprint: sha256 (64 digits) or git's blob sha1 (40), as the hub gives
-    it.
-    """
+    """A file of the repository. fingerprint: the hub's sha256 (64 digits) or git's blob sha1 (40)."""
 
     path: str
     bytes: int
@@ -51,9 +48,7 @@ class Remote:
 
 @dataclass
 class Download:
-    """What lies in the folder after a pull. tokens: of all training and all validation shards that are
-    there.
-    """
+    """What lies in the folder after a pull. tokens: of all shards there, training and validation."""
 
     repository: str
     commit: str
@@ -71,14 +66,11 @@ def pull(
     repository: str = REPOSITORY,
     report: PrintLine = lambda line: None,
 ) -> Download:
-    """Fetch a variant (sp1024, sp8192, byte260 ...): all validation shards, the first training shards, the
-    tokenizer.
+    """Fetch a variant (sp1024, byte260 ...): tokenizer, all validation shards, the first training shards.
 
-    Files that are there already and have the published hash stay as they are; an interrupted download goes
-    on.
+    Files that are there with the published hash stay as they are; an interrupted download goes on.
     train_shards: how many; None for the challenge's 80, or all where there are fewer.
-    Raises UsageError for a variant or a number that is not published, HarnessError for network, disk and
-    damage.
+    Raises UsageError for an unpublished variant or number, HarnessError for network, disk and damage.
     """
     if train_shards is not None and train_shards < 0:
         raise UsageError(f"--train-shards {train_shards} is less than none", "0 fetches the validation alone")
@@ -150,9 +142,7 @@ def _find(published: dict[str, Remote], path: str, repository: str) -> Remote:
 
 
 def _local(remote: str) -> Path:
-    """Where a file of the repository lies below the target. Raises HarnessError for a name that leads out of
-    it.
-    """
+    """Where a file of the repository lies below the target. Raises HarnessError if that is outside of it."""
     path = PurePosixPath(remote).relative_to(ROOT)
     if path.is_absolute() or ".." in path.parts:
         raise HarnessError(f'the manifest names "{remote}", which leads out of the folder', "do not trust it")
@@ -256,9 +246,7 @@ class _Hub:
         return (self.target / _local(path)).read_bytes()
 
     def fetch(self, remotes: list[Remote]) -> None:
-        """Download files into the staging folder; those that lie there already, whole or in part, are gone on
-        with.
-        """
+        """Download files into the staging folder; what lies there already, even in part, is used."""
         what = remotes[0].path if len(remotes) == 1 else f"{len(remotes)} files of {self.repository}"
         with self._explain(what):
             self._hub.snapshot_download(
@@ -270,9 +258,7 @@ class _Hub:
             )
 
     def put_in_place(self, remote: Remote) -> None:
-        """Check a downloaded file and move it to its place. Raises HarnessError when it is damaged or not
-        there.
-        """
+        """Check a downloaded file and move it to its place. Raises HarnessError if damaged or missing."""
         file, place = self._staging / remote.path, self.target / _local(remote.path)
         with self._explain(remote.path):
             actual = fingerprint_file(file, len(remote.fingerprint))

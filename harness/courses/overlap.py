@@ -33,10 +33,8 @@ VERSION = 2  # of a cached answer
 class Overlap:
     """How much of the validation text stands in the training data.
 
-    windows: runs of WINDOW validation tokens that were looked for; repeated: how many were found, token for
-    token.
-    searched: training tokens looked through, of train_tokens. copies: validation shards that are training
-    shards.
+    windows: runs of WINDOW validation tokens that were looked for. repeated: how many were found exactly.
+    searched: training tokens looked through, of train_tokens. copies: validation shards also trained on.
     """
 
     windows: int

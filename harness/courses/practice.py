@@ -107,9 +107,7 @@ class PracticeCourse:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes of a course. The folder is named by `version`: raise it with any change to the files that come
-    out.
-    """
+    """Sizes of a course. `version` names the folder: raise it with any change to the files that result."""
 
     version: int = 1
     vocab_size: int = 1024
@@ -281,8 +279,7 @@ def _cut(documents: Sequence[Document], count: int) -> Iterator[bytes]:
         count -= len(document.data)
 
 
-# -- the folder
-# -------------------------------------------------------------------------------------------------
+# -- the folder ------------------------------------------------------------------------------------
 
 
 def _course_name(documents: Sequence[Document], recipe: Recipe) -> str:
@@ -376,8 +373,7 @@ def _explain_os_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-# -- the command
-# ------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

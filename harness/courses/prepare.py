@@ -193,11 +193,9 @@ def _write_course(course: TextCourse, model: bytes, train_tokens: Tokens, val_to
 
 
 def read_text(source: Path) -> tuple[list[Document], list[str]]:
-    """Return the documents in the order of their names' sha256, and the names of those that tokens cannot
-    stand for.
+    """Return the documents by their names' sha256, and the names of those that tokens cannot represent.
 
-    A document must be UTF-8, not empty, must not begin with a space and not hold U+2581 (SentencePiece's own
-    space).
+    A document must be UTF-8, not empty, not begin with a space, not hold U+2581 (SentencePiece's own space).
     Raises CourseError when there is no text at all.
     """
     if not source.exists():
@@ -225,9 +223,7 @@ def _is_text_file(path: Path) -> bool:
 
 
 def _documents(path: Path, name: str) -> Iterator[Document]:
-    """A text file is one document, a .jsonl file one a line. Raises CourseError naming a line that holds no
-    text.
-    """
+    """A text file is one document, a .jsonl file one a line. Raises CourseError for a line without text."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -250,9 +246,7 @@ def _documents(path: Path, name: str) -> Iterator[Document]:
 
 
 def _short_lines(document: Document) -> Document:
-    """Break lines that SentencePiece would silently leave out of its training: it drops those of over 4,192
-    bytes.
-    """
+    """Break lines that SentencePiece's training would silently drop: those of over 4,192 bytes."""
     lines = document.data.decode().split("\n")
     if all(len(line) <= LINE_CHARACTERS for line in lines):
         return document
@@ -284,9 +278,7 @@ def _split(
 
 
 def _describe(name: str, title: str, data: TextCourse, path: Path) -> dict[str, object]:
-    """The course's file. Caps are the challenge's; verdict edges those of the practice course: edit them by
-    hand.
-    """
+    """The course's file: the challenge's caps, the practice course's verdict edges; edit them by hand."""
     practice = load_course("practice")
     folder = Path(os.path.relpath(data.path.resolve(), path.parent.resolve()))
     return {

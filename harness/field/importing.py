@@ -31,9 +31,7 @@ KeepLog = Literal["copy", "reference"]
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of one record folder or log. state: new, extended (more logs of a known one), unchanged, or
-    skipped.
-    """
+    """What became of a record folder or log. state: new, extended (by more logs), unchanged or skipped."""
 
     name: str
     place: str

@@ -394,9 +394,7 @@ class LogParser:
     # Events -------------------------------------------------------------------------------------
 
     def _take(self, event: Event, line: bytes) -> None:
-        """Give an event to its run; a heading or the start of source code changes how the next lines are
-        read.
-        """
+        """Give an event to its run; a heading or source code changes how the next lines are read."""
         kind = type(event)
         if kind is Setting and event.indented and self._section is None:  # type: ignore[union-attr]
             self._tracker.emit(event)  # a note, not a hyperparameter

@@ -66,9 +66,7 @@ class ThinnedCurve:
         return slice(-self.count % self.stride, None, self.stride)
 
     def add_many(self, count: int, columns: Sequence[Sequence[bytes]]) -> None:
-        """Append `count` points by columns of digits (steps, then the values): those due, then the last
-        one.
-        """
+        """Append `count` points by columns of digits (steps, then values): those due, then the last."""
         steps, *values = columns
         self._steps.extend(map(int, steps[:-1]))
         for column, texts in zip(self._values, values, strict=True):

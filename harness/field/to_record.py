@@ -77,8 +77,7 @@ class RecordFolder:
 def read_record_folders(
     paths: Sequence[Path], progress: Callable[[str], None] = lambda name: None
 ) -> Iterator[RecordFolder]:
-    """Read what the paths name: a log, a record folder, a folder of record folders, or `-` for standard
-    input.
+    """Read what the paths name: a log, a record folder, a folder of those, or `-` for standard input.
 
     Raises UsageError for a path that is none of these.
     """
@@ -314,9 +313,7 @@ def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[s
 
 
 def _scores(run: LoggedRun) -> tuple[Score, ...]:
-    """Every evaluation the log prints, in order; the last validation stands for a missing pre-quantization
-    line.
-    """
+    """Every evaluation in the log's order; the last validation replaces a missing pre-quantization line."""
     lines = list(run.results)
     before = run.stage_score("pre_quantization")
     if before is not None and before not in lines:

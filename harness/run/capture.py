@@ -109,9 +109,8 @@ def run_captured(
         source.seek(start)
         lines = _Lines(callbacks.on_line)
         while True:
-            ended = (
-                child.poll() is not None
-            )  # looked at before reading, so that the last lines are not missed
+            # Looked at before reading, so that the last lines are not missed.
+            ended = child.poll() is not None
             lines.feed(source.read())
             if ended:
                 break

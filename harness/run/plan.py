@@ -1,5 +1,4 @@
-"""What `harness run` is about to do, checked completely before anything costs time. Writes nothing under
-`runs/`.
+"""What `harness run` is about to do, checked before anything costs time. Writes nothing under `runs/`.
 
     make_plan()   the hole, the overrides, the data, the size, the disk, duplicates -> a Plan
 

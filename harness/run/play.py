@@ -143,9 +143,8 @@ def run_attempt(
             trainer_folder=trainer_folder,
         )
     else:
-        stop_signal = (
-            signal.SIGINT
-        )  # lets `finally` and `except KeyboardInterrupt` of the script do their work
+        # Lets `finally` and `except KeyboardInterrupt` of the script do their work.
+        stop_signal = signal.SIGINT
         command = _script_command(attempt, launch)
     end = run_captured(command, attempt.log_path, callbacks, stop_signal, launch.outlives)
     return conclude(attempt, launch, end, runs)

@@ -1,5 +1,4 @@
-"""What was typed after `harness run`: the run that is asked for, its overrides and its limits; and what
-checks find.
+"""What was typed after `harness run`: run, overrides and limits; and what checks find.
 
 A `RunRequest` is all that planning is given. The built-in trainer (`harness.run.builtin`) and a script
 (`harness.run.script`) check the part that is theirs: they get a `PlanInputs` and return a `TrainerSetup`.
@@ -96,8 +95,7 @@ class RunLimits:
         return self.max_cost / self.rate * 3600
 
     def check_budget(self, planned_seconds: float | None, attempts: int) -> None:
-        """Refuse a run that cannot be paid for. planned_seconds: training time of one attempt, where it is
-        known.
+        """Refuse a run that cannot be paid for. planned_seconds: training time of one attempt, if known.
 
         Raises UsageError without a rate, HarnessError (exit 14) when the money cannot be enough.
         """

@@ -24,8 +24,7 @@ from harness.scripts.git import fingerprint_folder, read_code
 
 
 def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
-    """Go on with a hole's newest attempt where its last checkpoint stands, with the settings it was started
-    with.
+    """Go on with a hole's newest attempt from its last checkpoint, with the settings it began with.
 
     An attempt whose trainer had finished while nobody was there to write its record is only recorded, and so
     is one of a script, which cannot go on: what its log tells is kept. Where the trainer here is another one,
@@ -105,8 +104,7 @@ def _write_with_warning(attempt: Attempt, record: RunRecord, warning: str) -> Ru
 
 
 def trainer_of(launch: Launch, attempt: Attempt) -> Path:
-    """Return the folder of the trainer that an attempt began with: the one here, or that of its commit in the
-    cache.
+    """Return the folder of the trainer an attempt began with: the one here, or its commit's in the cache.
 
     Half a run with one code and half with another would be a record of neither, so the hash of the files
     decides. Raises HarnessError when that code cannot be had: it was not committed, or git here does not have

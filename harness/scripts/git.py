@@ -51,8 +51,7 @@ def run_git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | 
 
 
 def describe_code(folder: Path) -> tuple[Code, str]:
-    """Describe the code in a folder; the second value is the uncommitted change as a diff, "" when there is
-    none.
+    """Describe the code in a folder; the second value is the uncommitted change as a diff, "" if none.
 
     Without git, or outside a checkout, only the hash is known.
     """
@@ -93,8 +92,7 @@ def read_commit(folder: Path, sha: str) -> dict[str, bytes]:
 
 
 def read_code(folder: Path, code: Code) -> dict[str, bytes]:
-    """Return the Python files of a package as they ran: those below `folder`, else those of the commit of
-    `code`.
+    """Return a package's Python files as they ran: those below `folder`, else of the commit of `code`.
 
     Empty when neither has the hash of `code`: it was not committed, or git here does not have the commit.
     """

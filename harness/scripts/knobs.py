@@ -1,5 +1,4 @@
-"""A training script's knobs, read off its source: names, defaults, and the spelling in which it takes a
-value.
+"""A training script's knobs, read off its source: names, defaults, how values are spelled.
 
 Pure: text in, facts out; nothing is executed. Packed scripts are unpacked first (`harness.scripts.unpack`).
 Finding the reads is `harness.scripts.environ_reads`' work; which files belong to a script is

@@ -133,12 +133,8 @@ def write_script(
         )
     sources = read_modules(folder, needed(load_config(config)))
     defaults = {name: KNOBS[name].format(KNOBS[name].default) for name in (*ALWAYS_READ, "SEED")}
-    settings = {
-        **defaults,
-        **config,
-        **ONE_RUN,
-        "SEED": defaults["SEED"],
-    }  # attempts that differ in it have one script
+    # The default seed: attempts that differ in the seed alone have one script.
+    settings = {**defaults, **config, **ONE_RUN, "SEED": defaults["SEED"]}
     listed = "".join(f"    {name!r}: {value!r},\n" for name, value in sorted(settings.items()))
     start = START.format(package=folder.name, entry=ENTRY)
     if "def needed(" in sources.get(

@@ -1,5 +1,4 @@
-"""The files a training script is made of: itself and the local modules it imports, read once, hashed and
-kept.
+"""The files of a training script: itself and the local modules it imports, read once, hashed and kept.
 
 A run works from its snapshot, so that an edit during the run, or a second run, cannot change what runs.
 """

@@ -1,5 +1,4 @@
-"""Reads scripts that were packed to save bytes (`exec(lzma.decompress(base64.b85decode("...")))`) without
-running them.
+"""Reads packed scripts (`exec(lzma.decompress(base64.b85decode("...")))`) without running them.
 
 What is handed to `exec` is worked out like any other expression (`harness.scripts.constants`): only known
 decoders are applied, to constants that stand in the file itself, with a limit on what comes out. Pure: text

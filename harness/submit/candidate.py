@@ -63,8 +63,7 @@ class CodeOnDisk:
 
 @dataclass(frozen=True)
 class Candidate:
-    """runs: whose mean is the score. others: the remaining attempts. published: whether it is somebody
-    else's.
+    """runs: whose mean is the score. others: the remaining attempts. published: by somebody else.
 
     played: the hole, if it is one of ours; folder, submission: if it is a submission folder.
     """

@@ -37,9 +37,7 @@ def make_files(submission: Submission) -> dict[str, bytes]:
 
 
 def _log(submission: Submission, run: SubmittedRun) -> bytes:
-    """The log as it was printed. Where it counted other code, the folder's own count is added below,
-    marked.
-    """
+    """The log as printed. Where it counted other code, the folder's own count is added below, marked."""
     raw = run.attempt.log_path.read_bytes()
     record = run.record
     if record.code_bytes in (None, submission.code_bytes) or record.model_bytes is None:

@@ -1,5 +1,4 @@
-"""A hole as the record folder that the challenge asks for: README, submission.json, a log per seed, one
-script.
+"""A hole as the challenge's record folder: README, submission.json, a log per seed, one script.
 
     prepare()   the code and the files are made in memory, the referee judges them
               -> submission.py, code.py, files.py, referee.py
@@ -88,9 +87,8 @@ def prepare(
     if not [rule for rule in submission.failed if rule.rule == "log"]:
         submission.files = make_files(submission)
         submission.rules += _judge(submission, season, policy)
-        submission.files = make_files(
-            submission
-        )  # the README and the submission file have the referee's results
+        # Once more: the README and the submission file have the referee's results.
+        submission.files = make_files(submission)
     return submission
 
 
@@ -99,9 +97,7 @@ _RECORD_ONLY = frozenset({"training time", "evaluation time", "machine", "signif
 
 
 def _judge(submission: Submission, season: Season, policy: Policy | None) -> list[RuleResult]:
-    """Judge the folder's files, as they would be written, by a policy; by default the one of the hole's
-    day.
-    """
+    """Judge the files as they would be written, by a policy; by default the one of the hole's day."""
     try:
         policy = policy or policy_for(submission.course.name, submission.played.day, season.runs)
         with tempfile.TemporaryDirectory() as place:
@@ -151,9 +147,7 @@ def _without_limit(result: RuleResult, submission: Submission) -> RuleResult:
 
 
 def write(submission: Submission, out: Path) -> list[Path]:
-    """Write a prepared submission; the folder appears whole. Raises HarnessError when it may or can not
-    be.
-    """
+    """Write a prepared submission; the folder appears whole. Raises HarnessError when it cannot."""
     refuse_used(out, "--write")
     hidden = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:

@@ -1,6 +1,4 @@
-"""What a submission is made of: the attempts, their code, the files, and what must be there to hand them
-in.
-"""
+"""What a submission is made of: attempts, code, files, and what must be there to hand them in."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ class SubmittedRun:
 
 @dataclass
 class Submission:
-    """A hole to be handed in. rules: their results. files: by name; empty when the script could not be
-    made.
-    """
+    """A hole to be handed in. rules: their results. files: by name; empty without a script."""
 
     played: PlayedHole
     track: str

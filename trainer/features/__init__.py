@@ -5,13 +5,10 @@ when a configuration needs it, so that a run and a submission carry only the cod
 
 To add a feature:
 1. its knobs are fields of `trainer.config.Config`, declared with `added`, off by default;
-2. its module here defines `hooks(c)`, which returns a `trainer.hooks.Hooks` that overrides the places it
-needs;
+2. its module here defines `hooks(c)`, which returns a `trainer.hooks.Hooks` that overrides what it needs;
 3. `FEATURES` gets a line: when it is used, and which other modules of this folder it imports;
-4. parameters that are to stay fp32 and be trained with the scalars are named in
-`trainer.config.ADDED_CONTROLS`;
-5. docs/knobs.md says what it costs (`python -m benchmarks.knobs NAME`), and a test beside the others what it
-does.
+4. `trainer.config.ADDED_CONTROLS` names parameters that stay fp32 and are trained with the scalars;
+5. docs/knobs.md says what it costs (`python -m benchmarks.knobs NAME`), and a test what it does.
 """
 
 from __future__ import annotations

@@ -40,8 +40,7 @@ def adapt_and_score(
     rows = max(1, c.val_batch_size // c.accumulation(1) // length)
     at = 0
     for begin in range(0, validation.targets, c.ttt_chunk_tokens):
-        # A window belongs to the chunk in which its first scored target lies; its last ones may lie behind
-        # it.
+        # A window belongs to the chunk of its first scored target; its last may lie behind it.
         end = min(begin + c.ttt_chunk_tokens, validation.targets)
         until = at
         while until < len(all_windows) and all_windows[until].start + all_windows[until].first < end:

@@ -93,8 +93,7 @@ class _AttentionVariants(Hooks):
     def extend_model(self, model: GPT) -> None:
         c = self.c
         if c.rope_dims > 0:
-            # In place of the plain tables, with the same length. They have no weights, so no random number is
-            # drawn.
+            # Replaces the plain tables, at the same length; no weights, so no random number is drawn.
             model.rotary = PartialRotary(c.rope_dims, model.rotary.max_len, c.rope_base)
         for layer, block in enumerate(model.each_block()):
             attn = block.attn

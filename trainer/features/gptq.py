@@ -21,8 +21,7 @@ from trainer.hooks import Hooks, Rounding
 from trainer.quantize import clip_rank, quantize_rows, scales_as_stored
 from trainer.state import Run
 
-# Of the mean of the diagonal, added to it, as in the authors' code: directions that no input showed stay
-# bounded.
+# Times the diagonal's mean, added to it as in the authors' code: unseen directions stay bounded.
 _DAMPING = 0.01
 
 
@@ -54,8 +53,7 @@ def _round_in_order(w: Tensor, scale: Tensor, gram: Tensor, most: float, block: 
     The move is error / U[i, i] * U[i, i:], U the upper Cholesky factor of the inverse of the damped gram (the
     paper's algorithm 1). Columns of a block see it at once, those behind it once a block.
     """
-    # Largest diagonal first: where inputs are large an error costs most, so it is made while many columns are
-    # free.
+    # Largest diagonal first: where an error costs most, many columns are still free to correct it.
     order = gram.diagonal().argsort(descending=True, stable=True)
     # fp64: in fp32 Cholesky may find a gram of few samples not positive definite.
     remaining = w[:, order].double()

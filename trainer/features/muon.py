@@ -37,8 +37,7 @@ class _MuonVariants(Hooks):
     def extend_optimizers(self, optimizers: list[Optimizer]) -> None:
         for optimizer in optimizers:
             if isinstance(optimizer, Muon):
-                # Decoupled, as AdamW's (arXiv:1711.05101): p shrinks by rate * decay, whatever the gradient
-                # is.
+                # Decoupled, as AdamW's (arXiv:1711.05101): p shrinks by rate * decay.
                 optimizer.weight_decay = self.c.muon_wd
                 if self.c.muon_polynomial == "polar_express":
                     optimizer.polynomials = POLAR_EXPRESS

@@ -110,9 +110,8 @@ def curve(
         return Markup("")
     low, high = ranged
     floor = low - 0.06 * (high - low)
-    last_step = max(
-        next((x for x, y in reversed(one.points) if isfinite(y)), 0) for one in series
-    )  # ascending, so the last one
+    # Steps ascend: the last finite point of a series is its furthest.
+    last_step = max(next((x for x, y in reversed(one.points) if isfinite(y)), 0) for one in series)
 
     across, up = max(last_step, 1) / (_RIGHT - _LEFT), (high - floor) / (_BOTTOM - _TOP)
     top = floor + (_BOTTOM - _OFF) * up  # points above it are all placed at _OFF
@@ -292,9 +291,8 @@ def number_line(marks: Sequence[Mark], better: str, name: tuple[str, str]) -> Ma
     right = [mark for mark in ordered if across(mark.value) > WIDTH / 2]
     # The outermost get the lowest rows, so that no leader runs through a label.
     rows = [*sorted(right, key=lambda mark: mark.value), *reversed(left)]
-    pinned = next(
-        (across(mark.value) for mark in marks if mark.role == "pin"), 0
-    )  # the text stands clear of the flag
+    # The text stands clear of the flag.
+    pinned = next((across(mark.value) for mark in marks if mark.role == "pin"), 0)
     parts = [
         _better(better, pinned),
         '<rect class="fairway" x="8" y="62" width="1184" height="28" rx="14"/>',

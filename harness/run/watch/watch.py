@@ -1,5 +1,4 @@
-"""What `harness watch` shows of an attempt, read again and again from any terminal of the machine. Never
-writes.
+"""What `harness watch` shows of an attempt, read repeatedly from any terminal. Never writes.
 
 AttemptWatcher(runs, hole).read()   everything known now, as one `AttemptView`
 as_data(view)                       the same for programs

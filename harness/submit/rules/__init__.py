@@ -1,3 +1,1 @@
-"""The rules of the referee, one function each: a case in, findings out. `harness.submit.referee` calls them
-all.
-"""
+"""The referee's rules, a function each: a case in, findings out. `harness.submit.referee` calls them."""

@@ -49,3 +49,12 @@ def test_a_missing_argument_is_an_error_with_a_hint(harness):
 
     assert done.returncode == 2
     assert done.stderr == "error: missing argument 'ROUND'\nhint: `harness run --help` lists what it takes\n"
+
+
+def test_a_hole_that_is_not_there_is_not_said_to_be_resumed(harness):
+    done = harness("resume", "99")
+
+    assert done.returncode == 2
+    assert done.stdout + done.stderr == (
+        'error: no hole matches "99" in runs/\nhint: `harness run round_001` plays the first\n'
+    )
