@@ -80,7 +80,7 @@ def print_report(report: Report) -> None:
             measured.append(f" (limit: {result.limit})", style="dim")
         if result.hint and result.outcome != "pass":
             measured.append(f"\nhint: {result.hint}", style="dim")
-        table.add_row(Text(result.outcome, style=_STYLES[result.outcome]), result.rule, measured)
+        table.add_row(Text(result.outcome, style=_STYLES[result.outcome]), result.title, measured)
     console = Console(highlight=False)
     console.print(
         f'{report.subject} under "{report.policy.title}" ({report.policy.name}, {since})', markup=False

@@ -59,7 +59,7 @@ def submit(
             typer.echo(f"  {path}: {path.stat().st_size:,} bytes")
     if submission.failed:
         if not as_json:
-            names = ", ".join(dict.fromkeys(rule.rule for rule in submission.failed))
+            names = ", ".join(dict.fromkeys(rule.title for rule in submission.failed))
             nothing = "; nothing was written" if write else ""
             typer.echo(f"not compliant: {names}{nothing}", err=True)
         raise typer.Exit(Exit.NOT_COMPARABLE)

@@ -161,13 +161,12 @@ def _model_key(run: SubmittedRun) -> str:
 def _compliance(rules: Sequence[RuleResult]) -> dict[str, Any]:
     """The rules' results by name: true, false, or the words of what must be attested."""
     words: dict[str, Any] = {"pass": True, "fail": False}
-    by_name: dict[str, Any] = {}
+    by_id: dict[str, Any] = {}
     for result in rules:
-        name = result.rule.split(",")[0].replace(" ", "_")
         value = words.get(result.outcome, f"{result.outcome}: {result.measured}")
-        by_name[name] = value if by_name.get(name, True) is True else by_name[name]
-    by_name.pop("author", None)
-    return by_name
+        by_id[result.id] = value if by_id.get(result.id, True) is True else by_id[result.id]
+    by_id.pop("author", None)
+    return by_id
 
 
 def _known(**values: Any) -> dict[str, Any]:
@@ -202,7 +201,7 @@ def _parts(submission: Submission) -> Iterator[str]:
     yield "## Running it again\n\n" + _running(submission)
     yield "## Rules\n\n" + _table(
         ("rule", "outcome", "measured"),
-        [(r.rule, r.outcome, r.measured) for r in submission.rules if r.rule != "author"],
+        [(r.title, r.outcome, r.measured) for r in submission.rules if r.id != "author"],
     )
 
 

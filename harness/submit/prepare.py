@@ -31,7 +31,7 @@ from harness.season.season import Season
 from harness.submit.candidate import CandidateRun, attempt_runs, folder_candidate
 from harness.submit.code import make_code
 from harness.submit.files import folder_data, make_files
-from harness.submit.policy import Policy, RuleResult, policy_for
+from harness.submit.policy import Policy, RuleId, RuleResult, policy_for
 from harness.submit.referee import check
 from harness.submit.submission import (
     Author,
@@ -84,7 +84,7 @@ def prepare(
         submission.rules.append(RuleResult("code", "fail", error.message, hint=error.hint))
         return submission
     submission.rules += [size_rule(submission, run) for run in runs]
-    if not [rule for rule in submission.failed if rule.rule == "log"]:
+    if not [rule for rule in submission.failed if rule.id == "log"]:
         submission.files = make_files(submission)
         submission.rules += _judge(submission, season, policy)
         # Once more: the README and the submission file have the referee's results.
@@ -93,7 +93,7 @@ def prepare(
 
 
 # Rules of the ten-minute track alone.
-_RECORD_ONLY = frozenset({"training time", "evaluation time", "machine", "significance"})
+_RECORD_ONLY: frozenset[RuleId] = frozenset({"training_time", "evaluation_time", "machine", "significance"})
 
 
 def _judge(submission: Submission, season: Season, policy: Policy | None) -> list[RuleResult]:
@@ -122,7 +122,7 @@ def _judge(submission: Submission, season: Season, policy: Policy | None) -> lis
             report = check(season, candidate, policy)
     except HarnessError as error:
         return [RuleResult("referee", "cannot tell", error.message, hint=error.hint)]
-    results = [r for r in report.results if submission.track == RECORD_TRACK or r.rule not in _RECORD_ONLY]
+    results = [r for r in report.results if submission.track == RECORD_TRACK or r.id not in _RECORD_ONLY]
     return [_without_limit(result, submission) for result in results]
 
 
@@ -137,13 +137,13 @@ def _with_own_code(submission: Submission, run: SubmittedRun) -> RunRecord:
 def _without_limit(result: RuleResult, submission: Submission) -> RuleResult:
     """A referee's result with its limit among what was measured, as the folder's files say it."""
     outcome, hint = result.outcome, result.hint
-    if result.rule == "significance" and outcome == "fail":
+    if result.id == "significance" and outcome == "fail":
         if submission.course.leaderboard is None:  # nobody's record is claimed on a course of one's own
             outcome = "please attest"
         else:
             hint = "hand it in without the claim: --track non-record"
     limit = f" (limit: {result.limit})" if result.limit else ""
-    return RuleResult(result.rule, outcome, result.measured + limit, hint=hint)
+    return replace(result, outcome=outcome, measured=result.measured + limit, limit="", hint=hint)
 
 
 def write(submission: Submission, out: Path) -> list[Path]:
@@ -202,7 +202,7 @@ def as_data(submission: Submission, written: Path | None) -> Mapping[str, Any]:
         "track": submission.track,
         "compliant": not submission.failed,
         "rules": [
-            {"name": rule.rule, "outcome": rule.outcome, "what": rule.measured, "hint": rule.hint}
+            {"name": rule.title, "outcome": rule.outcome, "what": rule.measured, "hint": rule.hint}
             for rule in submission.rules
         ],
         "code_bytes": submission.code_bytes or None,
@@ -221,7 +221,7 @@ def describe(submission: Submission) -> str:
         f"{submission.played.name.folder} for {submission.track}: val_bpb {figures.bpb(submission.val_bpb)}"
     ]
     for rule in submission.rules:
-        lines.append(f"  {marks[rule.outcome]}  {rule.rule}: {rule.measured}")
+        lines.append(f"  {marks[rule.outcome]}  {rule.title}: {rule.measured}")
         if rule.hint and rule.outcome != "pass":
             lines.append(f"        -> {rule.hint}")
     return "\n".join(lines)

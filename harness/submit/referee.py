@@ -100,7 +100,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "closing": report.closing,
         "findings": [
             {
-                "rule": f.rule,
+                "rule": f.title,
                 "outcome": f.outcome,
                 "measured": f.measured,
                 "limit": f.limit or None,

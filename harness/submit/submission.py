@@ -189,13 +189,14 @@ def log_rule(run: SubmittedRun) -> RuleResult:
 def size_rule(submission: Submission, run: SubmittedRun) -> RuleResult:
     record, total = run.record, submission.total_bytes(run)
     cap = submission.course.caps.artifact_bytes
-    name = f"size, seed {record.seed}"
+    seed = f"seed {record.seed}"
     if record.model_bytes is None or total is None:
-        return RuleResult(name, "fail", f"attempt {record.attempt} does not say how large its model is")
+        why = f"attempt {record.attempt} does not say how large its model is"
+        return RuleResult("size", "fail", why, subject=seed)
     on_disk = _model_bytes(run)
     if on_disk is not None and on_disk != record.model_bytes:
         what = f"{record.model_file} has {on_disk:,} bytes, its record says {record.model_bytes:,}"
-        return RuleResult(name, "fail", what, hint="play the attempt again")
+        return RuleResult("size", "fail", what, hint="play the attempt again", subject=seed)
     what = (
         f"{total:,} bytes = model {record.model_bytes:,} + code {submission.code_bytes:,}; "
         f"cap {cap:,}, headroom {cap - total:,}"
@@ -203,10 +204,10 @@ def size_rule(submission: Submission, run: SubmittedRun) -> RuleResult:
     if record.code_bytes is not None and record.code_bytes != submission.code_bytes:
         what += f" (the record counted {record.artifact_bytes:,}, with {record.code_bytes:,} bytes of code)"
     if over_cap(total, cap):
-        return RuleResult(
-            name, "fail", what, hint="the artifact must be under the cap: make the model smaller"
-        )
-    return RuleResult(name, "pass", what + ("" if on_disk else "; the weights themselves are not here"))
+        hint = "the artifact must be under the cap: make the model smaller"
+        return RuleResult("size", "fail", what, hint=hint, subject=seed)
+    what += "" if on_disk else "; the weights themselves are not here"
+    return RuleResult("size", "pass", what, subject=seed)
 
 
 def _model_bytes(run: SubmittedRun) -> int | None:

@@ -38,7 +38,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
             totals.append(record.artifact_bytes)
     if not totals:
         yield RuleResult(
-            "artifact size", "cannot tell", "no size is known", limit, "keep the model next to its record"
+            "artifact_size", "cannot tell", "no size is known", limit, "keep the model next to its record"
         )
         return
     worst = max(totals)
@@ -47,7 +47,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
     )
     if wrong:
         yield RuleResult(
-            "artifact size",
+            "artifact_size",
             "fail",
             "; ".join(wrong),
             limit,
@@ -55,7 +55,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
         )
     elif over_cap(worst, cap):
         yield RuleResult(
-            "artifact size",
+            "artifact_size",
             "fail",
             f"{measured}: {worst - cap:,} too many",
             limit,
@@ -64,14 +64,14 @@ def check_size(case: Case) -> Iterator[RuleResult]:
     elif missing:
         what = " and ".join(sorted(missing))
         yield RuleResult(
-            "artifact size",
+            "artifact_size",
             "cannot tell",
             f"{measured} as claimed; {what} cannot be weighed here",
             limit,
             "check where the run was made, or keep its files",
         )
     else:
-        yield RuleResult("artifact size", "pass", measured, limit)
+        yield RuleResult("artifact_size", "pass", measured, limit)
 
 
 def _both(size: int) -> str:
@@ -85,12 +85,12 @@ def check_local_code(case: Case) -> Iterator[RuleResult]:
     claimed = {run.record.code_bytes for run in case.candidate.runs if run.record.code_bytes is not None}
     if code.total is None:
         yield RuleResult(
-            "local code", "cannot tell", code.missing, limit, "keep the script next to its record"
+            "local_code", "cannot tell", code.missing, limit, "keep the script next to its record"
         )
         return
     if not claimed:
         yield RuleResult(
-            "local code", "cannot tell", f"{code.total:,} bytes on disk; no count was recorded", limit
+            "local_code", "cannot tell", f"{code.total:,} bytes on disk; no count was recorded", limit
         )
         return
     least = min(claimed)
@@ -99,12 +99,12 @@ def check_local_code(case: Case) -> Iterator[RuleResult]:
     if least >= code.total:
         what = number(len(files), "file")
         counted = f"{least:,} counted{_counting_rule(case)}"
-        yield RuleResult("local code", "pass", f"{code.total:,} bytes in {what}, {counted}", limit)
+        yield RuleResult("local_code", "pass", f"{code.total:,} bytes in {what}, {counted}", limit)
     elif len(files) > 1 and least >= main:
         assert code.script is not None
         extra = ", ".join(name for name in sorted(files) if name != code.script.main)
         yield RuleResult(
-            "local code",
+            "local_code",
             "fail",
             f"{least:,} bytes counted, {code.total:,} on disk: {extra} are imported, too",
             limit,
@@ -112,7 +112,7 @@ def check_local_code(case: Case) -> Iterator[RuleResult]:
         )
     else:
         yield RuleResult(
-            "local code",
+            "local_code",
             "cannot tell",
             f"{least:,} bytes counted{_counting_rule(case)}, the code here has {code.total:,}",
             limit,
@@ -165,7 +165,7 @@ def check_files(case: Case) -> Iterator[RuleResult]:
     limit = ", ".join(required) + ", a log per seed"
     if missing:
         yield RuleResult(
-            "submission files",
+            "submission_files",
             "fail",
             f"missing or empty: {', '.join(missing)}",
             limit,
@@ -173,13 +173,13 @@ def check_files(case: Case) -> Iterator[RuleResult]:
         )
     else:
         yield RuleResult(
-            "submission files", "pass", f"all there, {number(len(case.candidate.runs), 'log')}", limit
+            "submission_files", "pass", f"all there, {number(len(case.candidate.runs), 'log')}", limit
         )
 
 
 def check_attest(case: Case) -> Iterator[RuleResult]:
     for one in case.policy.attest:
-        yield RuleResult("your word", "please attest", one.what)
+        yield RuleResult("your_word", "please attest", one.what)
 
 
 def check_train_time(case: Case) -> Iterator[RuleResult]:
@@ -191,7 +191,7 @@ def check_train_time(case: Case) -> Iterator[RuleResult]:
     known = [(seconds, run) for seconds, run in times if seconds is not None]
     if len(known) < len(times):
         yield RuleResult(
-            "training time",
+            "training_time",
             "cannot tell",
             f"{len(times) - len(known)} of {len(times)} runs tell no time",
             limit,
@@ -201,17 +201,17 @@ def check_train_time(case: Case) -> Iterator[RuleResult]:
     spare = steps * (run.record.step_ms or 0) / 1000
     measured = f"{seconds:,.3f} s ({run.name})"
     if seconds <= cap:
-        yield RuleResult("training time", "pass", measured, limit)
+        yield RuleResult("training_time", "pass", measured, limit)
     elif seconds <= cap + spare:
         yield RuleResult(
-            "training time",
+            "training_time",
             "pass",
             f"{measured}: over by less than its last steps took, {spare:.3f} s",
             limit,
         )
     else:
         yield RuleResult(
-            "training time", "fail", measured, limit, "lower MAX_WALLCLOCK_SECONDS and play again"
+            "training_time", "fail", measured, limit, "lower MAX_WALLCLOCK_SECONDS and play again"
         )
 
 
@@ -226,18 +226,18 @@ def check_eval_time(case: Case) -> Iterator[RuleResult]:
     if known and max(known, key=lambda pair: pair[0])[0] > cap:
         seconds, run = max(known, key=lambda pair: pair[0])
         yield RuleResult(
-            "evaluation time", "fail", f"{seconds:,.1f} s ({run.name})", limit, "evaluate with less"
+            "evaluation_time", "fail", f"{seconds:,.1f} s ({run.name})", limit, "evaluate with less"
         )
     elif len(known) < len(case.candidate.runs):
         missing = len(case.candidate.runs) - len(known)
         yield RuleResult(
-            "evaluation time",
+            "evaluation_time",
             "cannot tell",
             f"{missing} of {len(case.candidate.runs)} runs tell no time",
             limit,
         )
     else:
-        yield RuleResult("evaluation time", "pass", f"{max(s for s, _ in known):,.1f} s", limit)
+        yield RuleResult("evaluation_time", "pass", f"{max(s for s, _ in known):,.1f} s", limit)
 
 
 def check_machine(case: Case) -> Iterator[RuleResult]:

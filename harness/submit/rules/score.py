@@ -26,7 +26,7 @@ def check_split(case: Case) -> Iterator[RuleResult]:
     if len(scored) > 1:
         names = ", ".join(sorted(str(name) for name in scored))
         yield RuleResult(
-            "validation split", "fail", f"the runs were scored on several: {names}", "one for all runs"
+            "validation_split", "fail", f"the runs were scored on several: {names}", "one for all runs"
         )
         return
     (split,) = scored
@@ -35,14 +35,14 @@ def check_split(case: Case) -> Iterator[RuleResult]:
         mark = min(marks)
         if split and len(marks) == 1 and mark:
             yield RuleResult(
-                "validation split",
+                "validation_split",
                 "pass",
                 f"{split}, fingerprint {mark[:12]}",
                 "one for all runs",
             )
         else:
             yield RuleResult(
-                "validation split",
+                "validation_split",
                 "cannot tell",
                 f"{split or 'unknown'}, with no fingerprint",
                 "one for all runs",
@@ -51,21 +51,21 @@ def check_split(case: Case) -> Iterator[RuleResult]:
     limit = f"{splits[0].name}, {splits[0].val_bytes / 1e6:.2f} M bytes, whole"
     if split is None:
         yield RuleResult(
-            "validation split",
+            "validation_split",
             "cannot tell",
             "nothing tells which text was scored",
             limit,
             "the log must print the number of validation tokens",
         )
     elif split == splits[0].name:
-        yield RuleResult("validation split", "pass", split, limit)
+        yield RuleResult("validation_split", "pass", split, limit)
     elif split in {known.name for known in splits}:
         yield RuleResult(
-            "validation split", "fail", f"{split}: an older export", limit, "evaluate on the current export"
+            "validation_split", "fail", f"{split}: an older export", limit, "evaluate on the current export"
         )
     else:
         yield RuleResult(
-            "validation split",
+            "validation_split",
             "fail",
             f"{split}: no known export, or a part of one",
             limit,
@@ -83,7 +83,7 @@ def check_byte_count(case: Case) -> Iterator[RuleResult]:
         badge = check_record_bytes(case.candidate.course, run.record)
         outcome: RuleOutcome = {"suspect": "fail", "unchecked": "cannot tell"}.get(badge.kind, "pass")  # type: ignore[assignment]
         result = RuleResult(
-            "byte count",
+            "byte_count",
             outcome,
             f"{run.name}: {badge.why}",
             limit,
@@ -113,11 +113,11 @@ def check_log_proves(case: Case) -> Iterator[RuleResult]:
             )
     if wrong:
         yield RuleResult(
-            "log proves the claim", "fail", "; ".join(wrong[:3]), limit, "the log counts: correct the claim"
+            "log_proves_the_claim", "fail", "; ".join(wrong[:3]), limit, "the log counts: correct the claim"
         )
     elif missing:
         yield RuleResult(
-            "log proves the claim",
+            "log_proves_the_claim",
             "cannot tell",
             f"no log is kept of {', '.join(missing[:4])}",
             limit,
@@ -125,7 +125,7 @@ def check_log_proves(case: Case) -> Iterator[RuleResult]:
         )
     else:
         yield RuleResult(
-            "log proves the claim", "pass", f"{number(len(case.candidate.runs), 'log')} read again", limit
+            "log_proves_the_claim", "pass", f"{number(len(case.candidate.runs), 'log')} read again", limit
         )
 
 
@@ -213,13 +213,13 @@ def check_significance(case: Case) -> Iterator[RuleResult]:
     rule = case.policy.significance
     if rule is None:
         return
-    name, candidate = "significance", case.candidate
+    candidate = case.candidate
     required = f"{rule.min_improvement_nats:g} nats " if rule.min_improvement_nats else ""
     limit = f"{required}better than the {_AGAINST[rule.against]} at p < {rule.p_below:g}"
     waiver = "a systems-only speed-up may be waived: say so in the submission" if required else ""
     reference = _reference(case, rule)
     if isinstance(reference, str):
-        yield RuleResult(name, "cannot tell", reference, limit)
+        yield RuleResult("significance", "cannot tell", reference, limit)
         return
     label, other = reference
     ours = candidate.sample
@@ -234,27 +234,38 @@ def check_significance(case: Case) -> Iterator[RuleResult]:
     gate = readings.get(rule.reading)
     if gate is None:
         yield RuleResult(
-            name, "cannot tell", f"{measured}; val_loss is not known, so nats a token are not", limit
+            "significance",
+            "cannot tell",
+            f"{measured}; val_loss is not known, so nats a token are not",
+            limit,
         )
         return
     if gate <= 0 or gate < rule.min_improvement_nats:
-        yield RuleResult(name, "fail", measured, limit, waiver or "nothing to claim yet")
+        yield RuleResult("significance", "fail", measured, limit, waiver or "nothing to claim yet")
         return
     margin = rule.min_improvement_nats * gain / gate if rule.margin_in_test else 0.0  # in bpb
     test = lower_by(ours, other, margin, candidate.course.noise_std)
     if isinstance(test, str):
         yield RuleResult(
-            name, "cannot tell", f"{measured}; {test}", limit, "play more seeds: --seeds 42,1337,314"
+            "significance",
+            "cannot tell",
+            f"{measured}; {test}",
+            limit,
+            "play more seeds: --seeds 42,1337,314",
         )
         return
     measured += (
         f"; one-sided p {test.p:.2g} (t {test.t:.2f}, {test.freedom:.2f} degrees of freedom; {test.basis})"
     )
     if test.p < rule.p_below:
-        yield RuleResult(name, "pass", measured, limit)
+        yield RuleResult("significance", "pass", measured, limit)
     else:
         yield RuleResult(
-            name, "fail", measured, limit, waiver or "more seeds may show it, or show that it is not there"
+            "significance",
+            "fail",
+            measured,
+            limit,
+            waiver or "more seeds may show it, or show that it is not there",
         )
 
 

@@ -173,8 +173,13 @@ def test_folder_has_what_the_challenge_asks_for(season, tmp_path):
     )
     assert submission["bytes_total"] == max(r["artifact_bytes"] for r in submission["seed_results"].values())
     assert submission["name"] == "Two | Putts"
-    assert submission["compliance"]["log_proves_the_claim"] is True  # the referee read the folder
+    compliance = submission["compliance"]
+    assert compliance["log_proves_the_claim"] is True  # the referee read the folder
+    assert {"course", "log", "code", "size", "artifact_size"} <= compliance.keys()
+    assert {"author", "size, seed 42"}.isdisjoint(compliance)
     readme = (out / "README.md").read_text()
+    assert "size, seed 42" in readme
+    assert "log proves the claim" in readme
     assert f"{scores[0]:.8f}" in readme
     assert f"{record(season, 'round_001')['code_bytes']:,}" in readme  # both counts of the code are said
     assert not list(tmp_path.glob(".*tmp"))
