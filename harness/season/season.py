@@ -134,8 +134,7 @@ class Season:
         """
         course = self.course(played.course)
         compared = {kind: self._compare(played, course, kind) for kind in kinds or KINDS}
-        par_hole = self._par_hole(played, course)
-        sets_par = par_hole is played
+        sets_par = self._par_hole(played.kind, course) is played
         return Standing(
             played=played,
             course=course,
@@ -236,39 +235,47 @@ class Season:
         reference = _REFERENCES[kind](self, played, course)
         if reference.val_bpb is None:
             return reference
-        if reference.hole is None and (reason := _not_final(played)):
+        if reference.hole is None and (reason := _not_final(played.kind)):
             return reference._replace(val_bpb=None, reason=reason)
         sample = reference.hole.sample if reference.hole else None
         difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise_std)
         return reference._replace(difference=difference)
 
-    def _par_hole(self, played: PlayedHole, course: Course | None) -> PlayedHole | None:
+    def _par_hole(self, kind: ScoreKind, course: Course | None) -> PlayedHole | None:
         """The hole that sets par: on a course without one, the first complete hole on the same split.
 
         Par is a score like a published one: whatever stage of evaluation counts, it is to be beaten.
         """
         if course is None or course.par is not None:
             return None
-        finals = {kind: hole for kind, hole in self._first.items() if not _not_final(hole)}
-        matches = [hole for kind, hole in finals.items() if alike(kind._replace(stage=None), played.kind)]
+        finals = {first: hole for first, hole in self._first.items() if not _not_final(first)}
+        matches = [hole for first, hole in finals.items() if alike(first._replace(stage=None), kind)]
         return min(matches, key=self._place, default=None)
 
-    def _par(self, played: PlayedHole, course: Course) -> Comparison:
+    def par(self, played: PlayedHole, kind: ScoreKind) -> Comparison:
+        """Return par for an attempt of a hole that will have a score of this kind; it has no difference."""
+        course = self.course(kind.course)
+        if course is None:
+            return Comparison("par", reason=f'the course "{kind.course}" is not known')
+        return self._par(played, course, kind)
+
+    def _par(self, played: PlayedHole, course: Course, kind: ScoreKind | None = None) -> Comparison:
+        kind = kind or played.kind
         par, recorded = course.par, played.summary.par
         if recorded and not (par and round(par.val_bpb - recorded, 6) == 0):
             return Comparison("par", "Par", recorded, source="noted with the record")
         if par:
-            elsewhere = bool(par.split and played.split) and played.split != par.split
+            elsewhere = bool(par.split and kind.split) and kind.split != par.split
             caveat = f"par was measured on the {par.split} split; {par.on_others}" if elsewhere else ""
             return Comparison("par", par.name, par.val_bpb, par.date, par.source, caveat=caveat)
-        holder = self._par_hole(played, course)
+        holder = self._par_hole(kind, course)
         if holder is None:
             return Comparison("par", reason="this course has no par yet: the first complete hole sets it")
         if holder is played:
             return Comparison("par", reason="this hole sets par for the course")
-        if reason := _not_final(played):
+        if reason := _not_final(kind):
             return Comparison("par", reason=reason)
-        stages = (holder.kind.stage, played.kind.stage)
+        stages = (holder.kind.stage, kind.stage)
         other = None not in stages and stages[0] != stages[1]
         caveat = f"par was scored at the {str(stages[0]).replace('_', ' ')} stage" if other else ""
         return _against("par", holder)._replace(caveat=caveat)
@@ -350,9 +357,9 @@ def _why_not(a: PlayedHole, b: PlayedHole) -> str:
     return mismatch(a.measured, b.measured, (a.name.folder, b.name.folder))
 
 
-def _not_final(played: PlayedHole) -> str:
+def _not_final(kind: ScoreKind) -> str:
     """Published scores are those of the packed artifact; a score from before packing is none."""
-    if played.kind.stage != "pre_quantization":
+    if kind.stage != "pre_quantization":
         return ""
     return "this score was taken before quantization, published ones after it"
 

@@ -20,7 +20,7 @@ from harness.records.store import Attempt, Store
 from harness.run import processes
 from harness.run.result import last_lines
 from harness.run.watch.projection import FinishedRun, Projection, project
-from harness.season.hole import PlayedHole
+from harness.season.hole import PlayedHole, ScoreKind, kind_of
 from harness.season.progress import AttemptProgress, Follower, is_playing, measure
 from harness.season.season import Season, load_season
 
@@ -115,7 +115,7 @@ class AttemptWatcher:
         setup = self._launch or record
         if setup is None or (self._launch is None and self._par is not None):
             return
-        self._par = _find_par(self._season, setup)
+        self._par = _find_par(self._season, self._attempt, setup)
         self._references = _find_references(self._season, self._attempt, setup)
 
 
@@ -134,21 +134,27 @@ def _choose(hole: str, attempts: Sequence[Attempt], number: int | None) -> Attem
 # What it is compared with -----------------------------------------------------------------------------
 
 
-def _find_par(season: Season, setup: Launch | RunRecord) -> ParScore | None:
-    course = season.course(setup.course)
-    if course is None:
+def _find_par(season: Season, attempt: Attempt, setup: Launch | RunRecord) -> ParScore | None:
+    own = _own_hole(season, attempt)
+    if own is None:
         return None
-    if course.par is not None:
-        return ParScore(course.par.val_bpb, course.par.name)
-    for hole in season.holes:
-        if hole.status == "ok" and (hole.course, hole.split) == (setup.course, setup.split) and hole.sample:
-            return ParScore(hole.sample.mean, hole.name.folder)
-    return None
+    if isinstance(setup, RunRecord):
+        kind = kind_of(setup)
+    else:
+        kind = ScoreKind(setup.course, setup.split, scored_bytes=setup.data.val_bytes)
+    par = season.par(own, kind)
+    if par.val_bpb is None:
+        return None
+    return ParScore(par.val_bpb, par.hole.name.folder if par.hole else par.label)
+
+
+def _own_hole(season: Season, attempt: Attempt) -> PlayedHole | None:
+    return next((hole for hole in season.holes if hole.name.folder == attempt.path.parent.name), None)
 
 
 def _find_references(season: Season, attempt: Attempt, setup: Launch | RunRecord) -> list[FinishedRun]:
     """Finished attempts on this course and split: this hole's, its parent's, then those before it."""
-    own = next((hole for hole in season.holes if hole.name.folder == attempt.path.parent.name), None)
+    own = _own_hole(season, attempt)
     if own is None:
         return []
     before = list(reversed(season.before(own)))

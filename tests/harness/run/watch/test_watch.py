@@ -95,6 +95,29 @@ def test_a_running_attempt_is_told_as_one_object_and_nothing_is_written(
     assert before == after
 
 
+def test_par_is_the_first_score_of_a_packed_artifact_as_on_the_scorecard(
+    attempt: Path, put_record: Callable[..., Path]
+) -> None:
+    (attempt / "launch.json").write_text(json.dumps(launch(course="practice", split="python 3.12")))
+    for hole, stage, val_bpb in (
+        ("round_001_early", "pre_quantization", 2.0),
+        ("round_001_packed", "round_trip", 2.5),
+    ):
+        put_record(
+            hole,
+            course="practice",
+            split="python 3.12",
+            val_bpb=val_bpb,
+            scores=[{"stage": stage, "label": "final", "val_bpb": val_bpb}],
+            official={"stage": stage, "label": "final", "why": "the only one"},
+        )
+
+    par = look(attempt).par
+
+    assert par is not None
+    assert (par.name, par.val_bpb) == ("round_001_packed", 2.5)
+
+
 def test_a_pipe_gets_plain_lines_and_the_watching_ends_with_the_run(
     attempt: Path, runs: Path, put_record: Callable[..., Path]
 ) -> None:
