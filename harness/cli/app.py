@@ -97,7 +97,7 @@ def main() -> None:
         sys.exit(int(error.exit_code))
     except ParseError as error:  # an option or argument that is missing, unknown or no value
         _exit_unparsed(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)  # as typer ends, and shells do
     except BrokenPipeError:  # `harness ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
