@@ -134,8 +134,9 @@ def _time(work: object) -> float:
 
 def _peak_mib(path: Path) -> int:
     """Peak memory of a fresh process that only parses."""
-    command = [sys.executable, __file__, "--peak", str(path)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, "-m", "benchmarks.logs", "--peak", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return int(done.stdout)
 
 
 if __name__ == "__main__":
