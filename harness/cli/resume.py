@@ -12,6 +12,7 @@ from harness.cli.run_options import (
     Slow,
     Stall,
     Timeout,
+    read_limits,
     resume_attempt,
     show_result,
 )
@@ -30,7 +31,5 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a hole's newest attempt from its checkpoint, or write the record it lacks."""
-    from harness.run.request import RunLimits, parse_abort
-
-    limits = RunLimits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
+    limits = read_limits(timeout, max_cost, rate, abort, stall, slow)
     show_result([resume_attempt(reference, runs, limits)], reference, runs, as_json, "resume")

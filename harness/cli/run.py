@@ -130,9 +130,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a hole: check everything, train, record, and show the scorecard."""
-    from harness.run.request import RunLimits, RunRequest, parse_abort
+    from harness.run.request import RunRequest
 
-    limits = RunLimits(timeout, max_cost, rate, tuple(map(parse_abort, abort or ())), stall, slow)
+    limits = run_options.read_limits(timeout, max_cost, rate, abort, stall, slow)
     if resume:
         _refuse_new_settings(context)
         typer.echo(f"note: --resume is a command of its own: `harness resume {reference}`", err=True)

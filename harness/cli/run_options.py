@@ -88,6 +88,27 @@ Slow = Annotated[
 ]
 
 
+def read_limits(
+    timeout: float | None,
+    max_cost: float | None,
+    rate: float | None,
+    abort: Sequence[str] | None,
+    stall: float | None,
+    slow: float | None,
+) -> RunLimits:
+    """Return the limits that the options of "How long" name. Raises UsageError for a malformed rule."""
+    from harness.run.request import RunLimits, parse_abort
+
+    return RunLimits(
+        timeout=timeout,
+        max_cost=max_cost,
+        rate=rate,
+        aborts=tuple(map(parse_abort, abort or ())),
+        stall=stall,
+        slow=slow,
+    )
+
+
 def play_attempt(plan: Plan, seed: int | None, runs: Path, limits: RunLimits, outlive: bool) -> RunRecord:
     """Play one attempt of a plan under the live view."""
     from harness.cli.views.live import LiveView
