@@ -251,14 +251,15 @@ def write_clubhouse(
             board=board,
         )
     explaining = [standing for standing, can in zip(standings, examples, strict=True) if can]
-    example = make_card(site, explaining[-1]) if explaining else None
     site.render(
         "handbook.html",
         "handbook.html",
         kind="handbook",
         title=copy["handbook"]["title"],
         description=copy["handbook"]["lead"],
-        book=build_handbook(site.season, site.wording, _scored(standings), example),
+        book=build_handbook(
+            site.season, site.wording, _scored(standings), explaining[-1].played if explaining else None
+        ),
     )
     missing = copy["missing"]
     site.render("404.html", "404.html", kind="missing", title=missing["title"], description=missing["lead"])

@@ -144,6 +144,7 @@ class CardFigures:
     curve: CurveView | None
     model: tuple[FactRow, ...]
     overrides: tuple[str, ...]
+    overrides_none: str
     command: str
     attempts: Table | None
     warnings: tuple[str, ...]
@@ -412,12 +413,25 @@ def _figures(sources: _CardSources) -> CardFigures:
         curve=drawing,
         model=model_rows(standing, wording) + byte_check(standing, wording),
         overrides=tuple(tidy(f"{name}={value}", 200) for name, value in sorted(sources.overrides.items())),
+        overrides_none=_without_overrides(sources),
         command=_command(played, sources.overrides),
         attempts=attempt_rows(played, wording),
         warnings=tuple(tidy(text, 300) for text in problems),
         has_record=record is not None,
         has_curve=drawing is not None and drawing.has_points,
     )
+
+
+def _without_overrides(sources: _CardSources) -> str:
+    """What is said where no override is listed. A preset sets knobs of its own, so it is named."""
+    record, intent, wording = sources.record, sources.played.intent, sources.wording
+    preset = record.preset if record else intent.preset
+    script = record.code.trainer if record and record.code.trainer != "builtin" else intent.script
+    if preset:
+        return wording.fill("hole", "overrides_none_preset", preset=tidy(preset, 60))
+    if script:
+        return wording.fill("hole", "overrides_none_script", script=tidy(script, 120))
+    return wording.say("hole", "overrides_none")
 
 
 def _command(played: PlayedHole, overrides: dict[str, str]) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from harness import figures
 from harness.courses.course import Course
-from harness.publish.views.card import HoleCard
 from harness.publish.views.index import course_names_in_order
-from harness.publish.views.tables import term_values
-from harness.publish.words.commentary import FACTS, Facts
+from harness.publish.views.tables import TITLE_LENGTH, term_values
+from harness.publish.words.commentary import FACTS, Facts, tidy
 from harness.publish.words.wording import Wording
+from harness.records.record import RunRecord
+from harness.season.hole import PlayedHole
 from harness.season.season import Season, Standing
 
 
@@ -29,6 +31,19 @@ class VerdictTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkedSum:
+    """val_loss ÷ ln2 × tokens_a_byte = val_bpb of one attempt: whoever works the sum gets the last one."""
+
+    title: str
+    href: str
+    attempt: str  # empty where the hole has only one
+    val_loss: str
+    ln2: str
+    tokens_a_byte: str
+    val_bpb: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Handbook:
     terms: tuple[Term, ...]
     verdicts: tuple[VerdictTable, ...]
@@ -36,15 +51,16 @@ class Handbook:
     facts: tuple[tuple[str, str], ...]
     noise: tuple[tuple[str, str, str], ...]  # course, figure, source
     splits: tuple[tuple[str, str, str], ...]  # course, split, bytes
-    example: HoleCard | None
+    example: WorkedSum | None
 
 
 def build_handbook(
-    season: Season, wording: Wording, standings: dict[str, Standing], example: HoleCard | None
+    season: Season, wording: Wording, standings: dict[str, Standing], example: PlayedHole | None
 ) -> Handbook:
     """Everything a card takes for granted, from the same sources as the cards themselves.
 
-    standings: one scored hole's standing a course, for the course's own numbers.
+    standings: one scored hole's standing a course, for the course's own numbers. example: a hole whose
+    record has a loss and a score, to work the sum for.
     """
     courses = [course for name in course_names_in_order(season) if (course := season.course(name))]
     terms = []
@@ -73,8 +89,52 @@ def build_handbook(
         facts=tuple(FACTS.items()),
         noise=noise,
         splits=splits,
-        example=example,
+        example=_work_sum(example, wording) if example else None,
     )
+
+
+def _work_sum(played: PlayedHole, wording: Wording) -> WorkedSum | None:
+    """The sum for the record shown; a mean over seeds is not one sum."""
+    record = played.record
+    if record is None or not record.val_loss or not record.val_bpb:
+        return None
+    printed = print_sum(record.val_loss, record.val_bpb)
+    if printed is None:
+        return None
+    val_loss, ln2, tokens_a_byte, val_bpb = printed
+    return WorkedSum(
+        title=tidy(played.title, TITLE_LENGTH),
+        href=f"holes/{played.name.folder}.html",
+        attempt=_attempt_name(played, record, wording),
+        val_loss=val_loss,
+        ln2=ln2,
+        tokens_a_byte=tokens_a_byte,
+        val_bpb=val_bpb,
+    )
+
+
+def _attempt_name(played: PlayedHole, record: RunRecord, wording: Wording) -> str:
+    if len(played.entries) < 2:
+        return ""
+    seed = figures.MISSING if record.seed is None else str(record.seed)
+    return wording.fill("handbook", "on_attempt", attempt=str(record.attempt), seed=seed)
+
+
+def print_sum(val_loss: float, val_bpb: float) -> tuple[str, str, str, str] | None:
+    """Return val_loss, ln 2, the tokens in a byte and val_bpb with the fewest digits that give the result.
+
+    val_bpb has the four places of a card. Where it lies so near the edge between two of them that no digits
+    of the others decide it, it has more. None where twelve digits do not do, as for a loss of 1e-15.
+    """
+    ratio = val_bpb * math.log(2) / val_loss
+    for places in range(4, 13):
+        for digits in range(4, 13):
+            printed = f"{val_loss:.{digits}f}", f"{math.log(2):.{digits + 2}f}", f"{ratio:.{digits + 1}f}"
+            loss, ln2, tokens = map(float, printed)
+            result = f"{val_bpb:.{places}f}"
+            if tokens and f"{loss / ln2 * tokens:.{places}f}" == result:
+                return *printed, result
+    return None
 
 
 def _verdict_table(course: Course, wording: Wording) -> VerdictTable:

@@ -75,8 +75,8 @@ FACTS: dict[str, str] = {
     "quicker": f"the previous hole's step takes over {TEMPO_CHANGE - 1:.0%} longer",
     "heavier": "the artifact is larger than the previous hole's",
     "lighter": "the artifact is smaller than the previous hole's",
-    "has_overrides": "a setting differs from its default",
-    "one_override": "exactly one does",
+    "has_overrides": "a setting was overridden",
+    "one_override": "exactly one was",
     "has_hypothesis": "a hypothesis was written down",
     "has_failure_step": "the step of the failure is known",
 }
