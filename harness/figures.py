@@ -6,15 +6,28 @@ MISSING = "not measured"
 
 
 def bpb(value: float | None) -> str:
-    """Four places: 1.4141."""
-    return MISSING if value is None else f"{value:.4f}"
+    """Four places: 1.4141. Never a negative zero."""
+    return MISSING if value is None else f"{_rounded(value, 4):.4f}"
 
 
 def delta(value: float | None) -> str:
     """Four places with the sign always shown: +0.1897. Never a negative zero."""
-    if value is None:
-        return MISSING
-    return f"{round(value, 4) + 0.0:+.4f}"
+    return MISSING if value is None else signed(value, 4)
+
+
+def signed(value: float, places: int) -> str:
+    """So many places with the sign always shown, thousands separated: -1,204.5. Never a negative zero."""
+    return f"{_rounded(value, places):+,.{places}f}"
+
+
+def percent(share: float) -> str:
+    """A change as a share, with its sign: -1.25%. Never a negative zero."""
+    return f"{signed(100 * share, 2)}%"
+
+
+def _rounded(value: float, places: int) -> float:
+    """Adding zero turns the negative zero that a small negative value is rounded to into a plain one."""
+    return round(value, places) + 0.0
 
 
 def count(value: int | None) -> str:
@@ -23,8 +36,13 @@ def count(value: int | None) -> str:
 
 
 def number(count: int, noun: str) -> str:
-    """A count with its noun: 1 step, 2 steps. Only for nouns that take an s."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
+    """A count with its noun: 1 step, 2,000 steps. Only for nouns that take an s."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def change(count: int, noun: str) -> str:
+    """A signed count with its noun: +1 byte, -2,000 bytes."""
+    return f"{count:+,} {noun}" + ("" if abs(count) == 1 else "s")
 
 
 def megabytes(value: int | None) -> str:

@@ -107,7 +107,7 @@ def _numbers(pair: Pair) -> list[str]:
     assert a is not None
     assert b is not None
     scores = f"{figures.bpb(a.mean)} against {figures.bpb(b.mean)} bpb"
-    relative = "" if pair.relative is None else f", {pair.relative:+.2%}"
+    relative = "" if pair.relative is None else f", {figures.percent(pair.relative)}"
     token = "" if pair.nats_per_token is None else f", {figures.delta(pair.nats_per_token)} nats a token"
     lines = [
         f"  {difference.outcome}: {figures.delta(difference.delta)} bpb ({scores}{relative})",
@@ -130,7 +130,11 @@ def _numbers(pair: Pair) -> list[str]:
 
 
 def _bytes(change: ArtifactChange) -> str:
-    size = f"{change.bytes:+,} bytes" if change.bytes else "as many bytes"
+    size = (
+        f"{change.bytes:+,} {'byte' if abs(change.bytes) == 1 else 'bytes'}"
+        if change.bytes
+        else "as many bytes"
+    )
     return f"{size} of weights" if change.weights_alone else size
 
 

@@ -263,6 +263,11 @@ def over_cap(artifact_bytes: int | None, cap_bytes: int) -> bool:
     return artifact_bytes is not None and artifact_bytes >= cap_bytes
 
 
+def excess_bytes(artifact_bytes: int, cap_bytes: int) -> int:
+    """How many bytes must go until an artifact is under the cap: 1 for one that is as large as the cap."""
+    return max(0, artifact_bytes - cap_bytes + 1)
+
+
 def counted_scores(scores: Sequence[Score], official: Official | None) -> list[Score]:
     """Return the evaluations of the stage and label that are named official, in order."""
     if official is None:

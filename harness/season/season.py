@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from harness import figures
 from harness.courses.course import Course, ReferenceScore, Verdicts, load_course
 from harness.errors import HarnessError, UsageError
 from harness.records.store import Store, misnamed
@@ -418,11 +419,10 @@ def judge(to_par: Difference, table: Verdicts) -> Verdict:
     """Name a complete hole's distance to par. A good name is never given inside the noise."""
     name = name_distance(to_par.delta, table)
     noise = f"{to_par.threshold:.4f}" if to_par.threshold is not None else "unknown"
+    distance = f"{figures.delta(to_par.delta)} bpb to par"
     if to_par.delta < 0 and name != "Par" and to_par.outcome != "better":
-        return Verdict(
-            "Par", 0, f"{to_par.delta:+.4f} bpb to par would be {name}, but luck alone reaches {noise}"
-        )
-    return Verdict(name, _strokes(name, to_par.delta, table), f"{to_par.delta:+.4f} bpb to par")
+        return Verdict("Par", 0, f"{distance} would be {name}, but luck alone reaches {noise}")
+    return Verdict(name, _strokes(name, to_par.delta, table), distance)
 
 
 def _strokes(name: str, delta: float, table: Verdicts) -> int:

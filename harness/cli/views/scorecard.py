@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness import figures
 from harness.records.intent import decision_data
-from harness.records.record import mean_gap
+from harness.records.record import excess_bytes, mean_gap
 from harness.run.result import hint_for
 from harness.season.hole import AttemptEntry, PlayedHole
 from harness.season.season import Comparison, Standing
@@ -203,8 +203,10 @@ def _artifact(standing: Standing) -> str:
         return figures.MISSING
     room = ""
     if headroom is not None:
-        room = f", headroom {headroom:,} bytes" if headroom > 0 else f", {-headroom:,} bytes OVER THE CAP"
-    return f"{record.artifact_bytes:,} bytes ({figures.megabytes(record.artifact_bytes)}){room}"
+        left, excess = figures.number(headroom, "byte"), figures.number(excess_bytes(-headroom, 0), "byte")
+        room = f", headroom {left}" if headroom > 0 else f", OVER THE CAP: {excess} too many"
+    size = figures.number(record.artifact_bytes, "byte")
+    return f"{size} ({figures.megabytes(record.artifact_bytes)}){room}"
 
 
 def _comparison_data(comparison: Comparison) -> dict[str, Any]:

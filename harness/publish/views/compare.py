@@ -122,12 +122,12 @@ def _changes(
     gaps = mean_gap(played.measured), mean_gap(other.measured)
     return {
         "val_bpb": figures.delta(played.sample.mean - other.sample.mean),
-        "val_loss": _change(played.val_loss, other.val_loss, ".4f"),
-        "quant_gap": _change(*gaps, ".4f"),
+        "val_loss": _change(played.val_loss, other.val_loss, 4),
+        "quant_gap": _change(*gaps, 4),
         "artifact": _artifact_change(record, before, wording),
-        "params": _change(record.params, before.params, ",d"),
-        "steps": _change(record.steps, before.steps, ",d"),
-        "step_avg": _change(record.step_ms, before.step_ms, ".1f", " ms"),
+        "params": _change(record.params, before.params, 0),
+        "steps": _change(record.steps, before.steps, 0),
+        "step_avg": _change(record.step_ms, before.step_ms, 1, " ms"),
     }
 
 
@@ -135,14 +135,14 @@ def _artifact_change(record: RunRecord, before: RunRecord, wording: Wording) -> 
     change = artifact_change(record, before)
     if change is None:
         return figures.MISSING
-    text = _change(change.bytes, 0, ",d", " bytes")
+    text = figures.change(change.bytes, "byte") if change.bytes else "none"
     return wording.fill("note", "weights_change", change=text) if change.weights_alone else text
 
 
-def _change(now: float | None, then: float | None, form: str, unit: str = "") -> str:
+def _change(now: float | None, then: float | None, places: int, unit: str = "") -> str:
     if now is None or then is None:
         return figures.MISSING
-    return f"{now - then:+{form}}{unit}" if now - then else "none"
+    return f"{figures.signed(now - then, places)}{unit}" if now - then else "none"
 
 
 def hole_name(played: PlayedHole, wording: Wording) -> str:

@@ -21,7 +21,7 @@ from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
 from harness.records.curve import Curve
 from harness.records.launch import Launch, load_launch
-from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
+from harness.records.record import RunRecord, excess_bytes, mean_gap, mean_stage_bpb
 from harness.season.hole import PlayedHole
 from harness.season.season import Standing
 from harness.stats import Sample
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.season.progress import AttemptProgress
 
 TITLE_LENGTH = 120
+SMALL = 100_000  # bytes too many that are written out: in megabytes they would round to nothing
 _LONG = 200
 
 
@@ -121,7 +122,7 @@ def scorecard(standing: Standing, record: RunRecord | None, wording: Wording) ->
         "params": (figures.count(record.params if record else None), ""),
         "artifact": (
             figures.megabytes(record.artifact_bytes if record else None),
-            note("bytes", bytes=figures.count(record.artifact_bytes))
+            figures.number(record.artifact_bytes, "byte")
             if record and record.artifact_bytes is not None
             else "",
         ),
@@ -173,15 +174,17 @@ def headroom_text(headroom: int | None, wording: Wording) -> str:
         return figures.MISSING
     if headroom > 0:
         return figures.megabytes(headroom)
-    return wording.fill("note", "over", size=figures.megabytes(-headroom))
+    excess = excess_bytes(-headroom, 0)
+    size = figures.number(excess, "byte") if excess < SMALL else figures.megabytes(excess)
+    return wording.fill("note", "over", size=size)
 
 
 def headroom_note(headroom: int | None, cap: int | None, wording: Wording) -> str:
     if headroom is None or cap is None:
         return ""
-    key, size = ("bytes_left", headroom) if headroom > 0 else ("bytes_over", -headroom)
+    key, size = ("bytes_left", headroom) if headroom > 0 else ("bytes_over", excess_bytes(-headroom, 0))
     cap_text = figures.megabytes(cap).replace(".00", "")
-    return wording.fill("note", key, bytes=figures.count(size), cap=cap_text)
+    return wording.fill("note", key, bytes=figures.number(size, "byte"), cap=cap_text)
 
 
 def fits_cap(record: RunRecord | None, cap: int | None) -> bool | None:
@@ -261,7 +264,7 @@ def loss_text(value: float | None) -> str:
 
 
 def _bytes(value: int | None) -> str:
-    return figures.MISSING if value is None else f"{figures.count(value)} bytes"
+    return figures.MISSING if value is None else figures.number(value, "byte")
 
 
 def _parts(record: RunRecord, wording: Wording) -> str:
@@ -370,7 +373,7 @@ def _hardware(record: RunRecord) -> str:
     count = environment.world_size or 1
     name = environment.device_name or ""
     used = environment.threads if environment.device == "cpu" else None
-    threads = "1 thread" if used == 1 else f"{used} threads" if used else ""
+    threads = figures.number(used, "thread") if used else ""
     return ", ".join(filter(None, (f"{count} × {name}" if count > 1 and name else name, threads)))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from statistics import fmean
 
+from harness import figures
 from harness.records.curve import Curve
 
 _WINDOW = 10  # training points whose mean is compared: single batches are noise
@@ -100,7 +101,7 @@ def _by_training(curve: Curve, steps: int, reference: FinishedRun) -> Projection
     gap = fmean(loss for _, loss in own) - fmean(other)
     step = own[-1][0]
     place = f"{reference.name} at {_at(step, steps, reference)}"
-    why = f"train_loss {gap:+.4f} next to {place}, and that this difference stays"
+    why = f"train_loss {figures.delta(gap)} next to {place}, and that this difference stays"
     final = reference.val_bpb + gap * reference.val_bpb / reference.val_loss
     return Projection(final, step, reference.name, "train", why)
 

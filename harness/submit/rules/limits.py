@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.figures import number
-from harness.records.record import over_cap
+from harness.records.record import excess_bytes, over_cap
 from harness.scripts import network
 from harness.season.compare import RULE_WORDS, code_rule
 from harness.submit.candidate import Case
@@ -57,7 +57,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
         yield RuleResult(
             "artifact_size",
             "fail",
-            f"{measured}: {worst - cap:,} too many",
+            f"{measured}: {number(excess_bytes(worst, cap), 'byte')} too many",
             limit,
             "shrink the model or the code",
         )

@@ -227,7 +227,7 @@ def check_significance(case: Case) -> Iterator[RuleResult]:
     gain = other.mean - ours.mean
     readings = _readings(gain, candidate)
     readings_text = ", ".join(
-        f"{value:+.4f} {_READING[reading]}{' (the gate)' if reading == rule.reading else ''}"
+        f"{figures.delta(value)} {_READING[reading]}{' (the gate)' if reading == rule.reading else ''}"
         for reading, value in readings.items()
     )
     measured = f"{figures.bpb(ours.mean)} against {figures.bpb(other.mean)} of {label}: {readings_text}"

@@ -314,7 +314,7 @@ def test_public_record_folders_are_judged_from_their_logs(judge):
 
     assert results["artifact size"] == (
         "fail",
-        "16,059,704 bytes (16.060 MB, 15.316 MiB), the largest of 3: 59,704 too many",
+        "16,059,704 bytes (16.060 MB, 15.316 MiB), the largest of 3: 59,705 bytes too many",
     )
     assert results["submission files"][0] == "fail"
     assert "train_gpt.py" in results["submission files"][1]

@@ -151,8 +151,8 @@ def test_every_fate_has_its_names(cards: dict[str, HoleCard], name: str, verdict
 
 def test_over_the_cap_is_said_in_words_and_drawn(cards: dict[str, HoleCard]) -> None:
     card = cards["round_003_wide_fairway"]
-    assert card.headroom == "4.11 MB over"
-    assert "4,114,903 bytes over" in card.headroom_note
+    assert card.headroom == "4.11 MB too many"
+    assert "4,114,904 bytes too many" in card.headroom_note
     assert card.cap_check == "fails the 16MB cap"
     assert card.bag is not None
     assert card.bag.over
