@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import figures
-from harness.cli import run_options
+from harness.cli import run_options, series
 from harness.cli.app import (
     CourseProgress,
     HoleArgument,
@@ -18,21 +17,15 @@ from harness.cli.app import (
     PlainCommand,
     Runs,
     app,
-    find_standing,
-    open_season,
     print_json,
-    report_unfinished,
-    warn,
 )
 from harness.cli.run_options import SAFETY, WHAT, WHERE
-from harness.errors import HarnessError, UsageError
-from harness.records.store import hole_names
+from harness.cli.series import Turn
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.findings import Group
-    from harness.records.record import RunRecord
     from harness.run.plan import Plan
-    from harness.run.request import RunRequest
 
 RESUME_OPTIONS = frozenset(
     {
@@ -57,6 +50,18 @@ Seeds = Annotated[
     str | None, typer.Option(metavar="A,B,C", help="Several seeds, played in turn.", rich_help_panel=WHAT)
 ]
 Title = Annotated[str, typer.Option(help="Title of a new hole.", rich_help_panel=WHAT)]
+Paired = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROUND",
+        help="Play that hole's seeds; `parent`: those of the hole's parent.",
+        rich_help_panel=WHAT,
+    ),
+]
+Interleave = Annotated[
+    bool,
+    typer.Option("--interleave", help="Before each seed play the parent afresh.", rich_help_panel=WHERE),
+]
 Parent = Annotated[
     str | None, typer.Option(metavar="ROUND", help="The hole that this one varies.", rich_help_panel=WHAT)
 ]
@@ -111,6 +116,8 @@ def run(
     seeds: Seeds = None,
     title: Title = "",
     parent: Parent = None,
+    paired: Paired = None,
+    interleave: Interleave = False,
     timeout: run_options.Timeout = None,
     max_cost: run_options.MaxCost = None,
     rate: run_options.Rate = None,
@@ -130,6 +137,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a hole: check everything, train, record, and show the scorecard."""
+    from harness.run.plan import make_plan
     from harness.run.request import RunRequest
 
     limits = run_options.read_limits(timeout, max_cost, rate, abort, stall, slow)
@@ -149,6 +157,7 @@ def run(
         script=script,
         title=title,
         parent=parent,
+        paired=paired,
         limits=limits,
         nproc=nproc,
         launcher=launcher,
@@ -157,56 +166,20 @@ def run(
         allow_over_cap=allow_over_cap,
         allow_unread=allow_unread,
     )
-    plan, checks = _plan(request, runs)
+    if interleave and emit is not None:
+        raise UsageError(
+            "--interleave plays two holes, a bundle of --emit holds one", "emit them one after the other"
+        )
+    plan = make_plan(request, runs, CourseProgress())
+    turns = series.interleave(plan, request, runs) if interleave else series.turns_of(plan)
+    checks = series.check_turns(turns, limits, runs)
     if dry_run:
-        _show_plan(plan, checks, as_json)
+        _show_plan(plan, turns, checks, as_json)
     elif emit is not None:
         _emit(plan, emit, runs, as_json)
     else:
-        records = _play(plan, request, runs, as_json)
+        records = series.play_turns(turns, limits, runs, outlive)
         run_options.show_result(records, plan.hole.folder, runs, as_json)
-
-
-def _plan(request: RunRequest, runs: Path) -> tuple[Plan, list[Group]]:
-    """Check everything and say what is worth knowing; an error ends it here."""
-    from harness.run.doctor.examine import before_run
-    from harness.run.plan import make_plan
-
-    plan = make_plan(request, runs, CourseProgress())
-    report_unfinished(runs, (name.folder for name in hole_names(runs)))
-    for note in (*plan.warnings, *plan.skipped):
-        warn(note)
-    request.limits.check_budget(_planned_seconds(plan), len(plan.seeds))
-    checks = before_run(plan, runs)
-    _report(checks)
-    return plan, checks
-
-
-def _report(groups: Sequence[Group]) -> None:
-    """Print what the checks before a run found: warnings on standard error; the first error ends it."""
-    from harness.findings import of_level
-
-    for finding in of_level(groups, "warning"):
-        warn(finding.what)
-        typer.echo(f"  {finding.why}; {finding.todo}", err=True)
-    for finding in of_level(groups, "error"):
-        raise HarnessError(f"{finding.what}: {finding.why}", finding.todo)
-
-
-def _play(plan: Plan, request: RunRequest, runs: Path, as_json: bool) -> list[RunRecord]:
-    """Play the seeds of a plan in turn, until one does not end well."""
-    _ignore_hangup()
-    records: list[RunRecord] = []
-    limits = request.limits
-    for seed in plan.seeds:
-        records.append(run_options.play_attempt(plan, seed, runs, limits, request.outlive))
-        limits = limits.after(records[-1].wall_seconds or 0.0)
-        if records[-1].status in ("stopped", "failed"):
-            break
-        if seed != plan.seeds[-1] and not as_json:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                _print_card(plan.hole.folder, runs)
-    return records
 
 
 def _refuse_new_settings(context: typer.Context) -> None:
@@ -250,29 +223,7 @@ def _parse_seeds(seed: int | None, seeds: str | None) -> tuple[int, ...]:
         ) from None
 
 
-def _planned_seconds(plan: Plan) -> float | None:
-    """Training time that one attempt will take at most, where a knob says it."""
-    try:
-        return float(plan.trainer.config["MAX_WALLCLOCK_SECONDS"]) or None
-    except (KeyError, ValueError):
-        return None
-
-
-def _ignore_hangup() -> None:
-    """Let a closed terminal or a lost connection end neither this attempt nor those that follow."""
-    import signal
-
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
-def _print_card(folder: str, runs: Path) -> None:
-    from harness.cli.views import scorecard
-
-    scorecard.print_card(find_standing(open_season(runs), folder))
-
-
-def _show_plan(plan: Plan, checks: list[Group], as_json: bool) -> None:
+def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: bool) -> None:
     trainer = plan.trainer
     data = {
         "hole": plan.hole.folder,
@@ -284,6 +235,8 @@ def _show_plan(plan: Plan, checks: list[Group], as_json: bool) -> None:
         "launcher": plan.launcher,
         "nproc": plan.nproc,
         "seeds": list(plan.seeds),
+        "order": [turn.as_data() for turn in turns],
+        "parent": plan.intent.parent,
         "overrides": trainer.overrides,
         "handed": {name: trainer.environ[name] for name in trainer.overrides if name in trainer.environ},
         "params": trainer.params,
@@ -307,6 +260,9 @@ def _show_plan(plan: Plan, checks: list[Group], as_json: bool) -> None:
     typer.echo(f"  overrides   {' '.join(f'{k}={v}' for k, v in trainer.overrides.items()) or 'none'}")
     seeds = ", ".join(map(str, plan.seeds)) if None not in plan.seeds else "the script has none"
     typer.echo(f"  seeds       {seeds}")
+    if len(turns) > len(plan.seeds):
+        whose = (f"{turn.seed} {'hole' if turn.plan.hole == plan.hole else 'parent'}" for turn in turns)
+        typer.echo(f"  order       {', '.join(whose)} (parent {plan.intent.parent})")
     typer.echo(f"  processes   {plan.nproc}, started by {plan.launcher}")
     if trainer.params is not None and trainer.forecast_bytes is not None:
         typer.echo(f"  parameters  {trainer.params:,}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.run.plan import Plan
     from harness.run.request import RunLimits
 
+_SEVERITY = ("ok", "over_cap", "stopped", "failed")
 WHAT, HOW_LONG, WHERE, SAFETY = "What", "How long", "Where", "Safety"  # headings of the help
 
 Overrides = Annotated[
@@ -126,7 +127,7 @@ def resume_attempt(reference: str, runs: Path, limits: RunLimits) -> RunRecord:
     from harness.records.store import Store
     from harness.run.resume import resume
 
-    limits.check_budget(None, 1)
+    limits.check_budget([])
     folder = Store(runs).get(reference).name.folder
     with LiveView(f"{folder}, resumed", 0) as view:
         return resume(folder, runs, _callbacks(view, limits))
@@ -149,26 +150,44 @@ def _callbacks(view: LiveView, limits: RunLimits) -> RunCallbacks:
 def show_result(
     records: Sequence[RunRecord], folder: str, runs: Path, as_json: bool, command: str = "run"
 ) -> NoReturn:
-    """Show the hole as it now stands and end with the exit code of the last attempt."""
+    """Show the hole as it now stands and end with the exit code of the attempt that ended worst.
+
+    While seeds that were planned are missing, only scores are shown: a verdict on some of them, taken for the
+    end, would be wrong more often than its test says.
+    """
     from harness.cli.views import scorecard
     from harness.records.store import Store
     from harness.season import pairs
+    from harness.season.series import find_series
 
-    last = records[-1]
     for warning in dict.fromkeys(warning for record in records for warning in record.warnings):
         warn(warning)
     season = open_season(runs)
     standing = find_standing(season, Store(runs).get(folder).name.folder)
+    series = find_series(standing.played.records)
     whiff = pairs.parent_whiff(season, standing.played)
     if as_json:
+        data = scorecard.as_data(standing)
+        if series:
+            data |= {"seeds_planned": list(series.planned), "seeds_failed": list(series.failed)}
+        if series and series.no_verdict:
+            data |= {"verdict": None, "verdict_why": series.no_verdict, "comparisons": {}}
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
-        print_json(
-            command, **scorecard.as_data(standing), played=attempts, whiff=whiff.why if whiff else None
-        )
+        print_json(command, **data, played=attempts, whiff=whiff.why if whiff else None)
+    elif series and series.no_verdict:
+        typer.echo("\n".join(scorecard.series_lines(standing.played, series)))
     else:
         scorecard.print_card(standing)
         if whiff:
             typer.echo(f"  {pairs.describe_whiff(whiff)}")
+        if series and len(series.planned) > 1:
+            typer.echo(f"  {series.progress}")
+    end_with(records)
+
+
+def end_with(records: Sequence[RunRecord]) -> NoReturn:
+    """End with the exit code of the attempt that ended worst."""
+    last = max(reversed(records), key=lambda record: _SEVERITY.index(record.status))
     if last.status == "failed":
         assert last.failure is not None
         codes = {"timeout": Exit.TIMED_OUT, "budget": Exit.BUDGET}

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
 from harness.errors import HarnessError, first_problem
 from harness.files import read_plain
 from harness.records.record import Code, CodeRule, Data, Frozen
+from harness.records.seed_plan import PlannedSeeds, Purpose
 
 
 class Launch(Frozen):
@@ -28,6 +29,8 @@ class Launch(Frozen):
     environ: dict[str, str] = Field(default_factory=dict)  # what a script is handed, in its own spelling
     hidden: tuple[str, ...] = ()  # variables of the shell that a script must not see
     seed: int | None = None
+    planned_seeds: PlannedSeeds = ()
+    purpose: Purpose | None = None
     nproc: PositiveInt = 1
     launcher: Literal["python", "torchrun"] = "python"
     outlives: bool = False  # the child goes on when the harness is killed

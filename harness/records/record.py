@@ -30,6 +30,8 @@ from pydantic import (
 
 from harness.errors import HarnessError
 from harness.files import read_plain, write_whole
+from harness.records.failures import FailureKind
+from harness.records.seed_plan import PlannedSeeds, Purpose
 from trainer.config import NEUTRAL
 
 SCHEMA = 2
@@ -37,23 +39,6 @@ SCHEMA = 2
 Status = Literal["ok", "over_cap", "stopped", "failed"]
 CodeRule = Literal["package", "script", "packed"]  # what of our trainer was counted as code
 Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training", "other"]
-FailureKind = Literal[
-    "out_of_memory",
-    "nan",
-    "missing_data",
-    "missing_module",
-    "bad_knob",
-    "killed",
-    "timeout",
-    "no_result",
-    "interrupted",
-    "error",
-    "budget",
-    "aborted",
-    "stalled",
-    "slow",
-    "disk_full",
-]
 
 # Knobs that cannot change a result: names, places, logging, and what the fingerprints already cover.
 # They are stored like all others but left out of the configuration's hash; so is the seed, which
@@ -213,6 +198,8 @@ class RunRecord(Frozen):
     resumes: NonNegativeInt = 0
 
     seed: int | None = None
+    planned_seeds: PlannedSeeds = ()
+    purpose: Purpose | None = None
     preset: str | None = None
     overrides: dict[str, str] = Field(default_factory=dict)
     config: dict[str, str] = Field(default_factory=dict)

@@ -22,7 +22,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.files import open_plain
-from harness.records.record import FailureKind
+from harness.records.failures import FailureKind
 from harness.run import processes
 from harness.run.command import Command
 

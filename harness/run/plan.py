@@ -19,11 +19,13 @@ from harness.courses.course import Course, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.records.intent import Intent, load_intent
 from harness.records.record import RunRecord, hash_config
+from harness.records.seed_plan import Purpose
 from harness.records.store import HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
 from harness.run.request import PlanInputs, RunRequest, TrainerSetup
 from harness.run.script import check_script
-from harness.season.hole import PlayedHole
+from harness.run.seeds import pair_with_parent, refuse_other_text
+from harness.season.hole import PlayedHole, load_hole
 from harness.season.season import Season, load_season
 
 DEFAULT_COURSE = "practice"
@@ -43,6 +45,9 @@ class Plan:
     seeds: tuple[int | None, ...]
     nproc: int = 1
     launcher: Literal["python", "torchrun"] = "python"
+    planned_seeds: tuple[int, ...] = ()  # `seeds` and those that were played before
+    purpose: Purpose | None = None
+    names_parent: bool = False  # round.toml is there and gets its parent from this run
     skipped: tuple[str, ...] = ()  # seeds that were played before, one sentence each
 
     @property
@@ -60,12 +65,16 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     hole = store.find(request.reference)
     name = hole.name if hole else _new_name(request, store)
     intent = load_intent(hole.intent_path) if hole else Intent()
+    if request.paired is not None:
+        request = pair_with_parent(request, intent, hole, runs)
     script = find_script(request, intent, hole.path if hole else None)
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE
     course = load_course(request.course or intent.course or default, runs)
     inputs = PlanInputs(request, intent, course, f"{name.folder}/round.toml", progress)
     trainer = check_builtin(inputs) if script is None else check_script(inputs, script)
+    if request.paired is not None and request.parent is not None:
+        refuse_other_text(load_hole(store.get(request.parent)), course, trainer.split)
 
     plan = Plan(
         hole=name,
@@ -76,6 +85,9 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         seeds=trainer.seeds,
         nproc=request.nproc,
         launcher=_launcher(request),
+        planned_seeds=tuple(seed for seed in trainer.seeds if seed is not None),
+        purpose=request.purpose,
+        names_parent=request.paired is not None and hole is not None and intent.parent is None,
     )
     _check_size(plan, request.allow_over_cap)
     _check_disk(plan, runs)
@@ -182,7 +194,7 @@ def drop_duplicates(plan: Plan, season: Season) -> Plan:
         record.seed: (hole, record)
         for hole in season.holes
         for record in hole.records
-        if record.complete and _same_experiment(plan, record)
+        if record.complete and same_experiment(plan, record)
     }
     repeated = [(seed, *records[seed]) for seed in plan.seeds if seed in records]
     new_seeds = tuple(seed for seed in plan.seeds if seed not in records)
@@ -192,14 +204,16 @@ def drop_duplicates(plan: Plan, season: Season) -> Plan:
         )
         return replace(plan, seeds=new_seeds, skipped=skipped)
     _, hole, record = repeated[0]
+    many = f"all {len(repeated)} seeds were played before; " if len(repeated) > 1 else ""
     raise HarnessError(
-        f"this run equals {_describe(hole, record)}: same code, configuration, data and seed",
+        f"{many}this run equals {_describe(hole, record)}: same code, configuration, data and seed",
         "change something, choose another --seed, or insist with --repeat",
         Exit.DUPLICATE,
     )
 
 
-def _same_experiment(plan: Plan, record: RunRecord) -> bool:
+def same_experiment(plan: Plan, record: RunRecord) -> bool:
+    """Whether a plan and a record are of one code, configuration and data; only the seed may differ."""
     trainer = plan.trainer
     return (
         record.config_hash == hash_config(trainer.config)

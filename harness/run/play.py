@@ -22,7 +22,7 @@ from harness import __version__
 from harness.courses.course import load_course
 from harness.errors import HarnessError
 from harness.files import write_whole
-from harness.records.intent import dump_intent
+from harness.records.intent import dump_intent, load_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.record import RunRecord, write_record
 from harness.records.store import Attempt, Hole, Store
@@ -31,6 +31,7 @@ from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
 from harness.run.command import Command, script_command, trainer_command
 from harness.run.plan import Plan
 from harness.run.result import build_record
+from harness.run.seeds import write_parent
 
 
 def play(
@@ -82,6 +83,8 @@ def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> L
         environ=trainer.environ if script else {},
         hidden=tuple(sorted(trainer.hidden)) if script else (),
         seed=seed,
+        planned_seeds=plan.planned_seeds,
+        purpose=plan.purpose,
         nproc=plan.nproc,
         launcher=plan.launcher,
         outlives=outlives,
@@ -159,13 +162,14 @@ def _script_command(attempt: Attempt, launch: Launch) -> Command:
 
 
 def make_hole(plan: Plan, runs: Path) -> Hole:
-    """Return the hole of a plan, made if it is new."""
+    """Return the hole of a plan, made if it is new, its parent named."""
     store = Store(runs)
-    return (
-        store.create(plan.hole.folder, dump_intent(plan.intent))
-        if plan.is_new
-        else store.get(plan.hole.folder)
-    )
+    if plan.is_new:
+        return store.create(plan.hole.folder, dump_intent(plan.intent))
+    hole = store.get(plan.hole.folder)
+    if plan.names_parent and plan.intent.parent and load_intent(hole.intent_path).parent is None:
+        write_parent(hole, plan.intent.parent)
+    return hole
 
 
 def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:

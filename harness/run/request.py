@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.files import data_path
 from harness.records.intent import Intent
 from harness.records.record import Code, CodeRule, Data
+from harness.records.seed_plan import Purpose
 from harness.run.processes import in_own_process
 from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
@@ -94,8 +95,8 @@ class RunLimits:
             return None
         return self.max_cost / self.rate * 3600
 
-    def check_budget(self, planned_seconds: float | None, attempts: int) -> None:
-        """Refuse a run that cannot be paid for. planned_seconds: training time of one attempt, if known.
+    def check_budget(self, planned_seconds: Sequence[float | None]) -> None:
+        """Refuse a run that cannot be paid for. planned_seconds: training time of each attempt, if known.
 
         Raises UsageError without a rate, HarnessError (exit 14) when the money cannot be enough.
         """
@@ -105,11 +106,13 @@ class RunLimits:
                 "add --rate 3.29 (per hour), or set HARNESS_RATE",
             )
         affordable = self.cost_seconds
-        if affordable is None or planned_seconds is None or planned_seconds * attempts <= affordable:
+        known = [seconds for seconds in planned_seconds if seconds is not None]
+        if affordable is None or self.rate is None or sum(known) <= affordable:
             return
-        price = planned_seconds * attempts / 3600 * (self.rate or 0)
+        price = sum(known) / 3600 * self.rate
+        times = " + ".join(f"{known.count(seconds)} x {seconds:.0f}" for seconds in dict.fromkeys(known))
         raise HarnessError(
-            f"{attempts} x {planned_seconds:.0f} s of training cost {price:.2f} at {self.rate:g} an hour; "
+            f"{times} s of training cost {price:.2f} at {self.rate:g} an hour; "
             f"--max-cost is {self.max_cost:g}",
             "raise --max-cost, or lower MAX_WALLCLOCK_SECONDS",
             Exit.BUDGET,
@@ -127,6 +130,7 @@ class RunRequest:
     """All that `harness run` was asked for.
 
     reference: the hole. overrides: `KEY=VALUE` as typed. seeds: empty for the one of the settings.
+    paired: the hole whose seeds are played. purpose: what the attempts are for, beyond a score.
     outlive: training goes on when the harness is killed.
     """
 
@@ -138,6 +142,8 @@ class RunRequest:
     script: Path | None = None
     title: str = ""
     parent: str | None = None
+    paired: str | None = None
+    purpose: Purpose | None = None
     limits: RunLimits = RunLimits()
     nproc: int = 1
     launcher: str | None = None

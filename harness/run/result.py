@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from harness.courses.course import Course
 from harness.files import open_plain, read_plain
+from harness.records.failures import FailureKind
 from harness.records.launch import Launch
 from harness.records.record import (
     Data,
     Environment,
     Failure,
-    FailureKind,
     Official,
     RunRecord,
     Score,

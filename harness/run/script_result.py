@@ -111,6 +111,8 @@ def known_at_launch(launch: Launch, config: Mapping[str, str]) -> dict[str, Any]
         "config": config,
         "config_hash": hash_config(config),
         "seed": launch.seed,
+        "planned_seeds": launch.planned_seeds,
+        "purpose": launch.purpose,
         "command": launch.command,
         "code": launch.code,
         "data": launch.data,

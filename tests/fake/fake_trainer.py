@@ -5,8 +5,8 @@ milliseconds.
 
 It imports no torch and trains nothing: its loss is a formula of step, seed and settings. FAKE_TRAINER in the
 environment makes it end in another way at its third step: nan, memory, crash, silent, torn, kill, big, wait
-(until it is asked to stop) or deaf (until it is killed). `tests/trainer/test_fake.py` compares what it
-writes with the real one.
+(until it is asked to stop) or deaf (until it is killed); `nan@43` does so with seed 43 alone.
+`tests/trainer/test_fake.py` compares what it writes with the real one.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Attempt:
     def __init__(self, settings: dict[str, str], words: argparse.Namespace) -> None:
         self.settings, self.out, self.code_bytes = settings, words.out, words.code_bytes
         self.steps = int(settings["ITERATIONS"])
-        self.fate = os.environ.get("FAKE_TRAINER", "")
+        self.fate, _, seed = os.environ.get("FAKE_TRAINER", "").partition("@")
+        if seed and seed != settings["SEED"]:
+            self.fate = ""
         self.began = int((self.out / CHECKPOINT).read_text()) if words.resume else 0
         unlike = {name: value for name, value in settings.items() if name not in ("ITERATIONS", "RUN_ID")}
         digest = hashlib.sha256(json.dumps(unlike, sort_keys=True).encode()).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from rich import box
@@ -12,10 +13,11 @@ from rich.text import Text
 
 from harness import figures
 from harness.records.intent import decision_data
-from harness.records.record import excess_bytes, mean_gap
+from harness.records.record import RunRecord, excess_bytes, mean_gap
 from harness.run.result import hint_for
 from harness.season.hole import AttemptEntry, PlayedHole
 from harness.season.season import Comparison, Standing
+from harness.season.series import Series
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
 _LABELS = {
@@ -152,6 +154,32 @@ def _attempt_data(played: PlayedHole, entry: AttemptEntry) -> dict[str, Any]:
         "val_bpb": record.val_bpb if record else None,
         "counts": record in played.group,
     }
+
+
+def series_lines(played: PlayedHole, series: Series) -> list[str]:
+    """Return what stands in the card's place while planned seeds are missing: scores alone, no verdict."""
+    record = played.records[-1]
+    scores = {one.seed: one.val_bpb for one in played.records if one.complete}
+    lines = [f"{played.name.folder}: {series.no_verdict}"]
+    lines += [f"  seed {seed:<10} {figures.bpb(scores[seed])}" for seed in series.finished]
+    lines += [f"  seed {seed:<10} failed" for seed in series.failed]
+    if record.failure:
+        lines.append(
+            f"  seed {record.seed}: {record.failure.kind.replace('_', ' ')}: {record.failure.message}; "
+            f"{hint_for(record)}"
+        )
+    return [*lines, f"the rest: `{_series_command(record, series)}`"]
+
+
+def _series_command(record: RunRecord, series: Series) -> str:
+    """Return the words that play the planned seeds that are missing, with the settings of this record."""
+    words = list(record.command)
+    if words[:2] != ["harness", "run"]:  # it was played from a launch bundle
+        words = ["harness", "run", record.hole]
+    if "--seed" in words:
+        at = words.index("--seed")
+        del words[at : at + 2]
+    return shlex.join([*(word for word in words if word != "--repeat"), "--seeds", series.planned_text])
 
 
 def print_card(standing: Standing) -> None:

@@ -233,6 +233,7 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
         environ=bundle.environ if bundle.kind == "script" else {},
         hidden=(),
         seed=finish.seed,
+        planned_seeds=tuple(seed for seed in bundle.seeds if seed is not None),
         nproc=finish.nproc,
         launcher=bundle.launcher,
         started_at=finish.started_at,

@@ -110,20 +110,20 @@ def test_times_count_from_the_start_of_the_attempt():
 def test_budget_is_checked_before_and_shared_by_the_attempts():
     limits = RunLimits(max_cost=1.0, rate=6.0)  # ten minutes
 
-    limits.check_budget(600, 1)
+    limits.check_budget([600])
     with pytest.raises(HarnessError, match=r"2 x 600 s of training cost 2.00") as refused:
-        limits.check_budget(600, 2)
+        limits.check_budget([600, 600])
     assert refused.value.exit_code == 14
     assert limits.after(300).cost_seconds == pytest.approx(300)
     assert limits.after(900).cost_seconds == 0
     with pytest.raises(HarnessError, match=r"at 6 an hour; --max-cost is 0.1"):
-        RunLimits(max_cost=0.1, rate=6.0).check_budget(120, 1)
+        RunLimits(max_cost=0.1, rate=6.0).check_budget([120])
 
 
 def test_without_money_nothing_is_checked_and_the_other_limits_stay():
     limits = RunLimits(timeout=100, stall=30)
 
-    limits.check_budget(1e9, 3)
+    limits.check_budget([1e9])
 
     assert limits.cost_seconds is None
     assert limits.after(900) == limits
@@ -132,7 +132,7 @@ def test_without_money_nothing_is_checked_and_the_other_limits_stay():
 @pytest.mark.parametrize("rate", [None, 0.0])
 def test_money_without_a_rate_is_refused(rate):
     with pytest.raises(UsageError, match="--max-cost 2 needs to know what an hour costs") as refused:
-        RunLimits(max_cost=2.0, rate=rate).check_budget(None, 1)
+        RunLimits(max_cost=2.0, rate=rate).check_budget([None])
 
     assert "--rate" in refused.value.hint
     assert RunLimits(max_cost=2.0, rate=rate).after(10).max_cost == 2.0

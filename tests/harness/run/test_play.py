@@ -83,13 +83,6 @@ def test_several_seeds_are_one_group_and_known_ones_are_left_out(play):
     assert json.loads(more.stdout)["seeds"] == [42, 7, 8]
 
 
-def test_a_failed_seed_ends_the_series(play, tmp_path):
-    done = play("run", "round_001", *SMALL, "--seeds", "1,2,3", fate="nan")
-
-    assert done.returncode == 10
-    assert [path.name for path in (tmp_path / "runs" / "round_001").glob("attempt_*")] == ["attempt_01"]
-
-
 @pytest.mark.parametrize(
     ("name", "value", "kept"), [("MATRIX_LR", "0.5", "0.02"), ("QK_GAIN_INIT", "3.0", "1.5")]
 )

@@ -1,0 +1,20 @@
+"""What an attempt knows of the series it was played in: the planned seeds, and what they are for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+Purpose = Literal["confirm"]  # a fresh seed, played after the hole had been chosen for its score
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"seed {repeated} is planned twice")
+    return seeds
+
+
+# All seeds of the command that started the attempt, its own among them; empty when nobody planned any.
+PlannedSeeds = Annotated[tuple[int, ...], AfterValidator(_distinct)]

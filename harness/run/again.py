@@ -1,0 +1,107 @@
+"""A hole played again as it was recorded: its configuration, its code, its data; only the seeds are new.
+
+Where that cannot be done (the code has changed, the data is another), the error says what differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.courses.corpus import ProgressCallback
+from harness.errors import Exit, HarnessError
+from harness.records.record import UNHASHED_KNOBS, RunRecord
+from harness.run.plan import Plan, find_script, make_plan, same_experiment
+from harness.run.request import RunRequest
+from harness.scripts.snapshot import take_snapshot
+from harness.season.hole import PlayedHole
+from trainer.config import NEUTRAL
+
+
+def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: ProgressCallback) -> Plan:
+    """Plan the attempt that stands for a hole's score once more, with the seeds of the request.
+
+    request: seeds, processes, limits and purpose are taken from it, everything else from the record; of a
+    hole that has no complete attempt, what its round.toml says is planned.
+    Raises HarnessError naming what is not as it was recorded.
+    """
+    folder = played.name.folder
+    request = replace(request, reference=folder, repeat=True, allow_over_cap=True)
+    if not played.group:
+        return make_plan(request, runs, progress)
+    record = played.group[-1]
+    if record.provenance is not None:
+        raise HarnessError(
+            f"{folder} was imported from {record.provenance.source}: its code is not here to be played again",
+            "name a hole that was played here",
+        )
+    builtin = record.code.trainer == "builtin"
+    plan = make_plan(
+        replace(
+            request,
+            overrides=tuple(f"{name}={value}" for name, value in record.overrides.items()),
+            preset=record.preset if builtin else None,
+            course=record.course,
+            script=None if builtin else _find_script(played, record, request),
+            allow_unread=True,
+        ),
+        runs,
+        progress,
+    )
+    if not same_experiment(plan, record):
+        raise HarnessError(
+            f"{folder} cannot be played again as attempt {record.attempt} was: {_difference(plan, record)}",
+            f"play it once as it is now, `harness run {folder}`, and go on from there; "
+            f"or bring back {_origin(record)}",
+            Exit.NOT_COMPARABLE,
+        )
+    return plan
+
+
+def _find_script(played: PlayedHole, record: RunRecord, request: RunRequest) -> Path:
+    """Return the script as it ran: the one that round.toml names, else the copy that an attempt keeps.
+
+    The one that round.toml names is returned, too, when it differs and no copy is here: the check that
+    follows says so.
+    """
+    kept = [
+        entry.attempt.source_dir / record.code.trainer for entry in played.entries if entry.record is not None
+    ]
+    named = find_script(request, played.intent, played.hole.path)
+    candidates = [path for path in (named, *reversed(kept)) if path is not None and path.is_file()]
+    for path in candidates:
+        if take_snapshot(path).sha256 == record.code.source_sha256:
+            return path
+    if candidates:
+        return candidates[0]
+    raise HarnessError(
+        f"{record.code.trainer} of {played.name.folder} is not here: round.toml names "
+        f"{played.intent.script or 'none'}, and no attempt keeps a copy in source/",
+        "bring it back, or play the hole again with `--script FILE`",
+    )
+
+
+def _difference(plan: Plan, record: RunRecord) -> str:
+    """Say in which way a plan is another experiment than a record."""
+    code, trainer = record.code, plan.trainer
+    if code.source_sha256 != trainer.code.source_sha256:
+        ran, here = ((sha or "unknown")[:10] for sha in (code.source_sha256, trainer.code.source_sha256))
+        return f"the code of {code.trainer} that ran had the hash {ran}, the one here has {here}"
+    before, now = (
+        {name: text for name, text in config.items() if (name, text) not in NEUTRAL}
+        for config in (record.config, trainer.config)
+    )
+    for name in sorted({*before, *now} - UNHASHED_KNOBS):
+        if before.get(name) != now.get(name):
+            return f"{name} was {before.get(name, 'not set')}, now it is {now.get(name, 'not set')}"
+    if trainer.split is not None and record.split != trainer.split:
+        return f"it was scored on the split {record.split}, now that is {trainer.split}"
+    return "the data or the tokenizer has another fingerprint"
+
+
+def _origin(record: RunRecord) -> str:
+    """Name where the code and the settings of a record come from."""
+    sha = record.code.git_sha
+    return (
+        f"commit {sha[:10]} and the settings of its record" if sha else "the code and settings of its record"
+    )

@@ -1,0 +1,228 @@
+"""Which seeds `harness run` plays, in which order, and what it shows before all of them are in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+
+import pytest
+
+from harness.run.seeds import fresh_seeds
+from tests.fake.command_line import SMALL
+from tests.paths import DATA
+from tests.waiting import wait_for
+
+WIDE = (*SMALL, "-o", "MATRIX_LR=0.05")
+
+
+def seeds_of(tmp_path, hole):
+    """Return the seeds of a hole's attempts in the order of play."""
+    paths = sorted((tmp_path / "runs" / hole).glob("attempt_*/record.json"))
+    return [json.loads(path.read_text())["seed"] for path in paths]
+
+
+def test_paired_plays_the_seeds_of_the_parent_that_are_missing(play, record_of, tmp_path):
+    play("run", "round_001", *SMALL, "--seeds", "42,7,8")
+    play("run", "round_001", *SMALL, "--seeds", "42", "--repeat")
+    play("run", "round_002", *WIDE, "--seed", "7")
+
+    done = play("run", "round_002", *WIDE, "--paired", "1", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert seeds_of(tmp_path, "round_002") == [7, 42, 8]
+    assert record_of("round_002", 3)["planned_seeds"] == [42, 7, 8]
+    assert json.loads(done.stdout)["comparisons"]["parent"]["hole"] == "round_001"
+    again = play("run", "round_002", *WIDE, "--paired", "1")
+    assert (again.returncode, "all 3 seeds were played before" in again.stderr) == (15, True)
+
+
+def test_paired_names_the_parent_in_a_round_toml_that_names_none(play, runs):
+    play("run", "round_001", *SMALL)
+    (runs / "round_002").mkdir()
+    path = runs / "round_002" / "round.toml"
+    path.write_text('# mine\ntitle = "Wide"\n[overrides]\nMATRIX_LR = 0.05\n')
+
+    done = play("run", "2", *SMALL, "--paired", "round_001", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == (
+        'parent = "round_001"\n# mine\ntitle = "Wide"\n[overrides]\nMATRIX_LR = 0.05\n'
+    )
+    assert json.loads(done.stdout)["comparisons"]["parent"]["hole"] == "round_001"
+
+
+def test_paired_with_the_parent_of_round_toml(play, tmp_path):
+    play("run", "round_001", *SMALL, "--seed", "5")
+    play("run", "round_002", *WIDE, "--seed", "6", "--parent", "round_001")
+
+    done = play("run", "round_002", *WIDE, "--paired", "parent")
+
+    assert done.returncode == 0, done.stderr
+    assert seeds_of(tmp_path, "round_002") == [6, 5]
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        (("round_003", "--paired", "1", "--seeds", "1,2"), "brings its own seeds", "keep one"),
+        (("round_003", "--paired", "9"), 'no hole matches "9"', "harness ls"),
+        (("round_003", "--paired", "parent"), "names no parent", "--paired ROUND"),
+        (("round_003", "--paired", "2"), "round_002 has no complete attempt", "harness run round_002"),
+        (("round_001", "--paired", "1"), "paired with itself", "that it varies"),
+        (("round_003", "--paired", "1", "--parent", "2"), "--parent names 2", "--paired 2"),
+        (("round_004", "--paired", "1"), "round.toml names round_002 as the parent", "--paired round_002"),
+        (("round_003", "--paired", "5"), "played on the practice course", "--course practice"),
+        (("round_003", "--interleave"), "round_003 has no parent", "--paired ROUND"),
+        (
+            ("round_003", "--parent", "2", "--interleave"),
+            "round_002 has no complete attempt",
+            "play it first",
+        ),
+        (("round_003", "--paired", "1", "--interleave", "--emit", "out"), "holds one", "one after the other"),
+    ],
+)
+def test_what_cannot_be_paired_is_refused_before_anything_is_written(
+    words, error, hint, play, runs, put_record
+):
+    play("run", "round_001", *SMALL)
+    put_record("round_002", status="failed", failure={"kind": "nan", "message": "nan"}, seed=1)
+    (runs / "round_004").mkdir()
+    (runs / "round_004" / "round.toml").write_text('parent = "round_002"\n')
+    put_record("round_005", val_bpb=2.0, course="practice", seed=3)
+
+    done = play("run", *words, *WIDE)
+
+    assert done.returncode in (1, 2), done.stdout
+    message, _, advice = done.stderr.partition("hint:")
+    assert error in message
+    assert hint in advice
+    assert not (runs / "round_003").exists()
+
+
+def test_interleave_alternates_with_fresh_runs_of_the_parent(play, record_of, tmp_path):
+    play("run", "round_001", *SMALL, "--seeds", "42,7")
+    words = ("run", "round_002", *WIDE, "--paired", "1", "--interleave")
+
+    dry = play(*words, "--dry-run")
+    done = play(*words, "--json")
+
+    assert "  order       42 parent, 42 hole, 7 parent, 7 hole (parent round_001)\n" in dry.stdout
+    assert done.returncode == 0, done.stderr
+    played = json.loads(done.stdout)["played"]
+    assert [(record["hole"], record["attempt"], record["seed"]) for record in played] == [
+        ("round_001", 3, 42),
+        ("round_002", 1, 42),
+        ("round_001", 4, 7),
+        ("round_002", 2, 7),
+    ]
+    first, fresh = record_of("round_001", 1), record_of("round_001", 3)
+    assert (fresh["val_bpb"], fresh["config_hash"]) == (first["val_bpb"], first["config_hash"])
+    assert fresh["planned_seeds"] == []
+    assert len(done.stderr.split("round_002 seed 42: val_bpb")) == 2
+
+
+def test_interleave_refuses_a_parent_whose_settings_or_code_have_changed(play, runs):
+    play("run", "round_001", *SMALL, "--title", "First")
+    toml = runs / "round_001_first" / "round.toml"
+    record = runs / "round_001_first" / "attempt_01" / "record.json"
+    words = ("run", "round_002", *WIDE, "--paired", "1", "--interleave")
+
+    before = toml.read_text()
+    toml.write_text(before + 'WARMDOWN_ITERS = "9"\n')
+    settings = play(*words)
+    toml.write_text(before)
+    raw = json.loads(record.read_text())
+    record.write_text(json.dumps(raw | {"code": raw["code"] | {"source_sha256": "ab" * 32}}))
+    code = play(*words)
+
+    assert (settings.returncode, code.returncode) == (13, 13)
+    assert "cannot be played again as attempt 1 was: WARMDOWN_ITERS was" in settings.stderr
+    assert "the code of builtin that ran had the hash ababababab" in code.stderr
+    assert "play it once as it is now, `harness run round_001_first`" in code.stderr
+    assert not (runs / "round_002").exists()
+
+
+def test_interleave_plays_a_parents_script_as_it_was_from_the_copy_that_it_keeps(play, record_of, tmp_path):
+    for path in (DATA / "script").glob("*.py"):
+        shutil.copy(path, tmp_path)
+    script = tmp_path / "train_gpt.py"
+    words = ("--script", "train_gpt.py", "-o", "ITERATIONS=5", "--seed", "3")
+    play("run", "round_001", *words)
+    script.write_text(script.read_text() + "# another idea\n")
+
+    done = play("run", "round_002", *words, "--parent", "1", "--interleave")
+
+    assert done.returncode == 0, done.stderr
+    first, fresh, changed = record_of("round_001", 1), record_of("round_001", 2), record_of("round_002", 1)
+    assert (
+        fresh["code"]["source_sha256"] == first["code"]["source_sha256"] != changed["code"]["source_sha256"]
+    )
+    assert fresh["config_hash"] == first["config_hash"]
+    for number in (1, 2):
+        shutil.rmtree(tmp_path / "runs" / "round_001" / f"attempt_{number:02d}" / "source")
+    lost = play("run", "round_002", *words[:-1], "4", "--parent", "1", "--interleave")
+    assert (lost.returncode, "the code of train_gpt.py that ran had the hash" in lost.stderr) == (13, True)
+
+
+def test_money_is_counted_for_the_parents_runs_too(play):
+    play("run", "round_001", *SMALL, "-o", "MAX_WALLCLOCK_SECONDS=100")
+    words = ("run", "round_002", *WIDE, "-o", "MAX_WALLCLOCK_SECONDS=300", "--paired", "1")
+
+    enough = play(*words, "--rate", "36", "--max-cost", "3.5", "--dry-run")
+    refused = play(*words, "--interleave", "--rate", "36", "--max-cost", "3.5")
+
+    assert enough.returncode == 0, enough.stderr
+    assert refused.returncode == 14
+    assert "1 x 100 + 1 x 300 s of training cost 4.00 at 36 an hour" in refused.stderr
+
+
+def test_no_verdict_between_seeds(play):
+    done = play("run", "round_001", *SMALL, "--seeds", "1,2,3")
+
+    assert done.stderr.count("; verdict after 3 of 3 seeds)") == 3
+    for word in ("better", "worse", "within noise"):
+        assert word not in done.stderr
+    assert done.stdout.count("verdict") == 1
+    assert done.stdout.endswith("  3 of 3 seeds finished\n")
+
+
+def test_a_seed_that_fails_lets_the_others_go_on_and_stays_in_the_count(play, tmp_path):
+    done = play("run", "round_001", *SMALL, "--seeds", "1,2,3", fate="nan@2")
+
+    assert done.returncode == 10
+    assert seeds_of(tmp_path, "round_001") == [1, 2, 3]
+    assert "round_001 seed 2: nan (run 2 of 3" in done.stderr
+    assert done.stdout.endswith("  2 of 3 seeds finished, 1 failed\n")
+
+
+def test_a_crash_that_every_seed_would_meet_ends_the_series(play, tmp_path):
+    done = play("run", "round_001", *SMALL, "--seeds", "1,2,3", fate="crash")
+
+    assert done.returncode == 10
+    assert seeds_of(tmp_path, "round_001") == [1]
+
+
+def test_an_interrupted_series_shows_scores_and_how_to_go_on(start, play, tmp_path):
+    words = ("run", "round_001", *SMALL, "--seeds", "1,2,3")
+    process = start(*words, "--json", fate="wait@2")
+    log = tmp_path / "runs" / "round_001" / "attempt_02" / "train.log"
+    wait_for(lambda: log.exists() and "step:3/5" in log.read_text())
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate()
+
+    data = json.loads(out)
+    assert (process.returncode, data["verdict"], data["comparisons"]) == (1, None, {})
+    assert data["verdict_why"] == "1 of 3 planned seeds finished: no verdict yet"
+    assert data["seeds_planned"] == [1, 2, 3]
+    resumed = play("resume", "round_001")
+    assert "2 of 3 planned seeds finished: no verdict yet" in resumed.stdout
+    assert "--seeds 1,2,3`" in resumed.stdout
+    rest = play(*words)
+    assert rest.returncode == 0, rest.stderr
+    assert rest.stdout.endswith("  3 of 3 seeds finished\n")
+
+
+def test_fresh_seeds_leave_out_used_ones():
+    assert fresh_seeds({1337, 1339, 5}, 3) == (1338, 1340, 1341)
+    assert fresh_seeds((), 0) == ()
