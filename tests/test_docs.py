@@ -7,6 +7,7 @@ import typer
 
 from harness.cli.commands import app
 from harness.records.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
+from harness.season.quantities import QUANTITIES
 from tests.paths import ROOT
 from trainer.config import ALIASES, KNOBS
 
@@ -45,6 +46,12 @@ def test_knobs_page_explains_every_added_knob_and_every_other_name():
 
     assert {name for name, knob in KNOBS.items() if knob.added} <= explained
     assert set(ALIASES) <= explained
+
+
+def test_notes_page_explains_every_figure_that_notes_may_bind():
+    page = (ROOT / "docs" / "notes.md").read_text()
+
+    assert [name for name in QUANTITIES if not re.search(rf"`{name}[`.]", page)] == []
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

@@ -91,7 +91,7 @@ def main() -> None:
             importlib.import_module("harness.cli.commands")
         sys.exit(app(prog_name="harness", standalone_mode=False))
     except HarnessError as error:
-        _print_error(error.message, error.hint)
+        print_error(error.message, error.hint)
         if "--json" in sys.argv:
             print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
         sys.exit(int(error.exit_code))
@@ -103,7 +103,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except OSError as error:  # of a file that nobody expected to fail: still no traceback
-        _print_error(
+        print_error(
             f"{error.filename or 'a file'}: {error.strerror or error}",
             "check the disk's space and the folder's permissions",
         )
@@ -119,13 +119,13 @@ def _exit_unparsed(error: Any) -> NoReturn:
     message = error.format_message().rstrip(".")
     message = message[:1].lower() + message[1:]
     hint = f"`{context.command_path} --help` lists what it takes" if context else ""
-    _print_error(message, hint)
+    print_error(message, hint)
     if "--json" in sys.argv:
         print_json("error", error=message, hint=hint, exit_code=int(Exit.USAGE))
     sys.exit(Exit.USAGE)
 
 
-def _print_error(error: str, hint: str) -> None:
+def print_error(error: str, hint: str) -> None:
     print(f"error: {error}", file=sys.stderr)
     if hint:
         print(f"hint: {hint}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, PlainCommand, Runs, Strict, app, print_json, warn
+from harness.cli.app import Json, PlainCommand, Runs, Strict, app, print_error, print_json, warn
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ def publish(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Render the club: a page per hole, the index, the field, the handbook."""
+    """Render the club: a page per hole, the index, the field, the handbook.
+
+    Exit 1 when a number that a hole's notes bind to the records contradicts them; the site is made all the
+    same, but not pushed.
+    """
     if not runs.is_dir():
         raise UsageError(
             f"there is no folder {runs}", "play a hole first, or name the season with --runs DIR"
@@ -62,7 +66,9 @@ def publish(
     report = build(runs, out, options)
     for problem in report.problems:
         warn(problem)
-    failed = strict and bool(report.problems)
+    for message, hint in report.wrong_notes:
+        print_error(message, hint)
+    failed = bool(report.wrong_notes) or (strict and bool(report.problems))
     if not as_json:
         typer.echo(f"{out}/index.html: {report.written} files written, {report.unchanged} unchanged")
     deployed = None
@@ -75,6 +81,7 @@ def publish(
             written=report.written,
             unchanged=report.unchanged,
             problems=list(report.problems),
+            wrong_notes=[{"problem": message, "hint": hint} for message, hint in report.wrong_notes],
             deploy=deployed,
         )
     if failed:

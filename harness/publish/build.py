@@ -32,7 +32,8 @@ from harness.workers import fork_pool, worker_count
 if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing changed
     from harness.publish.pages import Site
     from harness.publish.views.index import Line, Round
-    from harness.season.season import Standing
+    from harness.season.bindings import BoundNotes
+    from harness.season.season import Season, Standing
 
 PAGES_PER_PROCESS = 24  # pages needed to start another process
 Task = TypeVar("Task")
@@ -58,13 +59,18 @@ class PublishOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishReport:
-    """written, unchanged: files. problems: what could not be read and was passed over."""
+    """written, unchanged: files. problems: what could not be read and was passed over.
+
+    wrong_notes: numbers in notes that the records do not hold, each with what to do. The pages show them as
+    they were typed.
+    """
 
     out: Path
     holes: int
     written: int
     unchanged: int
     problems: tuple[str, ...]
+    wrong_notes: tuple[tuple[str, str], ...] = ()
     changed: tuple[str, ...] = ()
 
 
@@ -91,6 +97,7 @@ def publish(runs: Path, out: Path, options: PublishOptions = _DEFAULTS) -> Publi
                 written=0,
                 unchanged=len(known.files),
                 problems=known.problems,
+                wrong_notes=known.wrong_notes,
             )
         manifest = _fill(runs, folder, options, known, sources)
     save_manifest(folder.out, manifest)
@@ -101,6 +108,7 @@ def publish(runs: Path, out: Path, options: PublishOptions = _DEFAULTS) -> Publi
         written=len(written),
         unchanged=len(folder.log) - len(written),
         problems=manifest.problems,
+        wrong_notes=manifest.wrong_notes,
         changed=written,
     )
 
@@ -155,7 +163,8 @@ def _fill(
 
     standings = [season.standing(played) for played in season.holes]
     shared = f"{sources.shared} {site.courses}"  # the navigation names the courses
-    holes = _fill_holes(site, known, _hole_keys(site, sources, shared, standings), standings)
+    notes = [_bound_notes(season, one, sources) for one in standings]
+    holes = _fill_holes(site, known, _hole_keys(site, sources, shared, standings, notes), standings)
     lines = [index.unpack_line(one.line) for one in holes.values()]
     rounds = index.rounds_of(lines)
     round_keys = _fill_rounds(site, known, holes, rounds, shared)
@@ -164,20 +173,36 @@ def _fill(
     return Manifest(
         inputs=sources.everything,
         problems=tuple(dict.fromkeys(season.problems)),
+        wrong_notes=tuple((one.message, one.hint) for bound in notes for one in bound.problems),
         holes=holes,
         rounds=round_keys,
         files=folder.contents(),
     )
 
 
-def _hole_keys(site: Site, sources: Sources, shared: str, standings: Sequence[Standing]) -> dict[str, str]:
+def _bound_notes(season: Season, standing: Standing, sources: Sources) -> BoundNotes:
+    """A hole's notes with the numbers of today's records; nothing is read where there are none."""
+    from harness.season.bindings import BoundNotes, bind_notes
+
+    played = standing.played
+    mark = sources.marks.text_marks.get(played.name.folder)
+    return BoundNotes() if mark and "notes.md" not in mark else bind_notes(season, played)
+
+
+def _hole_keys(
+    site: Site,
+    sources: Sources,
+    shared: str,
+    standings: Sequence[Standing],
+    notes: Sequence[BoundNotes],
+) -> dict[str, str]:
     """What each hole's files follow from; in the order of play."""
     from harness.publish.views.curve import baseline_hole
 
     season, keys = site.season, {}
-    for standing in standings:
+    for standing, bound in zip(standings, notes, strict=True):
         baseline = baseline_hole(season, standing, site.curve_cache)
-        keys[standing.played.name.folder] = key_of(shared, sources.marks, season, standing, baseline)
+        keys[standing.played.name.folder] = key_of(shared, sources.marks, season, standing, baseline, bound)
     return keys
 
 

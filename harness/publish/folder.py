@@ -28,6 +28,7 @@ from harness.files import shared_dir
 from harness.records.store import HoleName, attempt_names, hole_names
 
 if TYPE_CHECKING:  # not needed to see that nothing changed
+    from harness.season.bindings import BoundNotes
     from harness.season.hole import PlayedHole
     from harness.season.season import Season, Standing
     from harness.stats import Difference
@@ -233,16 +234,20 @@ class HoleEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """inputs: what the whole site follows from. rounds: page -> what it follows from."""
+    """inputs: what the whole site follows from. rounds: page -> what it follows from.
+
+    wrong_notes: the numbers in notes that the records do not hold, each with what to do.
+    """
 
     inputs: str
     problems: tuple[str, ...]
+    wrong_notes: tuple[tuple[str, str], ...]
     holes: dict[str, HoleEntry]
     rounds: dict[str, str]
     files: dict[str, FileMark]
 
 
-EMPTY = Manifest(inputs="", problems=(), holes={}, rounds={}, files={})
+EMPTY = Manifest(inputs="", problems=(), wrong_notes=(), holes={}, rounds={}, files={})
 
 
 def load_manifest(out: Path) -> Manifest:
@@ -258,6 +263,7 @@ def load_manifest(out: Path) -> Manifest:
     return Manifest(
         inputs=stored["inputs"],
         problems=tuple(stored["problems"]),
+        wrong_notes=tuple((message, hint) for message, hint in stored["wrong_notes"]),
         holes=holes,
         rounds=stored["rounds"],
         files={name: FileMark(*mark) for name, *mark in stored["files"]},
@@ -268,6 +274,7 @@ def save_manifest(out: Path, manifest: Manifest) -> None:
     content = {
         "inputs": manifest.inputs,
         "problems": manifest.problems,
+        "wrong_notes": manifest.wrong_notes,
         "holes": [(name, one.key, one.files, one.line, one.example) for name, one in manifest.holes.items()],
         "rounds": manifest.rounds,
         "files": [(name, *mark) for name, mark in manifest.files.items()],
@@ -369,12 +376,18 @@ def _mark_field(runs: Path) -> tuple[str, bool]:
 
 
 def key_of(
-    shared: str, marks: HoleMarks, season: Season, standing: Standing, baseline: PlayedHole | None
+    shared: str,
+    marks: HoleMarks,
+    season: Season,
+    standing: Standing,
+    baseline: PlayedHole | None,
+    notes: BoundNotes,
 ) -> str:
     """A fingerprint of what a hole's files follow from; empty when that cannot be told.
 
     Its own files; of the holes that it is compared with, what they came to and their attempts' files; of the
-    next one, its name. Which holes those are and what the comparisons come to is computed anew each time.
+    next one, its name. Which holes those are and what the comparisons come to is computed anew each time, and
+    so are the numbers in its notes, which may be those of any hole.
     """
     played = standing.played
     before, after = season.neighbours(played)
@@ -401,6 +414,7 @@ def key_of(
         repr(standing.verdict),
         standing.sets_par,
         standing.course_record,
+        [notes.text, [problem.message for problem in notes.problems]],
         [
             (
                 kind,

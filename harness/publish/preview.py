@@ -78,7 +78,8 @@ def _build(runs: Path, out: Path, options: PublishOptions, news: News) -> Built:
     failed = False
     try:
         report = publish(runs, out, options)
-        changed, problems = report.changed, report.problems
+        wrong = (f"{message} ({hint})" for message, hint in report.wrong_notes)
+        changed, problems = report.changed, (*report.problems, *wrong)
     except HarnessError as error:
         failed, problems = True, (error.message, *([f"hint: {error.hint}"] if error.hint else []))
     except Exception as error:  # a theme's template can raise anything; the cause is shown

@@ -1,8 +1,13 @@
-"""`notes.md`: a hole's own words, by heading. Markdown in, sections out; `harness.publish` makes the HTML."""
+"""`notes.md`: a hole's own words, by heading. Markdown in, sections out; `harness.publish` makes the HTML.
+
+A number may be bound to a record, `{{ val_bpb }}`. Here is where bindings stand in the text; what they mean
+knows `harness.season.bindings`.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,15 +62,15 @@ class Notes:
         return turns
 
 
-def load_notes(path: Path) -> Notes:
-    """Read a `notes.md`; a missing file is empty notes. Bytes that are not UTF-8 become U+FFFD.
+def read_notes(path: Path) -> str:
+    """Return the text of a `notes.md`; empty when there is none. Bytes that are not UTF-8 become U+FFFD.
 
     Raises OSError when it cannot be read, as when it is a link.
     """
     try:
-        return parse_notes(read_plain(path).decode("utf-8", errors="replace"))
+        return read_plain(path).decode("utf-8", errors="replace")
     except (FileNotFoundError, IsADirectoryError):
-        return Notes()
+        return ""
 
 
 def parse_notes(text: str) -> Notes:
@@ -103,3 +108,65 @@ def _split(text: str) -> list[tuple[str, str]]:
         elif fenced or not line.startswith("# "):
             parts[-1][1].append(line)
     return [(heading, "\n".join(body).strip()) for heading, body in parts]
+
+
+# Bindings -----------------------------------------------------------------------------------------
+
+_BINDING = re.compile(r"(?<!\\)\{\{(?:([^{}]{0,200})\}\})?")
+_LINE_END = re.compile(r"\r\n?|\n")  # those that Markdown knows
+_CODE_SPAN = re.compile(r"(?<![`\\])(`+)(?!`).*?(?<!`)\1(?!`)", re.S)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One `{{ ... }}` of a text. inside: what stands between the braces; None when they are not closed.
+
+    line: where it begins, counted from 1. start, end: its place in the text, braces included.
+    """
+
+    inside: str | None
+    line: int
+    start: int
+    end: int
+
+
+def find_bindings(text: str) -> list[Binding]:
+    """Return the bindings of a text in order. Code is left alone, and so is a `{{` after a backslash."""
+    if "{{" not in text:
+        return []
+    masked = mask_code(text)
+    return [
+        Binding(match[1], text.count("\n", 0, match.start()) + 1, match.start(), match.end())
+        for match in _BINDING.finditer(masked)
+    ]
+
+
+def fill_bindings(text: str, fill: Callable[[Binding], str]) -> str:
+    """Return the text with every binding replaced by what `fill` makes of it."""
+    parts, at = [], 0
+    for binding in find_bindings(text):
+        parts += [text[at : binding.start], fill(binding)]
+        at = binding.end
+    return "".join([*parts, text[at:]])
+
+
+def mask_code(text: str) -> str:
+    """Return the text with code, in blocks and in a line, replaced by as many spaces; lines stay lines."""
+    from markdown_it import MarkdownIt  # only for notes with braces, and for `harness notes check`
+
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text)]
+    masked = list(text)
+
+    def mask(start: int, end: int) -> None:
+        masked[start:end] = [char if char in "\r\n" else " " for char in text[start:end]]
+
+    for token in MarkdownIt("commonmark", {"html": False}).enable("table").parse(text):
+        if token.map is None:
+            continue
+        start, end = (starts[min(line, len(starts) - 1)] for line in token.map)
+        if token.type in ("fence", "code_block"):
+            mask(start, end)
+        elif token.type == "inline":
+            for span in _CODE_SPAN.finditer(text, start, end):
+                mask(span.start(), span.end())
+    return "".join(masked)

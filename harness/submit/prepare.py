@@ -23,9 +23,10 @@ from harness import figures
 from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.files import refuse_used
-from harness.records.notes import load_notes
+from harness.records.notes import Notes
 from harness.records.record import RunRecord, over_cap
 from harness.scripts.git import run_git
+from harness.season.bindings import bind_notes
 from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.submit.candidate import CandidateRun, attempt_runs, folder_candidate
@@ -72,7 +73,7 @@ def prepare(
         raise HarnessError(*_nothing_to_submit(played))
     runs = submitted_runs(played)
     course = load_course(played.course or "", season.runs)
-    submission = Submission(played, name, author, course, runs, load_notes(played.hole.notes_path))
+    submission = Submission(played, name, author, course, runs, _load_notes(season, played))
     submission.rules += [author_rule(author), course_rule(submission)]
     submission.rules += [log_rule(run) for run in runs]
     try:
@@ -90,6 +91,16 @@ def prepare(
         # Once more: the README and the submission file have the referee's results.
         submission.files = make_files(submission)
     return submission
+
+
+def _load_notes(season: Season, played: PlayedHole) -> Notes:
+    """The hole's words, for the README. Raises HarnessError when a number in them contradicts the records."""
+    bound = bind_notes(season, played)
+    if bound.unread:
+        raise HarnessError(f"cannot read {played.hole.notes_path}: {bound.unread}")
+    if bound.problems:
+        raise HarnessError(bound.problems[0].message, bound.problems[0].hint)
+    return bound.notes
 
 
 # Rules of the ten-minute track alone.

@@ -56,8 +56,9 @@ from harness.publish.words.wording import (
     render_plain,
     split_question,
 )
-from harness.records.notes import Notes, load_notes
+from harness.records.notes import Notes
 from harness.records.record import RunRecord
+from harness.season.bindings import BoundNotes, bind_notes
 from harness.season.hole import PlayedHole
 from harness.season.pairs import parent_whiff
 from harness.season.season import ComparisonKind, Season, Standing
@@ -179,7 +180,7 @@ class HoleCard(CardHeading, CardResult, CardComparisons, CardFigures, CardStory)
 
 @dataclass(frozen=True, kw_only=True)
 class _CardSources:
-    """What the parts of a card are made from. unread: why the notes could not be read."""
+    """What the parts of a card are made from. unread: why the notes, or numbers in them, could not be."""
 
     season: Season
     standing: Standing
@@ -223,15 +224,15 @@ def build_card(
     played = standing.played
     opens_season = season.neighbours(played)[0] is None
     facts = read_facts(standing, parent_whiff(season, played), opens_season)
-    notes, unread = _load_notes(played, wording)
+    bound = bind_notes(season, played)
     sources = _CardSources(
         season=season,
         standing=standing,
         wording=wording,
         curve_cache=curve_cache,
         facts=facts,
-        notes=notes,
-        unread=unread,
+        notes=bound.notes,
+        unread=_why_unread(bound, wording),
     )
     return HoleCard(
         **vars(_heading(sources)),
@@ -242,12 +243,11 @@ def build_card(
     )
 
 
-def _load_notes(played: PlayedHole, wording: Wording) -> tuple[Notes, tuple[str, ...]]:
-    """The hole's words; when they cannot be read, none and the reason. The page must still be built."""
-    try:
-        return load_notes(played.hole.notes_path), ()
-    except OSError as error:
-        return Notes(), (wording.fill("note", "unread_notes", reason=str(error.strerror)),)
+def _why_unread(bound: BoundNotes, wording: Wording) -> tuple[str, ...]:
+    """What the notes lack: all of them, or numbers that no record holds. The page must still be built."""
+    if bound.unread:
+        return (wording.fill("note", "unread_notes", reason=bound.unread),)
+    return tuple(problem.message for problem in bound.problems)
 
 
 # Heading and result ------------------------------------------------------------------------------

@@ -22,8 +22,7 @@ from harness.errors import HarnessError
 from harness.publish import pages
 from harness.publish.build import PublishOptions, PublishReport, publish
 from harness.publish.serve import make_server
-from harness.publish.views import card
-from harness.records.notes import Notes
+from harness.season import bindings
 from tests.compare_bytes import file_hashes
 from tests.paths import DATA, ROOT
 
@@ -366,10 +365,10 @@ def test_wrong_options_are_refused_in_words(runs: Path, tmp_path: Path) -> None:
 def test_unreadable_notes_do_not_stop_the_press(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> Notes:
+    def refuse(path: Path) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(card, "load_notes", refuse)
+    monkeypatch.setattr(bindings, "read_notes", refuse)
     publish(runs, tmp_path / "site", PLAIN)
     page = (tmp_path / "site" / "holes" / "round_006_fp16embed.html").read_text()
     assert "notes.md cannot be read: Permission denied" in page

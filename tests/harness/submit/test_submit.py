@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -363,3 +364,21 @@ def test_hole_without_a_complete_attempt_has_nothing_to_submit(season, tmp_path)
     assert done.returncode == 1
     assert "no complete attempt to submit: 1 failed" in done.stderr
     assert "--why" in done.stderr
+
+
+def test_numbers_of_the_notes_in_the_readme_are_those_of_the_records(season, tmp_path):
+    shutil.copytree(season.folder / "runs", tmp_path / "runs")
+    notes = next((tmp_path / "runs").glob("round_001*")) / "notes.md"
+    words = ("submit", "1", "--runs", str(tmp_path / "runs"), "--write", str(tmp_path / "out"), *WHO)
+    notes.write_text("## The Shot\n\nWhy?\n\nBecause of {{ attempt:2.val_bpb:.6f }}.\n")
+
+    assert season(*words).returncode == 0
+    assert (
+        f"Because of {record(season, 'round_001', 2)['val_bpb']:.6f}."
+        in (tmp_path / "out" / "README.md").read_text()
+    )
+
+    notes.write_text("## The Shot\n\nWhy?\n\nBecause of {{ val_bpb = 0.1 }}.\n")
+    done = season(*words, "--check")
+    assert done.returncode == 1
+    assert f"error: {notes}:5: {{{{ val_bpb = 0.1 }}}}: the records say " in done.stderr
