@@ -1,28 +1,54 @@
 """Means, spreads and what a difference is worth. Knows nothing of golf, records or files.
 
-scipy is imported only when two groups of several seeds meet.
+scipy is imported only when it is needed. How often these rules are wrong and how much they see is measured by
+`python -m benchmarks.verdicts`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Literal
 
 from harness.figures import number
 
-CONFIDENCE = 0.95
+LEVEL = 0.05  # of false verdicts
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+FEWEST_PAIRS = 3  # two paired differences have one degree of freedom, which shows nothing
+FEWEST_GROUPS = 5  # of several values, and
+FEWEST_FREEDOM = 10  # degrees of freedom in all, before a spread is pooled from them
 
-Outcome = Literal["better", "worse", "within noise", "cannot tell"]
+Outcome = Literal["better", "worse", "equal", "within noise", "cannot tell"]
+TestName = Literal["known spread", "moderated t", "paired t", "Welch's t"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is known of one seed's standard deviation beside the samples themselves.
+
+    freedom: the degrees of freedom that the figure is worth (d0 of Smyth 2004). source: whose it is, for
+    sentences. known: one value against one takes the figure as exact, as a published noise figure.
+    """
+
+    std: float
+    freedom: float
+    source: str
+    known: bool = False
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Scores of one configuration over its seeds (lower is better), at full precision."""
+    """Scores of one configuration (lower is better), at full precision: one a seed.
+
+    seeds: of the values, in their order; empty where they are not known. floor: the spread that was measured
+    for this configuration; it stands in while there is one value.
+    """
 
     values: tuple[float, ...]
+    seeds: tuple[int, ...] = ()
+    floor: Spread | None = field(default=None, compare=False)
 
     @property
     def n(self) -> int:
@@ -42,31 +68,103 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class TestResult:
+    """One test of a difference. error: its standard error; freedom: None for the normal distribution.
+
+    std: of one seed, or of one paired difference, as the test took it. n: values on both sides, or pairs.
+    """
+
+    __test__ = False  # pytest collects classes of this name
+
+    name: TestName
+    delta: float
+    error: float
+    freedom: float | None
+    std: float
+    n: tuple[int, int]
+
+    @property
+    def t(self) -> float:
+        if self.error == 0:
+            return math.copysign(math.inf, self.delta) if self.delta else 0.0
+        return self.delta / self.error
+
+    @cached_property
+    def p(self) -> float:
+        """Two-sided."""
+        if self.freedom is None:
+            return math.erfc(abs(self.t) / math.sqrt(2))
+        return _tail(self.freedom, self.t)
+
+
+@dataclass(frozen=True)
 class Difference:
     """`mean(a) - mean(b)` with what can be said of it.
 
-    p_value: two-sided, Welch's t; None when a side has a single value and the course's noise was used.
-    basis: one sentence on where the threshold comes from.
-    error: standard error of `delta`; None when no spread is known. freedom: Welch's degrees of freedom;
-    None for the normal distribution. t: Welch's statistic; None where p_value is.
+    n: distinct seeds of each side. basis: one sentence on the test that counts. test: that test, or None
+    where nothing can be tested. looks: how many tests were looked at; the p-value of the one that counts is
+    multiplied by it (Bonferroni). others: further tests, to be shown. bound: differences up to it are of no
+    interest. exact: both sides are the same training, seed by seed, so that no luck is in the difference.
+    lowest_of: b was chosen as the lowest of so many; by `shrinkage` it is then expected to look too low.
     """
 
     delta: float
-    outcome: Outcome
     n: tuple[int, int]
-    p_value: float | None
     basis: str
-    error: float | None = None
-    freedom: float | None = None
-    t: float | None = None
+    test: TestResult | None = None
+    looks: int = 1
+    others: tuple[TestResult, ...] = ()
+    bound: float | None = None
+    exact: bool = False
+    lowest_of: int = 0
+    shrinkage: float = 0.0
+
+    @property
+    def p_value(self) -> float | None:
+        """Two-sided, after the correction for `looks`; None where nothing is tested."""
+        return None if self.test is None else min(1.0, self.looks * self.test.p)
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.exact:
+            return "equal" if self.delta == 0 else _direction(self.delta)
+        if self.p_value is None:
+            return "cannot tell"
+        if self.p_value >= LEVEL or (self.delta > 0 and not self._beyond_selection):
+            return "within noise"
+        return _direction(self.delta)
+
+    @property
+    def _beyond_selection(self) -> bool:
+        """Whether `a` is worse even than what the chosen `b` is expected to be."""
+        return self.threshold is not None and self.delta - self.shrinkage > self.threshold
+
+    @property
+    def error(self) -> float | None:
+        """Standard error of `delta`, or None when no spread is known."""
+        return None if self.test is None else self.test.error
+
+    @property
+    def freedom(self) -> float | None:
+        return None if self.test is None else self.test.freedom
+
+    @property
+    def t(self) -> float | None:
+        return None if self.test is None else self.test.t
+
+    @property
+    def std(self) -> float | None:
+        """The spread of one seed that the test took, or that of one paired difference."""
+        return None if self.test is None else self.test.std
 
     @cached_property
     def threshold(self) -> float | None:
-        """The smallest absolute difference these seeds could have told from luck at 95 %; None if unknown."""
-        if self.error is None:
+        """The smallest absolute difference these seeds could have told from luck; 0 if exact, else None."""
+        if self.exact:
+            return 0.0
+        if self.test is None:
             return None
-        reach = Z_95 if self.freedom is None else _reach(self.freedom)
-        return reach * self.error
+        return _reach(self.test.freedom, LEVEL / self.looks) * self.test.error
 
     @property
     def p_better(self) -> float | None:
@@ -80,30 +178,127 @@ class Difference:
         """The 95 % confidence interval of `delta`, or None when no spread is known."""
         return None if self.threshold is None else (self.delta - self.threshold, self.delta + self.threshold)
 
+    @property
+    def equivalent(self) -> bool:
+        """Whether the whole interval lies inside the bound of no interest: only then "it does nothing"."""
+        if self.exact and self.delta == 0:
+            return True
+        if self.interval is None or self.bound is None:
+            return False
+        return -self.bound <= self.interval[0] and self.interval[1] <= self.bound
 
-def subtract(a: Sample, b: Sample, noise_std: float | None) -> Difference:
+    def more_seeds(self, size: float) -> int | None:
+        """How many more seeds each side needs so that a difference of `size` could be told from luck.
+
+        Assumes that the spread stays as it is. None where no spread is known; 0 where it can be told now.
+        """
+        if self.threshold is None or self.std is None or size <= 0:
+            return None
+        if self.threshold <= size:
+            return 0
+        needed = math.ceil(2 * (Z_95 * self.std / size) ** 2)
+        return max(1, needed - min(self.n))
+
+
+def subtract(a: Sample, b: Sample, spread: Spread | None, bound: float | None = None) -> Difference:
     """Compare two samples of a lower-is-better score; never calls noise a change.
 
-    Several values on both sides: Welch's t-test (Welch 1947), unequal variances. Otherwise the
-    course's dated noise figure stands in for the spread that one value cannot show.
-    noise_std: standard deviation over seeds in the samples' unit, or None when nobody measured it.
+    spread: what other configurations or the course show of one seed's spread, or None when nobody measured
+    it. Each side's variance is shrunk toward it (the moderated t of Smyth 2004, doi:10.2202/1544-6115.1027);
+    without it Welch's t is left. The degrees of freedom are Hsu's, those of the side with fewer, which keeps
+    the level when the spreads are unequal.
+
+    Where both sides played the same seeds, three or more, the paired t is looked at as well; the smaller
+    p-value counts, doubled.
     """
-    delta = a.mean - b.mean
-    counts = (a.n, b.n)
-    if a.n > 1 and b.n > 1 and (a.std or b.std):
-        error, freedom = _welch(a, b)
-        t = delta / error
-        p_value = _tail(freedom, t)
-        outcome = _outcome(delta, p_value >= 1 - CONFIDENCE)
-        basis = f"Welch's t over {a.n} and {b.n} seeds"
-        return Difference(delta, outcome, counts, p_value, basis, error, freedom, t)
-    if noise_std is None:
-        return Difference(delta, "cannot tell", counts, None, "one seed, and no noise figure is known")
-    spread = max(noise_std, a.std or 0.0, b.std or 0.0)
-    error = spread * math.sqrt(1 / a.n + 1 / b.n)
-    equal = "equal scores show no spread; " if a.n > 1 and b.n > 1 else ""
-    basis = f"{equal}{number(a.n, 'seed')} against {number(b.n, 'seed')}, seed noise {spread:.2g} bpb"
-    return Difference(delta, _outcome(delta, abs(delta) <= Z_95 * error), counts, None, basis, error)
+    delta, counts = a.mean - b.mean, (a.n, b.n)
+    moderated, welch, paired = _moderate(a, b, spread), _welch_test(a, b), _pair(a, b)
+    unpaired = moderated or welch
+    if unpaired is None:
+        return Difference(delta, counts, "one seed, and no noise figure is known", bound=bound)
+    tests = [unpaired]
+    if paired is not None and set(a.seeds) == set(b.seeds) and paired.n[0] >= FEWEST_PAIRS:
+        tests.append(paired)
+    test = min(tests, key=lambda one: one.p)
+    others = tuple(one for one in (moderated, welch, paired) if one is not None and one is not test)
+    basis = _basis(test, a, b, spread)
+    if len(tests) > 1:
+        basis += "; paired and unpaired were both looked at, the smaller p counts, doubled"
+    return Difference(delta, counts, basis, test, len(tests), others, bound)
+
+
+def against_lowest(difference: Difference, count: int) -> Difference:
+    """Return a difference whose `b` was chosen as the lowest of `count`: its luck is no loss of `a`."""
+    if count < 2 or difference.exact or difference.std is None:
+        return difference
+    shrinkage = -selection_bias(count) * difference.std / math.sqrt(difference.n[1])
+    basis = f"{difference.basis}; the other is the lowest of {count}, by luck about {shrinkage:.2g} too low"
+    return replace(difference, basis=basis, lowest_of=count, shrinkage=shrinkage)
+
+
+def exact_difference(a: Sample, b: Sample, bound: float | None = None) -> Difference:
+    """Compare two samples whose trainings are the same seed by seed: what differs came after training."""
+    basis = f"the same weights, {number(a.n, 'seed')}: no luck is in the difference"
+    return Difference(a.mean - b.mean, (a.n, b.n), basis, bound=bound, exact=True)
+
+
+def pool_spread(groups: Sequence[tuple[float, float]], source: str) -> Spread | None:
+    """Pool spreads of several configurations; None while there are too few to pool.
+
+    groups: standard deviation and degrees of freedom of each. The freedom of the result is the prior's d0
+    (Smyth 2004, section 6.2: from the variance of log variances): the more the configurations differ in
+    their spreads, the less the pooled figure is worth to one of them. It is never more than all degrees of
+    freedom together. The figure itself is the pooled variance, which is never below the geometric mean that
+    Smyth takes: with unequal spreads that keeps the level.
+    """
+    groups = [(std, freedom) for std, freedom in groups if std > 0 and freedom > 0]
+    total = math.fsum(freedom for _, freedom in groups)
+    if len(groups) < FEWEST_GROUPS or total < FEWEST_FREEDOM:
+        return None
+    variance = math.fsum(freedom * std**2 for std, freedom in groups) / total
+    return Spread(math.sqrt(variance), min(total, _prior_freedom(groups)), source)
+
+
+def _prior_freedom(groups: Sequence[tuple[float, float]]) -> float:
+    """Return d0 of Smyth (2004), infinite where the spreads differ no more than chance makes them."""
+    from scipy.special import digamma, polygamma
+
+    logs = [2 * math.log(std) - digamma(f / 2) + math.log(f / 2) for std, f in groups]
+    mean = math.fsum(logs) / len(logs)
+    chance = math.fsum(polygamma(1, freedom / 2) for _, freedom in groups) / len(groups)
+    beyond = math.fsum((one - mean) ** 2 for one in logs) / (len(logs) - 1) - chance
+    if beyond <= 0:
+        return math.inf
+    from scipy.optimize import brentq
+
+    return float(2 * brentq(lambda half: polygamma(1, half) - beyond, 1e-8, 1e8))
+
+
+@cache
+def selection_bias(count: int) -> float:
+    """Return the expected lowest of `count` standard normal values, which is below 0 from two on.
+
+    So much lower, in standard errors, is the best of equal configurations expected to look than it is.
+    """
+    if count < 2:
+        return 0.0
+    from scipy.integrate import quad
+    from scipy.special import ndtr
+
+    def density(x: float) -> float:
+        return float(x * count * math.exp(-x * x / 2) / math.sqrt(2 * math.pi) * ndtr(-x) ** (count - 1))
+
+    return float(quad(density, -12, 12, epsabs=1e-10)[0])
+
+
+def adjust(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number, by Benjamini and Hochberg (1995): the expected share of false claims
+    among those at or below 0.05 is then at most 5 %."""
+    if not p_values:
+        return []
+    from scipy.stats import false_discovery_control
+
+    return [float(p) for p in false_discovery_control(p_values)]
 
 
 @dataclass(frozen=True)
@@ -119,8 +314,8 @@ class OneSided:
 def lower_by(a: Sample, b: Sample, margin: float, noise_std: float | None) -> OneSided | str:
     """Test one-sidedly whether mean(a) < mean(b) - margin; a sentence says why it cannot be tested.
 
-    Welch's t (Welch 1947). A single value of b takes the course's noise as its spread, as if that were known
-    exactly; a itself must be several runs with a spread of their own.
+    Welch's t (Welch 1947), which submission policies name. A single value of b takes the course's noise as
+    its spread, as if that were known exactly; a itself must be several runs with a spread of their own.
     """
     if a.n < 2:
         return "one seed shows no spread"
@@ -142,9 +337,81 @@ def lower_by(a: Sample, b: Sample, margin: float, noise_std: float | None) -> On
     return OneSided(both / 2 if t < 0 else 1 - both / 2, t, freedom, basis)
 
 
-def _outcome(delta: float, within_noise: bool) -> Outcome:
-    if within_noise:
-        return "within noise"
+# The tests ------------------------------------------------------------------------------------------
+
+
+def _moderate(a: Sample, b: Sample, spread: Spread | None) -> TestResult | None:
+    """Test with variances shrunk toward `spread`; None where a side has no spread at all."""
+    if spread is None and None in (_own(a), _own(b)):
+        return None
+    if spread is None and a.n > 1 and b.n > 1:
+        return None  # that is Welch's t
+    (var_a, freedom_a), (var_b, freedom_b) = _shrink(a, spread), _shrink(b, spread)
+    share_a, share_b = var_a / a.n, var_b / b.n
+    error = math.sqrt(share_a + share_b)
+    if error == 0:
+        return None
+    std = error / math.sqrt(1 / a.n + 1 / b.n)
+    counts = (a.n, b.n)
+    if spread is not None and spread.known and _own(a) is None and _own(b) is None:
+        return TestResult("known spread", a.mean - b.mean, error, None, std, counts)
+    satterthwaite = (share_a + share_b) ** 2 / (share_a**2 / freedom_a + share_b**2 / freedom_b)
+    freedom = min(freedom_a, freedom_b, satterthwaite)
+    return TestResult("moderated t", a.mean - b.mean, error, freedom, std, counts)
+
+
+def _own(sample: Sample) -> tuple[float, float] | None:
+    """The variance of one seed that a sample shows itself, or its floor, with its degrees of freedom."""
+    if sample.std is not None:
+        return sample.std**2, float(sample.n - 1)
+    return (sample.floor.std**2, sample.floor.freedom) if sample.floor else None
+
+
+def _shrink(sample: Sample, spread: Spread | None) -> tuple[float, float]:
+    """Return a seed's variance and its degrees of freedom, shrunk toward `spread` (Smyth 2004, eq. 3.3)."""
+    variance, own = _own(sample) or (0.0, 0.0)
+    if spread is None:
+        return variance, own
+    freedom = spread.freedom + own
+    return (spread.freedom * spread.std**2 + own * variance) / freedom, freedom
+
+
+def _welch_test(a: Sample, b: Sample) -> TestResult | None:
+    if a.n < 2 or b.n < 2 or not (a.std or b.std):
+        return None
+    error, freedom = _welch(a, b)
+    std = error / math.sqrt(1 / a.n + 1 / b.n)
+    return TestResult("Welch's t", a.mean - b.mean, error, freedom, std, (a.n, b.n))
+
+
+def _pair(a: Sample, b: Sample) -> TestResult | None:
+    """Test the differences of shared seeds; None with fewer than two, or when they have no spread."""
+    theirs = dict(zip(b.seeds, b.values, strict=False))
+    differences = Sample(
+        tuple(x - theirs[seed] for seed, x in zip(a.seeds, a.values, strict=False) if seed in theirs)
+    )
+    if not differences.std:
+        return None
+    error = differences.std / math.sqrt(differences.n)
+    pairs = (differences.n, differences.n)
+    return TestResult("paired t", differences.mean, error, differences.n - 1, differences.std, pairs)
+
+
+def _basis(test: TestResult, a: Sample, b: Sample, spread: Spread | None) -> str:
+    """Say in one sentence what the test rests on: for one seed, whose noise it assumes."""
+    sides = f"{number(a.n, 'seed')} against {number(b.n, 'seed')}"
+    if test.name == "paired t":
+        return f"paired t over {test.n[0]} shared seeds, whose differences spread by {test.std:.2g} bpb"
+    if test.name == "Welch's t":
+        return f"Welch's t over {a.n} and {b.n} seeds"
+    floors = dict.fromkeys(side.floor.source for side in (a, b) if side.n == 1 and side.floor)
+    whose = [*floors, *([spread.source] if spread else [])]
+    if test.name == "known spread":
+        return f"{sides}, seed noise {test.std:.2g} bpb by {whose[0]}"
+    return f"moderated t, {sides}, spread {test.std:.2g} bpb, shrunk toward {' and '.join(whose)}"
+
+
+def _direction(delta: float) -> Outcome:
     return "better" if delta < 0 else "worse"
 
 
@@ -162,8 +429,10 @@ def _tail(freedom: float, t: float) -> float:
     return float(2 * stdtr(freedom, -abs(t)))
 
 
-def _reach(freedom: float) -> float:
-    """Return the t that |T| passes with probability 5 %."""
-    from scipy.special import stdtrit
+def _reach(freedom: float | None, level: float) -> float:
+    """Return the t that |T| passes with probability `level`; the normal distribution's without freedom."""
+    if freedom is None and level == LEVEL:
+        return Z_95
+    from scipy.special import ndtri, stdtrit
 
-    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
+    return float(ndtri(1 - level / 2) if freedom is None else stdtrit(freedom, 1 - level / 2))

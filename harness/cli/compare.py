@@ -12,7 +12,8 @@ from harness.cli.app import Json, PlainCommand, Runs, Strict, app, open_season, 
 from harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.season.compare import ArtifactChange, Change, Measure, Moment, Pair, Side
+    from harness.season.artifact import ArtifactChange
+    from harness.season.compare import Change, Measure, Moment, Pair, Side
 
 PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40
@@ -102,6 +103,8 @@ def describe(pair: Pair) -> list[str]:
 
 
 def _numbers(pair: Pair) -> list[str]:
+    from harness.season.differences import describe_tests
+
     difference, a, b = pair.difference, pair.a.sample, pair.b.sample
     assert difference is not None
     assert a is not None
@@ -109,17 +112,14 @@ def _numbers(pair: Pair) -> list[str]:
     scores = f"{figures.bpb(a.mean)} against {figures.bpb(b.mean)} bpb"
     relative = "" if pair.relative is None else f", {figures.percent(pair.relative)}"
     token = "" if pair.nats_per_token is None else f", {figures.delta(pair.nats_per_token)} nats a token"
+    exactly, where = ("exactly ", " on the same weights") if difference.exact else ("", "")
     lines = [
-        f"  {difference.outcome}: {figures.delta(difference.delta)} bpb ({scores}{relative})",
+        f"  {difference.outcome}: {exactly}{figures.delta(difference.delta)} bpb ({scores}{relative}){where}",
         f"  {figures.delta(pair.nats_per_byte)} nats a byte{token}",
         f"  n {a.n} and {b.n}, standard deviation {_spread(a.std)} and {_spread(b.std)}",
     ]
-    if difference.p_value is not None:
-        lines.append(
-            f"  Welch's t {difference.t:.2f}, two-sided p {difference.p_value:.2g}, "
-            f"one-sided (that it is no better) {difference.p_better:.2g}"
-        )
-    if difference.interval is not None:
+    lines += [f"  {line}" for line in describe_tests(difference)]
+    if difference.interval is not None and not difference.exact:
         low, high = difference.interval
         lines.append(
             f"  95 % interval {figures.delta(low)} to {figures.delta(high)}; "
@@ -171,6 +171,8 @@ def _of_seed(side: Side) -> str:
 
 def as_data(pair: Pair) -> dict[str, Any]:
     """Return what `--json` says of a pair, unrounded."""
+    from harness.season.differences import difference_data
+
     difference = pair.difference
     return {
         "a": _side_data(pair.a),
@@ -189,6 +191,7 @@ def as_data(pair: Pair) -> dict[str, Any]:
         "interval_95": list(difference.interval) if difference and difference.interval else None,
         "smallest_visible": difference.threshold if difference else None,
         "basis": difference.basis if difference else None,
+        "difference": difference_data(difference) if difference else None,
         "noise": pair.noise or None,
         "artifact": None
         if pair.artifact is None

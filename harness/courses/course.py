@@ -19,6 +19,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from harness.errors import HarnessError, UsageError, first_problem, nearest
 from harness.files import data_path, read_toml
 from harness.records.record import Frozen, RunRecord
+from harness.stats import Spread
 
 
 class ReferenceScore(Frozen):
@@ -50,9 +51,13 @@ class Caps(Frozen):
 
 
 class Noise(Frozen):
-    """Standard deviation of val_bpb over seeds of one configuration."""
+    """Standard deviation of val_bpb over seeds of one configuration.
+
+    freedom: the degrees of freedom that it was measured with, as a pooled figure has them.
+    """
 
     std_bpb: PositiveFloat
+    freedom: PositiveFloat = 10.0
     date: dt.date
     source: str
 
@@ -90,6 +95,7 @@ class Course(Frozen):
     caps: Caps
     verdicts: Verdicts
     noise: Noise | None = None  # None until it was measured: the luck of one seed is then unknown
+    no_interest_bpb: PositiveFloat | None = None  # differences up to it are of no interest to anybody
     data: CourseData | None = None
     par: Par | None = None
     leaderboard: str | None = None
@@ -100,6 +106,14 @@ class Course(Frozen):
     def noise_std(self) -> float | None:
         """Standard deviation of val_bpb over seeds, or None when it was not measured."""
         return self.noise.std_bpb if self.noise else None
+
+    @property
+    def spread(self) -> Spread | None:
+        """The noise figure as statistics take it."""
+        if self.noise is None:
+            return None
+        source = f"the course's figure of {self.noise.date}"
+        return Spread(self.noise.std_bpb, self.noise.freedom, source, known=True)
 
     def sota(self, day: dt.date) -> ReferenceScore | None:
         """Return the best published score dated on or before `day`, or None when nothing was out yet.

@@ -437,7 +437,8 @@ def _plain(difference: Difference | None) -> tuple[object, ...]:
     if difference is None:
         return ()
     d = difference
-    return (d.delta, d.outcome, d.n, d.p_value, d.basis, d.error, d.freedom)
+    tests = tuple((one.name, one.delta, one.error, one.freedom) for one in (d.test, *d.others) if one)
+    return (d.delta, d.outcome, d.n, d.p_value, d.basis, d.bound, d.exact, d.lowest_of, d.shrinkage, tests)
 
 
 def digest(facts: object) -> str:

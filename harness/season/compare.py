@@ -5,7 +5,6 @@ Pure: records, curves and samples in, figures out. It reads no folder and prints
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import math
 from collections.abc import Sequence
@@ -13,8 +12,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.courses.course import SPLIT_TOLERANCE, Course
+from harness.figures import number
 from harness.records.curve import Curve
-from harness.records.record import UNHASHED_KNOBS, CodeRule, RunRecord
+from harness.records.record import UNHASHED_KNOBS, RunRecord
+from harness.records.seeds import group_by_seed, mean_over_seeds, repeat_spread
+from harness.season.artifact import ArtifactChange, artifact_change, rules_caveat
 from harness.season.hole import other_stages, other_text
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, NEUTRAL
@@ -37,6 +39,8 @@ EXPORT_KNOBS = (
     "ZLIB",
     "ZSTD",
 )
+# And of those that act when the artifact is scored.
+EVALUATION_KNOBS = ("EVAL_", "TTT_")
 LONGER = 1.1  # times as long a training is worth a word
 FEWEST_WHIFF_POINTS = 2  # one equal point can be chance: the first step of two runs with one seed
 
@@ -63,6 +67,7 @@ class Side:
     records: tuple[RunRecord, ...] = ()
     curve: Curve = field(default_factory=Curve)
     reason: str = ""
+    failed_seeds: tuple[int, ...] = ()
     imported: RunRecord | None = None  # a log of a published score: its circumstances, not its score
 
     @property
@@ -76,9 +81,8 @@ class Side:
 
     @property
     def val_loss(self) -> float | None:
-        """Mean loss in nats per token, or None unless every attempt of the group has one."""
-        losses = [record.val_loss for record in self.records if record.val_loss is not None]
-        return sum(losses) / len(losses) if losses and len(losses) == len(self.records) else None
+        """Mean loss over the seeds in nats per token, or None unless every attempt of the group has one."""
+        return mean_over_seeds(self.records, lambda record: record.val_loss)
 
 
 @dataclass(frozen=True)
@@ -163,10 +167,12 @@ def compare(
     label: str = "",
     whiff: Whiff | None = None,
     across_stages: bool = False,
+    difference: Difference | None = None,
 ) -> Pair:
     """Set `a` against `b`. What is not comparable is never subtracted: the pair says why.
 
-    across_stages: subtract official scores of different stages all the same, with a caveat.
+    across_stages: subtract official scores of different stages all the same, with a caveat. difference: of
+    the two samples, as the season's evidence has it; else the course's figure alone is the evidence.
     """
     changes = config_changes(a.circumstances, b.circumstances)
     stages = other_stages(a.records, b.records, (a.name, b.name))
@@ -178,10 +184,11 @@ def compare(
         reason = f'the course "{a.record.course if a.record else "?"}" is not known, so neither is its noise'
     if obstacle or a.sample is None or b.sample is None or course is None:
         return Pair(a, b, label, None, obstacle, reason, config=changes, whiff=whiff)
-    difference = subtract(a.sample, b.sample, course.noise_std)
-    warnings = (stages, repeated_seeds(a), repeated_seeds(b))
+    difference = difference or subtract(a.sample, b.sample, course.spread, course.no_interest_bpb)
+    warnings = (stages, repeated_seeds(a), repeated_seeds(b), *map(failures, (a, b)))
     noise = ""
-    if difference.p_value is None and (figure := course.noise):
+    known = difference.test is not None and difference.test.name == "known spread"
+    if known and (figure := course.noise):
         noise = f"the course's noise figure: {figure.std_bpb:g} bpb of {figure.date}, {figure.source}"
     return Pair(
         a,
@@ -198,13 +205,24 @@ def compare(
 
 
 def repeated_seeds(side: Side) -> str:
-    """Say which seed was played more than once; repeats of one seed understate the spread over seeds."""
-    seeds = [record.seed for record in side.records if record.seed is not None]
-    again = next((seed for seed in seeds if seeds.count(seed) > 1), None)
-    if again is None:
+    """Say how often seeds were repeated, and how far repeats lie apart; empty when none was."""
+    repeats = repeat_spread(side.records)
+    if repeats is None:
         return ""
-    times = f"{side.name} has seed {again} {seeds.count(again)} times"
-    return f"{times}: repeats show less spread than other seeds would"
+    std, _ = repeats
+    seeds = number(len(group_by_seed(side.records)), "seed")
+    apart = f"repeats spread by {std:.2g} bpb" if std else "repeats are the same bit for bit"
+    return (
+        f"{side.name} has {seeds} in {number(len(side.records), 'run')}: a repeat is no further seed; {apart}"
+    )
+
+
+def failures(side: Side) -> str:
+    """Say how many of the seeds that were begun finished; empty when all did."""
+    if not side.failed_seeds or side.sample is None:
+        return ""
+    begun = side.sample.n + len(side.failed_seeds)
+    return f"{side.sample.n} of {begun} seeds of {side.name} finished: the score is of the survivors"
 
 
 def incomparable(a: Side, b: Side) -> tuple[Obstacle | None, str]:
@@ -368,6 +386,17 @@ class AttemptCurve:
     curve: Curve
 
 
+def same_losses(a: Curve, b: Curve) -> bool:
+    """Whether two trainings logged the same losses, bit for bit, at more than one step."""
+    same = (a.steps, a.losses) == (b.steps, b.losses)  # NaN equals nothing
+    return same and len(a.steps) >= FEWEST_WHIFF_POINTS
+
+
+def packs_or_evaluates(knob: str) -> bool:
+    """Whether a knob acts after training, by its name: when the artifact is packed or scored."""
+    return knob.upper().startswith((*EXPORT_KNOBS, *EVALUATION_KNOBS))
+
+
 def find_whiff(a: Sequence[AttemptCurve], b: Sequence[AttemptCurve]) -> Whiff | None:
     """Return the first pair of attempts whose override changed no training; a full whiff comes first."""
     whiffs = [whiff for x in a for y in b if (whiff := _whiff(x, y)) is not None]
@@ -381,8 +410,7 @@ def _whiff(a: AttemptCurve, b: AttemptCurve) -> Whiff | None:
     if not knobs or a.record.seed != b.record.seed or a.record.course != b.record.course:
         return None
     ours, theirs = a.curve, b.curve
-    same = (ours.steps, ours.losses) == (theirs.steps, theirs.losses)  # NaN equals nothing
-    if len(ours.steps) < FEWEST_WHIFF_POINTS or not same:
+    if not same_losses(ours, theirs):
         return None
     if not _export_is_known(a.record, b.record) and all(name.startswith(EXPORT_KNOBS) for name in knobs):
         return None
@@ -413,61 +441,3 @@ def _acted_after_training(a: RunRecord, b: RunRecord) -> str:
     if a.stage_bpb("round_trip") != b.stage_bpb("round_trip"):
         return "the round-trip score"
     return "the score" if a.val_bpb != b.val_bpb else ""
-
-
-RULE_WORDS: dict[CodeRule, str] = {
-    "package": "the whole package",
-    "script": "one plain script",
-    "packed": "one packed script",
-}
-
-SCRIPT_SINCE = dt.datetime(2026, 11, 23, 6, 0, 1, tzinfo=dt.UTC)  # until then the package was counted
-
-
-def code_rule(record: RunRecord) -> CodeRule | None:
-    """Return the rule that a record names, for an older one of our trainer that of its date; None if unknown.
-
-    A script of one's own has no rule: its bytes are its files'.
-    """
-    if record.code_rule is not None or record.code_bytes is None or record.started_at is None:
-        return record.code_rule
-    if record.code.trainer != "builtin" or record.provenance is not None:
-        return None
-    return "package" if record.started_at < SCRIPT_SINCE else "script"
-
-
-@dataclass(frozen=True)
-class ArtifactChange:
-    """How many bytes one artifact has more than another. weights_alone: the code is left out."""
-
-    bytes: int
-    weights_alone: bool = False
-
-
-def artifact_change(record: RunRecord | None, before: RunRecord | None) -> ArtifactChange | None:
-    """Return how much heavier an artifact is than another; None when that is not known.
-
-    Where their code was counted by different rules, that difference is no change of the artifact: the weights
-    alone are compared.
-    """
-    if record is None or before is None:
-        return None
-    rules = {code_rule(record), code_rule(before)} - {None}
-    if len(rules) == 2:
-        sizes = (record.model_bytes, before.model_bytes)
-    else:
-        sizes = (record.artifact_bytes, before.artifact_bytes)
-    if sizes[0] is None or sizes[1] is None:
-        return None
-    return ArtifactChange(sizes[0] - sizes[1], weights_alone=len(rules) == 2)
-
-
-def rules_caveat(record: RunRecord, before: RunRecord) -> str:
-    """Say that two records count their code by different rules; empty when they do not, or when unknown."""
-    ours, theirs = code_rule(record), code_rule(before)
-    if ours is None or theirs is None or ours == theirs:
-        return ""
-    return (
-        f"code is counted by different rules: {RULE_WORDS[ours]}, {record.code_bytes:,} bytes, against "
-        f"{RULE_WORDS[theirs]}, {before.code_bytes:,}; bytes are compared without it"
-    )

@@ -21,6 +21,7 @@ from harness.courses.course import SPLIT_TOLERANCE
 from harness.errors import HarnessError
 from harness.records.intent import Decision, Intent, load_decisions, load_intent
 from harness.records.record import RunRecord, find_record, mean_stage_bpb
+from harness.records.seeds import failed_seeds, is_same_play, mean_over_seeds, repeat_spread, sample_of
 from harness.records.store import Attempt, Hole, HoleName, mark_hole
 from harness.stats import Sample
 from harness.workers import fork_pool, worker_count
@@ -60,7 +61,7 @@ class Files:
     def group(self) -> tuple[RunRecord, ...]:
         """The complete attempts of one configuration, code and split: those of the newest complete one."""
         complete = [record for record in self.records if record.complete]
-        return tuple(record for record in complete if _same_play(record, complete[-1]))
+        return tuple(record for record in complete if is_same_play(record, complete[-1]))
 
     @cached_property
     def record(self) -> RunRecord | None:
@@ -82,8 +83,11 @@ class ScoreKind(NamedTuple):
 class Summary(NamedTuple):
     """What a hole's files come to. Plain values only, so that the cache can keep it as JSON.
 
-    values: the official scores of the group, in bits per byte. day: of play, ISO. par, sota: as an older
-    record noted them. cap_bytes, artifact_bytes, steps, step_ms: of the record shown. decision: its word.
+    values: the official scores of the group, one a seed, in bits per byte. seeds: theirs; empty where one is
+    not known. failed_seeds: begun and never finished. trained_values: of each seed, the score before packing.
+    repeats: runs beyond one a seed; repeat_std: their spread, None without any. day: of play, ISO. machine:
+    its processor or GPU. par, sota: as an older record noted them. cap_bytes, artifact_bytes, steps, step_ms:
+    of the record shown. decision: its word.
     """
 
     title: str
@@ -95,6 +99,12 @@ class Summary(NamedTuple):
     stage: str | None
     scored_bytes: int | None
     values: tuple[float, ...]
+    seeds: tuple[int, ...]
+    failed_seeds: tuple[int, ...]
+    trained_values: tuple[float | None, ...]
+    repeats: int
+    repeat_std: float | None
+    machine: str | None
     day: str | None
     par: float | None
     sota: float | None
@@ -153,8 +163,8 @@ class PlayedHole:
 
     @cached_property
     def sample(self) -> Sample | None:
-        """The official scores of the group, in bits per byte."""
-        return Sample(tuple(self.summary.values)) if self.summary.values else None
+        """The official scores of the group, one a seed, in bits per byte."""
+        return Sample(self.summary.values, self.summary.seeds) if self.summary.values else None
 
     @cached_property
     def day(self) -> dt.date | None:
@@ -207,10 +217,10 @@ class PlayedHole:
 
     @property
     def val_loss(self) -> float | None:
-        """Mean loss over the attempts behind the score, in nats per token, so that both are of one piece."""
-        losses = [record.val_loss for record in self.group if record.val_loss is not None]
-        if losses and len(losses) == len(self.group):
-            return sum(losses) / len(losses)
+        """Mean loss over the seeds behind the score, in nats per token, so that both are of one piece."""
+        mean = mean_over_seeds(self.group, lambda record: record.val_loss)
+        if mean is not None:
+            return mean
         return self.record.val_loss if self.record else None
 
 
@@ -314,6 +324,8 @@ def summarise(name: HoleName, files: Files) -> Summary:
     as_of = record.as_of if record else None
     played_at = record.started_at if record else None
     day = played_at.astimezone(dt.UTC).date() if played_at else intent.created
+    sample, repeats = sample_of(files.group), repeat_spread(files.group)
+    seeds = sample.seeds if sample else ()
     return Summary(
         title=intent.title or name.slug.replace("_", " ").title() or name.position,
         parent=intent.parent,
@@ -323,7 +335,13 @@ def summarise(name: HoleName, files: Files) -> Summary:
         split=kind.split,
         stage=kind.stage,
         scored_bytes=kind.scored_bytes,
-        values=tuple(one.val_bpb for one in files.group if one.val_bpb is not None),
+        values=sample.values if sample else (),
+        seeds=seeds,
+        failed_seeds=failed_seeds(files.records, files.group),
+        trained_values=tuple(_trained_value(files.group, seed) for seed in seeds),
+        repeats=repeats[1] if repeats else 0,
+        repeat_std=repeats[0] if repeats else None,
+        machine=record.environment.device_name if record else None,
         day=day.isoformat() if day else None,
         par=as_of.par if as_of else None,
         sota=as_of.sota if as_of else None,
@@ -335,6 +353,12 @@ def summarise(name: HoleName, files: Files) -> Summary:
         decision=files.decision.decision if files.decision else None,
         problems=files.problems,
     )
+
+
+def _trained_value(group: Sequence[RunRecord], seed: int) -> float | None:
+    """The score before packing that all runs of a seed agree on, to find trainings that are the same."""
+    values = {record.stage_bpb("pre_quantization") for record in group if record.seed == seed}
+    return values.pop() if len(values) == 1 else None
 
 
 def kind_of(record: RunRecord) -> ScoreKind:
@@ -361,16 +385,6 @@ def text_difference(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "s
 def _scored_bytes(record: RunRecord) -> int | None:
     score = record.counted_score
     return score.bytes if score and score.bytes else record.data.val_bytes
-
-
-def _same_play(a: RunRecord, b: RunRecord) -> bool:
-    """Whether two attempts are repeats of one experiment: only the seed may differ."""
-    return (a.config_hash, a.code.source_sha256, a.course, a.split) == (
-        b.config_hash,
-        b.code.source_sha256,
-        b.course,
-        b.split,
-    )
 
 
 def mismatch(

@@ -72,8 +72,13 @@ def pairs_of(
 
 def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool = False) -> Pair:
     """Compare two holes."""
-    sides = (side_of(a), side_of(b))
-    return compare(*sides, season.course(a.course), b.title, hole_whiff(a, b), across_stages)
+    course = season.course(a.course)
+    ours, theirs = side_of(a), side_of(b)
+    difference = season.evidence.difference(a, b, course) if course else None
+    if course and (exact := season.evidence.on_equal_weights(a, b, course)):
+        difference, shared = exact
+        theirs = replace(theirs, sample=shared)
+    return compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
 
 
 def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: bool = False) -> Pair:
@@ -81,7 +86,12 @@ def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: boo
     curve = load_curve(b.curve_path) if b.curve_path else Curve()
     reason = "" if b.sample else f"{b.slug}: no log of it shows a score"
     side = Side(b.slug, b.sample, b.complete, curve, reason)
-    return compare(side_of(a), side, season.course(a.course), b.entry.name, None, across_stages)
+    course = season.course(a.course)
+    difference = None
+    if course and a.sample and b.sample:
+        ours = season.evidence.sample(a) or a.sample
+        difference = season.evidence.against(ours, b.sample, course, a.split)
+    return compare(side_of(a), side, course, b.entry.name, None, across_stages, difference)
 
 
 def pair_reference(season: Season, standing: Standing, kind: ComparisonKind) -> Pair:
@@ -89,9 +99,11 @@ def pair_reference(season: Season, standing: Standing, kind: ComparisonKind) -> 
     played, comparison = standing.played, standing.comparisons[kind]
     if comparison.hole is not None:
         pair = pair_holes(season, played, comparison.hole, across_stages=kind == "par")
+        if pair.difference is not None and comparison.difference is not None:
+            pair = replace(pair, difference=comparison.difference)
         return replace(pair, label=kind)
     other = _published(season, played.course, kind, comparison)
-    pair = compare(side_of(played), other, standing.course, kind)
+    pair = compare(side_of(played), other, standing.course, kind, difference=comparison.difference)
     caveats = (comparison.caveat, *pair.caveats) if comparison.caveat else pair.caveats
     return replace(pair, label=kind, caveats=caveats)
 
@@ -105,7 +117,7 @@ def side_of(played: PlayedHole) -> Side:
         attempts = {0: "no attempt"}.get(len(played.entries), "no complete attempt")
         reason = f"{played.name.folder} has {attempts}{problem}"
     curve = load_curve(played.attempt.curve_path) if played.attempt else Curve()
-    return Side(played.name.folder, played.sample, records, curve, reason)
+    return Side(played.name.folder, played.sample, records, curve, reason, played.summary.failed_seeds)
 
 
 def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:

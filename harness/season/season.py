@@ -7,44 +7,25 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from harness import figures
-from harness.courses.course import Course, ReferenceScore, Verdicts, load_course
+from harness.courses.course import Course, ReferenceScore, load_course
 from harness.errors import HarnessError, UsageError
 from harness.records.store import Store, misnamed
+from harness.season.evidence import Evidence
 from harness.season.hole import PlayedHole, ScoreKind, alike, load_hole, mismatch, summarise_holes
-from harness.stats import Difference, Sample, subtract
+from harness.season.verdict import Verdict, judge_hole
+from harness.stats import LEVEL, Difference, Sample, adjust, against_lowest
 
 if TYPE_CHECKING:
     from harness.field.entries import StoredEntry
 
 ComparisonKind = Literal["par", "sota", "best", "previous", "parent"]
-
-NOT_FINISHED = "Did Not Finish"
-NOT_PLAYED = "Not Played"
-STILL_OUT = "Still Out"
-UNREADABLE = "Unreadable"
-OVER_CAP = "Over the Cap"
-SETS_PAR = "Sets Par"
-NO_PAR = "No Par"
-COURSE_RECORD = "Course Record"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """name: the golf name. strokes: golf notation, -2 (two circles) .. 2 (two squares).
-
-    why: the rule that gave the name, with its numbers.
-    """
-
-    name: str
-    strokes: int
-    why: str
 
 
 class Comparison(NamedTuple):
@@ -73,6 +54,12 @@ class Standing:
     verdict: Verdict
     comparisons: dict[ComparisonKind, Comparison]
     sets_par: bool = False
+
+    @property
+    def story(self) -> Comparison:
+        """The comparison that a hole is told by: its parent where they can be compared, else par."""
+        parent = self.comparisons["parent"]
+        return parent if parent.difference is not None else self.comparisons["par"]
 
     @property
     def course_record(self) -> bool:
@@ -139,10 +126,42 @@ class Season:
         return Standing(
             played=played,
             course=course,
-            verdict=_judge(played, course, compared["par"], sets_par),
+            verdict=judge_hole(played, course, compared["par"].difference, sets_par, compared["par"].reason),
             comparisons=compared,
             sets_par=sets_par,
         )
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the holes show of luck."""
+        return Evidence(self.holes, self.parent)
+
+    @cached_property
+    def adjusted(self) -> Mapping[str, float]:
+        """The p-value of each hole's story by folder, adjusted for how many the season tells on a course.
+
+        A story that is exact needs no luck and is not counted.
+        """
+        stories: dict[str | None, dict[str, float]] = {}
+        for hole in self.holes:
+            difference = self.standing(hole, ("par", "parent", "sota")).story.difference
+            if difference is not None and difference.p_value is not None:
+                stories.setdefault(hole.course, {})[hole.name.folder] = difference.p_value
+        return {
+            folder: p
+            for family in stories.values()
+            for folder, p in zip(family, adjust(list(family.values())), strict=True)
+        }
+
+    def survives(self, played: PlayedHole) -> bool | None:
+        """Whether a hole's story is a claim that survives the correction for their number.
+
+        None where there is no claim: no difference, or one within noise.
+        """
+        difference = self.standing(played, ("par", "parent", "sota")).story.difference
+        if difference is None or difference.outcome not in ("better", "worse"):
+            return None
+        return difference.exact or self.adjusted.get(played.name.folder, 1.0) <= LEVEL
 
     @cached_property
     def _sota_on(self) -> Callable[[str, dt.date], ReferenceScore | None]:
@@ -194,14 +213,16 @@ class Season:
         return sorted(self._places)
 
     @cached_property
-    def _earlier(self) -> list[tuple[PlayedHole | None, PlayedHole | None]]:
-        """For each hole in the order of play: our best before it and the newest scored one, both of its kind.
+    def _earlier(self) -> list[tuple[PlayedHole | None, PlayedHole | None, int]]:
+        """For each hole in the order of play: our best before it and the newest scored one, both of its kind,
+        and of how many that best is the lowest.
 
         One walk over the season. Kinds of scores are few, so each hole looks at a handful of them.
         """
         best: dict[ScoreKind, PlayedHole] = {}
         newest: dict[ScoreKind, PlayedHole] = {}
-        pairs: list[tuple[PlayedHole | None, PlayedHole | None]] = []
+        counts: Counter[ScoreKind] = Counter()
+        pairs: list[tuple[PlayedHole | None, PlayedHole | None, int]] = []
         for hole in self.holes:
             kind = hole.kind
             bests = [one for other, one in best.items() if alike(other, kind)]
@@ -210,6 +231,7 @@ class Season:
                 (
                     min(bests, key=lambda one: (_mean(one), self._place(one)), default=None),
                     max(newests, key=self._place, default=None),
+                    sum(count for other, count in counts.items() if alike(other, kind)),
                 )
             )
             if hole.sample is None:
@@ -217,6 +239,7 @@ class Season:
             newest[kind] = hole
             if hole.status == "ok" and not hole.invalid:
                 best[kind] = min(best.get(kind, hole), hole, key=_mean)
+                counts[kind] += 1
         return pairs
 
     @cached_property
@@ -238,8 +261,15 @@ class Season:
             return reference
         if reference.hole is None and (reason := _not_final(played.kind)):
             return reference._replace(val_bpb=None, reason=reason)
-        sample = reference.hole.sample if reference.hole else None
-        difference = subtract(played.sample, sample or Sample((reference.val_bpb,)), course.noise_std)
+        if reference.hole is None:
+            ours = self.evidence.sample(played) or played.sample
+            theirs = Sample((reference.val_bpb,))
+            return reference._replace(difference=self.evidence.against(ours, theirs, course, played.split))
+        if kind == "parent" and (exact := self.evidence.on_equal_weights(played, reference.hole, course)):
+            return _on_shared_seeds(reference, *exact)
+        difference = self.evidence.difference(played, reference.hole, course)
+        if kind == "best" and difference is not None:
+            difference = against_lowest(difference, self._earlier[self._place(played)][2])
         return reference._replace(difference=difference)
 
     def _par_hole(self, kind: ScoreKind, course: Course | None) -> PlayedHole | None:
@@ -298,7 +328,7 @@ class Season:
         return Comparison("sota", best.name, best.val_bpb, best.date, best.source)
 
     def _best(self, played: PlayedHole, course: Course) -> Comparison:
-        best, _ = self._earlier[self._place(played)]
+        best, _, _ = self._earlier[self._place(played)]
         if best is None:
             return Comparison("best", reason="no earlier hole of ours counts on this course, split and stage")
         return _against("best", best)
@@ -307,7 +337,7 @@ class Season:
         at = self._place(played)
         if at == 0:
             return Comparison("previous", reason="this is the first hole")
-        _, newest = self._earlier[at]
+        _, newest, _ = self._earlier[at]
         if newest is None:
             return Comparison(
                 "previous", reason="no earlier hole was completed on this course, split and stage"
@@ -374,64 +404,18 @@ def _against(kind: ComparisonKind, hole: PlayedHole) -> Comparison:
     return Comparison(kind, hole.title, _mean(hole), hole.day, f"{hole.name.folder}, our own", hole=hole)
 
 
+def _on_shared_seeds(reference: Comparison, difference: Difference, shared: Sample) -> Comparison:
+    """A parent's score on those seeds alone that a hole shares, weights and all."""
+    whole = reference.hole.sample if reference.hole else None
+    if whole is None or whole.n == shared.n:
+        return reference._replace(difference=difference)
+    seeds = ", ".join(map(str, shared.seeds))
+    caveat = f"on seed {seeds} alone, where the weights are the same; {whole.mean:.4f} over all its seeds"
+    return reference._replace(val_bpb=shared.mean, difference=difference, caveat=caveat)
+
+
 def _is_better(comparison: Comparison) -> bool:
     return comparison.difference is not None and comparison.difference.outcome == "better"
-
-
-# Golf names ---------------------------------------------------------------------------------------
-
-
-def _judge(played: PlayedHole, course: Course | None, par: Comparison, sets_par: bool) -> Verdict:
-    """Give a hole its golf name, or say why it has none."""
-    if played.status == "over_cap":
-        return Verdict(OVER_CAP, 2, "the artifact is not under the cap")
-    if played.status == "unreadable":
-        return Verdict(UNREADABLE, 0, played.problems[0])
-    if played.status == "unplayed":
-        return Verdict(NOT_PLAYED, 0, "no attempt has been made")
-    if played.status == "unfinished":
-        why = (
-            f"an attempt has no record yet; if nobody plays it, `harness resume {played.name.folder}` goes on"
-        )
-        return Verdict(STILL_OUT, 0, why)
-    if played.sample is None:
-        return Verdict(NOT_FINISHED, 2, "no attempt was completed")
-    if sets_par:
-        return Verdict(SETS_PAR, 0, "the first complete hole of a course without par sets it")
-    if course is None or par.difference is None:
-        return Verdict(NO_PAR, 0, par.reason)
-    return judge(par.difference, course.verdicts)
-
-
-def name_distance(delta_bpb: float, table: Verdicts) -> str:
-    """Return the golf name of a distance to par, whatever the noise.
-
-    delta_bpb is rounded to nine places first: 1.2294 - 1.2244 must lie on the edge 0.005, not past it.
-    """
-    delta = round(delta_bpb, 9)
-    if abs(delta) <= table.par_within:
-        return "Par"
-    steps, beyond = (table.over, table.beyond_over) if delta > 0 else (table.under, table.beyond_under)
-    return next((name for edge, name in steps if abs(delta) <= edge), beyond)
-
-
-def judge(to_par: Difference, table: Verdicts) -> Verdict:
-    """Name a complete hole's distance to par. A good name is never given inside the noise."""
-    name = name_distance(to_par.delta, table)
-    noise = f"{to_par.threshold:.4f}" if to_par.threshold is not None else "unknown"
-    distance = f"{figures.delta(to_par.delta)} bpb to par"
-    if to_par.delta < 0 and name != "Par" and to_par.outcome != "better":
-        return Verdict("Par", 0, f"{distance} would be {name}, but luck alone reaches {noise}")
-    return Verdict(name, _strokes(name, to_par.delta, table), distance)
-
-
-def _strokes(name: str, delta: float, table: Verdicts) -> int:
-    """Golf notation: cards draw two circles for eagle or better, two squares for double bogey or worse."""
-    if name == "Par":
-        return 0
-    steps = table.over if delta > 0 else table.under
-    size = 1 if steps and name == steps[0][1] else 2
-    return size if delta > 0 else -size
 
 
 def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:

@@ -13,7 +13,7 @@ from typing import Any
 from harness import figures
 from harness.records.record import mean_stage_bpb
 from harness.scripts.unpack import unpack_source
-from harness.season.compare import RULE_WORDS, code_rule
+from harness.season.artifact import RULE_WORDS, code_rule
 from harness.season.hole import PlayedHole
 from harness.submit.code import SCRIPT
 from harness.submit.policy import RuleResult

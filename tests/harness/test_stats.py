@@ -8,7 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.stats import Sample, lower_by, subtract
+from harness.stats import (
+    Sample,
+    Spread,
+    adjust,
+    against_lowest,
+    exact_difference,
+    lower_by,
+    pool_spread,
+    selection_bias,
+    subtract,
+)
+
+
+def figure(std):
+    return Spread(std, 26, "the course's figure", known=True)
+
 
 scores = st.floats(min_value=0.5, max_value=3, allow_nan=False)
 seeds = st.lists(scores, min_size=2, max_size=6).map(tuple)
@@ -17,7 +32,7 @@ seeds = st.lists(scores, min_size=2, max_size=6).map(tuple)
 def test_welch_agrees_with_scipy():
     a, b = (1.1147, 1.1151, 1.1144), (1.1194, 1.1190, 1.1202)
 
-    difference = subtract(Sample(a), Sample(b), noise_std=None)
+    difference = subtract(Sample(a), Sample(b), None)
 
     reference = scipy_stats.ttest_ind(a, b, equal_var=False)
     assert difference.p_value == pytest.approx(reference.pvalue, rel=1e-9)
@@ -27,8 +42,8 @@ def test_welch_agrees_with_scipy():
 
 
 def test_one_seed_is_judged_by_the_noise_of_the_course():
-    near = subtract(Sample((1.4141,)), Sample((1.4139,)), noise_std=0.00063)
-    far = subtract(Sample((1.4141,)), Sample((1.4039,)), noise_std=0.00063)
+    near = subtract(Sample((1.4141,)), Sample((1.4139,)), figure(0.00063))
+    far = subtract(Sample((1.4141,)), Sample((1.4039,)), figure(0.00063))
 
     assert near.outcome == "within noise"
     assert near.threshold == pytest.approx(1.96 * 0.00063 * math.sqrt(2), rel=1e-4)
@@ -37,7 +52,7 @@ def test_one_seed_is_judged_by_the_noise_of_the_course():
 
 
 def test_without_a_noise_figure_one_seed_cannot_tell():
-    assert subtract(Sample((1.0,)), Sample((2.0,)), noise_std=None).outcome == "cannot tell"
+    assert subtract(Sample((1.0,)), Sample((2.0,)), None).outcome == "cannot tell"
 
 
 @given(scores, st.integers(min_value=2, max_value=9))
@@ -50,14 +65,14 @@ def test_identical_scores_have_no_spread(score, count):
 
 def test_identical_scores_of_several_seeds_are_no_certainty():
     """Zero variance is luck or a bug, not infinite confidence."""
-    difference = subtract(Sample((1.2, 1.2)), Sample((1.2001, 1.2001)), noise_std=0.0006)
+    difference = subtract(Sample((1.2, 1.2)), Sample((1.2001, 1.2001)), figure(0.0006))
 
     assert difference.outcome == "within noise"
 
 
 @given(seeds, seeds)
 def test_swapping_sides_swaps_only_the_sign(a, b):
-    one, other = subtract(Sample(a), Sample(b), 0.01), subtract(Sample(b), Sample(a), 0.01)
+    one, other = subtract(Sample(a), Sample(b), figure(0.01)), subtract(Sample(b), Sample(a), figure(0.01))
 
     assert one.delta == -other.delta
     mirrored = {"better": "worse", "worse": "better"}
@@ -87,7 +102,7 @@ def test_a_difference_tells_its_interval_and_which_side_is_better():
 def test_one_group_without_spread_still_leaves_the_others():
     a, b = (1.21, 1.21, 1.21), (1.20, 1.22)
 
-    difference = subtract(Sample(a), Sample(b), 0.002)
+    difference = subtract(Sample(a), Sample(b), None)
 
     assert difference.p_value == pytest.approx(scipy_stats.ttest_ind(a, b, equal_var=False).pvalue)
     assert lower_by(Sample(b), Sample(a), 0.0, None).p == pytest.approx(
@@ -107,25 +122,120 @@ def test_a_little_worse_is_not_better():
 
 
 def test_nothing_is_told_where_no_spread_is_known():
-    difference = subtract(Sample((1.0,)), Sample((2.0,)), noise_std=None)
+    difference = subtract(Sample((1.0,)), Sample((2.0,)), None)
 
     assert (difference.delta, difference.n) == (-1.0, (1, 1))
     assert (difference.threshold, difference.interval, difference.p_better, difference.p_value) == (None,) * 4
     assert difference.basis == "one seed, and no noise figure is known"
 
 
-def test_a_group_against_one_seed_takes_the_larger_spread():
-    calm = subtract(Sample((1.20, 1.20, 1.20)), Sample((1.21,)), noise_std=0.002)
-    wild = subtract(Sample((1.20, 1.22, 1.24)), Sample((1.21,)), noise_std=0.002)
+def test_one_seed_says_whose_noise_it_assumes():
+    difference = subtract(Sample((1.21,)), Sample((1.20,)), figure(0.002))
 
-    assert calm.error == pytest.approx(0.002 * math.sqrt(1 / 3 + 1))
-    assert calm.basis == "3 seeds against 1 seed, seed noise 0.002 bpb"
-    assert wild.error == pytest.approx(0.02 * math.sqrt(1 / 3 + 1))
-    other = subtract(Sample((1.21,)), Sample((1.20, 1.22, 1.24)), 0.002)
-    assert other.error == pytest.approx(wild.error)
-    assert other.basis == "1 seed against 3 seeds, seed noise 0.02 bpb"
-    equal = subtract(Sample((1.2, 1.2)), Sample((1.3, 1.3)), noise_std=0.002)
-    assert equal.basis == "equal scores show no spread; 2 seeds against 2 seeds, seed noise 0.002 bpb"
+    assert difference.basis == "1 seed against 1 seed, seed noise 0.002 bpb by the course's figure"
+
+
+def test_a_small_group_borrows_the_spread_of_others_and_keeps_some_of_its_own():
+    """By hand: (26 * 0.002^2 + 2 * 0.02^2) / 28, then Hsu's degrees of freedom."""
+    wild = subtract(Sample((1.20, 1.22, 1.24)), Sample((1.21,)), figure(0.002))
+
+    variance = (26 * 0.002**2 + 2 * 0.02**2) / 28
+    assert wild.error == pytest.approx(math.sqrt(variance / 3 + 0.002**2))
+    assert (wild.test.name, wild.freedom) == ("moderated t", 26)
+    assert wild.p_value == pytest.approx(2 * scipy_stats.t.sf(abs(wild.t), 26))
+
+
+def test_a_measured_floor_stands_in_for_one_seed():
+    floor = Spread(0.02, 4, "the floor of round_001 (5 seeds)")
+
+    difference = subtract(Sample((1.24,), floor=floor), Sample((1.20,)), figure(0.002))
+
+    variance = (26 * 0.002**2 + 4 * 0.02**2) / 30
+    assert difference.error == pytest.approx(math.sqrt(variance + 0.002**2))
+    assert "the floor of round_001 (5 seeds)" in difference.basis
+
+
+def test_more_seeds_do_not_lose_a_difference_that_one_seed_shows():
+    """Two values a side told by Welch alone have 1.6 degrees of freedom and show nothing."""
+    one = subtract(Sample((2.1123,)), Sample((2.0815,)), figure(0.0091))
+    two = subtract(Sample((2.1042, 2.1204)), Sample((2.0753, 2.0877)), figure(0.0091))
+
+    assert (one.outcome, two.outcome) == ("worse", "worse")
+    assert next(test for test in two.others if test.name == "Welch's t").p > 0.05
+
+
+def test_shared_seeds_are_paired_and_the_second_look_is_paid_for():
+    a, b = (2.0562, 2.0708, 2.0660), (2.0600, 2.0750, 2.0700)
+
+    difference = subtract(Sample(a, (1, 2, 3)), Sample(b, (1, 2, 3)), figure(0.0091))
+
+    reference = scipy_stats.ttest_rel(a, b)
+    assert (difference.test.name, difference.outcome) == ("paired t", "better")
+    assert difference.test.p == pytest.approx(reference.pvalue)
+    assert difference.p_value == pytest.approx(2 * reference.pvalue)
+    assert difference.threshold == pytest.approx(scipy_stats.t.ppf(1 - 0.0125, 2) * difference.error)
+    assert {test.name for test in difference.others} == {"moderated t", "Welch's t"}
+
+
+def test_pairs_are_shown_but_do_not_count_when_some_seeds_are_not_shared():
+    difference = subtract(Sample((1.1, 1.2, 1.3), (1, 2, 3)), Sample((1.2, 1.3, 1.5), (1, 2, 4)), figure(0.1))
+
+    assert (difference.test.name, difference.looks) == ("moderated t", 1)
+
+
+def test_the_same_weights_differ_exactly():
+    worse = exact_difference(Sample((1.2080,), (7,)), Sample((1.2,), (7,)))
+    same = exact_difference(Sample((1.2,), (7,)), Sample((1.2,), (7,)))
+
+    assert (worse.outcome, worse.threshold, worse.p_value) == ("worse", 0.0, None)
+    assert (same.outcome, same.equivalent) == ("equal", True)
+
+
+def test_does_nothing_needs_the_whole_interval_inside_the_bound():
+    near, far = figure(0.001), figure(0.01)
+
+    assert subtract(Sample((1.2001,)), Sample((1.2,)), near, bound=0.005).equivalent
+    assert not subtract(Sample((1.2001,)), Sample((1.2,)), far, bound=0.005).equivalent
+    assert not subtract(Sample((1.2001,)), Sample((1.2,)), near).equivalent
+
+
+def test_seeds_that_are_missing_to_see_a_size():
+    difference = subtract(Sample((1.2001,)), Sample((1.2,)), figure(0.001))
+
+    needed = difference.more_seeds(0.002)
+    assert needed == math.ceil(2 * (1.96 * 0.001 / 0.002) ** 2) - 1
+    assert difference.more_seeds(1.0) == 0
+
+
+@pytest.mark.parametrize(("count", "sigmas"), [(1, 0.0), (2, -0.5642), (5, -1.1630), (40, -2.1608)])
+def test_lowest_of_several_is_low_by_luck(count, sigmas):
+    """Published expected order statistics (Harter 1961)."""
+    assert selection_bias(count) == pytest.approx(sigmas, abs=1e-4)
+
+
+def test_luck_of_a_chosen_reference_is_no_loss():
+    plain = subtract(Sample((1.03,)), Sample((1.0,)), figure(0.01))
+    chosen, far = against_lowest(plain, 40), subtract(Sample((1.06,)), Sample((1.0,)), figure(0.01))
+
+    assert (plain.outcome, chosen.outcome) == ("worse", "within noise")
+    assert chosen.shrinkage == pytest.approx(2.1608 * 0.01, rel=1e-3)
+    assert against_lowest(far, 40).outcome == "worse"
+
+
+def test_pooled_spread_is_worth_less_the_more_the_groups_differ():
+    alike = pool_spread([(0.01, 2)] * 13, "thirteen holes")
+    unlike = pool_spread([(0.01, 9), (0.03, 9)] * 6, "twelve holes")
+
+    assert (alike.std, alike.freedom) == (pytest.approx(0.01), 26)
+    assert unlike.freedom < 5
+    assert pool_spread([(0.01, 2)] * 4, "four holes") is None
+
+
+def test_p_values_are_adjusted_as_scipy_does():
+    assert adjust([0.01, 0.04, 0.03]) == pytest.approx(
+        list(scipy_stats.false_discovery_control([0.01, 0.04, 0.03]))
+    )
+    assert adjust([]) == []
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.003, 0.01])

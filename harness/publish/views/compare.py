@@ -14,7 +14,8 @@ from harness.publish.views.tables import TITLE_LENGTH, Table, loss_text
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording, long_day
 from harness.records.record import RunRecord, mean_gap
-from harness.season.compare import artifact_change, counted_config
+from harness.season.artifact import artifact_change
+from harness.season.compare import counted_config
 from harness.season.hole import PlayedHole
 from harness.season.season import Comparison, ComparisonKind, Standing
 from harness.stats import Outcome

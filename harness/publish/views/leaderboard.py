@@ -171,7 +171,7 @@ def _p_value(sample: Sample | None, other: Sample | None, course: Course) -> str
     """Welch's p against another row, where both hold several runs."""
     if sample is None or other is None:
         return ""
-    p_value = subtract(sample, other, course.noise_std).p_value
+    p_value = subtract(sample, other, course.spread).p_value
     return "" if p_value is None else f"{p_value:.2g}" if p_value >= 1e-4 else "< 0.0001"
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from harness import figures
 from harness.errors import HarnessError
 from harness.records.record import RunRecord, mean_gap, mean_stage_bpb
-from harness.season.compare import Whiff, artifact_change
+from harness.season.artifact import artifact_change
+from harness.season.compare import Whiff
 from harness.season.season import Comparison, Standing
 from harness.stats import Outcome
 

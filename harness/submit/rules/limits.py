@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from harness.figures import number
 from harness.records.record import excess_bytes, over_cap
 from harness.scripts import network
-from harness.season.compare import RULE_WORDS, code_rule
+from harness.season.artifact import RULE_WORDS, code_rule
 from harness.submit.candidate import Case
 from harness.submit.policy import RuleResult
 

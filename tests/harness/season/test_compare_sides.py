@@ -123,7 +123,7 @@ def test_a_side_without_a_score_says_why() -> None:
 def test_repeats_of_a_seed_are_counted() -> None:
     several = side("round_001", record(seed=1), record(seed=2), record(seed=2))
 
-    assert repeated_seeds(several).startswith("round_001 has seed 2 2 times")
+    assert repeated_seeds(several).startswith("round_001 has 2 seeds in 3 runs")
     assert repeated_seeds(side("round_001", record(seed=1), record(seed=2), record())) == ""
 
 

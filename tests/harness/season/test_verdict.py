@@ -4,8 +4,8 @@ import pytest
 
 from harness.courses.course import load_course
 from harness.errors import HarnessError
-from harness.season.season import judge, name_distance
-from harness.stats import Sample, subtract
+from harness.season.verdict import judge, name_distance
+from harness.stats import Sample, Spread, subtract
 
 FINEWEB = load_course("fineweb")
 PAR = 1.2244
@@ -40,14 +40,18 @@ def test_fineweb_names_change_exactly_at_their_edges(score, name):
     assert name_distance(score - PAR, FINEWEB.verdicts) == name
 
 
+def noise(std):
+    return Spread(std, 26, "the course's figure", known=True)
+
+
 def test_good_name_is_not_given_inside_the_noise():
-    lucky = subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise_std=0.05)
-    real = subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise_std=0.0006)
+    lucky = subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise(0.05))
+    real = subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise(0.0006))
 
     told = judge(lucky, FINEWEB.verdicts)
     assert (told.name, told.strokes) == ("Par", 0)
     assert told.why == f"-0.0200 bpb to par would be Birdie, but luck alone reaches {lucky.threshold:.4f}"
-    unknown = judge(subtract(Sample((PAR - 0.02,)), Sample((PAR,)), noise_std=None), FINEWEB.verdicts)
+    unknown = judge(subtract(Sample((PAR - 0.02,)), Sample((PAR,)), None), FINEWEB.verdicts)
     assert (unknown.name, unknown.strokes) == ("Par", 0)
     assert unknown.why.endswith("luck alone reaches unknown")
     assert judge(real, FINEWEB.verdicts).name == "Birdie"
@@ -58,7 +62,7 @@ def test_good_name_is_not_given_inside_the_noise():
     [(0.0, 0), (0.02, 1), (0.06, 2), (0.2, 2), (0.3, 2), (-0.02, -1), (-0.05, -2), (-0.4, -2)],
 )
 def test_cards_draw_no_more_than_two_marks(delta, strokes):
-    difference = subtract(Sample((PAR + delta,)), Sample((PAR,)), noise_std=0.0006)
+    difference = subtract(Sample((PAR + delta,)), Sample((PAR,)), noise(0.0006))
 
     assert judge(difference, FINEWEB.verdicts).strokes == strokes
 
@@ -70,7 +74,7 @@ def test_every_course_has_a_table_that_ascends_and_noise_inside_its_par():
             edges = [edge for edge, _ in steps]
             assert edges == sorted(edges)
             assert edges[0] > course.verdicts.par_within
-        one_against_one = subtract(Sample((1.0,)), Sample((1.0,)), course.noise.std_bpb)
+        one_against_one = subtract(Sample((1.0,)), Sample((1.0,)), course.spread)
         assert one_against_one.threshold <= course.verdicts.par_within * 1.02
 
 

@@ -1,0 +1,136 @@
+"""What the holes of a season show of luck: the spread to judge by, measured floors, and equal weights.
+
+Every difference between two holes is made here, so that tables, cards and commands agree on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.courses.course import Course
+from harness.figures import number
+from harness.records.curve import load_curve
+from harness.season.compare import config_changes, packs_or_evaluates, same_losses
+from harness.season.hole import AttemptEntry, PlayedHole
+from harness.stats import Difference, Sample, Spread, exact_difference, pool_spread, subtract
+
+FLOOR_SEEDS = 5  # distinct seeds of one configuration that measure its noise floor, see `harness noise`
+
+
+@dataclass
+class Evidence:
+    """holes: in the order of play. parent: of a hole, where it is one of ours."""
+
+    holes: Sequence[PlayedHole]
+    parent: Callable[[PlayedHole], PlayedHole | None]
+    _spreads: dict[tuple[str | None, str | None], Spread | None] = field(default_factory=dict)
+    _equal: dict[tuple[str, str], frozenset[int]] = field(default_factory=dict)
+
+    def spread(self, course: Course, split: str | None) -> Spread | None:
+        """Return the spread over seeds to judge by: the season's pooled one, else the course's figure."""
+        key = (course.name, split)
+        if key not in self._spreads:
+            alike = [hole for hole in self.holes if (hole.course, hole.split) == key]
+            groups = [
+                (one.std, one.n - 1.0) for hole in alike if (one := hole.sample) and one.std is not None
+            ]
+            pooled = pool_spread(groups, f"the spread of {number(len(groups), 'hole')} of this season")
+            self._spreads[key] = pooled or course.spread
+        return self._spreads[key]
+
+    def floor(self, played: PlayedHole) -> Spread | None:
+        """Return the spread of the nearest hole in a hole's lineage that measured it on the same machine."""
+        hole, passed = self.parent(played), {played.name.folder}
+        while hole is not None and hole.name.folder not in passed:
+            passed.add(hole.name.folder)
+            sample, machine = hole.sample, hole.summary.machine
+            same_machine = machine is not None and machine == played.summary.machine
+            if (
+                sample
+                and sample.std
+                and sample.n >= FLOOR_SEEDS
+                and same_machine
+                and hole.course == played.course
+            ):
+                return Spread(sample.std, sample.n - 1, f"the floor of {hole.name.folder} ({sample.n} seeds)")
+            hole = self.parent(hole)
+        return None
+
+    def sample(self, played: PlayedHole) -> Sample | None:
+        """Return the scores of a hole; a single one with the floor that was measured for it."""
+        sample = played.sample
+        if sample is None or sample.n > 1:
+            return sample
+        return replace(sample, floor=self.floor(played))
+
+    def difference(self, a: PlayedHole, b: PlayedHole, course: Course) -> Difference | None:
+        """Compare the scores of two holes; None when one has none."""
+        ours, theirs = self.sample(a), self.sample(b)
+        if ours is None or theirs is None:
+            return None
+        if set(ours.seeds) == set(theirs.seeds) == self.equal_weights(a, b) and ours.seeds:
+            return exact_difference(ours, theirs, course.no_interest_bpb)
+        return self.against(ours, theirs, course, a.split)
+
+    def against(self, ours: Sample, theirs: Sample, course: Course, split: str | None) -> Difference:
+        return subtract(ours, theirs, self.spread(course, split), course.no_interest_bpb)
+
+    def on_equal_weights(
+        self, a: PlayedHole, b: PlayedHole, course: Course
+    ) -> tuple[Difference, Sample] | None:
+        """Compare with those seeds of `b` alone that are the trainings of `a`; None unless all of a's are.
+
+        The sample is b's on these seeds.
+        """
+        ours, theirs = a.sample, b.sample
+        if ours is None or theirs is None or not ours.seeds or set(ours.seeds) != self.equal_weights(a, b):
+            return None
+        values = dict(zip(theirs.seeds, theirs.values, strict=True))
+        shared = Sample(tuple(values[seed] for seed in ours.seeds), ours.seeds)
+        return exact_difference(ours, shared, course.no_interest_bpb), shared
+
+    def equal_weights(self, a: PlayedHole, b: PlayedHole) -> frozenset[int]:
+        """Return the seeds whose training is the same in both holes, bit for bit: losses, and score before
+        packing. What differs in their scores was done after training.
+
+        Where no score before packing is known, the settings that differ must act after training.
+        """
+        key = (a.name.folder, b.name.folder)
+        if key not in self._equal:
+            self._equal[key] = frozenset(
+                seed for seed in _candidates(a, b) if _trained_alike(_of_seed(a, seed), _of_seed(b, seed))
+            )
+        return self._equal[key]
+
+
+def _candidates(a: PlayedHole, b: PlayedHole) -> list[int]:
+    """Shared seeds that may be one training, by the summaries alone: most holes need no file."""
+    if a is b or a.course != b.course:
+        return []
+    theirs = dict(zip(b.summary.seeds, b.summary.trained_values, strict=True))
+    same_steps = a.summary.steps == b.summary.steps
+    return [
+        seed
+        for seed, value in zip(a.summary.seeds, a.summary.trained_values, strict=True)
+        if seed in theirs and same_steps and (None in (value, theirs[seed]) or value == theirs[seed])
+    ]
+
+
+def _of_seed(played: PlayedHole, seed: int) -> AttemptEntry | None:
+    """The newest counted attempt of a seed."""
+    entries = [one for one in played.entries if one.record and one.record in played.group]
+    return next((one for one in reversed(entries) if one.record and one.record.seed == seed), None)
+
+
+def _trained_alike(a: AttemptEntry | None, b: AttemptEntry | None) -> bool:
+    if a is None or b is None or a.record is None or b.record is None:
+        return False
+    trained = [one.record.stage_bpb("pre_quantization") for one in (a, b) if one.record]
+    if None in trained:
+        changes = config_changes(a.record, b.record)
+        if a.record.code.source_sha256 != b.record.code.source_sha256:
+            return False
+        if not all(packs_or_evaluates(change.name) for change in changes):
+            return False
+    return same_losses(load_curve(a.attempt.curve_path), load_curve(b.attempt.curve_path))
