@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
@@ -23,7 +24,11 @@ from harness.stats import Spread
 
 
 class ReferenceScore(Frozen):
-    """A dated score of the field. source says where it was read."""
+    """A dated score of the field. source says where it was read.
+
+    record: the folder of its logs in the challenge's repository. pr: the pull request that added it; several
+    rows can share one.
+    """
 
     name: str
     val_bpb: PositiveFloat
@@ -31,10 +36,15 @@ class ReferenceScore(Frozen):
     source: str
     author: str | None = None
     track: str | None = None
+    pr: PositiveInt | None = None
+    record: str | None = None
 
 
 class Par(Frozen):
-    """The score to beat. split: the export it was measured on; on_others: what is known of it elsewhere."""
+    """The score to beat. split: the export it was measured on; on_others: what is known of it elsewhere.
+
+    record: the folder of its logs in the challenge's repository.
+    """
 
     val_bpb: PositiveFloat
     name: str
@@ -42,6 +52,7 @@ class Par(Frozen):
     source: str
     split: str | None = None
     on_others: str = ""
+    record: str | None = None
 
 
 class Caps(Frozen):
@@ -118,8 +129,8 @@ class Course(Frozen):
     def sota(self, day: dt.date) -> ReferenceScore | None:
         """Return the best published score dated on or before `day`, or None when nothing was out yet.
 
-        A row dated the same day counts, since a table of days cannot say which came first and a record
-        must never be claimed too easily.
+        A row dated the same day counts: which hole of a day came first is not known, and a record must
+        never be claimed too easily. A claim with a pull request is judged by `find_earlier_record`.
         """
         known = [row for row in self.field if row.date <= day and row.track in (None, RECORD_TRACK)]
         return min(known, key=lambda row: (row.val_bpb, row.date), default=None)
@@ -258,21 +269,27 @@ def read_leaderboard(path: Path) -> tuple[ReferenceScore, ...]:
         board = json.loads(path.read_text(encoding="utf-8"))
         where = f"{board['source']['repository']} at {board['source']['commit'][:8]}"
         return tuple(
-            ReferenceScore(
-                name=row["name"],
-                val_bpb=row["score"],
-                date=row["date"],
-                author=row["author"],
-                track=row["track"],
-                source=f"{where}, {row['record'] or 'table row'}",
-            )
-            for row in board["rows"]
+            read_leaderboard_row(row, f"{where}, {row['record'] or 'table row'}") for row in board["rows"]
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HarnessError(
             f"{path} is not a leaderboard: {error!r:.200}",
             "refresh it with `harness import --leaderboard FILE.md`",
         ) from error
+
+
+def read_leaderboard_row(row: Mapping[str, Any], source: str) -> ReferenceScore:
+    """Turn a row of a leaderboard file into a score. Raises KeyError or ValueError when it lacks a part."""
+    return ReferenceScore(
+        name=row["name"],
+        val_bpb=row["score"],
+        date=row["date"],
+        author=row["author"],
+        track=row["track"],
+        source=source,
+        pr=row.get("pr"),
+        record=row["record"],
+    )
 
 
 def _read_additions(path: Path) -> dict[str, list[ReferenceScore]]:

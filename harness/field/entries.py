@@ -6,13 +6,17 @@ import contextlib
 import datetime as dt
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
+from harness.courses.course import Course, ReferenceScore
 from harness.errors import HarnessError, first_problem
+from harness.field.seeds import SeedCount, count_seeds
 from harness.files import write_whole
 from harness.records.record import Frozen, RunRecord, find_record
 from harness.records.store import find_attempts
@@ -32,7 +36,7 @@ class ClaimedNumbers(Frozen):
 
 
 class FieldEntry(Frozen):
-    """`entry.json`: who published what, when."""
+    """`entry.json`: who published what, when. source: the name of the folder or log that was imported."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     name: str
@@ -40,6 +44,7 @@ class FieldEntry(Frozen):
     author: str | None = None
     github_id: str | None = None
     date: dt.date | None = None
+    pr: PositiveInt | None = None  # its own pull request, where the submission file names it
     source: str
     submission_sha256: str | None = None
     claimed: ClaimedNumbers | None = None
@@ -75,17 +80,46 @@ class StoredEntry:
             self.path / f"attempt_{self.complete[-1].attempt:02d}" / "curve.jsonl" if self.complete else None
         )
 
+    @cached_property
+    def seeds(self) -> SeedCount:
+        """The seeds behind its logs."""
+        return count_seeds(self.records, self.entry.claimed.val_bpb if self.entry.claimed else None)
+
     @property
     def sample(self) -> Sample | None:
-        """Official scores over its logs; None when no log shows one (then only `claimed` is known)."""
-        values = tuple(record.val_bpb for record in self.complete if record.val_bpb is not None)
-        return Sample(values) if values else None
+        """Official scores, one a seed; one value where its logs mix versions of the code (`count_seeds`).
+
+        None when no log shows a score; then only `claimed` is known.
+        """
+        return self.seeds.sample
 
     @property
     def val_bpb(self) -> float | None:
         if self.sample is not None:
             return self.sample.mean
         return self.entry.claimed.val_bpb if self.entry.claimed else None
+
+
+def find_entry(entries: Iterable[StoredEntry], course: Course, row: ReferenceScore) -> StoredEntry | None:
+    """Return the imported entry of a published row: by its folder, else by its pull request.
+
+    A pull request that several rows share names none of them.
+    """
+    candidates = [entry for entry in entries if entry.entry.course == course.name]
+    if row.record is not None:
+        by_folder = next((entry for entry in candidates if entry.entry.source == row.record), None)
+        if by_folder is not None:
+            return by_folder
+    if row.pr is None or sum(other.pr == row.pr for other in course.field) > 1:
+        return None
+    folders = {other.record for other in course.field if other.record is not None}
+    by_number = [e for e in candidates if e.entry.pr == row.pr and e.entry.source not in folders]
+    return by_number[0] if len(by_number) == 1 else None
+
+
+def find_row(course: Course, entry: StoredEntry) -> ReferenceScore | None:
+    """Return the published row of an imported entry, or None when the course's table has none."""
+    return next((row for row in course.field if find_entry([entry], course, row) is entry), None)
 
 
 class FieldStore:

@@ -101,6 +101,7 @@ def _keep_as_entry(
         author=submission.author if submission else None,
         github_id=submission.github_id if submission else None,
         date=submission.date if submission else None,
+        pr=submission.pr if submission else None,
         source=bundle.name,
         submission_sha256=submission.sha256 if submission else None,
         claimed=_claimed(submission),

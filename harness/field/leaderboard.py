@@ -16,7 +16,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from harness.courses.course import RECORD_TRACK, ReferenceScore, read_leaderboard
+from harness.courses.course import RECORD_TRACK, ReferenceScore, read_leaderboard, read_leaderboard_row
 from harness.errors import HarnessError
 from harness.files import write_whole
 
@@ -60,17 +60,7 @@ def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, (json.dumps(board, indent=1, ensure_ascii=False) + "\n").encode())
         return list(read_leaderboard(path))
-    return [
-        ReferenceScore(
-            name=row["name"],
-            val_bpb=row["score"],
-            date=row["date"],
-            source=source.name,
-            author=row["author"],
-            track=row["track"],
-        )
-        for row in rows
-    ]
+    return [read_leaderboard_row(row, source.name) for row in rows]
 
 
 def _rows(text: str, source: Path) -> Iterator[dict[str, Any]]:

@@ -36,6 +36,8 @@ _TOTALS = (
 _CODES = ("bytes_code", "code_bytes")
 _NAMES = ("name", "run_name")
 _STEPS = ("step_stop", "steps", "train_steps")
+_PULL_REQUESTS = ("pr", "pr_number", "pull_request", "pull_request_number", "pr_url", "pull_request_url")
+_PULL_REQUEST = re.compile(r"(?:PR ?)?#?([1-9]\d{0,8})|.*/pull/([1-9]\d{0,8})(?:[/?#].*)?", re.IGNORECASE)
 _MODEL_KEY = re.compile(r"bytes_model(_\w+)?$")
 
 
@@ -60,6 +62,7 @@ class SubmissionFile:
     author: str | None = None
     github_id: str | None = None
     date: dt.date | None = None
+    pr: int | None = None
     track: str | None = None
     blurb: str | None = None
     hardware: str | None = None
@@ -166,6 +169,7 @@ class _Reader:
             author=self._text(raw, ("author",)),
             github_id=self._text(raw, ("github_id",)),
             date=self._date(raw),
+            pr=self._pull_request(raw),
             track=self._text(raw, ("track",)),
             blurb=self._text(raw, ("blurb",)),
             hardware=self._text(raw, ("hardware", "gpu", "platform")),
@@ -254,6 +258,20 @@ class _Reader:
         except ValueError:
             self._warn(f"date {text[:40]!r} is not YYYY-MM-DD")
             return None
+
+    def _pull_request(self, raw: dict[str, Any]) -> int | None:
+        """Return the number of the submission's own pull request: 1493, "#1493" or its address."""
+        for key in _PULL_REQUESTS:
+            value = raw.get(key)
+            if value is None:
+                continue
+            match = _PULL_REQUEST.fullmatch(str(value).strip()) if isinstance(value, int | str) else None
+            if match is None or isinstance(value, bool):
+                self._warn(f"{key} {str(value)[:60]!r} is no number or address of a pull request; not read")
+                continue
+            self.read_keys.add(key)
+            return int(match[1] or match[2])
+        return None
 
     def _check_scores(
         self, bpb: float | None, loss: float | None, raw: Mapping[str, Any]

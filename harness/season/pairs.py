@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.field.entries import StoredEntry
+from harness.field.entries import StoredEntry, find_entry
 from harness.records.curve import Curve, load_curve
 from harness.season.compare import AttemptCurve, Pair, Side, Whiff, compare, config_changes, find_whiff
 from harness.season.hole import PlayedHole
@@ -24,7 +24,6 @@ WORDS: dict[str, ComparisonKind] = {
     "previous": "previous",
     "parent": "parent",
 }
-SAME_SCORE = 5e-5  # a leaderboard shows four places
 
 
 def parse_kinds(text: str) -> tuple[ComparisonKind, ...]:
@@ -168,18 +167,27 @@ def _published(season: Season, course: str | None, kind: ComparisonKind, compari
     if comparison.val_bpb is None:
         return Side(kind, None, reason=comparison.reason)
     name = comparison.label or kind
-    entry = next((e for e in season.public_entries() if _is(e, course, comparison.val_bpb)), None)
     sample = Sample((comparison.val_bpb,))
-    if entry is None:
+    entry = _imported(season, course, kind, comparison)
+    if entry is None or not entry.complete:
         return Side(name, sample)
-    imported = entry.complete[-1]
     curve = load_curve(entry.curve_path) if entry.curve_path else Curve()
-    return Side(name, sample, (), curve, imported=imported)
+    return Side(name, sample, (), curve, imported=entry.complete[-1])
 
 
-def _is(entry: StoredEntry, course: str | None, val_bpb: float) -> bool:
-    return (
-        entry.sample is not None
-        and entry.entry.course == course
-        and abs(entry.sample.mean - val_bpb) <= SAME_SCORE
-    )
+def _imported(
+    season: Season, name: str | None, kind: ComparisonKind, comparison: Comparison
+) -> StoredEntry | None:
+    """Return the imported entry of the published row that a comparison was made with."""
+    course = season.course(name)
+    if course is None:
+        return None
+    if kind == "par" and course.par is not None and course.par.record is not None:
+        rows = [row for row in course.field if row.record == course.par.record]
+    else:
+        rows = [
+            row
+            for row in course.field
+            if (row.name, row.source, row.date) == (comparison.label, comparison.source, comparison.date)
+        ]
+    return find_entry(season.public_entries(), course, rows[0]) if len(rows) == 1 else None

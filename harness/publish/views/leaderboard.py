@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness import figures
 from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_record_bytes
-from harness.field.entries import StoredEntry
+from harness.field.entries import StoredEntry, find_entry
 from harness.publish.views.index import Line, on_one_split
 from harness.publish.words.commentary import tidy
 from harness.publish.words.wording import Wording
@@ -82,6 +82,7 @@ class _Score:
     name: str
     source: str
     sample: Sample | None = None
+    seeds: str = ""
     artifact: str = ""
     href: str = ""
 
@@ -102,8 +103,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     shown, left_out = comparable[:OWN_ON_FIELD], max(0, len(comparable) - OWN_ON_FIELD)
     samples = {hole.name.folder: hole.sample for hole in season.holes}
     # An imported entry says more than the published table's row for it, and replaces it.
-    imported = {entry.entry.source for entry in ranked}
-    scores = [_published(row, wording) for row in references if _folder(row) not in imported]
+    scores = [_published(row, wording) for row in references if find_entry(ranked, course, row) is None]
     scores += [_imported(entry, course, wording) for entry in ranked]
     scores += [_ours(line, samples[line.name], wording) for line in shown]
     elsewhere = {line.name for line in scored} - {line.name for line in comparable}
@@ -124,7 +124,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
         what=course.what,
         rows=tuple(_rank(scores, par, course)),
         cut=tuple(cut),
-        steps=_record_steps(references, ranked, course),
+        steps=_record_steps(references, ranked, course, wording),
         par=figures.bpb(par) if par is not None else "",
         left_out=left_out,
         sources=tuple(dict.fromkeys(row.source.rpartition(", ")[0] or row.source for row in references)),
@@ -150,7 +150,7 @@ def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]
                 to_par="" if distance is None else "E" if distance == 0 else figures.delta(distance),
                 tone="" if not distance else "worse" if distance > 0 else "better",
                 val_bpb=level,
-                seeds=_seeds(score.sample),
+                seeds=score.seeds,
                 p_value=_p_value(score.sample, below, course),
                 artifact=score.artifact,
                 day=score.day,
@@ -167,6 +167,24 @@ def _seeds(sample: Sample | None) -> str:
     return "1" if sample.std is None else f"{sample.n} ± {sample.std:.4f}"
 
 
+def _logged_seeds(entry: StoredEntry | None, wording: Wording) -> str:
+    """The seeds of an imported entry, and whether its logs repeat a seed, mix versions or name no seed."""
+    if entry is None or entry.sample is None:
+        return ""
+    count = entry.seeds
+    if count.one_log_a_seed:
+        return _seeds(entry.sample)
+    logs, versions = figures.number(count.logs, "log"), figures.number(count.versions, "version")
+    if not count.seeds:
+        return wording.fill("field", "seed_unknown", logs=logs)
+    text = wording.fill("field", "seeds_in_logs", seeds=figures.number(len(count.seeds), "seed"), logs=logs)
+    if count.versions > 1:
+        text += wording.fill("field", "of_versions", versions=versions)
+    if count.unknown:
+        text += wording.fill("field", "logs_without_seed", logs=figures.number(count.unknown, "log"))
+    return text + (f" ± {entry.sample.std:.4f}" if entry.sample.std is not None else "")
+
+
 def _p_value(sample: Sample | None, other: Sample | None, course: Course) -> str:
     """Welch's p against another row, where both hold several runs."""
     if sample is None or other is None:
@@ -180,7 +198,7 @@ def _published(row: ReferenceScore, wording: Wording) -> _Score:
         value=row.val_bpb,
         day=row.date.isoformat(),
         name=_by(row.name, row.author, wording),
-        source=tidy(_folder(row), 140),
+        source=tidy(row.record or row.source.rpartition(", ")[2], 140),
     )
 
 
@@ -194,6 +212,7 @@ def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
         name=_by(entry.entry.name, entry.entry.author, wording),
         source=wording.fill("field", "from_logs", badge=badge.kind),
         sample=entry.sample,
+        seeds=_logged_seeds(entry, wording),
         artifact=_largest_artifact(entry),
     )
 
@@ -206,6 +225,7 @@ def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
         name=line.title,
         source=wording.fill("field", "ours", position=line.position),
         sample=sample,
+        seeds=_seeds(sample),
         artifact=line.artifact,
         href=line.href,
     )
@@ -214,11 +234,6 @@ def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
 def _by(name: str, author: str | None, wording: Wording) -> str:
     short = tidy(name, 90)
     return wording.fill("field", "by", name=short, author=tidy(author, 60)) if author else short
-
-
-def _folder(row: ReferenceScore) -> str:
-    """The part of a source that is the row's own; what all rows share is shown once."""
-    return row.source.rpartition(", ")[2]
 
 
 def _over_cap(entry: StoredEntry) -> bool:
@@ -244,26 +259,32 @@ def _below(entry: StoredEntry, wording: Wording) -> Below:
 
 
 def _record_steps(
-    references: Sequence[ReferenceScore], ranked: Sequence[StoredEntry], course: Course
+    references: Sequence[ReferenceScore], ranked: Sequence[StoredEntry], course: Course, wording: Wording
 ) -> tuple[Step, ...]:
     """Every row that beat all before it. Seeds and p come from the imported logs, where they are here."""
-    samples = {entry.entry.source: entry.sample for entry in ranked}
+    entries: dict[int, StoredEntry | None] = {id(row): find_entry(ranked, course, row) for row in references}
     steps: list[Step] = []
     before: ReferenceScore | None = None
-    for row in sorted(references, key=lambda row: (row.date, row.val_bpb)):
+    for row in sorted(references, key=lambda row: _order(row, course)):
         if before is not None and row.val_bpb >= before.val_bpb:
             continue
-        sample = samples.get(_folder(row))
-        beaten = samples.get(_folder(before)) if before else None
+        entry, beaten = entries[id(row)], entries[id(before)] if before else None
+        sample, other = (one.sample if one else None for one in (entry, beaten))
         steps.append(
             Step(
                 day=row.date.isoformat(),
                 name=tidy(row.name, 90),
                 val_bpb=figures.bpb(row.val_bpb),
                 change=figures.delta(row.val_bpb - before.val_bpb) if before else "",
-                seeds=_seeds(sample),
-                p_value=_p_value(sample, beaten, course),
+                seeds=_logged_seeds(entry, wording),
+                p_value=_p_value(sample, other, course),
             )
         )
         before = row
     return tuple(steps)
+
+
+def _order(row: ReferenceScore, course: Course) -> tuple[object, ...]:
+    """By day, then by pull request; par opens its day, and rows without a number close theirs, best first."""
+    is_par = course.par is not None and row.record is not None and row.record == course.par.record
+    return (row.date, not is_par, row.pr is None, row.pr or 0, row.val_bpb)

@@ -346,12 +346,35 @@ def test_code_diff_across_commits_is_read_from_git(harness, put_record):
     assert f"git diff {log[-1][:12]} {'0' * 12} -- trainer" in unknown
 
 
+def test_logs_of_the_sota_are_those_of_its_own_folder(harness, put_record, runs):
+    """An entry of another author has the SOTA's score to the digit; the SOTA's logs score 0.0164 more."""
+    put_curve(
+        put_record("round_001", val_bpb=1.4, started_at="2026-03-20T12:00:00Z", as_of={"sota": 1.1502}),
+        [(0, 6.0), (100, 4.0)],
+    )
+    own, other = "2026-03-19_MLP3x_QAT_Int6_SlidingWindow", "2026-03-21_copy"
+    for folder, bpb, last in ((own, 1.1666, 3.0), (other, 1.1502, 2.0)):
+        path = runs / "field" / folder / "attempt_01" / "record.json"
+        path.parent.mkdir(parents=True)
+        entry = {"schema": 1, "name": folder, "course": "fineweb", "source": folder}
+        (path.parents[1] / "entry.json").write_text(json.dumps(entry))
+        path.write_text(
+            json.dumps({"schema": 2, "hole": "h", "course": "fineweb", "status": "ok", "val_bpb": bpb})
+        )
+        put_curve(path, [(0, 6.0), (200, last)])
+
+    done = harness("compare", "1", "--to", "sota")
+
+    assert "against 11L MLP3x + Int6 QAT" in done.stdout
+    assert "11L MLP3x + Int6 QAT at 4.5000" in done.stdout
+
+
 def test_published_curve_of_the_baseline_is_the_yardstick_of_a_short_run(harness, put_record, runs):
     """A score of the leaderboard that was imported brings its curve along."""
     folder = runs / "field" / "baseline" / "attempt_01"
     put_curve(put_record("round_001", val_bpb=1.4, started_at=DAY), [(0, 6.0), (100, 4.0)])
     folder.mkdir(parents=True)
-    entry = {"schema": 1, "name": "Baseline", "course": "fineweb", "source": "s"}
+    entry = {"schema": 1, "name": "Baseline", "course": "fineweb", "source": "2026-03-17_NaiveBaseline"}
     (folder.parent / "entry.json").write_text(json.dumps(entry))
     record = {"schema": 2, "hole": "baseline", "course": "fineweb", "status": "ok", "val_bpb": 1.22436570}
     (folder / "record.json").write_text(json.dumps(record))

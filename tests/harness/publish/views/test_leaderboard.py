@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+from harness.field.importing import import_paths
 from harness.publish.build import PublishOptions, publish
 from tests.paths import DATA
 
@@ -67,3 +68,32 @@ def test_the_record_falls_row_by_row(tmp_path: Path) -> None:
     assert scores == sorted(scores, reverse=True)
     assert [row[0] for row in steps] == sorted(row[0] for row in steps)
     assert float(steps[1][3]) == round(scores[1] - scores[0], 4)
+
+
+def test_logs_that_repeat_a_seed_or_mix_versions_show_no_spread_and_no_p(tmp_path: Path) -> None:
+    folders = [
+        "2026-03-17_LoRA_TTT",  # one seed, four versions of the script
+        "2026-03-19_SlidingWindow_FP16Emb_10L_MuonWD_OvertoneInit",  # three seeds, one version
+        "2026-03-19_TrainingOptSeq4096",  # three seeds, two versions
+        "2026-03-18_LongContextSeq2048",
+    ]
+    import_paths([DATA / "field" / "records" / folder for folder in folders], tmp_path / "runs")
+    page = board(tmp_path)
+
+    seeds = {row[1].split(" by ")[0]: row[4:6] for row in rows_of(page, "board") if "from its logs" in row[1]}
+    assert seeds == {
+        "LoRA TTT": ["1 seed in 4 logs of 4 versions", "—"],
+        "Sliding Window + FP16 Embed + 10L + Muon WD + Overtone Init": ["3 ± 0.0007", "—"],
+        "Training Opt Seq4096 v1": ["3 seeds in 3 logs of 2 versions", "—"],
+        "Long Context Seq2048 v2": ["3 ± 0.0007", "—"],
+    }
+
+
+def test_record_of_a_day_falls_in_the_order_of_pull_requests(tmp_path: Path) -> None:
+    """Two records of 2026-04-09: PR 1493, then PR 1514. The baseline opens the table."""
+    shutil.copytree(SEASON / "round_001_baseline", tmp_path / "runs" / "round_001_baseline")
+
+    steps = rows_of(board(tmp_path), "steps")[1:]
+
+    assert steps[0][1:3] == ["Naive Baseline", "1.2244"]
+    assert [row[2] for row in steps if row[0] == "2026-04-09"] == ["1.0810", "1.0798"]

@@ -1,0 +1,121 @@
+"""How many seeds stand behind several logs of one entry, and the scores that may be compared as such.
+
+n counts distinct seeds of one configuration and code: a repeat of a seed is no second seed, and two versions
+of a script differ by more than luck.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.field.submission_file import ROUNDING_BPB
+from harness.figures import number
+from harness.records.record import UNHASHED_KNOBS, RunRecord
+from harness.stats import Sample
+
+# Knobs of public scripts that name a run or a place on its machine; they change no result.
+_NAMES_AND_PLACES = frozenset({"logfile", "val_files", "train_files"})
+_PLACE_ENDINGS = ("_path", "_dir", "_id")
+
+
+@dataclass(frozen=True)
+class SeedCount:
+    """logs: with a score. seeds: distinct, in the order of the logs. unknown: logs that print no seed.
+
+    versions: of configuration and code, as far as the logs tell them apart. sample: one value a seed where
+    there is one version, the mean of a seed's repeats; several versions, or logs without a seed: one value.
+    """
+
+    logs: int
+    seeds: tuple[int, ...]
+    unknown: int
+    versions: int
+    sample: Sample | None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the sample's values are seeds of one version, so that their spread is luck."""
+        return bool(self.seeds) and self.versions <= 1
+
+    @property
+    def one_log_a_seed(self) -> bool:
+        """Whether nothing needs to be said: each log has a seed of its own, all of one version."""
+        return self.comparable and self.logs == len(self.seeds)
+
+    def __str__(self) -> str:
+        """Such as "1 seed in 4 logs of 4 versions"."""
+        logs = number(self.logs, "log")
+        if not self.seeds:
+            return f"{logs} with no seed" + (f", of {self.versions} versions" if self.versions > 1 else "")
+        text = f"{number(len(self.seeds), 'seed')} in {logs}"
+        text += f" of {self.versions} versions" if self.versions > 1 else ""
+        return text + (f", {self.unknown} with no seed" if self.unknown else "")
+
+
+def count_seeds(records: Sequence[RunRecord], claimed_bpb: float | None = None) -> SeedCount:
+    """Count the seeds behind complete records of one entry and reduce their scores to a sample.
+
+    Of several versions a seed's claimed score counts, else that of its last log; the mean over seeds is then
+    one value without a spread, since nobody can tell luck from what was changed.
+    claimed_bpb: the entry's own claim, in bits per byte.
+    """
+    scored = [record for record in records if record.complete and record.val_bpb is not None]
+    by_seed: dict[int | None, list[RunRecord]] = {}
+    for record in scored:
+        by_seed.setdefault(record.seed, []).append(record)
+    unknown = len(by_seed.get(None, ()))
+    versions = _count_versions(scored)
+    seeds = tuple(seed for seed in by_seed if seed is not None)
+    counted = [by_seed[seed] for seed in seeds] or ([by_seed[None]] if unknown else [])
+    if versions <= 1:
+        values = tuple(_mean(repeats) for repeats in counted)
+    else:
+        picked = [_claimed_or_last(repeats, claimed_bpb) for repeats in counted]
+        values = (math.fsum(picked) / len(picked),)
+    return SeedCount(len(scored), seeds, unknown, versions, Sample(values) if values else None)
+
+
+def _count_versions(records: Sequence[RunRecord]) -> int:
+    groups: list[list[RunRecord]] = []
+    for record in records:
+        group = next((g for g in groups if all(_same_version(record, other) for other in g)), None)
+        if group is None:
+            groups.append([record])
+        else:
+            group.append(record)
+    return len(groups)
+
+
+def _same_version(a: RunRecord, b: RunRecord) -> bool:
+    """Whether code, configuration and kind of score are the same, as far as both logs print them."""
+    known = zip(_version(a), _version(b), strict=True)
+    return all(not ours or not theirs or ours == theirs for ours, theirs in known)
+
+
+def _version(record: RunRecord) -> tuple[object, ...]:
+    config = tuple(sorted(item for item in record.config.items() if not _names_a_place(*item)))
+    label = (record.official.stage, record.official.label) if record.official else None
+    return (record.code.source_sha256, record.code_bytes, label, config)
+
+
+def _names_a_place(name: str, value: str) -> bool:
+    lower = name.lower()
+    return (
+        name.upper() in UNHASHED_KNOBS
+        or lower in _NAMES_AND_PLACES
+        or lower.endswith(_PLACE_ENDINGS)
+        or "/" in value
+    )
+
+
+def _mean(records: Sequence[RunRecord]) -> float:
+    return Sample(tuple(record.val_bpb for record in records if record.val_bpb is not None)).mean
+
+
+def _claimed_or_last(records: Sequence[RunRecord], claimed_bpb: float | None) -> float:
+    scores = [record.val_bpb for record in records if record.val_bpb is not None]
+    if claimed_bpb is None:
+        return scores[-1]
+    return next((score for score in scores if abs(score - claimed_bpb) <= ROUNDING_BPB), scores[-1])
