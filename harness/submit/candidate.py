@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from harness.courses.claim import Claim, complete_claim
 from harness.courses.course import Course, load_course
 from harness.errors import HarnessError, UsageError
-from harness.field.entries import StoredEntry
+from harness.field.entries import StoredEntry, find_row
+from harness.field.seeds import SeedCount, count_seeds
 from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import LogFile, read_record_folders, record_from_run
 from harness.records.record import RunRecord
@@ -65,13 +67,14 @@ class CodeOnDisk:
 class Candidate:
     """runs: whose mean is the score. others: the remaining attempts. published: by somebody else.
 
+    claim: when it was claimed, and by which pull request. claimed_bpb: the score its submission file names.
     played: the hole, if it is one of ours; folder, submission: if it is a submission folder.
     """
 
     name: str
     title: str
     course: Course
-    day: dt.date | None
+    claim: Claim
     runs: tuple[CandidateRun, ...]
     others: tuple[CandidateRun, ...] = ()
     code: CodeOnDisk = field(default_factory=CodeOnDisk)
@@ -79,11 +82,21 @@ class Candidate:
     submission: SubmissionFile | None = None
     published: bool = False
     played: PlayedHole | None = None
+    claimed_bpb: float | None = None
+
+    @property
+    def day(self) -> dt.date | None:
+        return self.claim.day
+
+    @cached_property
+    def seeds(self) -> SeedCount:
+        """The seeds behind its runs."""
+        return count_seeds([run.record for run in self.runs], self.claimed_bpb)
 
     @property
     def sample(self) -> Sample | None:
-        values = tuple(run.record.val_bpb for run in self.runs if run.record.val_bpb is not None)
-        return Sample(values) if values else None
+        """The score, one value a seed; one value in all where public logs mix versions of the code."""
+        return self.played.sample if self.played else self.seeds.sample
 
     @property
     def bytes_a_token(self) -> float | None:
@@ -128,13 +141,18 @@ def hole_candidate(season: Season, played: PlayedHole) -> Candidate:
         played.name.folder,
         played.title,
         course,
-        played.day,
+        complete_claim(course, Claim(played.day, record=_record_folder(counted[-1].record))),
         tuple(counted),
         others,
         code,
         published=published,
         played=played,
     )
+
+
+def _record_folder(record: RunRecord) -> str | None:
+    """The folder that an imported run was read from."""
+    return record.provenance.source.rpartition("/")[0].partition("/")[0] if record.provenance else None
 
 
 def attempt_runs(played: PlayedHole) -> list[CandidateRun]:
@@ -149,15 +167,19 @@ def entry_candidate(season: Season, entry: StoredEntry) -> Candidate:
     runs = [
         _attempt_run(Attempt(entry.path / f"attempt_{r.attempt:02d}", r.attempt), r) for r in entry.records
     ]
+    course = load_course(entry.entry.course, season.runs)
+    row = find_row(course, entry)
+    claim = Claim(entry.entry.date, entry.entry.pr, row.record if row else entry.entry.source)
     return Candidate(
         entry.slug,
         entry.entry.name,
-        load_course(entry.entry.course, season.runs),
-        entry.entry.date,
+        course,
+        complete_claim(course, claim),
         tuple(run for run in runs if run.record.complete),
         tuple(run for run in runs if not run.record.complete),
         CodeOnDisk(missing="the code of a public run is not kept here"),
         published=True,
+        claimed_bpb=entry.entry.claimed.val_bpb if entry.entry.claimed else None,
     )
 
 
@@ -171,7 +193,8 @@ def folder_candidate(folder: Path, runs_folder: Path, course_name: str = "finewe
     if len(record_folders) != 1 or record_folders[0].name != folder.name:
         raise UsageError(f"{folder} holds {len(record_folders)} records", "name the folder of one submission")
     record_folder = record_folders[0]
-    day = record_folder.submission.date if record_folder.submission else None
+    submission = record_folder.submission
+    day = submission.date if submission else None
     logged = [
         _log_run(file, course, folder.name, number, day)
         for number, file in enumerate(record_folder.logs, start=1)
@@ -181,17 +204,18 @@ def folder_candidate(folder: Path, runs_folder: Path, course_name: str = "finewe
     if not complete:
         raise HarnessError(f"no log in {folder} shows a score", "a submission proves its claim by its logs")
     others = tuple(run for run in runs if not run.record.complete)
-    title = (record_folder.submission.name if record_folder.submission else None) or folder.name
+    title = (submission.name if submission else None) or folder.name
     return Candidate(
         folder.name,
         title,
         course,
-        day,
+        complete_claim(course, Claim(day, submission.pr if submission else None, folder.name)),
         complete,
         others,
         _script_in(folder),
         folder,
-        record_folder.submission,
+        submission,
+        claimed_bpb=submission.val_bpb if submission else None,
     )
 
 

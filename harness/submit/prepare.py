@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import figures
+from harness.courses.claim import Claim
 from harness.courses.course import RECORD_TRACK, load_course
 from harness.errors import HarnessError, UsageError, nearest
 from harness.files import refuse_used
@@ -128,7 +129,11 @@ def _judge(submission: Submission, season: Season, policy: Policy | None) -> lis
                 for run in submission.runs
             )
             candidate = replace(
-                candidate, runs=runs, others=others, day=submission.played.day, played=submission.played
+                candidate,
+                runs=runs,
+                others=others,
+                claim=Claim(submission.played.day),
+                played=submission.played,
             )
             report = check(season, candidate, policy)
     except HarnessError as error:

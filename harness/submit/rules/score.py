@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from harness import figures
+from harness.courses.claim import find_earlier_record
 from harness.courses.course import ReferenceScore, check_record_bytes
+from harness.field.entries import find_entry
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import ROUNDING_BPB
 from harness.figures import number
-from harness.season.pairs import SAME_SCORE
 from harness.stats import Sample, lower_by
 from harness.submit.candidate import Candidate, CandidateRun, Case
 from harness.submit.policy import SEVERITY, RuleOutcome, RuleResult, Significance
@@ -155,7 +157,7 @@ def _contradictions(run: CandidateRun) -> list[str]:
 
 
 def check_seeds(case: Case) -> Iterator[RuleResult]:
-    """Seeds must be distinct, and all of them shown."""
+    """Seeds must be distinct, of one version, all shown, and all finished."""
     limit = "distinct, none left out"
     runs = case.candidate.runs
     seeds = [run.record.seed for run in runs]
@@ -164,39 +166,55 @@ def check_seeds(case: Case) -> Iterator[RuleResult]:
     unfinished = [run for run in case.candidate.others if _same_configuration(run, runs)]
     if unfinished:
         measured += "; also tried: " + ", ".join(
-            f"{run.record.seed} ({run.record.status})" for run in unfinished
+            f"{_seed(run)} ({run.record.failure.kind if run.record.failure else run.record.status})"
+            for run in unfinished
         )
+    lost = [run for run in unfinished if run.record.seed is None or run.record.seed not in seeds]
     claimed = _claimed_seeds(case.candidate)
     hidden = sorted(
         set(claimed) - {str(seed) for seed in seeds} - {str(run.record.seed) for run in unfinished}
     )
     unclaimed = sorted({str(seed) for seed in seeds if seed is not None} - set(claimed)) if claimed else []
+    versions = case.candidate.seeds.versions if case.candidate.played is None else 1
+
+    def result(outcome: RuleOutcome, what: str = "", hint: str = "") -> RuleResult:
+        return RuleResult("seeds", outcome, measured + what, limit, hint)
+
     if again:
-        yield RuleResult(
-            "seeds",
-            "fail",
-            f"{measured}: {again[0]} was used {seeds.count(again[0])} times",
-            limit,
-            "a repeat of one seed is no second run",
-        )
+        count = seeds.count(again[0])
+        yield result("fail", f": {again[0]} was used {count} times", "a repeat of one seed is no second run")
     elif hidden:
-        yield RuleResult(
-            "seeds", "fail", f"{measured}: no log of seed {', '.join(hidden)}", limit, "add the missing log"
-        )
+        yield result("fail", f": no log of seed {', '.join(hidden)}", "add the missing log")
     elif unclaimed:
-        yield RuleResult(
-            "seeds",
-            "fail",
-            f"{measured}: submission.json leaves out {', '.join(unclaimed)}",
-            limit,
-            "list every run that was made",
+        what = f": submission.json leaves out {', '.join(unclaimed)}"
+        yield result("fail", what, "list every run that was made")
+    elif lost:
+        begun = len(set(seeds)) + len({_seed(run) for run in lost})
+        yield result(
+            "cannot tell",
+            f": {len(set(seeds))} of {begun} finished",
+            "the mean is that of the survivors: play the others to the end, or say in the submission "
+            "why they ended",
         )
     elif None in seeds:
-        yield RuleResult(
-            "seeds", "cannot tell", f"{measured}: a run names no seed", limit, "the log must print its seed"
+        yield result("cannot tell", ": a run names no seed", "the log must print its seed")
+    elif versions > 1:
+        yield result(
+            "cannot tell",
+            f": the logs are of {versions} versions of code or configuration{_code_sizes(runs)}",
+            "seeds of different code are no repeats: run all of them with the code that is handed in",
         )
     else:
-        yield RuleResult("seeds", "pass", measured, limit)
+        yield result("pass")
+
+
+def _seed(run: CandidateRun) -> str:
+    return f"? of {run.name}" if run.record.seed is None else str(run.record.seed)
+
+
+def _code_sizes(runs: tuple[CandidateRun, ...]) -> str:
+    sizes = sorted({run.record.code_bytes for run in runs if run.record.code_bytes is not None})
+    return f", {' and '.join(f'{size:,}' for size in sizes)} bytes of code" if len(sizes) > 1 else ""
 
 
 def _same_configuration(run: CandidateRun, counted: tuple[CandidateRun, ...]) -> bool:
@@ -210,63 +228,81 @@ def _claimed_seeds(candidate: Candidate) -> list[str]:
 
 
 def check_significance(case: Case) -> Iterator[RuleResult]:
+    """A gain over the rule's reference must be as large as asked, and more than luck.
+
+    Rows of the claim's day whose order is not known can only turn a pass into "cannot tell".
+    """
     rule = case.policy.significance
     if rule is None:
         return
-    candidate = case.candidate
     required = f"{rule.min_improvement_nats:g} nats " if rule.min_improvement_nats else ""
     limit = f"{required}better than the {_AGAINST[rule.against]} at p < {rule.p_below:g}"
-    waiver = "a systems-only speed-up may be waived: say so in the submission" if required else ""
-    reference = _reference(case, rule)
-    if isinstance(reference, str):
-        yield RuleResult("significance", "cannot tell", reference, limit)
+    found = _reference(case, rule)
+    if isinstance(found, str):
+        yield RuleResult("significance", "cannot tell", found, limit)
         return
-    label, other = reference
+    result = _test_gain(case, rule, found, limit)
+    if result.outcome == "pass":
+        for row in found.same_day:
+            beaten = _test_gain(case, rule, _published(case, row), limit)
+            if beaten.outcome != "pass":
+                yield RuleResult(
+                    "significance",
+                    "cannot tell",
+                    f"{result.measured}; {_label(row)} has {figures.bpb(row.val_bpb)} on the same day, and "
+                    "nothing says which came first",
+                    limit,
+                    'name your pull request in submission.json: "pr": NUMBER',
+                )
+                return
+    yield result
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What a gain is measured against. same_day: rows that may have come before the claim as well."""
+
+    label: str
+    sample: Sample
+    same_day: tuple[ReferenceScore, ...] = ()
+
+
+def _test_gain(case: Case, rule: Significance, reference: _Reference, limit: str) -> RuleResult:
+    candidate, other = case.candidate, reference.sample
+    waiver = "a systems-only speed-up may be waived: say so in the submission"
+    waiver = waiver if rule.min_improvement_nats else ""
     ours = candidate.sample
-    assert ours is not None  # an candidate has a complete run
+    assert ours is not None  # a candidate has a complete run
     gain = other.mean - ours.mean
     readings = _readings(gain, candidate)
     readings_text = ", ".join(
         f"{figures.delta(value)} {_READING[reading]}{' (the gate)' if reading == rule.reading else ''}"
         for reading, value in readings.items()
     )
-    measured = f"{figures.bpb(ours.mean)} against {figures.bpb(other.mean)} of {label}: {readings_text}"
+    measured = (
+        f"{figures.bpb(ours.mean)} against {figures.bpb(other.mean)} of {reference.label}: {readings_text}"
+    )
     gate = readings.get(rule.reading)
     if gate is None:
-        yield RuleResult(
-            "significance",
-            "cannot tell",
-            f"{measured}; val_loss is not known, so nats a token are not",
-            limit,
-        )
-        return
+        what = f"{measured}; val_loss is not known, so nats a token are not"
+        return RuleResult("significance", "cannot tell", what, limit)
     if gate <= 0 or gate < rule.min_improvement_nats:
-        yield RuleResult("significance", "fail", measured, limit, waiver or "nothing to claim yet")
-        return
+        return RuleResult("significance", "fail", measured, limit, waiver or "nothing to claim yet")
     margin = rule.min_improvement_nats * gain / gate if rule.margin_in_test else 0.0  # in bpb
     test = lower_by(ours, other, margin, candidate.course.noise_std)
     if isinstance(test, str):
-        yield RuleResult(
-            "significance",
-            "cannot tell",
-            f"{measured}; {test}",
-            limit,
-            "play more seeds: --seeds 42,1337,314",
-        )
-        return
+        why = test
+        if candidate.played is None and candidate.seeds.versions > 1:
+            why = f"logs of {candidate.seeds.versions} versions show no spread over seeds"
+        hint = "play more seeds: --seeds 42,1337,314"
+        return RuleResult("significance", "cannot tell", f"{measured}; {why}", limit, hint)
     measured += (
         f"; one-sided p {test.p:.2g} (t {test.t:.2f}, {test.freedom:.2f} degrees of freedom; {test.basis})"
     )
     if test.p < rule.p_below:
-        yield RuleResult("significance", "pass", measured, limit)
-    else:
-        yield RuleResult(
-            "significance",
-            "fail",
-            measured,
-            limit,
-            waiver or "more seeds may show it, or show that it is not there",
-        )
+        return RuleResult("significance", "pass", measured, limit)
+    hint = waiver or "more seeds may show it, or show that it is not there"
+    return RuleResult("significance", "fail", measured, limit, hint)
 
 
 _AGAINST = {"sota": "SOTA of the day", "par": "course's par", "best": "best hole before it"}
@@ -286,7 +322,7 @@ def _readings(gain: float, candidate: Candidate) -> dict[str, float]:
     return readings | {"baseline tokenizer": a_byte / BASELINE_TOKENS_A_BYTE, "per byte": a_byte}
 
 
-def _reference(case: Case, rule: Significance) -> tuple[str, Sample] | str:
+def _reference(case: Case, rule: Significance) -> _Reference | str:
     """Return what the rule compares with, and the seeds of a published score where its logs were imported."""
     candidate, course = case.candidate, case.candidate.course
     if rule.against == "best":
@@ -295,34 +331,43 @@ def _reference(case: Case, rule: Significance) -> tuple[str, Sample] | str:
         comparison = case.season.standing(candidate.played).comparisons["best"]
         if comparison.hole is None or comparison.hole.sample is None:
             return comparison.reason or "there is no earlier best"
-        return comparison.hole.name.folder, comparison.hole.sample
+        return _Reference(comparison.hole.name.folder, comparison.hole.sample)
     if rule.against == "par":
-        return (course.par.name, Sample((course.par.val_bpb,))) if course.par else "this course has no par"
+        if course.par is None:
+            return "this course has no par"
+        return _Reference(course.par.name, Sample((course.par.val_bpb,)))
     noted_sota = candidate.played.summary.sota if candidate.played else None
     if noted_sota is not None:
-        return "the SOTA noted with the record", Sample((noted_sota,))
-    if candidate.day is None:
+        return _Reference("the SOTA noted with the record", Sample((noted_sota,)))
+    claim = candidate.claim
+    if claim.day is None and claim.pr is None:
         return "the day is not known, and so neither is its SOTA"
-    ours = candidate.sample
-    rows = course.field
-    if ours:  # not its own row
-        rows = tuple(row for row in rows if not _is_own(row, candidate, ours.mean))
-    best = course.model_copy(update={"field": rows}).sota(candidate.day)
-    if best is None:
-        return f"nothing was published by {candidate.day.isoformat()}"
-    entry = next(
-        (
-            e
-            for e in case.season.public_entries()
-            if e.sample and e.entry.course == course.name and abs(e.sample.mean - best.val_bpb) <= SAME_SCORE
-        ),
-        None,
-    )
-    return f"{best.name} ({best.date.isoformat()})", entry.sample if entry and entry.sample else Sample(
-        (best.val_bpb,)
-    )
+    earlier = find_earlier_record(course, claim)
+    if earlier.row is not None:
+        return replace(_published(case, earlier.row), same_day=earlier.same_day)
+    if earlier.same_day:
+        first = earlier.same_day[0]
+        return (
+            f"{_label(first)} has {figures.bpb(first.val_bpb)} on the same day, and nothing says which came "
+            "first"
+        )
+    when = f"pull request {claim.pr}" if claim.day is None else claim.day.isoformat()
+    return f"nothing was published before {when}"
 
 
-def _is_own(row: ReferenceScore, candidate: Candidate, mean: float) -> bool:
-    same_name = row.source.endswith(candidate.name)
-    return same_name or (candidate.published and abs(row.val_bpb - mean) <= SAME_SCORE)
+def _published(case: Case, row: ReferenceScore) -> _Reference:
+    """A published row; its logs count where they were imported and are seeds of one version."""
+    entry = find_entry(case.season.public_entries(), case.candidate.course, row)
+    label = _label(row)
+    if entry is None or entry.sample is None:
+        return _Reference(label, Sample((row.val_bpb,)))
+    if not entry.seeds.comparable:
+        return _Reference(f"{label}, as published: its logs are {entry.seeds}", Sample((row.val_bpb,)))
+    if figures.bpb(entry.sample.mean) != figures.bpb(row.val_bpb):
+        label = f"{label} by its logs ({figures.bpb(row.val_bpb)} as published)"
+    return _Reference(label, entry.sample)
+
+
+def _label(row: ReferenceScore) -> str:
+    number = f", PR {row.pr}" if row.pr is not None else ""
+    return f"{row.name} ({row.date.isoformat()}{number})"

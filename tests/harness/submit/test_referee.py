@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -247,7 +248,80 @@ def test_repeated_seed_and_hidden_failure_are_told(play, judge):
 
     assert outcome == "fail"
     assert "42 was used 2 times" in measured
-    assert "also tried: 7 (failed)" in measured
+    assert "also tried: 7 (nan)" in measured
+
+
+@pytest.mark.parametrize(
+    ("fates", "outcome", "what"),
+    [
+        # Two of five seeds went to NaN.
+        (["ok", "nan", "ok", "nan", "ok"], "cannot tell", "3 of 5 finished"),
+        # The seed that failed was played again and finished.
+        (["ok", "nan 1", "ok", "ok"], "pass", "also tried: 1 (nan)"),
+    ],
+)
+def test_seeds_that_did_not_finish_stand_in_the_denominator(fates, outcome, what, play, judge):
+    for attempt, fate in enumerate(fates, start=1):
+        if fate == "ok":
+            play(attempt, legal(attempt, 1.06 + attempt / 10_000, config_hash="x"))
+            continue
+        failed = legal(int(fate.partition(" ")[2] or attempt), 1.0, config_hash="x", status="failed")
+        failed |= {"failure": {"kind": "nan", "message": "m"}}
+        unknown = {"val_bpb": None, "val_loss": None, "official": None, "scores": []}
+        play(attempt, failed | unknown, {"train.log": None})
+
+    assert judge()["seeds"][0] == outcome
+    assert what in judge()["seeds"][1]
+
+
+def test_claim_is_compared_with_the_pull_requests_before_it(judge, harness, tmp_path):
+    """PR 1493 and PR 1514 are of one day; PR 1477 is of the day before."""
+    folder = RECORDS / "2026-04-09_SP8192_3LayerRecur_ParResid_QK525_LegalTTT"
+    entry, unlisted, numbered = folder.name, tmp_path / "unlisted", tmp_path / "numbered"
+    assert harness("import", str(folder), "--as", "field").returncode == 0
+    for copy in (unlisted, numbered):
+        shutil.copytree(folder, copy)
+    submission = numbered / "submission.json"
+    submission.write_text(submission.read_text().replace("{", '{"pr": 1500,', 1))
+
+    for candidate in (str(folder), entry):
+        measured = judge(candidate)["significance"][1]
+        assert "1.0810 against 1.0822 of SP8192 + Parallel Residuals" in measured
+        assert "PR 1477)" in measured
+    assert "PR 1477)" in judge(str(unlisted))["significance"][1]
+    assert "PR 1493" in judge(str(numbered))["significance"][1]
+
+
+@pytest.mark.parametrize(
+    ("bpb", "outcome", "what"),
+    [
+        # Better than what stood, not by enough than the best of its own day.
+        (1.0760, "cannot tell", "has 1.0798 on the same day, and nothing says which came first"),
+        (1.0700, "pass", "PR 1477)"),  # better than all of them
+        (1.0821, "fail", "PR 1477)"),  # no better than what stood
+    ],
+)
+def test_rows_of_the_same_day_never_fail_a_claim_without_a_number(bpb, outcome, what, play, judge):
+    for attempt, seed in enumerate((42, 1337, 314), start=1):
+        play(attempt, legal(seed, bpb + attempt / 10_000, started_at="2026-04-09T12:00:00Z"))
+
+    result = judge()["significance"]
+
+    assert result[0] == outcome
+    assert what in result[1]
+
+
+def test_reference_whose_logs_mix_versions_counts_as_published(play, judge, harness):
+    """PR 1530's three logs are of three versions: their spread is not luck."""
+    folder = RECORDS / "2026-04-10_VarLenAttn"
+    assert harness("import", str(folder), "--as", "field").returncode == 0
+    for attempt, seed in enumerate((42, 1337, 314), start=1):
+        play(attempt, legal(seed, 1.06 + attempt / 10_000, started_at="2026-04-12T12:00:00Z"))
+
+    measured = judge()["significance"][1]
+
+    assert "as published: its logs are 3 seeds in 3 logs of 3 versions" in measured
+    assert "one published value" in measured
 
 
 def test_identical_scores_are_no_certainty(play, judge):
@@ -318,7 +392,8 @@ def test_public_record_folders_are_judged_from_their_logs(judge):
     )
     assert results["submission files"][0] == "fail"
     assert "train_gpt.py" in results["submission files"][1]
-    assert results["seeds"] == ("pass", "1337, 3141, 42")
+    assert results["seeds"][0] == "cannot tell"
+    assert "of 2 versions of code or configuration, 78,688 and 80,055 bytes of code" in results["seeds"][1]
     assert repeats["seeds"][0] == repeats["training time"][0] == repeats["machine"][0] == "fail"
 
 
