@@ -24,8 +24,10 @@ from harness.records.store import Store, hole_names
 if TYPE_CHECKING:
     from harness.findings import Group
     from harness.records.record import RunRecord
+    from harness.records.seed_plan import Purpose
     from harness.run.plan import Plan
     from harness.run.request import RunLimits, RunRequest
+    from harness.season.hole import PlayedHole
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,13 @@ def _planned_seconds(plan: Plan) -> float | None:
         return None
 
 
-def play_turns(turns: Sequence[Turn], limits: RunLimits, runs: Path, outlive: bool) -> list[RunRecord]:
-    """Play attempts in turn. One that fails by itself lets the others go on; see `ENDS_SERIES`."""
+def play_turns(
+    turns: Sequence[Turn], limits: RunLimits, runs: Path, outlive: bool, result: str = "verdict"
+) -> list[RunRecord]:
+    """Play attempts in turn. One that fails by itself lets the others go on; see `ENDS_SERIES`.
+
+    result: what comes when all have been played.
+    """
     _ignore_hangup()
     records: list[RunRecord] = []
     for turn in turns:
@@ -117,25 +124,47 @@ def play_turns(turns: Sequence[Turn], limits: RunLimits, runs: Path, outlive: bo
         limits = limits.after(records[-1].wall_seconds or 0.0)
         if len(turns) > 1:
             with contextlib.suppress(OSError):  # the terminal may be gone
-                print(_progress(turn, records, turns), file=sys.stderr, flush=True)
+                print(_progress(turn, records, turns, result), file=sys.stderr, flush=True)
         failure = records[-1].failure
         if failure is not None and failure.kind in ENDS_SERIES:
             break
     return records
 
 
-def _progress(turn: Turn, records: Sequence[RunRecord], turns: Sequence[Turn]) -> str:
+def _progress(turn: Turn, records: Sequence[RunRecord], turns: Sequence[Turn], result: str) -> str:
     """One line on the attempt that has just ended. It compares nothing."""
     record = records[-1]
-    result = f"val_bpb {figures.bpb(record.val_bpb)}"
+    score = f"val_bpb {figures.bpb(record.val_bpb)}"
     if not record.complete:
-        result = record.failure.kind.replace("_", " ") if record.failure else record.status
+        score = record.failure.kind.replace("_", " ") if record.failure else record.status
     planned = len(turn.plan.planned_seeds or turn.plan.seeds)
-    verdict = f"; verdict after {planned} of {figures.number(planned, 'seed')}" if planned > 1 else ""
-    return f"{record.hole} seed {record.seed}: {result} (run {len(records)} of {len(turns)}{verdict})"
+    after = f"; {result} after {planned} of {figures.number(planned, 'seed')}" if planned > 1 else ""
+    return f"{record.hole} seed {record.seed}: {score} (run {len(records)} of {len(turns)}{after})"
 
 
 def _ignore_hangup() -> None:
     """Let a closed terminal or a lost connection end neither this attempt nor those that follow."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def load_played(runs: Path, folder: str) -> PlayedHole:
+    from harness.season.hole import load_hole
+
+    return load_hole(Store(runs).get(folder))
+
+
+def further_turns(
+    played: PlayedHole, seeds: Sequence[int], limits: RunLimits, runs: Path, purpose: Purpose | None = None
+) -> tuple[Turn, ...]:
+    """Plan further seeds of a hole as it was recorded, with as many processes; none for no seeds."""
+    from harness.run.again import plan_again
+    from harness.run.request import RunRequest
+
+    if not seeds:
+        return ()
+    processes = played.group[-1].environment.world_size if played.group else None
+    request = RunRequest(
+        played.name.folder, seeds=tuple(seeds), limits=limits, nproc=processes or 1, purpose=purpose
+    )
+    return turns_of(plan_again(played, request, runs, CourseProgress()))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harness.figures import number
 from harness.records.record import RunRecord
+from harness.records.seeds import is_same_play
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def find_series(records: Sequence[RunRecord]) -> Series | None:
     complete = [record for record in records if record.complete]
     if not complete:
         return None
-    same = [record for record in records if _experiment(record) == _experiment(complete[-1])]
+    same = [record for record in records if is_same_play(record, complete[-1])]
     planned = next((record.planned_seeds for record in reversed(same) if record.planned_seeds), ())
     if not planned:
         return None
@@ -63,11 +64,6 @@ def find_series(records: Sequence[RunRecord]) -> Series | None:
         tuple(seed for seed in planned if seed in finished),
         tuple(seed for seed in planned if seed in failed - finished),
     )
-
-
-def _experiment(record: RunRecord) -> tuple[str | None, str | None, str]:
-    """What two attempts of one series share; a failed one may not know its split."""
-    return record.config_hash, record.code.source_sha256, record.course
 
 
 def _ended(record: RunRecord) -> bool:

@@ -19,7 +19,7 @@ from harness.season.hole import AttemptEntry, PlayedHole
 from harness.season.season import Comparison, Standing
 from harness.season.series import Series
 
-_OUTCOME_STYLE = {"better": "green", "worse": "yellow", "within noise": "dim", "cannot tell": "dim"}
+_OUTCOME_STYLE = {"better": "green", "worse": "yellow"}  # the others are no change: dim
 _LABELS = {
     "par": "versus par",
     "sota": "versus SOTA",
@@ -217,7 +217,7 @@ def _comparison(comparison: Comparison) -> Text:
         return Text(comparison.reason, style="dim")
     outcome = comparison.difference.outcome
     text = Text(figures.delta(comparison.difference.delta))
-    text.append(f"  {outcome}", style=_OUTCOME_STYLE[outcome])
+    text.append(f"  {outcome}", style=_OUTCOME_STYLE.get(outcome, "dim"))
     noise = comparison.difference.threshold
     luck = f", luck alone reaches {noise:.4f}" if noise is not None else ""
     day = f", {comparison.date.isoformat()}" if comparison.date else ""

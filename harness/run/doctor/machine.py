@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +24,8 @@ from packaging.version import Version
 from harness.figures import number
 from harness.files import PACKAGE, cache_dir
 from harness.findings import Finding
+from harness.records.record import RunRecord
+from harness.run.processes import in_own_process
 
 DISTRIBUTION = "parameter-golf-harness"
 LEAST_FREE_BYTES = 1_000_000_000
@@ -98,6 +100,23 @@ def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
         "pip install -c constraints.txt torch (a CPU wheel is enough without a GPU)",
     )
     return {}, [broken]
+
+
+def played_here(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the records of this machine, told by its processor and GPUs; one that names none counts."""
+    named = {record.environment.device_name for record in records} - {None}
+    here = {None, *(in_own_process(_device_names) if named else ())}
+    return [record for record in records if record.environment.device_name in here]
+
+
+def _device_names() -> list[str]:
+    """The names under which the trainer records the devices of this machine."""
+    import torch
+
+    from trainer.setup import device_name
+
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [device_name(torch.device(name)) for name in ("cpu", *gpus)]
 
 
 def describe_torch(torch: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 
@@ -203,24 +204,38 @@ def test_a_crash_that_every_seed_would_meet_ends_the_series(play, tmp_path):
     assert seeds_of(tmp_path, "round_001") == [1]
 
 
-def test_an_interrupted_series_shows_scores_and_how_to_go_on(start, play, tmp_path):
-    words = ("run", "round_001", *SMALL, "--seeds", "1,2,3")
-    process = start(*words, "--json", fate="wait@2")
-    log = tmp_path / "runs" / "round_001" / "attempt_02" / "train.log"
+def interrupt(start, tmp_path, number, *words):
+    """Start a run that waits in an attempt, interrupt it there, and return its exit code and output."""
+    process = start(*words, fate=f"wait@{number}")
+    log = tmp_path / "runs" / "round_001" / f"attempt_{number:02d}" / "train.log"
     wait_for(lambda: log.exists() and "step:3/5" in log.read_text())
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate()
+    return process.communicate()[0], process.returncode
+
+
+def test_a_series_that_was_interrupted_in_its_last_seed_has_no_verdict(start, play, tmp_path):
+    out, code = interrupt(start, tmp_path, 3, "run", "round_001", *SMALL, "--seeds", "1,2,3", "--json")
 
     data = json.loads(out)
-    assert (process.returncode, data["verdict"], data["comparisons"]) == (1, None, {})
-    assert data["verdict_why"] == "1 of 3 planned seeds finished: no verdict yet"
-    assert data["seeds_planned"] == [1, 2, 3]
-    resumed = play("resume", "round_001")
-    assert "2 of 3 planned seeds finished: no verdict yet" in resumed.stdout
-    assert "--seeds 1,2,3`" in resumed.stdout
-    rest = play(*words)
-    assert rest.returncode == 0, rest.stderr
-    assert rest.stdout.endswith("  3 of 3 seeds finished\n")
+    assert (code, data["verdict"], data["comparisons"]) == (1, None, {})
+    assert data["verdict_why"] == "2 of 3 planned seeds finished: no verdict yet"
+    assert (data["seeds_planned"], data["seeds_failed"]) == ([1, 2, 3], [])
+    assert play("resume", "round_001").stdout.endswith("  3 of 3 seeds finished\n")
+
+
+def test_the_scores_of_an_interrupted_series_come_with_the_words_that_play_the_rest(start, play, tmp_path):
+    out, code = interrupt(start, tmp_path, 2, "run", "round_001", *SMALL, "--seeds", "1,2,3")
+
+    lines = out.splitlines()
+    assert (code, lines[0]) == (1, "round_001: 1 of 3 planned seeds finished: no verdict yet")
+    assert lines[1].split()[:2] == ["seed", "1"]
+    assert "verdict" not in " ".join(lines[1:])
+    rest = shlex.split(lines[-1].removeprefix("the rest: `").removesuffix("`"))
+    assert rest[0] == "harness"
+    again = play(*rest[1:])
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.endswith("  3 of 3 seeds finished\n")
+    assert seeds_of(tmp_path, "round_001") == [1, 2, 2, 3]
 
 
 def test_fresh_seeds_leave_out_used_ones():
