@@ -153,11 +153,11 @@ def _combine(first: Term, second: Term | None, operator: str | None) -> tuple[Va
         raise HarnessError(f"{second.quantity.name} is 0", "divide by another figure")
     match operator:
         case "over":
-            return a / b - 1, lambda value: f"{value:.0%}"
+            return a / b - 1, lambda value: _format(value, ".0%")
         case "under":
-            return 1 - a / b, lambda value: f"{value:.0%}"
+            return 1 - a / b, lambda value: _format(value, ".0%")
         case _:
-            return a / b, lambda value: f"{value:.2f}"
+            return a / b, lambda value: _format(value, ".2f")
 
 
 def _formatter(value: Value, spec: str) -> Writer:
@@ -166,8 +166,14 @@ def _formatter(value: Value, spec: str) -> Writer:
         raise HarnessError(f'"{spec}" is not a format for it', "use .4f, +.4f, .0% or , (thousands)")
     if isinstance(value, tuple):
         low, high = value
-        return lambda _: f"{low:{spec}} to {high:{spec}}"
-    return lambda value: f"{value:{spec}}"
+        return lambda _: f"{_format(low, spec)} to {_format(high, spec)}"
+    return lambda value: _format(value, spec)
+
+
+def _format(value: Value, spec: str) -> str:
+    """Like Python's format, but never a negative zero."""
+    text = format(value, spec)
+    return text if re.search("[1-9]", text) else format(0.0, spec)
 
 
 # Typed numbers ------------------------------------------------------------------------------------
@@ -208,7 +214,7 @@ def _at_digits(value: Value, typed: str) -> str:
         return ""
     places = max(0, -int(read_number(match["number"]).as_tuple().exponent))
     sign = "+" if typed.startswith("+") else ""
-    return f"{value:{sign},.{places}%}" if match["percent"] else f"{value:{sign},.{places}f}"
+    return _format(value, f"{sign},.{places}{'%' if match['percent'] else 'f'}")
 
 
 # A hole's notes -----------------------------------------------------------------------------------

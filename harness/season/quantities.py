@@ -234,6 +234,10 @@ _in_seconds, _in_ms = _number(figures.seconds), _number(figures.tempo)
 _bpb, _delta, _count = _number(figures.bpb), _number(figures.delta), _number(figures.count)
 
 
+def _signed(places: int, unit: str) -> Writer:
+    return lambda value: figures.signed(value, places) + unit if isinstance(value, int | float) else ""
+
+
 def _score(name: str, meaning: str, read: Reader, of: str = "", whole: bool = False) -> Quantity:
     """A quantity in bits per byte or nats per token."""
     return Quantity(name, meaning, read, _bpb, of, whole, difference=_delta)
@@ -260,15 +264,13 @@ def _megabytes(name: str, meaning: str, read: Reader, whole: bool = False) -> Qu
         write,
         whole=whole,
         unit="MB",
-        difference=lambda value: f"{value:+.2f} MB",
+        difference=_signed(2, " MB"),
     )
 
 
 def _time(name: str, meaning: str, read: Reader, of: str = "", write: Writer = _in_seconds) -> Quantity:
     unit = "ms" if name.endswith("_ms") else "s"
-    return Quantity(
-        name, meaning, read, write, of, unit=unit, difference=lambda value: f"{value:+.1f} {unit}"
-    )
+    return Quantity(name, meaning, read, write, of, unit=unit, difference=_signed(1, f" {unit}"))
 
 
 def _to_other(name: str, meaning: str, read: Reader, write: Writer) -> Quantity:

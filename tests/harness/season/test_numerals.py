@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from harness.season.numerals import find_numerals
+from harness.season.numerals import check_notes, find_numerals
+from harness.season.season import load_season
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -120,3 +122,12 @@ def test_values_lists_what_notes_may_name(season, harness):
     assert values["delta.parent"] == pytest.approx(-0.03)
     assert values["knob.WARMDOWN_FRAC"] == 0.35
     assert "val_bpb " in harness("notes", "values", "2").stdout
+
+
+def test_shipped_notes_say_what_their_records_say():
+    season = load_season(ROOT / "runs")
+    reports = [check_notes(season, played) for played in season.holes]
+
+    assert [problem.message for report in reports for problem in report.problems] == []
+    assert [match.message for report in reports for match in report.unmatched] == []
+    assert sum(report.bound for report in reports) > 150
