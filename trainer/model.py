@@ -6,9 +6,9 @@ Source of the architecture: the challenge's train_gpt.py, a small relative of Ke
 
 Hook points, for `trainer.features`: an attribute that the plain model fills with nothing, or with its own
 plain function, and that a feature may replace. They are `Linear.rounding`, `Attention.value_parts` and
-`.head_parts`, `MLP.activation`, `Block.norm` and `.mlp_input`, `GPT.embedding_parts`, `.stream_parts` and
-`.layers`. No feature overrides a `forward`, so the order of the plain model's operations, and with it its
-bits, is written once.
+`.head_parts`, `MLP.activation`, `Block.norm` and `.mlp_input`, `GPT.embedding_parts` and `.layers`. No
+feature overrides a `forward`, so the order of the plain model's operations, and with it its bits, is written
+once.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ class GPT(nn.Module):
     (Gemma 2, arXiv:2408.00118); matrices that end a branch start at 0, so that every block begins as the
     identity.
 
-    embedding_parts: each adds to the embedding before its norm, (x, ids) -> x. stream_parts: the same after
-    the norm. layers: the blocks in the order in which they are passed; one may come more than once.
+    embedding_parts: each adds to the embedding before its norm, (x, ids) -> x. layers: the blocks in the
+    order in which they are passed; one may come more than once.
     """
 
     def __init__(self, c: Config) -> None:
@@ -195,7 +195,6 @@ class GPT(nn.Module):
         # fused_loss: the same function in pieces that stay in the cache (trainer.kernels).
         self.softcap, self.fused_loss = c.logit_softcap, c.fused_ce_enabled
         self.embedding_parts: tuple[Callable[[Tensor, Tensor], Tensor], ...] = ()
-        self.stream_parts: tuple[Callable[[Tensor, Tensor], Tensor], ...] = ()
         self.layers = tuple(range(c.num_layers))
         # The order of construction is the order of random numbers: another one gives other initial weights.
         self.tok_emb = nn.Embedding(c.vocab_size, c.model_dim)
@@ -229,10 +228,7 @@ class GPT(nn.Module):
         x: Tensor = self.tok_emb(inputs_BT)
         for part in self.embedding_parts:
             x = part(x, inputs_BT)
-        x = rms_norm(x)
-        for part in self.stream_parts:
-            x = part(x, inputs_BT)
-        return x
+        return rms_norm(x)
 
     def transform(self, x: Tensor) -> Tensor:
         """Pass all layers. Of an odd number the second half has one more, which finds the stack empty."""

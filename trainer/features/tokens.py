@@ -47,7 +47,9 @@ class SmearGate(nn.Module):
     """Add a gated share of the previous token's embedding; never across the beginning of a document.
 
     share = smear_scale * sigmoid(smear_gate . leading channels). The scale begins at zero: training begins as
-    without it. Source: the "smear" gate of KellerJordan/modded-nanogpt.
+    without it. It reads and writes the embedding before its norm, so that what leaves has unit RMS whatever
+    the share. Source: the "smear" gate of KellerJordan/modded-nanogpt, as the challenge's public scripts of
+    2026-04-27 have it.
     """
 
     def __init__(self, c: Config) -> None:
@@ -71,7 +73,7 @@ class _TokenParts(Hooks):
             model.embedding_parts += (model.get_submodule("bigram"),)
         if self.c.smear_gate_enabled:
             model.add_module("smear", SmearGate(self.c))
-            model.stream_parts += (model.get_submodule("smear"),)
+            model.embedding_parts += (model.get_submodule("smear"),)
 
 
 def hooks(c: Config) -> Hooks:

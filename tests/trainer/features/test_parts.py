@@ -142,7 +142,7 @@ def test_the_plain_model_has_nothing_at_its_hook_points():
 
     model = build()
 
-    assert (model.embedding_parts, model.stream_parts, model.layers) == ((), (), (0, 1, 2, 3))
+    assert (model.embedding_parts, model.layers) == ((), (0, 1, 2, 3))
     for block in model.blocks:
         assert (block.norm, block.mlp_input, block.mlp.activation) == (
             rms_norm,
@@ -277,6 +277,25 @@ def test_smearing_adds_a_share_of_the_previous_token_but_not_into_a_new_document
     for at in (1, 3):
         share = 0.7 / (1 + math.exp(-float(gate.smear_gate.detach() @ x[0, at, :12])))
         assert torch.allclose(found[0, at], x[0, at] + share * x[0, at - 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("bigrams", [{}, {"BIGRAM_VOCAB_SIZE": "100", "BIGRAM_DIM": "8"}])
+def test_a_smeared_embedding_is_normed_after_it(bigrams):
+    """As in public scripts of 2026-04-27 and modded-nanogpt: the blocks get unit RMS at any scale."""
+    import torch
+
+    model, plain, x = build(SMEAR_GATE_ENABLED="1", **bigrams), build(**bigrams), ids()
+    plain.load_state_dict({n: t for n, t in model.state_dict().items() if "smear" not in n})
+    torch.nn.init.constant_(model.smear.smear_scale, 0.5)
+    smeared = model.embed(x).detach()
+
+    assert smeared.square().mean(-1).sqrt() == pytest.approx(1.0, abs=1e-4)
+    rows = plain.tok_emb(x).detach()
+    for part in plain.embedding_parts:
+        rows = part(rows, x).detach()
+    by_hand = rows.clone()
+    by_hand[:, 1:] += 0.25 * rows[:, :-1]  # sigmoid(0) of the scale
+    assert torch.allclose(smeared, torch.nn.functional.rms_norm(by_hand, (32,)), atol=1e-5)
 
 
 def test_bigrams_share_a_bucket_only_by_their_pair():
