@@ -9,7 +9,9 @@ from harness.cli.commands import app
 from harness.records.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
 from harness.season.quantities import QUANTITIES
 from tests.paths import ROOT
-from trainer.config import ALIASES, KNOBS
+from trainer.config import KNOBS
+from trainer.meanings import MEANINGS
+from trainer.names import ALIASES
 
 
 def test_record_page_explains_every_field():
@@ -52,6 +54,12 @@ def test_notes_page_explains_every_figure_that_notes_may_bind():
     page = (ROOT / "docs" / "notes.md").read_text()
 
     assert [name for name in QUANTITIES if not re.search(rf"`{name}[`.]", page)] == []
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_knobs_page_says_what_public_scripts_mean_by_a_name(name):
+    assert name in KNOBS or name in ALIASES
+    assert f"| `{name}` | {MEANINGS[name]} |" in (ROOT / "docs" / "knobs.md").read_text().splitlines()
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

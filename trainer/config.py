@@ -1,8 +1,7 @@
 """Every knob of the trainer, written once: a field of `Config` with type, default, range, unit and meaning.
 
-From the fields come the table `KNOBS` (`harness knobs`), the other names `ALIASES`, what a value may be,
-which settings are read by nothing, and what the doctor and a resumed run go by. Which combinations fit:
-`trainer.rules`.
+From the fields come the table `KNOBS` (`harness knobs`), what a value may be, which settings are read by
+nothing, and what a resumed run goes by. Which fit together: `trainer.rules`. Other names: `trainer.names`.
 
 Knows nothing of torch, data or files: every check before a run reads this table. Names, defaults and meanings
 of the baseline's knobs are those of the challenge's train_gpt.py; `added` marks the others.
@@ -15,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainer.errors import ConfigError
-from trainer.knob import ARTIFACT_SIZE, STEP_TIME, Knob, Unread, added, knob, spell
+from trainer.knob import ARTIFACT_SIZE, STEP_TIME, Knob, Unread, Value, added, knob, spell
 from trainer.presets import PRESETS as PRESETS
 from trainer.rules import broken_rules
 
@@ -76,8 +75,6 @@ class Config:
         "step of a sliding-window evaluation after the round trip; 0 = none",
         WHOLE,
         unit="tokens",
-        aliases=("SLIDING_WINDOW_ENABLED",),
-        yes_no=("64", "0"),
     )
     ttt_enabled: bool = added(False, "a last evaluation that learns from tokens it has already scored")
     # Plain SGD, as in dynamic evaluation (arXiv:1709.07432): Adam's moments need storing or a warm-up.
@@ -168,11 +165,15 @@ class Config:
         0, "deepest layers that take a token's own value out of its attention output", (0, 1000)
     )
     # arXiv:2505.06708.
-    gated_attention: bool = added(
-        False, "a sigmoid gate on each head's output", aliases=("GATED_ATTN_ENABLED",)
+    gated_attention: bool = added(False, "a sigmoid gate on each head's output; its bias begins at 4")
+    gated_attn_enabled: bool = added(False, "such a gate without a bias, which begins half open")
+    gated_attn_init_std: float = added(
+        0.01, "initial deviation of that gate's weights", (0.0, 100.0), needs="GATED_ATTN_ENABLED"
     )
     # arXiv:2410.17897.
-    value_residual: bool = added(False, "mix the first layer's values into those of the later ones")
+    value_residual: bool = added(
+        False, "mix the first layer's values into those of the later ones, 0.5 of each to begin with"
+    )
     # GPT-J's and PaLM's (arXiv:2204.02311) parallel residual, from a layer on.
     parallel_start_layer: int = added(
         -1,
@@ -181,7 +182,9 @@ class Config:
         aliases=("PARALLEL_RESIDUAL_START",),
     )
     # modded-nanogpt's.
-    smear_gate_enabled: bool = added(False, "add a gated share of the previous token's embedding")
+    smear_gate_enabled: bool = added(
+        False, "add a gated share of the previous token's embedding, before the norm"
+    )
     bigram_vocab_size: int = added(
         0, "buckets of a hashed embedding of token pairs; 0 = off", (0, 10**7), aliases=("BIGRAM_BUCKETS",)
     )
@@ -251,7 +254,12 @@ class Config:
     muon_wd: float = added(
         0.0, "decoupled weight decay of the blocks' matrices", RATE, aliases=("MUON_WEIGHT_DECAY",)
     )
-    adam_wd: float = added(0.0, "decoupled weight decay of what Adam trains", RATE)
+    adam_wd: float = added(
+        0.0,
+        "decoupled weight decay of what Adam trains: scalars, head, and embeddings without EMBED_WD",
+        RATE,
+    )
+    embed_wd: float = added(-1.0, "decoupled weight decay of embeddings; -1 = ADAM_WD", (-1.0, 1e30))
     # arXiv:2505.16932.
     muon_polynomial: str = added(
         "jordan",
@@ -266,8 +274,6 @@ class Config:
         0.0,
         "decay of a moving average of the weights, which is what is packed; 0 = off",
         DECAY,
-        aliases=("EMA_ENABLED",),
-        yes_no=("0.997", "0"),
     )
     # arXiv:1803.05407.
     swa_enabled: bool = added(False, "pack the mean of weights sampled late in the run")
@@ -275,15 +281,17 @@ class Config:
     swa_start_frac: float = added(
         0.5, "decay factor of the learning rates below which they are taken", SHARE, needs="SWA_ENABLED"
     )
-    # arXiv:1712.05877; late, since rounded weights learn slower while the rates are high.
+    # arXiv:1712.05877; better late, since rounded weights learn slower while the rates are high.
     qat_enabled: bool = added(
-        False, "train with matrices rounded as the artifact will round them", aliases=("LATE_QAT",)
+        False, "train with matrices rounded as the artifact will round them, from the first step on"
     )
+    # 0.15 stands in records from when QAT_ENABLED alone came to it.
     late_qat_threshold: float = added(
         0.15,
-        "decay factor of the learning rates below which that begins; 1 = at once",
+        "decay factor of the learning rates at which that begins instead; 1 or 0 = the first step",
         SHARE,
         needs="QAT_ENABLED",
+        alone=1.0,
         aliases=("QAT_THRESHOLD",),
     )
 
@@ -415,6 +423,10 @@ class Config:
         return self.max_wallclock_seconds - reserve if self.max_wallclock_seconds > 0 else 0.0
 
     @property
+    def embedding_wd(self) -> float:
+        return self.adam_wd if self.embed_wd < 0 else self.embed_wd
+
+    @property
     def token_lr(self) -> float:
         return self.tied_embed_lr if self.tie_embeddings else self.embed_lr
 
@@ -461,14 +473,16 @@ KNOBS: dict[str, Knob] = {
     for field in dataclasses.fields(Config)
 }
 
-# Other people's names for our knobs. A pair of texts: what yes and no come to, where ours is a number.
-ALIASES: dict[str, tuple[str, tuple[str, str] | None]] = {
-    alias: (knob.name, knob.yes_no) for knob in KNOBS.values() for alias in knob.aliases
-}
-
 
 def _split_names(patterns: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in patterns.split(",") if part.strip())
+
+
+def _read(one: Knob, env: Mapping[str, str]) -> Value:
+    if one.name in env:
+        return one.parse(env[one.name])
+    switched_on = one.needs in env and KNOBS[one.needs].parse(env[one.needs])
+    return one.alone if switched_on and one.alone is not None else one.default
 
 
 def load_config(env: Mapping[str, str]) -> Config:
@@ -476,9 +490,7 @@ def load_config(env: Mapping[str, str]) -> Config:
 
     Raises ConfigError for a bad value.
     """
-    values = {
-        knob.field: knob.parse(env[name]) if name in env else knob.default for name, knob in KNOBS.items()
-    }
+    values = {one.field: _read(one, env) for one in KNOBS.values()}
     return Config(**values)  # type: ignore[arg-type]
 
 

@@ -36,8 +36,9 @@ class Knob:
     """One setting. low and high are inclusive; choices bound a text.
 
     needs: the switch without which setting it is an error, if any. unread: when setting it is only pointless.
+    alone: its value when the switch that it needs is set and it is not; its default if None.
     fractions: a number that is mostly whole, and then written so.
-    aliases: other people's names for it; yes_no: what yes and no in them come to, where this is a number.
+    aliases: other people's names for it.
     decides: STEP_TIME or ARTIFACT_SIZE, if it weighs in a forecast of that.
     free_on_resume: may differ between a checkpoint and the run that goes on from it.
     added: not among the challenge's own; at its default nothing of it is computed, and no hash counts it.
@@ -52,9 +53,9 @@ class Knob:
     choices: tuple[str, ...] = ()
     needs: str = ""
     unread: Unread | None = None
+    alone: Value | None = None
     fractions: bool = False
     aliases: tuple[str, ...] = ()
-    yes_no: tuple[str, str] | None = None
     decides: str = ""
     free_on_resume: bool = False
     added: bool = False
@@ -68,6 +69,11 @@ class Knob:
     def field(self) -> str:
         """Its name in `Config`."""
         return self.name.lower()
+
+    @property
+    def unset(self) -> str:
+        """Its value, as text, where it may be set and is not."""
+        return self.format(self.default if self.alone is None else self.alone)
 
     @property
     def type_name(self) -> str:

@@ -146,7 +146,9 @@ def make_optimizers(model: GPT, c: Config, device: torch.device) -> list[torch.o
     }
     optimizers: list[torch.optim.Optimizer] = [
         # The embedding has its own rate: a token's row moves only when the token is there.
-        torch.optim.AdamW([model.tok_emb.weight, *tables], lr=c.token_lr, **adam),
+        torch.optim.AdamW(
+            [model.tok_emb.weight, *tables], lr=c.token_lr, **adam | {"weight_decay": c.embedding_wd}
+        ),
         Muon(matrices, c),
         torch.optim.AdamW(scalars, lr=c.scalar_lr, **adam),
     ]

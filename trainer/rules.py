@@ -95,7 +95,10 @@ def _parts(c: Config) -> Broken:
     if c.xsa_last_n > c.num_layers:
         yield f"XSA_LAST_N={c.xsa_last_n} is more than {layers}", "choose at most the number of layers"
     if c.parallel_start_layer >= c.num_layers:
-        yield f"PARALLEL_START_LAYER={c.parallel_start_layer} is no layer of {layers}", "layers count from 0"
+        yield (
+            f"PARALLEL_START_LAYER={c.parallel_start_layer} is no layer of {layers}",
+            "layers count from 0; -1 is none, for which some public scripts write a number beyond the last",
+        )
     if c.num_loops and not c.loop_start <= c.loop_end < c.num_layers:
         yield (
             f"LOOP_START={c.loop_start} to LOOP_END={c.loop_end} is no range of {layers}",
@@ -103,6 +106,11 @@ def _parts(c: Config) -> Broken:
         )
     if c.bigram_vocab_size == 1:
         yield "BIGRAM_VOCAB_SIZE=1 leaves no bucket for a pair", "choose 2 or more, or 0 for none"
+    if c.gated_attention and c.gated_attn_enabled:
+        yield (
+            "GATED_ATTENTION=true and GATED_ATTN_ENABLED=true are two gates of one output",
+            "keep one of them; `harness knobs GATED` says how they differ",
+        )
     if c.value_residual and c.num_layers == 1:
         yield "VALUE_RESIDUAL=true does nothing in a model of NUM_LAYERS=1", "leave it out"
 
@@ -133,8 +141,10 @@ def _weights(c: Config) -> Broken:
     if c.ema_decay and c.swa_enabled:
         yield (
             f"EMA_DECAY={c.ema_decay} and SWA_ENABLED=true are two averages of the weights",
-            "keep one of them",
+            "keep one of them; most public scripts that set both pack the EMA",
         )
+    if -1 < c.embed_wd < 0:
+        yield f"EMBED_WD={c.embed_wd} is no decay", "choose 0 or more, or -1 for ADAM_WD"
     # A setting in vain is refused rather than ignored: its score would be told as the feature's.
     for name, enabled in {"QAT_ENABLED": c.qat_enabled, "GPTQ_ENABLED": c.gptq_enabled}.items():
         if enabled and c.largest_matrix <= c.int8_keep_float_max_numel:

@@ -19,30 +19,38 @@ if TYPE_CHECKING:
 @app.command(cls=PlainCommand, short_help="List the knobs and what they do")
 def knobs(
     pattern: Annotated[
-        str, typer.Argument(metavar="[WORD]", help="Only knobs whose name has this word.")
+        str, typer.Argument(metavar="[WORD]", help="Only knobs with this word in a name of theirs.")
     ] = "",
     script: Annotated[
         Path | None, typer.Option("--script", metavar="FILE", help="Those that a training script reads.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the trainer's knobs: type, default, range, meaning; or those of a script, read off its source."""
+    """List the trainer's knobs: type, default, range, meaning, other names, and what public scripts mean by
+    the name where that is something else; or the knobs of a script, read off its source."""
+    from harness.run.request import unknown_name
     from trainer.config import KNOBS
+    from trainer.names import ALIASES
 
     if script is not None:
         _list_script_knobs(script, pattern, as_json)
         return
-    matches = [knob for name, knob in KNOBS.items() if pattern.upper() in name]
+    word = pattern.strip().upper()
+    meant = {ours for alias, ours in ALIASES.items() if word in alias}
+    matches = [knob for name, knob in KNOBS.items() if word in name or name in meant]
     if not matches:
-        raise UsageError(f'no knob has "{pattern}" in its name', "`harness knobs` lists all of them")
+        elsewhere = unknown_name(word)
+        raise UsageError(
+            f'no knob has "{pattern}" in its name',
+            (f"{elsewhere}; " if elsewhere else "") + "`harness knobs` lists all of them",
+        )
     if as_json:
         print_json("knobs", knobs=[_knob_data(knob) for knob in matches])
         return
-    rows = [
-        tuple(_knob_data(knob)[key] for key in ("name", "default", "unit", "range", "meaning"))
-        for knob in matches
-    ]
-    _print_table(("knob", "default", "unit", "range", "meaning"), rows)
+    _print_table(
+        ("knob", "default", "unit", "range", "meaning"),
+        [(d["name"], d["default"], d["unit"], d["range"], _explain(d)) for d in map(_knob_data, matches)],
+    )
 
 
 def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
@@ -95,12 +103,33 @@ def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> 
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
 
 
+def _explain(data: dict[str, Any]) -> str:
+    """Return a knob's meaning, and below it its other names and what public scripts mean by any of them."""
+    lines = [data["meaning"]]
+    if data["other_names"]:
+        lines.append(f"also: {', '.join(data['other_names'])}")
+    lines += [
+        text if name == data["name"] else f"{name}: {text}" for name, text in data["public_scripts"].items()
+    ]
+    return "\n".join(lines)
+
+
 def _knob_data(knob: Any) -> dict[str, Any]:
+    """Return what there is to know of a knob, for machines.
+
+    public_scripts: by name, its own or another one, what public scripts mean by it where that differs.
+    """
+    from trainer.meanings import MEANINGS
+    from trainer.names import ALIASES
+
+    others = [alias for alias, ours in ALIASES.items() if ours == knob.name]
     return {
         "name": knob.name,
         "type": knob.type_name,
-        "default": knob.format(knob.default),
+        "default": knob.unset,
         "unit": knob.unit,
         "range": knob.range_text,
         "meaning": knob.meaning,
+        "other_names": others,
+        "public_scripts": {name: MEANINGS[name] for name in (knob.name, *others) if name in MEANINGS},
     }

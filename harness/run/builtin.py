@@ -20,9 +20,8 @@ from harness.run.command import trainer_command
 from harness.run.request import (
     PlanInputs,
     TrainerSetup,
-    alias_notices,
-    canonical_all,
     choose_seeds,
+    file_overrides,
     own_data,
     parse_overrides,
     practice_data,
@@ -30,7 +29,8 @@ from harness.run.request import (
 from harness.scripts.git import describe_code
 from harness.scripts.one_file import submission_script
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
-from trainer.config import ALIASES, KNOBS, PRESETS
+from trainer.config import KNOBS, PRESETS
+from trainer.names import ALIASES
 
 KNOB_NAMES = (*KNOBS, *ALIASES)
 
@@ -48,14 +48,16 @@ def check_builtin(inputs: PlanInputs) -> TrainerSetup:
             f'no preset is called "{preset}"',
             (f"did you mean {close}? " if close else "") + f"known presets: {', '.join(PRESETS)}",
         )
-    overrides = canonical_all(intent.overrides, inputs.place)
-    overrides |= parse_overrides(request.overrides)
+    written = file_overrides(intent.overrides, inputs.place)
+    typed = parse_overrides(request.overrides, written.settings)
+    overrides = written.settings | typed.settings
     seeds = choose_seeds(request, intent, overrides.pop("SEED", None), str(KNOBS["SEED"].default))
     for seed in seeds:
-        canonical_all({"SEED": str(seed)}, "--seed")
+        file_overrides({"SEED": str(seed)}, "--seed")
 
     places, course_data, split = _course_data(course, overrides, inputs.progress)
-    knobs = canonical_all(PRESETS[preset], f"preset {preset}") | places | overrides
+    knobs = file_overrides(PRESETS[preset], f"preset {preset}").settings | places | overrides
+    _refuse_vain_thresholds(overrides, knobs)
     answer = _check_config(knobs, seeds[0], request.nproc)
     data = Data.model_validate(answer["data"] | course_data)
     code, diff = describe_code(TRAINER_FOLDER)
@@ -74,8 +76,22 @@ def check_builtin(inputs: PlanInputs) -> TrainerSetup:
         params=answer["params"],
         code_bytes=counted,
         forecast_bytes=answer["model_bytes"] + counted if counted else answer["forecast_bytes"],
-        warnings=(*alias_notices(request.overrides), *warnings),
+        warnings=(*dict.fromkeys((*typed.notes, *written.notes)), *warnings),
     )
+
+
+def _refuse_vain_thresholds(overrides: dict[str, str], knobs: dict[str, str]) -> None:
+    """Refuse a knob that public scripts begin something by, and that needs a switch here.
+
+    The trainer cannot: a record's configuration holds the knob's default whether it was set or not.
+    """
+    for name in overrides:
+        knob = KNOBS.get(name)
+        if knob and knob.alone is not None and not KNOBS[knob.needs].parse(knobs.get(knob.needs, "false")):
+            raise UsageError(
+                f"override {name}={overrides[name]} does nothing without {knob.needs}",
+                f"add -o {knob.needs}=1 to play it, or leave {name} out",
+            )
 
 
 def _count_code(

@@ -27,9 +27,9 @@ from harness.run.processes import in_own_process
 from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
-from trainer.config import ALIASES, KNOBS
+from trainer.config import KNOBS
 from trainer.errors import ConfigError
-from trainer.names import resolve_alias
+from trainer.names import ALIASES, meaning_notes, resolve_aliases
 
 METRICS = ("val_bpb", "val_loss", "train_loss")
 _RULE = re.compile(r"\s*(\w+)\s*(?:@\s*(\d+))?\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
@@ -200,44 +200,46 @@ class PlanInputs:
 # Overrides ----------------------------------------------------------------------------------------
 
 
-def parse_overrides(assignments: Iterable[str]) -> dict[str, str]:
-    """Read `--override` words into canonical text by name.
+@dataclass(frozen=True)
+class Overrides:
+    """Settings in canonical text by our names.
+
+    notes: which were given by another name, and where the public scripts mean something else by a name.
+    """
+
+    settings: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def parse_overrides(assignments: Iterable[str], base: Mapping[str, str] | None = None) -> Overrides:
+    """Read `--override` words. base: settings by our names that these go over.
 
     Raises UsageError for a word without `=`, an unknown name (with the nearest known one), a value of the
     wrong type or out of range, and a name given twice with different values.
     """
-    overrides: dict[str, str] = {}
+    given: dict[str, str] = {}
     for word in assignments:
         name, equals, text = word.partition("=")
-        name = name.strip()
+        name, text = name.strip(), text.strip()
         if not equals or not name:
             raise UsageError(f'override "{word}" is not KEY=VALUE', "write it like FP16_EMBED=true")
-        name, text = _own_name(name, text)
-        value = canonical(name, text)
-        if overrides.get(name, value) != value:
-            raise UsageError(
-                f"override {name} is given twice: {overrides[name]} and {value}", "keep one of them"
-            )
-        overrides[name] = value
-    return overrides
+        value = text if name in ALIASES else canonical(name, text)
+        if given.get(name, value) != value:
+            raise UsageError(f"override {name} is given twice: {given[name]} and {value}", "keep one of them")
+        given[name] = value
+    return _own_names(given, base)
 
 
-def alias_notices(assignments: Iterable[str]) -> tuple[str, ...]:
-    """Say which words named a knob by another name than ours, and what they are read as."""
-    pairs = [(name.strip(), text) for name, _, text in (word.partition("=") for word in assignments)]
-    return tuple(
-        "{}={} is read as {}={}".format(name, text, *_own_name(name, text))
-        for name, text in pairs
-        if name in ALIASES
-    )
-
-
-def _own_name(name: str, text: str) -> tuple[str, str]:
-    """Return the knob that an alias stands for, with the value in its unit."""
+def _own_names(given: Mapping[str, str], base: Mapping[str, str] | None = None) -> Overrides:
+    """Read settings by any name as ours."""
     try:
-        return resolve_alias(name, text)
+        settings, notes = resolve_aliases(given, base)
     except ConfigError as error:
         raise UsageError(f"override {error.message}", error.hint) from error
+    values = {name: canonical(name, text) for name, text in settings.items()}
+    # A name of ours that stands for another one given: its sentence has been said.
+    notes += meaning_notes({name: value for name, value in values.items() if name in given})
+    return Overrides(values, tuple(notes))
 
 
 def canonical(name: str, text: str) -> str:
@@ -255,11 +257,10 @@ def canonical(name: str, text: str) -> str:
         raise UsageError(f"override {error.message}", error.hint) from error
 
 
-def canonical_all(values: Mapping[str, str], place: str) -> dict[str, str]:
-    """Check overrides that stand in a file; `place` names it in the error."""
+def file_overrides(values: Mapping[str, str], place: str) -> Overrides:
+    """Read overrides that stand in a file; `place` names it in the error."""
     try:
-        own_names = dict(_own_name(name, text) for name, text in values.items())
-        return {name: canonical(name, text) for name, text in own_names.items()}
+        return _own_names(values)
     except UsageError as error:
         raise UsageError(f"{place}: {error.message}", error.hint) from error
 

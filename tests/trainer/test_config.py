@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.config import (
-    ALIASES,
     KNOBS,
     NEUTRAL,
     PRESETS,
@@ -20,7 +19,7 @@ from trainer.config import (
     load_config,
 )
 from trainer.knob import Knob, Value
-from trainer.names import resolve_aliases
+from trainer.names import ALIASES, SWITCHES, resolve_aliases
 
 BASELINE_DEFAULTS = {
     "SEED": 1337,
@@ -243,8 +242,10 @@ def test_config_loads_without_torch_or_numpy(parity):
 
 
 def test_every_other_name_leads_to_a_knob():
-    assert {ours for ours, _ in ALIASES.values()} <= set(KNOBS)
+    assert set(ALIASES.values()) <= set(KNOBS)
     assert not set(ALIASES) & set(KNOBS)
+    for switch in SWITCHES.values():
+        assert load_config({"INT8_KEEP_FLOAT_MAX_NUMEL": "1", **switch.yes}) != load_config({})
 
 
 def test_another_name_is_read_as_ours_and_said_so():
@@ -263,6 +264,55 @@ def test_two_names_that_agree_are_one_setting():
     env, _ = resolve_aliases({"FP16_EMBED_EXPORT": "1", "FP16_EMBED": "true"})
 
     assert load_config(env).fp16_embed
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "decay"),
+    [
+        ({"EMA_ENABLED": "1"}, {}, 0.997),
+        ({"EMA_ENABLED": "yes", "EMA_DECAY": "0.99"}, {}, 0.99),
+        ({"EMA_ENABLED": "0", "EMA_DECAY": "0.997"}, {}, 0.0),
+        ({"EMA_ENABLED": "1"}, {"EMA_DECAY": "0.9"}, 0.9),
+        ({"EMA_ENABLED": "1"}, {"EMA_DECAY": "0"}, 0.997),
+        ({"EMA_ENABLED": "0"}, {"EMA_DECAY": "0.9"}, 0.0),
+    ],
+)
+def test_a_switch_of_public_scripts_turns_on_the_number_beside_it(given, base, decay):
+    """EMA_ENABLED=1 EMA_DECAY=0.99 is one setting in two words, not two that disagree."""
+    settings, notices = resolve_aliases(given, base)
+
+    assert load_config(base | settings).ema_decay == decay
+    assert len(notices) == 1
+    assert f"is read as EMA_DECAY={settings['EMA_DECAY']}" in notices[0]
+
+
+def test_late_rounding_by_its_own_name_begins_late():
+    settings, notices = resolve_aliases({"LATE_QAT": "1"})
+    at_its_own = resolve_aliases({"LATE_QAT": "1", "QAT_THRESHOLD": "0.1"})[0]
+
+    c = load_config(settings)
+    assert (c.qat_enabled, c.late_qat_threshold) == (True, 0.15)
+    assert notices[0].startswith("LATE_QAT=1 is read as QAT_ENABLED=1 and LATE_QAT_THRESHOLD=0.15: ")
+    assert load_config(at_its_own).late_qat_threshold == 0.1
+    assert not load_config(resolve_aliases({"LATE_QAT": "0"})[0]).qat_enabled
+    with pytest.raises(ConfigError, match=r"LATE_QAT=1 and QAT_ENABLED=0 .* disagree"):
+        resolve_aliases({"LATE_QAT": "1", "QAT_ENABLED": "0"})
+
+
+def test_rounding_without_a_threshold_begins_at_once_and_old_records_keep_theirs():
+    """Records made while QAT_ENABLED alone meant 0.15 hold that number beside it."""
+    assert load_config({"QAT_ENABLED": "1"}).late_qat_threshold == 1.0
+    assert load_config({"QAT_ENABLED": "1", "LATE_QAT_THRESHOLD": "0.5"}).late_qat_threshold == 0.5
+    recorded = load_config({}).to_env() | {"QAT_ENABLED": "true"}
+    assert recorded["LATE_QAT_THRESHOLD"] == "0.15"
+    assert load_config(recorded).late_qat_threshold == 0.15
+
+
+def test_decay_of_embeddings_is_adams_until_it_has_its_own():
+    assert load_config({"ADAM_WD": "0.02"}).embedding_wd == 0.02
+    assert load_config({"ADAM_WD": "0.02", "EMBED_WD": "0.085"}).embedding_wd == 0.085
+    assert load_config({"ADAM_WD": "0.02", "EMBED_WD": "0"}).embedding_wd == 0.0
+    assert "EMBED_WD=-0.5" in refusal({"EMBED_WD": "-0.5"}).message
 
 
 @pytest.mark.parametrize("knob", [knob for knob in KNOBS.values() if knob.needs], ids=lambda knob: knob.name)

@@ -74,6 +74,29 @@ def test_adams_decay_reaches_every_adam_and_never_muon():
         assert decays == ({None} if isinstance(optimizer, Muon) else {0.3})
 
 
+@pytest.mark.parametrize("tied", ["1", "0"])
+def test_embeddings_have_a_decay_of_their_own_where_it_is_set(tied):
+    """Public scripts since 2026-04-01: EMBED_WD for the embedding, ADAM_WD for scalars."""
+    import torch
+
+    from trainer.build import make_model
+    from trainer.optim import Muon, make_optimizers
+
+    c = config(adam_wd=0.02, embed_wd=0.085, bigram_vocab_size=64, tie_embeddings=tied, model_dim=32)
+    model = make_model(c)
+    tables = {model.tok_emb.weight, model.bigram.emb.weight}
+    decays = {
+        p: group["weight_decay"]
+        for one in make_optimizers(model, c, torch.device("cpu"))
+        if not isinstance(one, Muon)
+        for group in one.param_groups
+        for p in group["params"]
+    }
+
+    assert {decays[table] for table in tables} == {0.085}
+    assert {decay for p, decay in decays.items() if p not in tables} == {0.02}
+
+
 def test_a_share_of_the_run_decays_as_that_many_steps_would():
     from trainer.schedule import lr_scale
 

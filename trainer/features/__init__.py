@@ -32,7 +32,13 @@ class Feature:
 # In this order their hooks are called: parts of a block before what comes around the blocks.
 FEATURES: dict[str, Feature] = {
     "attention": Feature(
-        lambda c: c.rope_dims > 0 or c.xsa_last_n > 0 or c.gated_attention or c.value_residual
+        lambda c: (
+            c.rope_dims > 0
+            or c.xsa_last_n > 0
+            or c.gated_attention
+            or c.gated_attn_enabled
+            or c.value_residual
+        )
     ),
     "blocks": Feature(lambda c: c.activation != "relu2" or c.ln_scale or c.parallel_start_layer >= 0),
     "loops": Feature(lambda c: c.num_loops > 0),

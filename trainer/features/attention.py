@@ -35,17 +35,24 @@ class PartialRotary(Rotary):
 class HeadGate(nn.Module):
     """A sigmoid gate for each head's output, from the block's input.
 
-    Gated attention for large language models, arXiv:2505.06708, the form with one gate a head.
+    Gated attention for large language models, arXiv:2505.06708, the form with one gate a head. The public
+    scripts of the challenge have two: with a bias, almost open (GATED_ATTENTION, March 2026), and without
+    one, random and half open (GATED_ATTN_ENABLED, since 2026-04-19).
     """
 
     def __init__(self, c: Config) -> None:
         super().__init__()
         self.attn_gate = nn.Parameter(torch.zeros(c.num_heads, c.model_dim))
-        self.attn_gate_bias = nn.Parameter(torch.full((c.num_heads,), _GATE_BIAS))
+        if c.gated_attn_enabled:
+            nn.init.normal_(self.attn_gate, std=c.gated_attn_init_std)
+            self.attn_gate_bias = None
+        else:
+            self.attn_gate_bias = nn.Parameter(torch.full((c.num_heads,), _GATE_BIAS))
 
     def forward(self, y_BHTD: Tensor, v_BKTD: Tensor, x_BTC: Tensor) -> Tensor:
+        bias = None if self.attn_gate_bias is None else self.attn_gate_bias.to(x_BTC.dtype)
         # The same input as the queries': the gate asks what the token wants to hear.
-        scores = F.linear(x_BTC, self.attn_gate.to(x_BTC.dtype), self.attn_gate_bias.to(x_BTC.dtype))
+        scores = F.linear(x_BTC, self.attn_gate.to(x_BTC.dtype), bias)
         return y_BHTD * torch.sigmoid(scores).transpose(1, 2)[..., None]  # (B, H, T, 1)
 
 
@@ -105,7 +112,7 @@ class _AttentionVariants(Hooks):
             # Before the gate: a gate scales what is left, and the projection does not depend on it.
             if layer >= c.num_layers - c.xsa_last_n:
                 attn.head_parts += (exclude_self,)
-            if c.gated_attention:
+            if c.gated_attention or c.gated_attn_enabled:
                 attn.add_module("gate", HeadGate(c))
                 attn.head_parts += (attn.get_submodule("gate"),)
 

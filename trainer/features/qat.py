@@ -1,4 +1,4 @@
-"""Quantization-aware training: late in a run the matrices are used as the artifact will hold them.
+"""Quantization-aware training: matrices are used as the artifact will hold them, at once or late in a run.
 
 Forward passes in training see rounded weights; gradients pass the rounding as if it were not there (the
 straight-through estimator, arXiv:1308.3432), so the full-precision weights learn to be good after rounding,
@@ -42,11 +42,12 @@ def switch_on(model: GPT, c: Config) -> int:
     return count
 
 
-class _LateRounding(Hooks):
+class _Rounding(Hooks):
     matrices = 0  # that train with rounded weights
 
     def before_forward(self, run: Run, lr_scale: float) -> None:
-        if self.matrices or lr_scale > self.c.late_qat_threshold:
+        # A threshold of 0 is no late beginning, as in the public scripts.
+        if self.matrices or lr_scale > (self.c.late_qat_threshold or 1.0):
             return
         self.matrices = switch_on(run.model, self.c)
         step = run.progress.step
@@ -54,4 +55,4 @@ class _LateRounding(Hooks):
 
 
 def hooks(c: Config) -> Hooks:
-    return _LateRounding(c)
+    return _Rounding(c)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from harness.findings import Finding, Level
 from harness.run.request import field_knobs
 from harness.scripts.knobs import is_system
-from trainer.config import ALIASES, KNOBS, Config, load_config
+from trainer.config import KNOBS, Config, load_config
+from trainer.names import ALIASES
 from trainer.schedule import lr_scale, muon_momentum
 
 STILL_HIGH = 0.2  # a decay that ends above this has not done its work
@@ -138,6 +139,8 @@ def _below(switch: str, knob: str, what: str) -> ScheduleRule:
     def never(run: PlannedRun) -> bool:
         needed = KNOBS[knob].needs
         on = not needed or bool(getattr(run.config, KNOBS[needed].field))
+        if KNOBS[knob].alone is not None and _value(run, knob) == 0:
+            return False  # the first step, as where it is not set
         return on and run.rates_known and run.least_scale() > _value(run, knob)
 
     return ScheduleRule(
@@ -366,10 +369,11 @@ def idle_overrides(
         for name, knob in KNOBS.items()
         if name in overrides and knob.unread and knob.unread.when(effective)
     ]
-    before = load_config(preset)
     for name, text in overrides.items():
         knob = KNOBS.get(name)
-        if knob and knob.parse(text) == getattr(before, knob.field):
+        # With the other overrides: what a knob is that is not set may hang on a switch among them.
+        without = load_config({**preset, **{n: t for n, t in overrides.items() if n != name and n in KNOBS}})
+        if knob and knob.parse(text) == getattr(without, knob.field):
             findings.append(
                 Finding(
                     "note",

@@ -124,6 +124,15 @@ def test_hash_tells_ideas_apart_and_seeds_and_places_not():
     assert hash_config(config) != hash_config(config | {"MATRIX_LR": "0.05"})
 
 
+def test_rounding_from_the_first_step_is_another_idea_than_it_was_late():
+    """QAT_ENABLED alone began at 0.15 once; those records keep their fingerprint, and runs have another."""
+    then = load_config({}).to_env() | {"QAT_ENABLED": "true", "LATE_QAT_THRESHOLD": "0.15"}
+    now = load_config({"QAT_ENABLED": "1"}).to_env()
+
+    assert hash_config(now) != hash_config(then)
+    assert hash_config(then) == hash_config(load_config(then).to_env())
+
+
 @pytest.mark.parametrize("name", [name for name, knob in KNOBS.items() if knob.added])
 def test_a_trick_the_trainer_learnt_later_leaves_old_fingerprints_alone(name):
     """Records made before a knob existed must still match a run of the same configuration today."""

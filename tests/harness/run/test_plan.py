@@ -98,6 +98,34 @@ def test_another_name_of_a_knob_is_understood_and_reported(play):
     assert "FP16_EMBED_EXPORT=1 is read as FP16_EMBED=1" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["GATED_ATTN_ENABLED=1"], ["GATED_ATTN_ENABLED=true: ", "no bias, so it begins half open", "0.982"]),
+        (["VALUE_RESIDUAL=1"], ["VALUE_RESIDUAL=true: 0.5 v + 0.5 v1", "v + sigmoid(alpha) v1"]),
+        (["ADAM_WD=0.02"], ["ADAM_WD=0.02: decays the embedding here", "EMBED_WD (0.085 unless set)"]),
+    ],
+)
+def test_a_dry_run_says_which_meaning_of_a_public_name_is_ours(play, words, told):
+    done = play("run", "1", *SMALL, *(part for word in words for part in ("-o", word)), "--dry-run")
+
+    assert done.returncode == 0
+    for text in told:
+        assert text in done.stderr
+
+
+def test_rounding_is_planned_from_the_first_step_and_a_threshold_alone_is_refused(play):
+    rounded = ("-o", "INT8_KEEP_FLOAT_MAX_NUMEL=1000", "--dry-run", "--json")
+    config = json.loads(play("run", "1", *SMALL, "-o", "QAT_ENABLED=1", *rounded).stdout)["config"]
+    late = json.loads(play("run", "1", *SMALL, "-o", "LATE_QAT=1", *rounded).stdout)["config"]
+    alone = play("run", "1", *SMALL, "-o", "LATE_QAT_THRESHOLD=0.15", *rounded)
+
+    assert (config["QAT_ENABLED"], config["LATE_QAT_THRESHOLD"]) == ("true", "1.0")
+    assert (late["QAT_ENABLED"], late["LATE_QAT_THRESHOLD"]) == ("true", "0.15")
+    assert alone.returncode == 2
+    assert "override LATE_QAT_THRESHOLD=0.15 does nothing without QAT_ENABLED" in alone.stderr
+
+
 def test_settings_of_round_toml_are_planned_and_those_typed_win(play, runs):
     (runs / "round_004_ready").mkdir()
     (runs / "round_004_ready" / "round.toml").write_text(

@@ -143,6 +143,17 @@ def test_rounding_begins_at_its_threshold_and_not_before(watched, capfd):
     assert "late_qat:enabled step:8 scale:0.5000 matrices:12" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("threshold", [{}, {"LATE_QAT_THRESHOLD": "0"}, {"LATE_QAT_THRESHOLD": "1"}])
+def test_rounding_alone_begins_at_the_first_step(watched, capfd, threshold):
+    """QAT_ENABLED=1 as in the public scripts, where a late threshold of 0 is none."""
+    plain = watched()[2]
+    rounded = watched(QAT_ENABLED="1", INT8_KEEP_FLOAT_MAX_NUMEL="1000", MATRIX_BITS="4", **threshold)[2]
+
+    # The first step's loss is that of branches that end in zeros, whatever stands before them.
+    assert all(a != b for a, b in zip(rounded[1:], plain[1:], strict=True))
+    assert "late_qat:enabled step:0 scale:1.0000 matrices:12" in capfd.readouterr().out
+
+
 def test_a_training_step_sees_the_loss_that_the_artifact_scores(tiny):
     """At 4 bits the loss with rounding is the loss of the model read back; in evaluation it is not."""
     import torch

@@ -27,6 +27,7 @@ PARTS = {
     "ln": ({"LN_SCALE": "1"}, 0),
     "xsa": ({"XSA_LAST_N": "2"}, 0),
     "gate": ({"GATED_ATTENTION": "1"}, 4 * (4 * 32 + 4)),
+    "gate without bias": ({"GATED_ATTN_ENABLED": "1"}, 4 * 4 * 32),
     "values": ({"VALUE_RESIDUAL": "1"}, 3 * 2),
     "parallel": ({"PARALLEL_START_LAYER": "2"}, 0),
     "smear": ({"SMEAR_GATE_ENABLED": "1"}, 12 + 1),
@@ -219,6 +220,28 @@ def test_gates_scale_each_head_by_its_sigmoid():
     assert torch.allclose(gate(y, y, x)[0, 2, 1], y[0, 2, 1] * expected, atol=1e-5)
 
 
+def test_gates_without_a_bias_begin_half_open_and_a_little_apart():
+    """GATED_ATTN_ENABLED in public scripts since 2026-04-19: sigmoid of N(0, 0.01) x."""
+    import torch
+
+    from trainer.build import make_model
+
+    torch.manual_seed(0)
+    model = make_model(load_config(SMALL | {"GATED_ATTN_ENABLED": "1"}))
+    gates = [block.attn.gate for block in model.blocks]
+    weights = torch.cat([gate.attn_gate.detach().flatten() for gate in gates])
+    assert weights.std().item() == pytest.approx(0.01, rel=0.1)
+    assert weights.mean().abs() < 0.002
+    y, x = torch.randn(1, 4, 3, 8), torch.randn(1, 3, 32)
+    share = gates[0](y, y, x) / y
+    assert (share - 0.5).abs().max() < 0.1
+
+    expected = 1 / (1 + math.exp(-float(gates[0].attn_gate[2].detach() @ x[0, 1])))
+    assert torch.allclose(share[0, 2, 1], torch.full((8,), expected), atol=1e-5)
+    wide = make_model(load_config(SMALL | {"GATED_ATTN_ENABLED": "1", "GATED_ATTN_INIT_STD": "0.5"}))
+    assert wide.blocks[0].attn.gate.attn_gate.std().item() == pytest.approx(0.5, rel=0.2)
+
+
 def test_later_layers_mix_in_the_first_ones_values():
     """With value_mix = (0, 1) a later layer's values do not matter; with (1, 0) it is the plain model."""
     import torch
@@ -358,6 +381,7 @@ def test_looping_begins_at_its_share_of_the_training(trainer, tiny, tmp_path):
         ({"BIGRAM_VOCAB_SIZE": "1"}, "BIGRAM_VOCAB_SIZE=1"),
         ({"MLP_MULT": "0.01", "MODEL_DIM": "16", "NUM_HEADS": "2", "NUM_KV_HEADS": "1"}, "MLP_MULT=0.01"),
         ({"VALUE_RESIDUAL": "1", "NUM_LAYERS": "1"}, "VALUE_RESIDUAL=true"),
+        ({"GATED_ATTENTION": "1", "GATED_ATTN_ENABLED": "1"}, "are two gates of one output"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_by_name(env, said):

@@ -9,8 +9,9 @@ import pytest
 from harness.findings import Finding, Group, report
 from harness.run.doctor.settings import shell_variables
 from harness.run.request import field_knobs
-from trainer.config import ALIASES, KNOBS
+from trainer.config import KNOBS
 from trainer.data import write_shard
+from trainer.names import ALIASES
 
 
 def test_variables_that_look_like_knobs_are_named_and_others_are_not():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.run.doctor.settings import check_schedules, planned_run
+from harness.run.doctor.settings import check_schedules, idle_overrides, planned_run
 from trainer.config import PRESETS, load_config
 
 
@@ -49,6 +49,20 @@ def test_schedule_that_never_fires_is_a_warning(settings, said):
 )
 def test_what_may_be_meant_is_a_note(settings, said):
     assert [level for level, text in what(**settings) if said in text] == ["note"]
+
+
+def test_a_late_threshold_of_zero_is_the_first_step_and_is_reached():
+    assert what(QAT_ENABLED="1", LATE_QAT_THRESHOLD="0", MIN_LR="0.3") == []
+    assert what(QAT_ENABLED="1", MIN_LR="0.3") == []
+
+
+def test_an_override_is_idle_only_beside_the_other_overrides():
+    """0.15 is what LATE_QAT_THRESHOLD holds without QAT_ENABLED; with it, it is another beginning."""
+    overrides = {"QAT_ENABLED": "true", "LATE_QAT_THRESHOLD": "0.15", "MATRIX_LR": "0.02"}
+    config = load_config(PRESETS["practice"] | overrides).to_env()
+    found = idle_overrides(overrides, config, PRESETS["practice"])
+
+    assert [one.what for one in found] == ["override MATRIX_LR=0.02 is what the preset has already"]
 
 
 def test_steps_done_long_before_the_clock_never_decay():
