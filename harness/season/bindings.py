@@ -62,9 +62,13 @@ class Term:
         return f": {reason}" if reason else ""
 
 
-def evaluate(season: Season, played: PlayedHole, inside: str | None) -> str:
+Sources = dict[tuple[str, int | None], Source]
+
+
+def evaluate(season: Season, played: PlayedHole, inside: str | None, sources: Sources | None = None) -> str:
     """Return the text of a binding. inside: what stands between its braces, None when they are not closed.
 
+    sources: those read so far, by folder and attempt; a dict that several bindings share saves time.
     Raises HarnessError when it names what is not known, or when the records say otherwise.
     """
     if inside is None:
@@ -80,8 +84,9 @@ def evaluate(season: Season, played: PlayedHole, inside: str | None) -> str:
             "write {{ val_bpb }}, {{ delta.parent }}, {{ hole:21.val_bpb:.3f }} or {{ val_bpb = 2.0455 }}; "
             "`backticks` around it show it as it is",
         )
-    first = _term(season, played, match, 1)
-    second = _term(season, played, match, 2) if match["operator"] else None
+    sources = {} if sources is None else sources
+    first = _term(season, played, sources, match, 1)
+    second = _term(season, played, sources, match, 2) if match["operator"] else None
     value, write = _combine(first, second, match["operator"])
     if match["format"] is not None:
         write = _formatter(value, match["format"])
@@ -100,7 +105,7 @@ def evaluate(season: Season, played: PlayedHole, inside: str | None) -> str:
     return typed
 
 
-def _term(season: Season, played: PlayedHole, match: re.Match[str], number: int) -> Term:
+def _term(season: Season, played: PlayedHole, sources: Sources, match: re.Match[str], number: int) -> Term:
     hole, attempt, name, of = (match[f"{part}{number}"] for part in ("hole", "attempt", "name", "of"))
     if hole:
         played = find_hole(season, hole)
@@ -116,13 +121,14 @@ def _term(season: Season, played: PlayedHole, match: re.Match[str], number: int)
         raise HarnessError(f'"{name}{"." if of else ""}{of or ""}" is not known', f"write {expected}")
     if attempt and quantity.whole:
         raise HarnessError(f"{name} belongs to a whole hole, not to an attempt", "leave out attempt:N.")
-    number_of = int(attempt) if attempt else None
-    if number_of is not None and number_of not in {one.attempt for one in played.records}:
+    key = (played.name.folder, int(attempt) if attempt else None)
+    source = sources.setdefault(key, Source(season, played, key[1]))
+    if attempt and source.record is None:
         raise HarnessError(
-            f"{played.name.folder} has no record of attempt {number_of}",
+            f"{played.name.folder} has no record of attempt {attempt}",
             f"`harness show {played.name.folder}` lists its attempts",
         )
-    return Term(quantity, of or "", Source(season, played, number_of))
+    return Term(quantity, of or "", source)
 
 
 def _fits(kind: str, of: str) -> bool:
@@ -255,11 +261,12 @@ def bind_notes(season: Season, played: PlayedHole) -> BoundNotes:
     except OSError as error:
         return BoundNotes(unread=str(error.strerror))
     problems: list[NoteProblem] = []
+    sources: Sources = {}
 
     def fill(binding: Binding) -> str:
         raw = " ".join(text[binding.start : binding.end].split())
         try:
-            return evaluate(season, played, binding.inside)
+            return evaluate(season, played, binding.inside, sources)
         except HarnessError as error:
             problems.append(NoteProblem(f"{path}:{binding.line}", raw, error.message, error.hint))
             return f"`{raw}`"

@@ -16,7 +16,7 @@ from itertools import combinations
 
 from harness.errors import HarnessError
 from harness.records.notes import find_bindings, mask_code, read_notes
-from harness.season.bindings import NUMBER, NoteProblem, bind_notes, evaluate, read_number, rounds_to
+from harness.season.bindings import NUMBER, NoteProblem, Sources, bind_notes, evaluate, read_number, rounds_to
 from harness.season.hole import PlayedHole
 from harness.season.quantities import Known, list_known
 from harness.season.season import Season
@@ -195,6 +195,7 @@ class _Figures:
     def __init__(self, season: Season, played: PlayedHole) -> None:
         self._season, self._played = season, played
         self._others: dict[str, list[Candidate]] = {}
+        self._sources: Sources = {}
 
     def around(self, paragraph: str) -> list[Candidate]:
         """Those of the hole, of its references, and of the holes that a paragraph mentions; nearest first."""
@@ -220,13 +221,16 @@ class _Figures:
             binding = " - ".join(reversed(binding.split(" - ")))
         plain = f"{{{{ {binding} }}}}"
         try:
-            if evaluate(self._season, self._played, binding) == numeral.text:
+            if self._evaluate(binding) == numeral.text:
                 return plain
             held = f"{binding} = {numeral.text}"
-            evaluate(self._season, self._played, held)
+            self._evaluate(held)
         except HarnessError:
             return plain
         return f"{{{{ {held} }}}}"
+
+    def _evaluate(self, inside: str) -> str:
+        return evaluate(self._season, self._played, inside, self._sources)
 
     @cached_property
     def _known(self) -> list[Known]:
@@ -265,7 +269,7 @@ class _Figures:
         for name in ("delta", "p"):
             of = f"{name}.hole:{other.name.number}"
             try:
-                value = float(evaluate(self._season, self._played, f"{of}:.17g"))
+                value = float(self._evaluate(f"{of}:.17g"))
                 yield Candidate(of, value, signed=name == "delta")
             except HarnessError:
                 continue  # not comparable, or without a p-value

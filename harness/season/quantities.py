@@ -35,7 +35,8 @@ class Source:
     def record(self) -> RunRecord | None:
         if self.attempt is None:
             return self.played.record
-        return next((one for one in self.played.records if one.attempt == self.attempt), None)
+        entries = self.played.entries
+        return next((one.record for one in entries if one.attempt.number == self.attempt), None)
 
     @property
     def measured(self) -> tuple[RunRecord, ...]:
@@ -66,6 +67,10 @@ class Source:
 
 def find_hole(season: Season, reference: str) -> PlayedHole:
     """Return the hole with this number or folder. Raises UsageError when there is none, or several."""
+    number = int(reference) if reference.isdecimal() else None
+    matches = [hole for hole in season.holes if hole.name.folder == reference or hole.name.number == number]
+    if len(matches) == 1:  # mostly; everything else the store knows better, and how to say it
+        return matches[0]
     folder = Store(season.runs).get(reference).name.folder
     return next(hole for hole in season.holes if hole.name.folder == folder)
 
@@ -332,8 +337,8 @@ class Known:
 
 def list_known(season: Season, played: PlayedHole) -> Iterator[Known]:
     """Yield all that is known of a hole, then of each of its attempts where it has several."""
-    several = len(played.records) > 1
-    for attempt in (None, *(one.attempt for one in played.records if several)):
+    attempts = [one.attempt.number for one in played.entries if one.record is not None]
+    for attempt in (None, *(attempts if len(attempts) > 1 else ())):
         source = Source(season, played, attempt)
         prefix = "" if attempt is None else f"attempt:{attempt}."
         for quantity in _TABLE:
