@@ -10,7 +10,7 @@ from harness.records.record import Code, Data, Environment, Failure, Provenance,
 from harness.season.quantities import QUANTITIES
 from tests.paths import ROOT
 from trainer.config import KNOBS
-from trainer.meanings import MEANINGS
+from trainer.meanings import MEANINGS, USUAL
 from trainer.names import ALIASES
 
 
@@ -60,6 +60,15 @@ def test_notes_page_explains_every_figure_that_notes_may_bind():
 def test_knobs_page_says_what_public_scripts_mean_by_a_name(name):
     assert name in KNOBS or name in ALIASES
     assert f"| `{name}` | {MEANINGS[name]} |" in (ROOT / "docs" / "knobs.md").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_knobs_page_says_what_public_scripts_play_where_a_name_is_not_set(name):
+    row = f"| `{name}` | {KNOBS[name].unset} | {USUAL[name]} |"
+
+    assert row in (ROOT / "docs" / "knobs.md").read_text().splitlines()
+    first = USUAL[name].split(" or ")[0]
+    assert KNOBS[name].parse(first) != KNOBS[name].parse(KNOBS[name].unset)
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

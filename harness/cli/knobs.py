@@ -108,6 +108,8 @@ def _explain(data: dict[str, Any]) -> str:
     lines = [data["meaning"]]
     if data["other_names"]:
         lines.append(f"also: {', '.join(data['other_names'])}")
+    if data["usual_default"]:
+        lines.append(f"public scripts, where it is not set: {data['usual_default']}")
     lines += [
         text if name == data["name"] else f"{name}: {text}" for name, text in data["public_scripts"].items()
     ]
@@ -118,8 +120,9 @@ def _knob_data(knob: Any) -> dict[str, Any]:
     """Return what there is to know of a knob, for machines.
 
     public_scripts: by name, its own or another one, what public scripts mean by it where that differs.
+    usual_default: what they mostly play where it is not set, if that differs.
     """
-    from trainer.meanings import MEANINGS
+    from trainer.meanings import MEANINGS, USUAL
     from trainer.names import ALIASES
 
     others = [alias for alias, ours in ALIASES.items() if ours == knob.name]
@@ -131,5 +134,6 @@ def _knob_data(knob: Any) -> dict[str, Any]:
         "range": knob.range_text,
         "meaning": knob.meaning,
         "other_names": others,
+        "usual_default": USUAL.get(knob.name, ""),
         "public_scripts": {name: MEANINGS[name] for name in (knob.name, *others) if name in MEANINGS},
     }

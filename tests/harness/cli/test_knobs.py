@@ -49,6 +49,12 @@ def test_every_meaning_is_shown_with_a_knob(harness):
     assert {name for row in rows.values() for name in row["other_names"]} == set(ALIASES)
 
 
+def test_a_knob_says_what_public_scripts_play_where_it_is_not_set(harness):
+    assert listed(harness, "EMBED_WD")["EMBED_WD"]["usual_default"] == "0.085"
+    assert listed(harness, "MATRIX_LR")["MATRIX_LR"]["usual_default"] == ""
+    assert "public scripts, where it is not set: 0.35" in harness("knobs", "ENABLE_LOOPING_AT").stdout
+
+
 def test_what_a_knob_is_that_is_not_set_is_its_default(harness):
     """Records hold 0.15; QAT_ENABLED alone begins at 1."""
     assert listed(harness, "LATE_QAT_THRESHOLD")["LATE_QAT_THRESHOLD"]["default"] == "1.0"
