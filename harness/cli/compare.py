@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from harness.errors import Exit, HarnessError, UsageError
 if TYPE_CHECKING:
     from harness.season.artifact import ArtifactChange
     from harness.season.compare import Change, Measure, Moment, Pair, Side
+    from harness.season.ratios import RatioChange
 
 PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40
@@ -89,6 +91,8 @@ def describe(pair: Pair) -> list[str]:
         lines += _numbers(pair)
     if pair.artifact is not None:
         lines.append(f"  artifact: {_bytes(pair.artifact)}")
+    if pair.tempo is not None:
+        lines.append(f"  step time: {_tempo(pair.tempo)}")
     lines += [f"  caveat: {caveat}" for caveat in pair.caveats]
     if pair.whiff:
         what = "WHIFF" if pair.whiff.kind == "whiff" else "acts at export only"
@@ -135,7 +139,16 @@ def _bytes(change: ArtifactChange) -> str:
         if change.bytes
         else "as many bytes"
     )
-    return f"{size} of weights" if change.weights_alone else size
+    if change.weights_alone:
+        return f"{size} of weights"
+    return f"{size} ({change.parts})" if change.parts else size
+
+
+def _tempo(change: RatioChange) -> str:
+    words = {"more": "slower", "less": "quicker"}.get(change.outcome, change.outcome)
+    reach = "" if change.reach is None else f"; luck alone reaches {change.reach:.2f} times"
+    why = "; ".join(filter(None, (change.basis, change.caveat)))
+    return f"{change.ratio:.2f} times, {words}{reach}" + (f" ({why})" if why else "")
 
 
 def _spread(std: float | None) -> str:
@@ -195,7 +208,13 @@ def as_data(pair: Pair) -> dict[str, Any]:
         "noise": pair.noise or None,
         "artifact": None
         if pair.artifact is None
-        else {"delta_bytes": pair.artifact.bytes, "weights_alone": pair.artifact.weights_alone},
+        else {
+            "delta_bytes": pair.artifact.bytes,
+            "weights_alone": pair.artifact.weights_alone,
+            "weights_bytes": pair.artifact.weights,
+            "code_bytes": pair.artifact.code,
+        },
+        "tempo": None if pair.tempo is None else asdict(pair.tempo),
         "caveats": list(pair.caveats),
         "config": {change.name: {"a": change.a, "b": change.b} for change in pair.config},
         "curve": [

@@ -30,10 +30,24 @@ def code_rule(record: RunRecord) -> CodeRule | None:
 
 @dataclass(frozen=True)
 class ArtifactChange:
-    """How many bytes one artifact has more than another. weights_alone: the code is left out."""
+    """How many bytes one artifact has more than another. weights_alone: the code is left out.
+
+    weights, code: the parts of it; None where they are not known.
+    """
 
     bytes: int
     weights_alone: bool = False
+    weights: int | None = None
+    code: int | None = None
+
+    @property
+    def parts(self) -> str:
+        """Name what the bytes come from; empty where that is not known or there are none."""
+        if self.weights_alone or self.weights is None or self.code is None or not self.bytes:
+            return ""
+        if not self.weights or not self.code:
+            return "all of the weights" if self.weights else "all of the code"
+        return f"weights {self.weights:+,}, code {self.code:+,}"
 
 
 def artifact_change(record: RunRecord | None, before: RunRecord | None) -> ArtifactChange | None:
@@ -51,7 +65,16 @@ def artifact_change(record: RunRecord | None, before: RunRecord | None) -> Artif
         sizes = (record.artifact_bytes, before.artifact_bytes)
     if sizes[0] is None or sizes[1] is None:
         return None
-    return ArtifactChange(sizes[0] - sizes[1], weights_alone=len(rules) == 2)
+    return ArtifactChange(
+        sizes[0] - sizes[1],
+        weights_alone=len(rules) == 2,
+        weights=_minus(record.model_bytes, before.model_bytes),
+        code=_minus(record.code_bytes, before.code_bytes),
+    )
+
+
+def _minus(now: int | None, then: int | None) -> int | None:
+    return None if now is None or then is None else now - then
 
 
 def rules_caveat(record: RunRecord, before: RunRecord) -> str:

@@ -18,6 +18,7 @@ from harness.records.record import UNHASHED_KNOBS, RunRecord
 from harness.records.seeds import group_by_seed, mean_over_seeds, repeat_spread
 from harness.season.artifact import ArtifactChange, artifact_change, rules_caveat
 from harness.season.hole import other_stages, other_text
+from harness.season.ratios import RatioChange
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, NEUTRAL
 
@@ -142,6 +143,7 @@ class Pair:
     caveats: tuple[str, ...] = ()
     moments: tuple[Moment, ...] = ()
     whiff: Whiff | None = None
+    tempo: RatioChange | None = None
 
     @property
     def nats_per_byte(self) -> float | None:

@@ -13,6 +13,7 @@ from harness.figures import number
 from harness.records.curve import load_curve
 from harness.season.compare import config_changes, packs_or_evaluates, same_losses
 from harness.season.hole import AttemptEntry, PlayedHole
+from harness.season.ratios import RatioChange, compare_tempo, compare_weights
 from harness.stats import Difference, Sample, Spread, exact_difference, pool_spread, subtract
 
 FLOOR_SEEDS = 5  # distinct seeds of one configuration that measure its noise floor, see `harness noise`
@@ -89,6 +90,15 @@ class Evidence:
         values = dict(zip(theirs.seeds, theirs.values, strict=True))
         shared = Sample(tuple(values[seed] for seed in ours.seeds), ours.seeds)
         return exact_difference(ours, shared, course.no_interest_bpb), shared
+
+    def tempo(self, a: PlayedHole, b: PlayedHole) -> RatioChange | None:
+        """Compare milliseconds a step."""
+        return compare_tempo(self.holes, a, b)
+
+    def weights(self, a: PlayedHole, b: PlayedHole) -> RatioChange | None:
+        """Compare the bytes of the weights."""
+        same = bool(a.summary.seeds) and set(a.summary.seeds) == self.equal_weights(a, b)
+        return compare_weights(self.holes, a, b, same)
 
     def equal_weights(self, a: PlayedHole, b: PlayedHole) -> frozenset[int]:
         """Return the seeds whose training is the same in both holes, bit for bit: losses, and score before

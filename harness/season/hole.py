@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from harness import cache
 from harness.cache import CacheEntry, is_unchanged, load_entries, save_entries
@@ -21,7 +21,14 @@ from harness.courses.course import SPLIT_TOLERANCE
 from harness.errors import HarnessError
 from harness.records.intent import Decision, Intent, load_decisions, load_intent
 from harness.records.record import RunRecord, find_record, mean_stage_bpb
-from harness.records.seeds import failed_seeds, is_same_play, mean_over_seeds, repeat_spread, sample_of
+from harness.records.seeds import (
+    failed_seeds,
+    group_by_seed,
+    is_same_play,
+    mean_over_seeds,
+    repeat_spread,
+    sample_of,
+)
 from harness.records.store import Attempt, Hole, HoleName, mark_hole
 from harness.stats import Sample
 from harness.workers import fork_pool, worker_count
@@ -29,6 +36,7 @@ from harness.workers import fork_pool, worker_count
 PER_PROCESS = 200  # holes needed to start another process
 IN_MEMORY = 32  # holes whose files stay in memory at once
 
+Figure = TypeVar("Figure", int, float)
 HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]
 
 
@@ -85,9 +93,10 @@ class Summary(NamedTuple):
 
     values: the official scores of the group, one a seed, in bits per byte. seeds: theirs; empty where one is
     not known. failed_seeds: begun and never finished. trained_values: of each seed, the score before packing.
-    repeats: runs beyond one a seed; repeat_std: their spread, None without any. day: of play, ISO. machine:
-    its processor or GPU. par, sota: as an older record noted them. cap_bytes, artifact_bytes, steps, step_ms:
-    of the record shown. decision: its word.
+    repeats: runs beyond one a seed; repeat_std: their spread, None without any. step_times: of each run of
+    the group, in ms; model_sizes: of each seed, in bytes; empty where one is not known. day: of play, ISO.
+    machine: its processor or GPU. par, sota: as an older record noted them. cap_bytes, artifact_bytes, steps,
+    step_ms: of the record shown. decision: its word.
     """
 
     title: str
@@ -104,6 +113,8 @@ class Summary(NamedTuple):
     trained_values: tuple[float | None, ...]
     repeats: int
     repeat_std: float | None
+    step_times: tuple[float, ...]
+    model_sizes: tuple[int, ...]
     machine: str | None
     day: str | None
     par: float | None
@@ -341,6 +352,8 @@ def summarise(name: HoleName, files: Files) -> Summary:
         trained_values=tuple(_trained_value(files.group, seed) for seed in seeds),
         repeats=repeats[1] if repeats else 0,
         repeat_std=repeats[0] if repeats else None,
+        step_times=_known([one.step_ms for one in files.group]),
+        model_sizes=_known([ones[-1].model_bytes for ones in group_by_seed(files.group).values()]),
         machine=record.environment.device_name if record else None,
         day=day.isoformat() if day else None,
         par=as_of.par if as_of else None,
@@ -359,6 +372,12 @@ def _trained_value(group: Sequence[RunRecord], seed: int) -> float | None:
     """The score before packing that all runs of a seed agree on, to find trainings that are the same."""
     values = {record.stage_bpb("pre_quantization") for record in group if record.seed == seed}
     return values.pop() if len(values) == 1 else None
+
+
+def _known(values: Sequence[Figure | None]) -> tuple[Figure, ...]:
+    """All of the values, or none where one is missing."""
+    known = tuple(value for value in values if value)
+    return known if len(known) == len(values) else ()
 
 
 def kind_of(record: RunRecord) -> ScoreKind:

@@ -77,7 +77,8 @@ def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool
     if course and (exact := season.evidence.on_equal_weights(a, b, course)):
         difference, shared = exact
         theirs = replace(theirs, sample=shared)
-    return compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
+    pair = compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
+    return replace(pair, tempo=season.evidence.tempo(a, b))
 
 
 def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: bool = False) -> Pair:

@@ -47,12 +47,13 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """Everything that is computed about a hole's place in its field."""
+    """Everything that is computed about a hole's place in its field. evidence: of its whole season."""
 
     played: PlayedHole
     course: Course | None
     verdict: Verdict
     comparisons: dict[ComparisonKind, Comparison]
+    evidence: Evidence
     sets_par: bool = False
 
     @property
@@ -128,6 +129,7 @@ class Season:
             course=course,
             verdict=judge_hole(played, course, compared["par"].difference, sets_par, compared["par"].reason),
             comparisons=compared,
+            evidence=self.evidence,
             sets_par=sets_par,
         )
 

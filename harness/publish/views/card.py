@@ -337,7 +337,7 @@ def _comparisons(sources: _CardSources) -> CardComparisons:
         best_delta=delta("our_best", "best"),
         sota_delta=delta("sota", "sota"),
         parent_delta=delta("parent", "parent") if _has_other_parent(standing) else None,
-        comparison=compare_rows(sources.played, previous, wording),
+        comparison=compare_rows(standing, "previous", wording),
         comparison_reason=previous.reason,
         comparison_verdict=tidy(sources.notes.get("verdict")) or by_rule,
         field_line=_field_line(standing, wording, sources.title),

@@ -17,11 +17,13 @@ from harness.records.record import RunRecord, mean_gap
 from harness.season.artifact import artifact_change
 from harness.season.compare import counted_config
 from harness.season.hole import PlayedHole
+from harness.season.ratios import RatioChange
 from harness.season.season import Comparison, ComparisonKind, Standing
 from harness.stats import Outcome
 
 MOST_SETTINGS = 40
 COMMON_STEPS = 8
+CERTAIN: tuple[Outcome, ...] = ("better", "worse", "equal")
 
 _TONES: dict[Outcome, str] = {"better": "better", "worse": "worse"}
 
@@ -81,8 +83,9 @@ def compare_file(name: str, kind: ComparisonKind) -> str:
 # The table of two holes ---------------------------------------------------------------------------
 
 
-def compare_rows(played: PlayedHole, comparison: Comparison, wording: Wording) -> Table | None:
+def compare_rows(standing: Standing, kind: ComparisonKind, wording: Wording) -> Table | None:
     """Two holes in columns; the heads name what was changed. None when there is nothing to compare with."""
+    played, comparison = standing.played, standing.comparisons[kind]
     other, record = comparison.hole, played.record
     before = other.record if other else None
     if other is None or before is None or record is None or played.sample is None or other.sample is None:
@@ -95,7 +98,9 @@ def compare_rows(played: PlayedHole, comparison: Comparison, wording: Wording) -
         wording.say("label", "change"),
     )
     here, there = _measures(played, record), _measures(other, before)
-    changes = _changes(played, record, other, before, wording)
+    if comparison.val_bpb is not None:  # on the same weights: of the shared seeds alone
+        there["val_bpb"] = figures.bpb(comparison.val_bpb)
+    changes = _changes(standing, comparison, record, before, wording)
     rows = tuple((wording.say("label", key), there[key], here[key], changes[key]) for key in changes)
     caption = wording.fill("note", "pair", a=tidy(other.title, 80), b=tidy(played.title, 80))
     return Table(caption, heads, rows)
@@ -115,21 +120,31 @@ def _measures(played: PlayedHole, record: RunRecord) -> dict[str, str]:
 
 
 def _changes(
-    played: PlayedHole, record: RunRecord, other: PlayedHole, before: RunRecord, wording: Wording
+    standing: Standing, comparison: Comparison, record: RunRecord, before: RunRecord, wording: Wording
 ) -> dict[str, str]:
-    """The last column: this hole minus the other, in the order of the rows."""
-    assert played.sample is not None
-    assert other.sample is not None
+    """The last column: this hole minus the other, in the order of the rows. ~ marks what luck can do."""
+    played, other, difference = standing.played, comparison.hole, comparison.difference
+    assert other is not None
     gaps = mean_gap(played.measured), mean_gap(other.measured)
+    tempo = standing.evidence.tempo(played, other)
+    doubt = "" if difference is None or difference.outcome in CERTAIN else "~"
+    slower = _change(record.step_ms, before.step_ms, 1, " ms")
     return {
-        "val_bpb": figures.delta(played.sample.mean - other.sample.mean),
+        "val_bpb": doubt + figures.delta(difference.delta) if difference else figures.MISSING,
         "val_loss": _change(played.val_loss, other.val_loss, 4),
         "quant_gap": _change(*gaps, 4),
         "artifact": _artifact_change(record, before, wording),
         "params": _change(record.params, before.params, 0),
         "steps": _change(record.steps, before.steps, 0),
-        "step_avg": _change(record.step_ms, before.step_ms, 1, " ms"),
+        "step_avg": _doubted(slower, tempo),
     }
+
+
+def _doubted(text: str, change: RatioChange | None) -> str:
+    """Mark a change of step time that luck alone reaches, and say what else may be behind it."""
+    if change is None or change.is_change or text == figures.MISSING:
+        return text
+    return f"~{text}" + (f" ({tidy(change.caveat, 80)})" if change.caveat else "")
 
 
 def _artifact_change(record: RunRecord, before: RunRecord, wording: Wording) -> str:
@@ -137,7 +152,9 @@ def _artifact_change(record: RunRecord, before: RunRecord, wording: Wording) -> 
     if change is None:
         return figures.MISSING
     text = figures.change(change.bytes, "byte") if change.bytes else "none"
-    return wording.fill("note", "weights_change", change=text) if change.weights_alone else text
+    if change.weights_alone:
+        return wording.fill("note", "weights_change", change=text)
+    return f"{text} ({change.parts})" if change.parts else text
 
 
 def _change(now: float | None, then: float | None, places: int, unit: str = "") -> str:
@@ -192,7 +209,7 @@ def build_compare(
     """
     comparison, played = standing.comparisons[kind], standing.played
     other, name = comparison.hole, played.name.folder
-    metrics = compare_rows(played, comparison, wording)
+    metrics = compare_rows(standing, kind, wording)
     if other is None or metrics is None or played.record is None or other.record is None:
         return None
     names = (hole_name(played, wording), hole_name(other, wording))

@@ -43,7 +43,6 @@ _NAME = re.compile(r"\{([a-z_]+)\}")
 
 NEAR_CAP = 0.02  # share of the cap that is free, below which the artifact is called tight
 ROOMY = 0.15  # and above which it is called roomy
-TEMPO_CHANGE = 1.10  # times as long or short as the previous hole's step, to be mentioned
 
 # What each fact means; published in the handbook beside the rules that use it.
 FACTS: dict[str, str] = {
@@ -72,8 +71,8 @@ FACTS: dict[str, str] = {
     "gap_large": "packing cost more than twice the noise of one seed",
     "near_cap": f"less than {NEAR_CAP:.0%} of the cap is left",
     "roomy": f"more than {ROOMY:.0%} of the cap is left",
-    "slower": f"a step takes over {TEMPO_CHANGE - 1:.0%} longer than the previous hole's",
-    "quicker": f"the previous hole's step takes over {TEMPO_CHANGE - 1:.0%} longer",
+    "slower": "a step takes longer than the previous hole's, beyond what repeats on the machine show",
+    "quicker": "a step takes less time than the previous hole's, beyond what repeats on the machine show",
     "heavier": "the artifact is larger than the previous hole's",
     "lighter": "the artifact is smaller than the previous hole's",
     "has_overrides": "a setting was overridden",
@@ -226,9 +225,9 @@ def _read_change(standing: Standing, tags: set[str], values: dict[str, str]) -> 
     if change is not None and change.bytes:
         tags.add("heavier" if change.bytes > 0 else "lighter")
         values["artifact_change"] = f"{figures.count(abs(change.bytes))} bytes"
-    if record.step_ms and before.step_ms:
-        tags |= {"slower"} if record.step_ms > TEMPO_CHANGE * before.step_ms else set()
-        tags |= {"quicker"} if before.step_ms > TEMPO_CHANGE * record.step_ms else set()
+    tempo = standing.evidence.tempo(standing.played, other) if other else None
+    if tempo is not None and tempo.is_change:
+        tags.add("slower" if tempo.outcome == "more" else "quicker")
 
 
 def _listed(items: Iterable[str]) -> str:

@@ -473,7 +473,7 @@ def sizes(code, model, rule):
         ("script", DAY, "+500 bytes of weights", True, "one packed script, 39,000 bytes, against one plain"),
         (None, DAY, "+500 bytes of weights", True, "39,000 bytes, against the whole package, 69,000"),
         (None, "2026-11-24T12:00:00Z", "+500 bytes of weights", True, "against one plain script, 69,000"),
-        ("packed", DAY, "-29,500 bytes", False, None),
+        ("packed", DAY, "-29,500 bytes (weights +500, code -30,000)", False, None),
     ],
 )
 def test_code_that_is_counted_by_another_rule_is_no_saving(rule, day, delta, of, caveat, harness, put_record):
@@ -484,7 +484,12 @@ def test_code_that_is_counted_by_another_rule_is_no_saving(rule, day, delta, of,
     (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
 
     assert f"  artifact: {delta}\n" in told
-    assert pair["artifact"] == {"delta_bytes": 500 if of else -29_500, "weights_alone": of}
+    assert pair["artifact"] == {
+        "delta_bytes": 500 if of else -29_500,
+        "weights_alone": of,
+        "weights_bytes": 500,
+        "code_bytes": -30_000,
+    }
     found = [one for one in pair["caveats"] if "counted by different rules" in one]
     assert len(found) == (caveat is not None)
     assert caveat is None or caveat in found[0]

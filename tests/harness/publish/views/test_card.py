@@ -82,7 +82,7 @@ def test_references_carry_their_date_and_source(example: HoleCard) -> None:
 def test_the_comparison_names_the_changed_setting(example: HoleCard) -> None:
     assert example.comparison is not None
     assert example.comparison.heads == ("Measure", "Hole 5", "Hole 6: FP16_EMBED=true", "Change")
-    assert ("val_bpb", "1.4139", "1.4141", "+0.0002") in example.comparison.rows
+    assert ("val_bpb", "1.4139", "1.4141", "~+0.0002") in example.comparison.rows
     assert "inside the noise" in example.comparison_verdict
 
 
@@ -90,7 +90,7 @@ def test_the_comparison_names_the_changed_setting(example: HoleCard) -> None:
     ("rule", "cell"),
     [
         ("script", "+500 bytes of weights; the code is counted by another rule"),
-        ("packed", "-29,500 bytes"),
+        ("packed", "-29,500 bytes (weights +500, code -30,000)"),
     ],
 )
 def test_code_that_is_counted_by_another_rule_is_no_saving(
