@@ -170,8 +170,6 @@ def show_result(
         data = scorecard.as_data(standing)
         if series:
             data |= {"seeds_planned": list(series.planned), "seeds_failed": list(series.failed)}
-        if series and series.no_verdict:
-            data |= {"verdict": None, "verdict_why": series.no_verdict, "comparisons": {}}
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
         print_json(command, **data, played=attempts, whiff=whiff.why if whiff else None)
     elif series and series.no_verdict:

@@ -53,7 +53,11 @@ def brief_season(season: Season, course: str | None = None) -> Brief:
     played = [standing for standing in standings if standing.played.entries]
     complete = [s for s in played if s.played.sample is not None and not s.played.invalid]
     split = complete[-1].played.split if complete else None
-    counting = [s for s in complete if s.played.status == "ok" and s.played.split in (None, split)]
+    counting = [
+        s
+        for s in complete
+        if s.played.status == "ok" and s.played.split in (None, split) and not s.played.summary.no_verdict
+    ]
     return Brief(
         course_name=course,
         course=season.course(course),

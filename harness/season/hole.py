@@ -30,6 +30,7 @@ from harness.records.seeds import (
     sample_of,
 )
 from harness.records.store import Attempt, Hole, HoleName, mark_hole
+from harness.season.series import find_series
 from harness.stats import Sample
 from harness.workers import fork_pool, worker_count
 
@@ -94,9 +95,10 @@ class Summary(NamedTuple):
     values: the official scores of the group, one a seed, in bits per byte. seeds: theirs; empty where one is
     not known. failed_seeds: begun and never finished. trained_values: of each seed, the score before packing.
     repeats: runs beyond one a seed; repeat_std: their spread, None without any. step_times: of each run of
-    the group, in ms; model_sizes: of each seed, in bytes; empty where one is not known. day: of play, ISO.
-    machine: its processor or GPU. par, sota: as an older record noted them. cap_bytes, artifact_bytes, steps,
-    step_ms: of the record shown. decision: its word.
+    the group, in ms; model_sizes: of each seed, in bytes; empty where one is not known. no_verdict: which
+    planned seeds are missing; empty when all are in. day: of play, ISO. machine: its processor or GPU. par,
+    sota: as an older record noted them. cap_bytes, artifact_bytes, steps, step_ms: of the record shown.
+    decision: its word.
     """
 
     title: str
@@ -115,6 +117,7 @@ class Summary(NamedTuple):
     repeat_std: float | None
     step_times: tuple[float, ...]
     model_sizes: tuple[int, ...]
+    no_verdict: str
     machine: str | None
     day: str | None
     par: float | None
@@ -335,7 +338,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
     as_of = record.as_of if record else None
     played_at = record.started_at if record else None
     day = played_at.astimezone(dt.UTC).date() if played_at else intent.created
-    sample, repeats = sample_of(files.group), repeat_spread(files.group)
+    sample, repeats, series = sample_of(files.group), repeat_spread(files.group), find_series(files.records)
     seeds = sample.seeds if sample else ()
     return Summary(
         title=intent.title or name.slug.replace("_", " ").title() or name.position,
@@ -354,6 +357,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
         repeat_std=repeats[0] if repeats else None,
         step_times=_known([one.step_ms for one in files.group]),
         model_sizes=_known([ones[-1].model_bytes for ones in group_by_seed(files.group).values()]),
+        no_verdict=series.no_verdict if series else "",
         machine=record.environment.device_name if record else None,
         day=day.isoformat() if day else None,
         par=as_of.par if as_of else None,

@@ -239,7 +239,7 @@ class Season:
             if hole.sample is None:
                 continue
             newest[kind] = hole
-            if hole.status == "ok" and not hole.invalid:
+            if hole.status == "ok" and not hole.invalid and not hole.summary.no_verdict:
                 best[kind] = min(best.get(kind, hole), hole, key=_mean)
                 counts[kind] += 1
         return pairs
@@ -256,6 +256,8 @@ class Season:
     def _compare(self, played: PlayedHole, course: Course | None, kind: ComparisonKind) -> Comparison:
         if played.sample is None:
             return Comparison(kind, reason="this hole has no complete attempt")
+        if played.summary.no_verdict:
+            return Comparison(kind, reason=played.summary.no_verdict)
         if course is None:
             return Comparison(kind, reason=f'the course "{played.course}" is not known')
         reference = _REFERENCES[kind](self, played, course)

@@ -48,6 +48,8 @@ def judge_hole(
         return Verdict(STILL_OUT, 0, why)
     if played.sample is None:
         return Verdict(NOT_FINISHED, 2, "no attempt was completed")
+    if played.summary.no_verdict:
+        return Verdict(STILL_OUT, 0, played.summary.no_verdict)
     if sets_par:
         return Verdict(SETS_PAR, 0, "the first complete hole of a course without par sets it")
     if course is None or to_par is None:
