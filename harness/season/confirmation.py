@@ -168,7 +168,26 @@ def describe(confirmation: Confirmation) -> list[str]:
             f"{name:19} {figures.delta(difference.delta)} to {figures.bpb(score)}: {difference.outcome} "
             f"({difference.basis}{luck})"
         )
-    return [*lines, confirmation.outcome]
+    return [*lines, _conclusion(confirmation)]
+
+
+def _conclusion(confirmation: Confirmation) -> str:
+    """The outcome with its reason, and what to quote or to play next."""
+    claim, outcome = confirmation.claim, confirmation.outcome
+    too_low = confirmation.to_claim is not None and confirmation.to_claim.outcome == "worse"
+    reasons = []
+    if outcome == "confirmed":
+        reasons.append(f"better than {claim.reference_name} with fresh seeds alone")
+    elif confirmation.to_reference is not None and confirmation.to_reference.outcome == "worse":
+        reasons.append(f"worse than {claim.reference_name} with fresh seeds alone")
+    if too_low:
+        reasons.append("the claimed score was too low: fresh seeds are worse than it")
+    if outcome == "cannot tell" and claim.reference is not None and confirmation.to_reference is not None:
+        lead = claim.reference.mean - claim.chosen.mean
+        more = confirmation.to_reference.more_seeds(lead)
+        if more:
+            reasons.append(f"{figures.number(more, 'more seed')} a side would show a lead of {lead:.4f}")
+    return ": ".join([outcome, *filter(None, ["; ".join(reasons)])])
 
 
 def as_data(confirmation: Confirmation) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool
         difference, shared = exact
         theirs = replace(theirs, sample=shared)
     pair = compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
-    return replace(pair, tempo=season.evidence.tempo(a, b))
+    plans = (f"{one.name.folder}: {one.summary.no_verdict}" for one in (a, b) if one.summary.no_verdict)
+    return replace(pair, tempo=season.evidence.tempo(a, b), caveats=(*pair.caveats, *plans))
 
 
 def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: bool = False) -> Pair:

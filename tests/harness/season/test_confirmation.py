@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.season.confirmation import confirm, describe_claim, state_claim
+from harness.season.confirmation import confirm, describe, describe_claim, state_claim
 from harness.season.season import load_season
 
 
@@ -52,6 +52,10 @@ def test_only_fresh_seeds_count(put_seed, runs):
     assert found.fresh.mean == pytest.approx(1.2002)
     assert found.to_claim.delta == pytest.approx(0.1002)
     assert found.outcome == "not confirmed"
+    assert describe(found)[-1] == (
+        "not confirmed: worse than round_002 with fresh seeds alone; "
+        "the claimed score was too low: fresh seeds are worse than it"
+    )
 
 
 def test_a_hole_that_is_better_with_fresh_seeds_too_is_confirmed(put_seed, runs):
@@ -68,7 +72,10 @@ def test_fresh_seeds_within_noise_of_the_second_best_cannot_tell(put_seed, runs)
     put_seed("round_001", 1, 1.1004, 2, purpose="confirm")
     put_seed("round_002", 1337, 1.1005)
 
-    assert confirmation_of(runs).outcome == "cannot tell"
+    found = confirmation_of(runs)
+
+    assert found.outcome == "cannot tell"
+    assert describe(found)[-1] == "cannot tell: 12 more seeds a side would show a lead of 0.0005"
 
 
 def test_without_another_hole_par_is_to_be_beaten(put_seed, runs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.season.brief import brief_season
+from harness.season.pairs import pair_holes
 from harness.season.season import KINDS, load_season, summarise_season
 
 NAN = {"status": "failed", "failure": {"kind": "nan", "message": "the loss is nan"}}
@@ -45,6 +46,16 @@ def test_a_hole_whose_planned_seeds_are_missing_has_no_verdict(last, put_record,
     brief = brief_season(summarise_season(runs))
     assert brief.best is not None
     assert brief.best.played.name.folder == "round_001"
+
+
+def test_a_comparison_that_is_asked_for_says_which_seeds_are_missing(put_record, put_seed, runs):
+    put_record("round_001", val_bpb=1.23, seed=1)
+    put_seed(1, 1, val_bpb=1.10)
+    season = load_season(runs)
+
+    pair = pair_holes(season, season.holes[1], season.holes[0])
+
+    assert "round_002: 1 of 3 planned seeds finished: no verdict yet" in pair.caveats
 
 
 def test_a_seed_that_failed_for_good_is_in(put_record, put_seed, runs):
