@@ -35,7 +35,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a hole against the rules of a policy."""
-    from harness.submit.policy import load_policy, policy_for
+    from harness.courses.policy import load_policy, policy_for
     from harness.submit.referee import as_data
     from harness.submit.referee import check as judge
 

@@ -36,10 +36,10 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Make a hole's record folder: README, submission.json, a log per seed, one train_gpt.py."""
+    from harness.courses.policy import load_policy
     from harness.files import refuse_used
     from harness.records.store import Store
     from harness.season.hole import load_hole
-    from harness.submit.policy import load_policy
     from harness.submit.prepare import as_data, describe, find_author, prepare
     from harness.submit.prepare import write as write_folder
 

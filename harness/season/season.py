@@ -47,7 +47,10 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """Everything that is computed about a hole's place in its field. evidence: of its whole season."""
+    """Everything that is computed about a hole's place in its field. evidence: of its whole season.
+
+    record_obstacles: of a hole that beats the SOTA, what keeps it from being a record.
+    """
 
     played: PlayedHole
     course: Course | None
@@ -55,6 +58,7 @@ class Standing:
     comparisons: dict[ComparisonKind, Comparison]
     evidence: Evidence
     sets_par: bool = False
+    record_obstacles: tuple[str, ...] = ()
 
     @property
     def story(self) -> Comparison:
@@ -64,7 +68,9 @@ class Standing:
 
     @property
     def course_record(self) -> bool:
-        return _is_better(self.comparisons["sota"]) and self.played.status == "ok"
+        """Whether a hole beats the SOTA of its day within the rules, as far as its records tell."""
+        better = _is_better(self.comparisons["sota"])
+        return better and self.played.status == "ok" and not self.record_obstacles
 
     @property
     def headroom_bytes(self) -> int | None:
@@ -131,7 +137,20 @@ class Season:
             comparisons=compared,
             evidence=self.evidence,
             sets_par=sets_par,
+            record_obstacles=self.record_obstacles(played)
+            if "sota" in compared and _is_better(compared["sota"])
+            else (),
         )
+
+    def record_obstacles(self, played: PlayedHole) -> tuple[str, ...]:
+        """Return what keeps a complete hole from being a record, in words; empty when nothing does."""
+        from harness.courses.policy import limits_on  # few holes need it
+        from harness.season.record_rules import find_obstacles
+
+        course = self.course(played.course)
+        if course is None:
+            return ("its course is not known",)
+        return find_obstacles(played, course, limits_on(course, played.day, self.runs))
 
     @cached_property
     def evidence(self) -> Evidence:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.courses.claim import Claim, complete_claim
 from harness.courses.course import Course, load_course
+from harness.courses.policy import Policy
 from harness.errors import HarnessError, UsageError
 from harness.field.entries import StoredEntry, find_row
 from harness.field.seeds import SeedCount, count_seeds
@@ -26,7 +27,6 @@ from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.stats import Sample
 from harness.submit.code import SCRIPT, find_trainer, trainer_script
-from harness.submit.policy import Policy
 
 LOG_HEAD = 1_000_000  # the table stands before the first step
 _NVIDIA_SMI = re.compile(rb"^\|\s+\d+\s+(NVIDIA [^|]+?)\s{2,}", re.MULTILINE)

@@ -16,7 +16,7 @@ from harness.scripts.unpack import unpack_source
 from harness.season.artifact import RULE_WORDS, code_rule
 from harness.season.hole import PlayedHole
 from harness.submit.code import SCRIPT
-from harness.submit.policy import RuleResult
+from harness.submit.result import RuleResult
 from harness.submit.submission import Author, Submission, SubmittedRun, largest, mean, spread
 
 _TOTAL = re.compile(rb"^Total submission size (\S+): ", re.MULTILINE)

@@ -22,6 +22,7 @@ from typing import Any
 from harness import figures
 from harness.courses.claim import Claim
 from harness.courses.course import RECORD_TRACK, load_course
+from harness.courses.policy import Policy, policy_for
 from harness.errors import HarnessError, UsageError, nearest
 from harness.files import refuse_used
 from harness.records.notes import Notes
@@ -33,8 +34,8 @@ from harness.season.season import Season
 from harness.submit.candidate import CandidateRun, attempt_runs, folder_candidate
 from harness.submit.code import make_code
 from harness.submit.files import folder_data, make_files
-from harness.submit.policy import Policy, RuleId, RuleResult, policy_for
 from harness.submit.referee import check
+from harness.submit.result import RuleId, RuleResult
 from harness.submit.submission import (
     Author,
     Submission,

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.courses.policy import Policy
 from harness.figures import number
 from harness.season.season import Season
 from harness.submit.candidate import Candidate, Case
-from harness.submit.policy import Policy, RuleOutcome, RuleResult
+from harness.submit.result import RuleOutcome, RuleResult
 from harness.submit.rules.limits import (
     check_attest,
     check_eval_time,

@@ -12,7 +12,7 @@ from harness.records.record import RunRecord, over_cap
 from harness.records.store import Attempt
 from harness.season.hole import PlayedHole
 from harness.stats import Sample
-from harness.submit.policy import RuleOutcome, RuleResult
+from harness.submit.result import RuleOutcome, RuleResult
 
 
 @dataclass(frozen=True)

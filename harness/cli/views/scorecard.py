@@ -58,6 +58,8 @@ def scorecard(standing: Standing) -> RenderableType:
     if len(played.group) > 1:
         grid.add_row("", Text(f"artifact, tempo and time: {shown_attempt(played)}", style="dim"))
     grid.add_row("verdict", Text(verdict_line(standing), style="bold"))
+    if standing.record_obstacles and played.status == "ok":
+        grid.add_row("no record", Text("; ".join(standing.record_obstacles), style="dim"))
     _add_decision(grid, played)
     rows: list[RenderableType] = [grid]
     if record.failure:
@@ -135,6 +137,7 @@ def as_data(standing: Standing) -> dict[str, Any]:
         "verdict_why": standing.verdict.why,
         "sets_par": standing.sets_par,
         "course_record": standing.course_record,
+        "record_obstacles": list(standing.record_obstacles),
         "headroom_bytes": standing.headroom_bytes,
         "decision": decision_data(played.decision),
         "comparisons": {kind: _comparison_data(c) for kind, c in standing.comparisons.items()},

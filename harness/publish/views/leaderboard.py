@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness import figures
 from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_record_bytes
@@ -85,6 +85,7 @@ class _Score:
     seeds: str = ""
     artifact: str = ""
     href: str = ""
+    may_lead: bool = True
 
 
 def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> Board:
@@ -101,11 +102,16 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
 
     comparable = sorted(comparable, key=lambda line: line.val_bpb or 0.0)
     shown, left_out = comparable[:OWN_ON_FIELD], max(0, len(comparable) - OWN_ON_FIELD)
-    samples = {hole.name.folder: hole.sample for hole in season.holes}
     # An imported entry says more than the published table's row for it, and replaces it.
     scores = [_published(row, wording) for row in references if find_entry(ranked, course, row) is None]
     scores += [_imported(entry, course, wording) for entry in ranked]
-    scores += [_ours(line, samples[line.name], wording) for line in shown]
+    holes = {hole.name.folder: hole for hole in season.holes}
+    scores += [_ours(line, holes[line.name].sample, wording) for line in shown]
+    if references and (best := _leading(scores)):  # who leads a published table holds its record
+        no_record = {
+            line.href for line in shown if line.href in best and season.record_obstacles(holes[line.name])
+        }
+        scores = [replace(score, may_lead=score.href not in no_record) for score in scores]
     elsewhere = {line.name for line in scored} - {line.name for line in comparable}
     cut = [
         Below(
@@ -131,6 +137,12 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     )
 
 
+def _leading(scores: Sequence[_Score]) -> set[str]:
+    """The cards of our own holes that stand at the top."""
+    top = min((figures.bpb(score.value) for score in scores), default="")
+    return {score.href for score in scores if score.href and figures.bpb(score.value) == top}
+
+
 def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]:
     """Best first; equal scores, as printed, share a place and its T."""
     scores = sorted(scores, key=lambda score: (round(score.value, 4), score.day))
@@ -146,7 +158,7 @@ def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]
                 name=score.name,
                 href=score.href,
                 own=bool(score.href),
-                leader=places[level] == 1,
+                leader=places[level] == 1 and score.may_lead,
                 to_par="" if distance is None else "E" if distance == 0 else figures.delta(distance),
                 tone="" if not distance else "worse" if distance > 0 else "better",
                 val_bpb=level,
@@ -186,8 +198,8 @@ def _logged_seeds(entry: StoredEntry | None, wording: Wording) -> str:
 
 
 def _p_value(sample: Sample | None, other: Sample | None, course: Course) -> str:
-    """Welch's p against another row, where both hold several runs."""
-    if sample is None or other is None:
+    """The p-value against another row, where both hold several seeds of one version."""
+    if sample is None or other is None or sample.n < 2 or other.n < 2:
         return ""
     difference = subtract(sample, other, course.spread)
     tests = (difference.test, *difference.others)

@@ -9,7 +9,7 @@ from harness.records.record import excess_bytes, over_cap
 from harness.scripts import network
 from harness.season.artifact import RULE_WORDS, code_rule
 from harness.submit.candidate import Case
-from harness.submit.policy import RuleResult
+from harness.submit.result import RuleResult
 
 
 def check_size(case: Case) -> Iterator[RuleResult]:
@@ -202,7 +202,7 @@ def check_train_time(case: Case) -> Iterator[RuleResult]:
     measured = f"{seconds:,.3f} s ({run.name})"
     if seconds <= cap:
         yield RuleResult("training_time", "pass", measured, limit)
-    elif seconds <= cap + spare:
+    elif case.policy.limits.allows_training(seconds, run.record.step_ms):
         yield RuleResult(
             "training_time",
             "pass",
@@ -252,14 +252,10 @@ def check_machine(case: Case) -> Iterator[RuleResult]:
     measured = "; ".join(
         sorted(f"{size or '?'} x {name or device or 'unknown device'}" for size, name, device in machines)
     )
-    wrong_size = any(gpus and size is not None and size != gpus for size, _, _ in machines)
-    wrong_name = any(
-        hardware and name is not None and hardware.lower() not in name.lower() for _, name, _ in machines
-    )
-    wrong_kind = any(device not in (None, "cuda") for _, _, device in machines)
-    if wrong_size or wrong_name or wrong_kind:
+    fits = [case.policy.limits.allows_machine(*machine) for machine in machines]
+    if False in fits:
         yield RuleResult("machine", "fail", measured, limit, "play it on the machine the rule names")
-    elif any((gpus and size is None) or (hardware and name is None) for size, name, _ in machines):
+    elif None in fits:
         yield RuleResult("machine", "cannot tell", measured, limit, "the record or log must name the GPUs")
     else:
         yield RuleResult("machine", "pass", measured, limit)

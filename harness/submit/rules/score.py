@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from harness import figures
 from harness.courses.claim import find_earlier_record
 from harness.courses.course import ReferenceScore, check_record_bytes
+from harness.courses.policy import Significance
 from harness.field.entries import find_entry
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import ROUNDING_BPB
 from harness.figures import number
 from harness.stats import Sample, lower_by
 from harness.submit.candidate import Candidate, CandidateRun, Case
-from harness.submit.policy import SEVERITY, RuleOutcome, RuleResult, Significance
+from harness.submit.result import SEVERITY, RuleOutcome, RuleResult
 
 LOG_DIGITS = 5e-9  # a log prints eight decimals; older lines four
 BASELINE_TOKENS_A_BYTE = 0.41052  # of the challenge's 1024-piece tokenizer, as all public logs with it imply

@@ -139,12 +139,61 @@ def test_over_cap_hole_is_named_so_and_is_never_our_best(runs, put_record):
     assert standing(runs, 2).comparisons["best"].difference is None
 
 
+LEGAL = {
+    "started_at": "2026-06-01T00:00:00Z",
+    "split": "current",
+    "steps": 6000,
+    "step_ms": 100.0,
+    "train_seconds": 600.1,  # the clock is read between steps
+    "eval_seconds": 300.0,
+    "artifact_bytes": 15_000_000,
+    "cap_bytes": 16_000_000,
+    "environment": {"device": "cuda", "device_name": "NVIDIA H100 80GB HBM3", "world_size": 8},
+}
+
+
+def put_seeds(put_record, hole, scores, **changed):
+    for attempt, bpb in enumerate(scores, start=1):
+        put_record(hole, attempt, seed=attempt, val_bpb=bpb, **LEGAL | changed)
+
+
 def test_record_score_needs_more_than_noise(runs, put_record):
-    put_record("round_001", val_bpb=1.0605, started_at="2026-06-01T00:00:00Z")
-    put_record("round_002", val_bpb=1.0500, started_at="2026-06-01T00:00:00Z")
+    put_seeds(put_record, "round_001", (1.0605, 1.0611, 1.0608))
+    put_seeds(put_record, "round_002", (1.0500, 1.0505, 1.0503))
 
     assert not standing(runs, 1).course_record
     assert standing(runs, 2).course_record
+
+
+@pytest.mark.parametrize(
+    ("changed", "obstacle", "rule"),
+    [
+        ({"train_seconds": 14_400.0}, "training took 14,400 s, 600 s are allowed", "training time"),
+        ({"train_seconds": 600.3}, "training took 600.3 s, 600 s are allowed", "training time"),
+        ({"eval_seconds": 700.0}, "evaluation took 700 s, 600 s are allowed", "evaluation time"),
+        ({"environment": {"device": "cpu"}}, "another machine than 8 x H100", "machine"),
+        ({"split": "first export"}, "another validation text than the current one", "validation split"),
+    ],
+)
+def test_what_check_fails_is_no_record(changed, obstacle, rule, runs, put_record, harness):
+    put_seeds(put_record, "round_001", (1.0500, 1.0505, 1.0503), **changed)
+
+    report = json.loads(harness("check", "1", "--json").stdout)
+
+    assert standing(runs, 1).record_obstacles == (obstacle,)
+    assert not standing(runs, 1).course_record
+    assert next(f["outcome"] for f in report["findings"] if f["rule"] == rule) == "fail"
+
+
+def test_single_seed_survivors_and_unknown_times_are_no_record(runs, put_record):
+    put_seeds(put_record, "round_001", (1.0500,))
+    put_seeds(put_record, "round_002", (1.0500, 1.0505, 1.0503))
+    put_record("round_002", 4, seed=4, status="failed", failure={"kind": "nan", "message": "m"})
+    put_seeds(put_record, "round_003", (1.0500, 1.0505, 1.0503), train_seconds=None)
+
+    assert standing(runs, 1).record_obstacles == ("one seed shows no spread",)
+    assert standing(runs, 2).record_obstacles == ("3 of 4 seeds finished",)
+    assert standing(runs, 3).record_obstacles == ("the training time is not known",)
 
 
 def test_broken_files_are_named_and_passed_over(runs, put_record):

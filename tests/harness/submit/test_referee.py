@@ -420,7 +420,7 @@ def test_what_cannot_be_checked_is_said(words, expected, code, harness, put_reco
 
 
 def test_policy_shown_in_the_docs_is_one(tmp_path):
-    from harness.submit.policy import load_policy
+    from harness.courses.policy import load_policy
 
     page = (ROOT / "docs" / "policies.md").read_text()
     (tmp_path / "shown.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])

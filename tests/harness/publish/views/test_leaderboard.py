@@ -97,3 +97,19 @@ def test_record_of_a_day_falls_in_the_order_of_pull_requests(tmp_path: Path) -> 
 
     assert steps[0][1:3] == ["Naive Baseline", "1.2244"]
     assert [row[2] for row in steps if row[0] == "2026-04-09"] == ["1.0810", "1.0798"]
+
+
+def test_four_hours_on_one_seed_are_no_record_on_any_page(tmp_path: Path) -> None:
+    source = SEASON / "round_001_baseline"
+    hole = Path(shutil.copytree(source, tmp_path / "runs" / "round_002_patience"))
+    path = next(hole.rglob("record.json"))
+    record = json.loads(path.read_text()) | {"hole": hole.name, "val_bpb": 1.04, "train_seconds": 14_400.0}
+    path.write_text(json.dumps(record | {"scores": [], "official": None, "as_of": None}))
+
+    rows = rows_of(board(tmp_path), "board")
+    card = (tmp_path / "site" / "holes" / f"{hole.name}.html").read_text()
+
+    assert [row[0] for row in rows if "ours" in row[1]] == ["1"]
+    assert not any("leader" in row[1] for row in rows)
+    assert "Course Record" not in card
+    assert "All legal" not in card

@@ -1,4 +1,4 @@
-"""Policies: by which rules a run is accepted, as dated data; and the result of one rule.
+"""Policies: by which rules a run is accepted on a course, as dated data.
 
 Shipped ones lie in `harness/data/policies`; a user's own stand in `runs/policies/NAME.toml`, or in any file
 named with `--policy`. What the rules measure is `harness.submit.referee`'s.
@@ -7,7 +7,6 @@ named with `--policy`. What the rules measure is `harness.submit.referee`'s.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,80 +20,13 @@ from pydantic import (
     model_validator,
 )
 
+from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError, first_problem, nearest
 from harness.files import data_path, read_toml
 from harness.records.record import Frozen
 
 Reading = Literal["own tokenizer", "baseline tokenizer", "per byte"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
-
-
-RuleOutcome = Literal["pass", "fail", "cannot tell", "please attest"]
-SEVERITY: dict[RuleOutcome, int] = {"pass": 0, "please attest": 1, "cannot tell": 2, "fail": 3}
-
-
-RuleId = Literal[
-    "author",
-    "course",
-    "log",
-    "code",
-    "size",
-    "referee",
-    "artifact_size",
-    "local_code",
-    "network",
-    "submission_files",
-    "validation_split",
-    "byte_count",
-    "log_proves_the_claim",
-    "seeds",
-    "training_time",
-    "evaluation_time",
-    "machine",
-    "significance",
-    "your_word",
-]
-RULE_TITLES: dict[RuleId, str] = {
-    "author": "author",
-    "course": "course",
-    "log": "log",
-    "code": "code",
-    "size": "size",
-    "referee": "referee",
-    "artifact_size": "artifact size",
-    "local_code": "local code",
-    "network": "network",
-    "submission_files": "submission files",
-    "validation_split": "validation split",
-    "byte_count": "byte count",
-    "log_proves_the_claim": "log proves the claim",
-    "seeds": "seeds",
-    "training_time": "training time",
-    "evaluation_time": "evaluation time",
-    "machine": "machine",
-    "significance": "significance",
-    "your_word": "your word",
-}
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """The result of one rule. measured: in words. limit: what is allowed. hint: what to do about it.
-
-    subject: which of several things was judged, `seed 42`.
-    """
-
-    id: RuleId
-    outcome: RuleOutcome
-    measured: str
-    limit: str = ""
-    hint: str = ""
-    subject: str = ""
-
-    @property
-    def title(self) -> str:
-        """`artifact size`, or `size, seed 42`."""
-        return RULE_TITLES[self.id] + (f", {self.subject}" if self.subject else "")
 
 
 class PolicyLimits(Frozen):
@@ -106,6 +38,28 @@ class PolicyLimits(Frozen):
     eval_seconds: PositiveFloat | None = None
     gpus: PositiveInt | None = None
     hardware: str | None = None  # a part of the device's name
+
+    def allows_training(self, seconds: float, step_ms: float | None) -> bool:
+        """Whether a run trained for no longer than the limit and the steps that are forgiven."""
+        if self.train_seconds is None:
+            return True
+        return seconds <= self.train_seconds + self.over_by_steps * (step_ms or 0) / 1000
+
+    def allows_machine(self, world_size: int | None, name: str | None, device: str | None) -> bool | None:
+        """Whether a machine is the one that is asked for; None where what is recorded does not tell.
+
+        world_size: processes, one a GPU. name: of the GPU. device: "cuda", "mps" or "cpu".
+        """
+        if self.gpus is None and self.hardware is None:
+            return True
+        wrong_size = self.gpus is not None and world_size not in (None, self.gpus)
+        wrong_name = (
+            self.hardware is not None and self.hardware.lower() not in (name or self.hardware).lower()
+        )
+        if wrong_size or wrong_name or device not in (None, "cuda"):
+            return False
+        unknown = (self.gpus is not None and world_size is None) or (self.hardware is not None and not name)
+        return None if unknown else True
 
 
 class Significance(Frozen):
@@ -192,6 +146,19 @@ def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
         )
     in_force = [policy for policy in policies if day is None or policy.since <= day]
     return in_force[-1] if in_force else policies[0]
+
+
+def limits_on(course: Course, day: dt.date | None, runs: Path) -> PolicyLimits:
+    """Return the limits in force on a course on a day: its policy's, else the course's own caps."""
+    try:
+        return policy_for(course.name, day, runs).limits
+    except HarnessError:  # none, or one that cannot be read: `harness check` says so
+        caps = course.caps
+        return PolicyLimits(
+            artifact_bytes=caps.artifact_bytes,
+            train_seconds=caps.train_seconds,
+            eval_seconds=caps.eval_seconds,
+        )
 
 
 def _folders(runs: Path) -> tuple[Path, ...]:
