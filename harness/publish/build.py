@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -206,23 +206,78 @@ def _hole_keys(
     return keys
 
 
+@dataclass(frozen=True)
+class RoundTask:
+    """The holes of a round from the first that cannot be carried over, with their keys in the order of play.
+
+    used: keys of the copy's sentences that the holes before them took.
+    """
+
+    standings: tuple[Standing, ...]
+    keys: dict[str, str]
+    used: frozenset[str]
+    known: Manifest
+
+
 def _fill_holes(
     site: Site, known: Manifest, keys: dict[str, str], standings: Sequence[Standing]
 ) -> dict[str, HoleEntry]:
-    """Carry over the holes whose key is as it was; write the others."""
+    """Carry over the holes whose key is as it was; write the others, those of a round in turn.
+
+    A hole's words depend on those of the holes before it in its round.
+    """
+    carried: dict[str, HoleEntry] = {}
+    tasks: list[RoundTask] = []
+    for _, group in groupby(standings, key=lambda standing: standing.played.name.round):
+        holes, used = list(group), set[str]()
+        while holes:
+            name = holes[0].played.name.folder
+            entry = _carried(site, known, name, keys[name], used)
+            if entry is None:
+                tasks.append(RoundTask(tuple(holes), keys, frozenset(used), known))
+                break
+            carried[name] = entry
+            used.update(entry.own)
+            del holes[0]
+    pages = sum(len(task.standings) for task in tasks)
+    made = {name: one for holes in _make(site, _write_holes, tasks, pages) for name, one in holes.items()}
+    return {name: carried.get(name) or made[name] for name in keys}
+
+
+def _write_holes(site: Site, task: RoundTask) -> dict[str, HoleEntry]:
+    """Write the holes of a round, and carry over those among them that stay as they were."""
     from harness.publish import pages
 
-    carried = {
-        name: one
-        for name, one in known.holes.items()
-        if one.key and one.key == keys.get(name) and _carry(one.files, site.folder, known)
-    }
-    missing = [standing for standing in standings if standing.played.name.folder not in carried]
-    written = {
-        one.name: HoleEntry(key=keys[one.name], files=one.files, line=one.line, example=one.example)
-        for one in _make(site, pages.write_hole, missing)
-    }
-    return {name: carried.get(name) or written[name] for name in keys}
+    entries: dict[str, HoleEntry] = {}
+    used = set(task.used)
+    for standing in task.standings:
+        name = standing.played.name.folder
+        entry = _carried(site, task.known, name, task.keys[name], used)
+        if entry is None:
+            one = pages.write_hole(site, standing, frozenset(used))
+            entry = HoleEntry(
+                key=task.keys[name],
+                files=one.files,
+                line=one.line,
+                example=one.example,
+                own=one.choice.own,
+                passed_over=one.choice.passed_over,
+            )
+        entries[name] = entry
+        used.update(entry.own)
+    return entries
+
+
+def _carried(site: Site, known: Manifest, name: str, key: str, used: set[str]) -> HoleEntry | None:
+    """Carry a hole's files over if its key is as it was, and if it would choose the same words."""
+    from harness.publish.words.commentary import Choice
+
+    entry = known.holes.get(name)
+    if entry is None or not key or entry.key != key:
+        return None
+    if not Choice(entry.own, entry.passed_over).still_holds(used):
+        return None
+    return entry if _carry(entry.files, site.folder, known) else None
 
 
 def _fill_rounds(
@@ -240,7 +295,7 @@ def _fill_rounds(
         for one in rounds
         if known.rounds.get(one.href) != keys[one.href] or not _carry((one.href,), site.folder, known)
     ]
-    _make(site, pages.write_round, stale)
+    _make(site, pages.write_round, stale, len(stale))
     return keys
 
 
@@ -254,8 +309,13 @@ def _carry(files: Sequence[str], folder: SiteFolder, known: Manifest) -> bool:
 # Pages, shared among the cores --------------------------------------------------------------------
 
 
-def _make(site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]) -> list[Result]:
-    """Make a page a task, on all cores; return what `write` returns, in order."""
+def _make(
+    site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task], pages: int
+) -> list[Result]:
+    """Make the pages of each task, on all cores; return what `write` returns, in order.
+
+    pages: how many all tasks make.
+    """
     if not tasks:
         return []
     for name in site.env.list_templates():  # compiled once, before the processes part
@@ -263,7 +323,7 @@ def _make(site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Tas
     gc.freeze()  # a season of thousands of holes is not searched for garbage with every page
     try:
         with _garbage_collection(True):  # each page leaves some
-            (first, _), *others = _share(site, write, tasks)
+            (first, _), *others = _share(site, write, tasks, pages)
     finally:
         gc.unfreeze()
     for _, log in others:  # of files that other processes wrote
@@ -275,10 +335,10 @@ _Log = list[tuple[str, bool]]
 
 
 def _share(
-    site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task]
+    site: Site, write: Callable[[Site, Task], Result], tasks: Sequence[Task], pages: int
 ) -> list[tuple[list[Result], _Log]]:
     """Make equal slices of `tasks`, the first in this process and each other in a fork of it."""
-    count = worker_count(len(tasks), PAGES_PER_PROCESS)
+    count = min(len(tasks), worker_count(pages, PAGES_PER_PROCESS))
     if count == 1:
         return [_make_slice(site, write, tasks)]
     from concurrent.futures import BrokenExecutor

@@ -16,7 +16,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -223,13 +223,15 @@ class HoleEntry:
     """One hole as it was published last.
 
     key: what its files follow from; empty when that could not be told. line: its row on other pages.
-    example: its card can explain what a card shows.
+    example: its card can explain what a card shows. own, passed_over: sentences, as `Choice` has them.
     """
 
     key: str
     files: tuple[str, ...]
     line: dict[str, Any]
     example: bool
+    own: tuple[str, ...]
+    passed_over: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,8 +259,15 @@ def load_manifest(out: Path) -> Manifest:
         return EMPTY
     stored = json.loads(entry.text)
     holes = {
-        name: HoleEntry(key=key, files=tuple(files), line=line, example=example)
-        for name, key, files, line, example in stored["holes"]
+        name: HoleEntry(
+            key=key,
+            files=tuple(files),
+            line=line,
+            example=example,
+            own=tuple(own),
+            passed_over=tuple(passed_over),
+        )
+        for name, key, files, line, example, own, passed_over in stored["holes"]
     }
     return Manifest(
         inputs=stored["inputs"],
@@ -275,7 +284,10 @@ def save_manifest(out: Path, manifest: Manifest) -> None:
         "inputs": manifest.inputs,
         "problems": manifest.problems,
         "wrong_notes": manifest.wrong_notes,
-        "holes": [(name, one.key, one.files, one.line, one.example) for name, one in manifest.holes.items()],
+        "holes": [
+            (name, one.key, one.files, one.line, one.example, one.own, one.passed_over)
+            for name, one in manifest.holes.items()
+        ],
         "rounds": manifest.rounds,
         "files": [(name, *mark) for name, mark in manifest.files.items()],
     }
@@ -412,6 +424,11 @@ def key_of(
         baseline.name.folder if baseline else None,
         [(name, other.summary, marks.attempt_marks[name]) for name, other in sorted(by_name.items())],
         repr(standing.verdict),
+        [
+            repr(standing.evidence.tempo(played, other))
+            for other in (compared["previous"].hole, standing.story.hole)
+            if other is not None
+        ],
         standing.sets_par,
         standing.course_record,
         [notes.text, [problem.message for problem in notes.problems]],
@@ -436,9 +453,7 @@ def key_of(
 def _plain(difference: Difference | None) -> tuple[object, ...]:
     if difference is None:
         return ()
-    d = difference
-    tests = tuple((one.name, one.delta, one.error, one.freedom) for one in (d.test, *d.others) if one)
-    return (d.delta, d.outcome, d.n, d.p_value, d.basis, d.bound, d.exact, d.lowest_of, d.shrinkage, tests)
+    return tuple(getattr(difference, one.name) for one in fields(difference))
 
 
 def digest(facts: object) -> str:

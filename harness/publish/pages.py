@@ -6,7 +6,7 @@ import datetime as dt
 import html
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from harness.publish.views.compare import build_compare, compared_kinds
 from harness.publish.views.curve import CurveCache, curve_csv
 from harness.publish.views.handbook import build_handbook
 from harness.publish.views.leaderboard import build_board
+from harness.publish.words.commentary import Choice
 from harness.publish.words.wording import Wording
 from harness.records.record import dump_record
 from harness.season.hole import PlayedHole
@@ -128,19 +129,27 @@ def write_assets(folder: SiteFolder, theme: Path | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HolePages:
-    """What a hole adds to the site. line: its row on other pages. example: its card can explain all cards."""
+    """What a hole adds to the site.
+
+    line: its row on other pages. example: its card can explain all cards. choice: of the copy's sentences,
+    which the holes after it in its round leave alone.
+    """
 
     name: str
     files: tuple[str, ...]
     line: dict[str, Any]
     example: bool
+    choice: Choice
 
 
-def write_hole(site: Site, standing: Standing) -> HolePages:
-    """Write a hole's page with its record, its curve, its picture and its compare pages."""
+def write_hole(site: Site, standing: Standing, used: Collection[str]) -> HolePages:
+    """Write a hole's page with its record, its curve, its picture and its compare pages.
+
+    used: keys of the copy's sentences, by the holes before it in its round.
+    """
     played, curve_cache = standing.played, site.curve_cache
     start = len(site.folder.log)
-    card = make_card(site, standing)
+    card = build_card(site.season, standing, site.wording, site.curve_cache, live=site.live, used=used)
     site.render(
         "hole.html",
         f"holes/{card.file}",
@@ -157,11 +166,13 @@ def write_hole(site: Site, standing: Standing) -> HolePages:
     _write_compared(site, standing, card)
     files = tuple(name for name, _ in site.folder.log[start:])
     line = index.pack_line(index.index_line(card, standing, thin(curve_cache.line(played), SPARK_POINTS)))
-    return HolePages(name=card.name, files=files, line=line, example=_can_explain(card, played))
-
-
-def make_card(site: Site, standing: Standing) -> HoleCard:
-    return build_card(site.season, standing, site.wording, site.curve_cache, site.live)
+    return HolePages(
+        name=card.name,
+        files=files,
+        line=line,
+        example=_can_explain(card, played),
+        choice=card.choice,
+    )
 
 
 def _can_explain(card: HoleCard, played: PlayedHole) -> bool:
@@ -171,7 +182,8 @@ def _can_explain(card: HoleCard, played: PlayedHole) -> bool:
 def _write_compared(site: Site, standing: Standing, card: HoleCard) -> None:
     """Write the hole's compare pages; both curves are on the curve_cache now."""
     for kind in compared_kinds(standing):
-        sentence = card.comparison_verdict if kind == "previous" else ""
+        is_story = standing.comparisons[kind].hole is standing.story.hole
+        sentence = card.comparison_verdict if is_story else ""
         if pair := build_compare(standing, kind, sentence, site.wording, site.curve_cache):
             title = f"{pair.a_title} against {pair.b_title}"
             site.render(

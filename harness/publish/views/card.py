@@ -6,6 +6,7 @@ Numbers are worded by `harness.figures`, sentences come from `site/copy` and the
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,7 +43,8 @@ from harness.publish.views.tables import (
     seeds_note,
     shown_note,
 )
-from harness.publish.words.commentary import Facts, ResultLabel, name_result, read_facts, speak, tidy
+from harness.publish.words.commentary import Choice, Facts, Narrator, ResultLabel, tidy
+from harness.publish.words.facts import SeasonFacts, read_facts
 from harness.publish.words.wording import (
     BoothLine,
     Voice,
@@ -155,7 +157,10 @@ class CardFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class CardStory:
-    """The words: the idea, the voices, the shot, the lesson."""
+    """The words: the idea, the voices, the shot, the lesson.
+
+    choice: of the sentences that were spoken by rule, for the holes after it in its round.
+    """
 
     strategy: str
     hypothesis: str
@@ -171,6 +176,7 @@ class CardStory:
     lesson: Markup
     lesson_text: str
     own_lesson: bool
+    choice: Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +192,7 @@ class _CardSources:
     standing: Standing
     wording: Wording
     curve_cache: CurveCache
-    facts: Facts
+    narrator: Narrator
     notes: Notes
     unread: tuple[str, ...]
 
@@ -215,22 +221,29 @@ class _CardSources:
 
 
 def build_card(
-    season: Season, standing: Standing, wording: Wording, curve_cache: CurveCache, live: bool = False
+    season: Season,
+    standing: Standing,
+    wording: Wording,
+    curve_cache: CurveCache,
+    *,
+    live: bool = False,
+    used: Collection[str] = (),
 ) -> HoleCard:
     """Gather a hole's page. The notes' words win; where they are silent the voices speak by rule.
 
-    live: find out whether an attempt without a record is being played right now.
+    live: find out whether an attempt without a record is being played right now. used: keys of the sentences
+    that the holes before it in its round took (`HoleCard.choice`).
     """
     played = standing.played
-    opens_season = season.neighbours(played)[0] is None
-    facts = read_facts(standing, parent_whiff(season, played), opens_season)
+    around = SeasonFacts(whiff=parent_whiff(season, played), opens=season.neighbours(played)[0] is None)
+    narrator = Narrator(wording.script, read_facts(standing, around), used)
     bound = bind_notes(season, played)
     sources = _CardSources(
         season=season,
         standing=standing,
         wording=wording,
         curve_cache=curve_cache,
-        facts=facts,
+        narrator=narrator,
         notes=bound.notes,
         unread=_why_unread(bound, wording),
     )
@@ -279,7 +292,7 @@ def _neighbour(played: PlayedHole | None) -> Neighbour | None:
 
 
 def _result(sources: _CardSources, live: bool) -> CardResult:
-    played, standing, wording, facts = sources.played, sources.standing, sources.wording, sources.facts
+    played, standing, wording, narrator = sources.played, sources.standing, sources.wording, sources.narrator
     sample, scored = played.sample, played.status in ("ok", "over_cap")
     return CardResult(
         status=played.status,
@@ -292,11 +305,11 @@ def _result(sources: _CardSources, live: bool) -> CardResult:
         score=figures.bpb(sample.mean) if sample else wording.say("hole", "no_score"),
         score_label=wording.say("hole", "score_label"),
         score_note=seeds_note(sample, wording),
-        result=name_result(wording.results, facts),
-        summary=speak(wording.script, "summary", facts),
+        result=narrator.name_result(wording.results),
+        summary=narrator.speak("summary"),
         meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
         failure=_failure(sources.record),
-        whiff=speak(wording.script, "whiff", facts),
+        whiff=narrator.speak("whiff"),
         decision=_decision(played, wording),
         in_play=read_play(played, wording, live),
     )
@@ -326,20 +339,21 @@ def _decision(played: PlayedHole, wording: Wording) -> tuple[str, str] | None:
 def _comparisons(sources: _CardSources) -> CardComparisons:
     standing, wording = sources.standing, sources.wording
     compared, previous = standing.comparisons, standing.comparisons["previous"]
+    story = standing.story
+    next_to = story if story.kind == "parent" else previous
 
     def delta(label: str, kind: ComparisonKind) -> DeltaCard:
         return delta_card(wording.say("label", label), compared[kind], wording)
 
-    by_rule = speak(wording.script, "comparison", sources.facts)
     return CardComparisons(
         par_delta=delta("baseline", "par"),
         previous_delta=delta("last_hole", "previous"),
         best_delta=delta("our_best", "best"),
         sota_delta=delta("sota", "sota"),
         parent_delta=delta("parent", "parent") if _has_other_parent(standing) else None,
-        comparison=compare_rows(standing, "previous", wording),
+        comparison=compare_rows(standing, next_to.kind, wording),
         comparison_reason=previous.reason,
-        comparison_verdict=tidy(sources.notes.get("verdict")) or by_rule,
+        comparison_verdict=tidy(sources.notes.get("verdict")) or sources.narrator.speak("comparison"),
         field_line=_field_line(standing, wording, sources.title),
         compared=_compare_links(standing),
     )
@@ -449,16 +463,17 @@ def _command(played: PlayedHole, overrides: dict[str, str]) -> str:
 
 
 def _story(sources: _CardSources) -> CardStory:
-    played, wording, facts, notes = sources.played, sources.wording, sources.facts, sources.notes
-    booth, booth_voice = booth_dialogue(notes, wording, facts)
+    played, wording, notes, narrator = sources.played, sources.wording, sources.notes, sources.narrator
+    caddie, announcer = caddie_voice(notes, wording, narrator), announcer_voice(notes, wording, narrator)
+    booth, booth_voice = booth_dialogue(notes, wording, narrator)
     question, essay = split_question(notes.get("shot"))
-    lesson = render_notes(notes.get("lesson")) or render_plain(speak(wording.script, "lesson", facts))
+    lesson = render_notes(notes.get("lesson")) or render_plain(narrator.speak("lesson"))
     strategy = played.intent.strategy or "none"
     return CardStory(
         strategy=wording.say("strategy", strategy),
         hypothesis=tidy(played.intent.hypothesis, 600) or tidy(notes.get("read"), 600),
-        caddie=caddie_voice(notes, wording, facts),
-        announcer=announcer_voice(notes, wording, facts),
+        caddie=caddie,
+        announcer=announcer,
         booth=booth,
         booth_voice=booth_voice,
         shot_title=tidy(notes.shot_title, TITLE_LENGTH),
@@ -469,4 +484,5 @@ def _story(sources: _CardSources) -> CardStory:
         lesson=lesson,
         lesson_text=excerpt(lesson, 300),
         own_lesson=bool(notes.get("lesson")),
+        choice=narrator.choice,
     )

@@ -25,14 +25,15 @@ MOST_SETTINGS = 40
 COMMON_STEPS = 8
 CERTAIN: tuple[Outcome, ...] = ("better", "worse", "equal")
 
-_TONES: dict[Outcome, str] = {"better": "better", "worse": "worse"}
+_SCORECARD_WORDS: dict[Outcome, str] = {"better": "lower", "worse": "higher"}
 
 
 @dataclass(frozen=True)
 class DeltaCard:
     """A difference to one reference. value is empty when `reason` says why there is none.
 
-    tone: better, worse or even, for the stylesheet; `word` says the same.
+    tone: better, worse, plain (apart, and neither) or even (within noise), for the stylesheet; `word` says
+    the same.
     """
 
     label: str
@@ -48,10 +49,18 @@ class DeltaCard:
 
 
 def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
-    """Word one comparison: the signed difference, what it is worth, and against whom."""
+    """Word one comparison: the signed difference, what it is worth, and against whom.
+
+    The previous hole is a row of a scorecard: a score is higher or lower than its, no idea is better or worse
+    for that.
+    """
     difference, other = comparison.difference, comparison.hole
     if difference is None or comparison.val_bpb is None:
         return DeltaCard(label, reason=comparison.reason)
+    word: str = difference.outcome
+    tone = word if word in ("better", "worse") else "even"
+    if comparison.kind == "previous" and tone != "even":
+        word, tone = _SCORECARD_WORDS[difference.outcome], "plain"
     noise = difference.basis
     if difference.threshold is not None:
         noise = wording.fill("note", "luck", noise=figures.bpb(difference.threshold), basis=difference.basis)
@@ -59,8 +68,8 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     return DeltaCard(
         label,
         value=figures.delta(difference.delta),
-        word=wording.say("outcome", difference.outcome),
-        tone=_TONES.get(difference.outcome, "even"),
+        word=wording.say("outcome", word),
+        tone=tone,
         reference=figures.bpb(comparison.val_bpb),
         name=tidy(name, 100),
         day=long_day(comparison.date) if comparison.date else "",
@@ -208,7 +217,7 @@ def build_compare(
     sentence: what the hole's own page says of the comparison.
     """
     comparison, played = standing.comparisons[kind], standing.played
-    other, name = comparison.hole, played.name.folder
+    other, name, parent = comparison.hole, played.name.folder, standing.comparisons["parent"]
     metrics = compare_rows(standing, kind, wording)
     if other is None or metrics is None or played.record is None or other.record is None:
         return None
@@ -222,7 +231,7 @@ def build_compare(
         a_href=f"../holes/{name}.html",
         b_title=tidy(other.title, TITLE_LENGTH),
         b_href=f"../holes/{other.name.folder}.html",
-        delta=delta_card(kind, comparison, wording),
+        delta=delta_card(kind, parent if other is parent.hole else comparison, wording),
         sentence=sentence,
         metrics=metrics,
         settings=_differences("settings_caption", wording, names, *configs),

@@ -9,7 +9,8 @@ from harness import figures
 from harness.courses.course import Course
 from harness.publish.views.index import course_names_in_order
 from harness.publish.views.tables import TITLE_LENGTH, term_values
-from harness.publish.words.commentary import FACTS, Facts, tidy
+from harness.publish.words.commentary import Facts, tidy
+from harness.publish.words.facts import FACTS
 from harness.publish.words.wording import Wording
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
 from harness.files import read_toml, shared_dir
-from harness.publish.words.commentary import Facts, VoiceLines, read_script, speak, tidy
+from harness.publish.words.commentary import Facts, Narrator, VoiceLines, read_script, tidy
 from harness.records.notes import Notes
 
 if TYPE_CHECKING:  # most holes have no notes
@@ -254,27 +254,24 @@ class BoothLine:
     side: str
 
 
-def _voice(speaker: Speaker, notes: str, line: str, direction: str = "") -> Voice:
-    """The words of the notes or, where these are empty, the line of the copy."""
+def _voice(speaker: Speaker, notes: str, by_rule: Callable[[], str], direction: str = "") -> Voice:
+    """The words of the notes or, where these are empty, a line of the copy; nothing where none is left."""
     from_notes = render_notes(notes)
-    words = from_notes or Markup("<p>%s</p>") % line
+    line = "" if from_notes else by_rule()
+    words = from_notes or (Markup("<p>%s</p>") % line if line else Markup(""))
     return Voice(speaker, words, excerpt(words), bool(from_notes), direction)
 
 
-def caddie_voice(notes: Notes, wording: Wording, facts: Facts) -> Voice:
+def caddie_voice(notes: Notes, wording: Wording, narrator: Narrator) -> Voice:
     """What the caddie makes of the idea, before the shot."""
-    return _voice(wording.cast["caddie"], notes.get("pick"), speak(wording.script, "pick", facts))
+    return _voice(wording.cast["caddie"], notes.get("pick"), lambda: narrator.speak("pick"))
 
 
-def announcer_voice(notes: Notes, wording: Wording, facts: Facts) -> Voice:
+def announcer_voice(notes: Notes, wording: Wording, narrator: Narrator) -> Voice:
     """The call from the tee, its stage direction set apart."""
     direction, text = split_direction(notes.get("tee"))
-    return _voice(
-        wording.cast["announcer"],
-        text,
-        speak(wording.script, "tee", facts),
-        tidy(direction, 160) or speak(wording.script, "direction", facts),
-    )
+    direction = tidy(direction, 160) or narrator.speak("direction")
+    return _voice(wording.cast["announcer"], text, lambda: narrator.speak("tee"), direction)
 
 
 _BOOTH = (
@@ -285,12 +282,12 @@ _BOOTH = (
 )
 
 
-def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[BoothLine, ...], Voice]:
+def booth_dialogue(notes: Notes, wording: Wording, narrator: Narrator) -> tuple[tuple[BoothLine, ...], Voice]:
     """Return the dialogue, and the analyst's first turn of it as a voice of its own."""
     from_notes = [(turn.speaker, render_notes(turn.text)) for turn in notes.booth_turns()]
     turns: list[BoothLine] = []
     sides: dict[str, str] = {}
-    for name, words in from_notes or _booth_by_rule(wording, facts):
+    for name, words in from_notes or _booth_by_rule(wording, narrator):
         sides.setdefault(name, "left" if len(sides) % 2 == 0 else "right")
         label = tidy(name, 60) or wording.say("booth", "unnamed")
         turns.append(BoothLine(label, _initials(label, wording), words, sides[name]))
@@ -300,11 +297,11 @@ def booth_dialogue(notes: Notes, wording: Wording, facts: Facts) -> tuple[tuple[
     return tuple(turns), Voice(analyst, words, excerpt(words), bool(from_notes))
 
 
-def _booth_by_rule(wording: Wording, facts: Facts) -> list[tuple[str, Markup]]:
+def _booth_by_rule(wording: Wording, narrator: Narrator) -> list[tuple[str, Markup]]:
     """Return (name, words) of each turn; two lines of one speaker in a row are one turn."""
     turns: list[tuple[str, Markup]] = []
     for part, who in _BOOTH:
-        line = speak(wording.script, part, facts)
+        line = narrator.speak(part)
         if not line:
             continue
         name, words = wording.cast[who].name, Markup("<p>%s</p>") % line

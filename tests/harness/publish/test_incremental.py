@@ -292,7 +292,9 @@ def test_only_the_pages_that_a_change_concerns_are_made(place: Path, monkeypatch
     made = []
     write_hole = pages.write_hole
     monkeypatch.setattr(
-        pages, "write_hole", lambda site, s: made.append(s.played.name.folder) or write_hole(site, s)
+        pages,
+        "write_hole",
+        lambda site, s, used: made.append(s.played.name.folder) or write_hole(site, s, used),
     )
 
     edit_notes(place)
@@ -346,8 +348,8 @@ def test_killed_process_leaves_the_old_site(place: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(
         pages,
         "write_hole",
-        lambda site, standing: (
-            write_hole(site, standing) if os.getpid() == here else os.kill(os.getpid(), signal.SIGKILL)
+        lambda site, standing, used: (
+            write_hole(site, standing, used) if os.getpid() == here else os.kill(os.getpid(), signal.SIGKILL)
         ),
     )
 

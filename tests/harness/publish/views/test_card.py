@@ -134,7 +134,7 @@ def test_the_curve_ends_at_the_recorded_loss(example: HoleCard) -> None:
 @pytest.mark.parametrize(
     ("name", "verdict", "result"),
     [
-        ("round_001_baseline", "Par", "Opening Drive"),
+        ("round_001_baseline", "Par", "All Square"),
         ("round_002_hot_hands", "Did Not Finish", "Lost Ball"),
         ("round_003_wide_fairway", "Over the Cap", "One Club Too Many"),
         ("round_004_longer_irons", "Not Played Yet", "Awaiting Tee Time"),
@@ -142,7 +142,7 @@ def test_the_curve_ends_at_the_recorded_loss(example: HoleCard) -> None:
         ("round_007_traveling_light", "Triple Bogey", "Clean Strike"),
         ("round_008_still_walking", "Still in Play", "Still on the Course"),
         ("round_009_practice_green", "Sets Par", "Sets the Standard"),
-        ("round_019_back_nine_again", "Birdie", "Club Best"),
+        ("round_019_back_nine_again", "Birdie", "Low Card So Far"),
     ],
 )
 def test_every_fate_has_its_names(cards: dict[str, HoleCard], name: str, verdict: str, result: str) -> None:
