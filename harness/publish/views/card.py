@@ -304,7 +304,7 @@ def _result(sources: _CardSources, live: bool) -> CardResult:
         record_badge=standing.course_record,
         score=figures.bpb(sample.mean) if sample else wording.say("hole", "no_score"),
         score_label=wording.say("hole", "score_label"),
-        score_note=seeds_note(sample, wording),
+        score_note=seeds_note(played, wording),
         result=narrator.name_result(wording.results),
         summary=narrator.speak("summary"),
         meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
@@ -467,18 +467,19 @@ def _story(sources: _CardSources) -> CardStory:
     caddie, announcer = caddie_voice(notes, wording, narrator), announcer_voice(notes, wording, narrator)
     booth, booth_voice = booth_dialogue(notes, wording, narrator)
     question, essay = split_question(notes.get("shot"))
+    shot = narrator.speak("shot") if not essay.strip() else ""
     lesson = render_notes(notes.get("lesson")) or render_plain(narrator.speak("lesson"))
     strategy = played.intent.strategy or "none"
     return CardStory(
         strategy=wording.say("strategy", strategy),
-        hypothesis=tidy(played.intent.hypothesis, 600) or tidy(notes.get("read"), 600),
+        hypothesis=tidy(played.intent.hypothesis or notes.get("read"), 600) or narrator.speak("read"),
         caddie=caddie,
         announcer=announcer,
         booth=booth,
         booth_voice=booth_voice,
         shot_title=tidy(notes.shot_title, TITLE_LENGTH),
-        shot_question=tidy(question) or wording.say("question", strategy),
-        shot=render_notes(essay),
+        shot_question=tidy(question) or narrator.speak("question"),
+        shot=render_notes(essay) or (Markup("<p>%s</p>") % shot if shot else Markup("")),
         shot_initial=essay.lstrip()[:1].isalpha(),
         more=tuple((tidy(head, TITLE_LENGTH), render_notes(body)) for head, body in notes.other if body),
         lesson=lesson,

@@ -25,7 +25,12 @@ MOST_SETTINGS = 40
 COMMON_STEPS = 8
 CERTAIN: tuple[Outcome, ...] = ("better", "worse", "equal")
 
-_SCORECARD_WORDS: dict[Outcome, str] = {"better": "lower", "worse": "higher"}
+# What an outcome is called next to some references; elsewhere it is its own word.
+_WORDS: dict[tuple[ComparisonKind, Outcome], str] = {
+    ("previous", "better"): "lower",
+    ("previous", "worse"): "higher",
+    ("best", "better"): "lowest so far",
+}
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,12 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     difference, other = comparison.difference, comparison.hole
     if difference is None or comparison.val_bpb is None:
         return DeltaCard(label, reason=comparison.reason)
-    word: str = difference.outcome
-    tone = word if word in ("better", "worse") else "even"
+    word = _WORDS.get((comparison.kind, difference.outcome), difference.outcome)
+    tone: str = difference.outcome if difference.outcome in ("better", "worse") else "even"
     if comparison.kind == "previous" and tone != "even":
-        word, tone = _SCORECARD_WORDS[difference.outcome], "plain"
+        tone = "plain"
     noise = difference.basis
-    if difference.threshold is not None:
+    if difference.threshold is not None and not difference.exact:
         noise = wording.fill("note", "luck", noise=figures.bpb(difference.threshold), basis=difference.basis)
     name = f"{other.name.position}: {comparison.label}" if other else comparison.label
     return DeltaCard(

@@ -24,7 +24,6 @@ from harness.records.launch import Launch, load_launch
 from harness.records.record import RunRecord, excess_bytes, mean_gap, mean_stage_bpb
 from harness.season.hole import PlayedHole
 from harness.season.season import Standing
-from harness.stats import Sample
 
 if TYPE_CHECKING:
     from harness.season.progress import AttemptProgress
@@ -247,16 +246,19 @@ def result_rows(
 def _score_basis(played: PlayedHole, record: RunRecord, wording: Wording) -> str:
     """Which score counts, and on how many runs."""
     stage = record.official.stage.replace("_", " ") if record.official else ""
-    return ", ".join(filter(None, (stage, seeds_note(played.sample, wording))))
+    return ", ".join(filter(None, (stage, seeds_note(played, wording))))
 
 
-def seeds_note(sample: Sample | None, wording: Wording) -> str:
-    """How many runs a score stands on."""
+def seeds_note(played: PlayedHole, wording: Wording) -> str:
+    """How many seeds a score stands on, of how many that were begun."""
+    sample, failed = played.sample, len(played.summary.failed_seeds)
     if sample is None:
         return ""
+    begun = {"begun": str(sample.n + failed), "failed": str(failed)}
     if sample.std is None:
-        return wording.say("note", "one_seed")
-    return wording.fill("note", "seeds", seeds=str(sample.n), spread=figures.bpb(sample.std))
+        return wording.fill("note", "one_of_seeds", **begun) if failed else wording.say("note", "one_seed")
+    key, spread = "some_seeds" if failed else "seeds", figures.bpb(sample.std)
+    return wording.fill("note", key, seeds=str(sample.n), spread=spread, **begun)
 
 
 def loss_text(value: float | None) -> str:

@@ -41,6 +41,7 @@ FACTS: dict[str, str] = {
     "sets_par": "its score becomes the course's par",
     "course_record": "better than the best published score of its day, beyond the noise, by a run that may "
     "be handed in",
+    "seeds_missing": "there is a score, and planned seeds are not in yet: no verdict",
     "new_best": "lower than every earlier hole of ours on the course, beyond the noise; a low score that was "
     "picked from many is not confirmed by that",
     "story_parent": "the hole is compared with its parent",
@@ -50,7 +51,8 @@ FACTS: dict[str, str] = {
     "loss_story": "worse than its parent, else than par, beyond the noise",
     "noise_story": "no further from its parent, else from par, than luck alone can do",
     "unclear_story": "apart from its parent, else from par, with no noise figure to judge it by",
-    "equivalent_story": "the whole interval of that difference is too small to be of interest on the course",
+    "equivalent_story": "within noise, and the whole interval of the difference is too small to matter",
+    "slight_story": "beyond the noise, and the whole interval of the difference is too small to matter",
     "exact_gain": "the same weights as its parent's, packed or evaluated otherwise: exactly so much lower",
     "exact_loss": "the same weights as its parent's, packed or evaluated otherwise: exactly so much higher",
     "exact_same": "the same weights as its parent's, packed or evaluated otherwise: the same score",
@@ -122,9 +124,13 @@ def _read_score(standing: Standing, tags: set[str], values: dict[str, str]) -> N
         tags.add("no_score")
         return
     tags.add("scored")
+    values["val_bpb"] = figures.bpb(played.sample.mean)
+    if played.summary.no_verdict:
+        tags.add("seeds_missing")
+        values["missing"] = played.summary.no_verdict
+        return
     tags |= {"sets_par"} if standing.sets_par else set()
     tags |= {"course_record"} if standing.course_record else set()
-    values["val_bpb"] = figures.bpb(played.sample.mean)
     seeds, failed = played.sample.n, len(played.summary.failed_seeds)
     tags.add("several_seeds" if seeds > 1 else "one_seed")
     tags.add("some_seeds_failed" if failed else "every_seed_finished")
@@ -184,7 +190,7 @@ def _read_story(standing: Standing, tags: set[str], values: dict[str, str]) -> N
     story = standing.story
     difference = story.difference
     if difference is None or story.val_bpb is None:
-        tags |= {"no_story"} if standing.played.sample is not None else set()
+        tags |= {"no_story"} if standing.played.sample and not standing.played.summary.no_verdict else set()
         return
     tags.add("story_parent" if story.kind == "parent" else "story_par")
     values["story"] = figures.bpb(story.val_bpb)
@@ -224,7 +230,9 @@ def _outcome_tags(difference: Difference) -> set[str]:
         delta = difference.delta
         return {"exact_loss" if delta > 0 else "exact_gain" if delta < 0 else "exact_same"}
     tags = {_OUTCOME_TAGS[difference.outcome]}
-    return tags | ({"equivalent_story"} if difference.equivalent else set())
+    if difference.equivalent:
+        tags.add("equivalent_story" if difference.outcome == "within noise" else "slight_story")
+    return tags
 
 
 def _read_change(played: PlayedHole, parent: PlayedHole, tags: set[str], values: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ from harness.season.season import load_season
 from tests.paths import DATA, ROOT
 
 LEFT = {"gain_story", "loss_story"}  # a difference that luck does not explain
-JUDGED = LEFT | {"noise_story", "equivalent_story", "unclear_story"}
+JUDGED = LEFT | {"noise_story", "equivalent_story", "slight_story", "unclear_story"}
 EXACT = {"exact_gain", "exact_loss", "exact_same"}
 LOW = {"gain_story", "exact_gain", "ahead_story", "new_best", "course_record"}
 HIGH = {"loss_story", "exact_loss", "behind_story"}
@@ -26,12 +26,19 @@ BEYOND_CAP = {"over_cap"}
 
 # A pattern in a line, and the tags of which its group must require one.
 CLAIMS: dict[str, set[str]] = {
-    r"\bseeds?\b": {"one_seed", "several_seeds", "some_seeds_failed", "held", "unclear_story"},
+    r"\bseeds?\b": {
+        "one_seed",
+        "several_seeds",
+        "some_seeds_failed",
+        "held",
+        "unclear_story",
+        "seeds_missing",
+    },
     r"\{seeds\}|\{spread\}": {"several_seeds", "held"},
     r"\{seeds_finished\}": {"some_seeds_failed"},
     r"\bheld\b(?! the)": {"held"},
     r"\bplainly\b|\bproven?\b(?<!nothing proven)": {"gain_story", "loss_story", "equivalent_story"},
-    r"\bluck\b|\bnoise\b": JUDGED | EXACT | {"new_best", "sets_par"},
+    r"\bluck\b|\bnoise\b": JUDGED | EXACT | {"new_best", "sets_par", "seeds_missing"},
     r"beyond (the )?(noise|luck|what luck|anything that luck)|past the noise|more than luck|no luck to blame|"
     r"that luck does not explain": LEFT,
     r"(inside|within) (the |a )?(noise|luck)": {"noise_story"},
@@ -157,7 +164,7 @@ OUTCOMES = {
     "Encouraging Miss": {"within noise"},
     "Lipped Out": {"within noise"},
     "All Square": {"within noise"},
-    "Much of a Muchness": {"within noise", "better", "worse"},
+    "Much of a Muchness": {"within noise"},
     "No Decision": {"cannot tell"},
     "Course Record": {"better"},
 }

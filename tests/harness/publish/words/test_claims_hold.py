@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -40,6 +41,8 @@ holes = st.fixed_dictionaries(
         "strategy": st.sampled_from([None, "reference", "long shot", "export"]),
         "hypothesis": st.sampled_from(["", "It should help."]),
         "gap": st.sampled_from([None, 0.0, 0.001, 0.2]),
+        "shared_training": st.booleans(),
+        "planned_seeds": st.sampled_from([(), (), (), (1, 2, 3)]),
         "attempts": st.lists(attempts, max_size=4),
     }
 )
@@ -57,6 +60,12 @@ def write(runs: Path, drawn: list[dict[str, Any]]) -> None:
             record = record_of(folder.name, attempt, hole, one)
             (folder / f"attempt_{attempt:02d}").mkdir()
             (folder / f"attempt_{attempt:02d}" / "record.json").write_text(json.dumps(record))
+            if hole["shared_training"]:
+                points = [
+                    {"step": step, "train_loss": 5.0 - step - 0.001 * one["seed"]} for step in (1, 2, 3)
+                ]
+                text = "".join(json.dumps(point) + "\n" for point in points)
+                (folder / f"attempt_{attempt:02d}" / "curve.jsonl").write_text(text)
 
 
 def record_of(name: str, attempt: int, hole: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +82,7 @@ def record_of(name: str, attempt: int, hole: dict[str, Any], one: dict[str, Any]
         "code": {"source_sha256": "a" * 64},
         "step_ms": one["step_ms"],
         "cap_bytes": CAP,
+        "planned_seeds": hole["planned_seeds"],
     }
     if one["status"] == "failed":
         return record | {"failure": {"kind": "nan", "message": "the loss is nan", "step": 7}}
@@ -82,7 +92,8 @@ def record_of(name: str, attempt: int, hole: dict[str, Any], one: dict[str, Any]
     if size:
         record["artifact_bytes"] = size
     if hole["gap"] is not None:
-        before = {"stage": "pre_quantization", "label": "p", "val_bpb": one["val_bpb"] - hole["gap"]}
+        trained = 1.9 + 0.001 * one["seed"] if hole["shared_training"] else one["val_bpb"] - hole["gap"]
+        before = {"stage": "pre_quantization", "label": "p", "val_bpb": trained}
         after = {"stage": "round_trip", "label": "r", "val_bpb": one["val_bpb"]}
         record["scores"] = [before, after]
         record["official"] = {"stage": "round_trip", "label": "r", "why": "the artifact read back"}
@@ -108,9 +119,11 @@ def test_every_claim_is_true_of_the_records(
         check_lowest(card, played, season)
 
 
-def mean_of(played: PlayedHole) -> float | None:
+def mean_of(played: PlayedHole, seeds: Collection[int] | None = None) -> float | None:
     by_seed: dict[int | None, list[float]] = {}
     for record in played.group:
+        if seeds is not None and record.seed not in seeds:
+            continue
         by_seed.setdefault(record.seed, []).append(record.val_bpb or 0.0)
     return fmean(fmean(values) for values in by_seed.values()) if by_seed else None
 
@@ -159,11 +172,14 @@ def check_story(card: HoleCard, played: PlayedHole, season: Season) -> None:
     said = f"{card.summary} {card.comparison_verdict}"
     low = re.search(r"Gained|Took|Won|Picked up|better|lower|ahead|a gain|improvement", said, re.I)
     high = re.search(r"\bLost\b|Gave up|Dropped|Conceded|worse|higher|behind|a loss|step back", said, re.I)
+    if played.summary.no_verdict:
+        assert story.difference is None
     if played.status == "over_cap" or ours is None or story.difference is None:
         assert not low, said
         assert not high, said
         return
-    theirs = mean_of(story.hole) if story.hole else story.val_bpb
+    shared = played.summary.seeds if story.difference.exact else None
+    theirs = mean_of(story.hole, shared) if story.hole else story.val_bpb
     assert theirs is not None
     delta, outcome = ours - theirs, story.difference.outcome
     assert math.isclose(delta, story.difference.delta, abs_tol=1e-9)
@@ -173,11 +189,15 @@ def check_story(card: HoleCard, played: PlayedHole, season: Season) -> None:
         assert abs(float(size) - delta) < 6e-5, said
     beyond = r"beyond the noise|past the noise|luck does not explain|no luck to blame|more than luck"
     everything = spoken(card)
+    if re.search(r"\bexactly\b|same weights", everything, re.I):
+        assert story.difference.exact, everything
+        assert not re.search(r"inside the noise|luck alone|beyond the noise", everything), everything
     if re.search(beyond, everything):
         assert outcome in ("better", "worse"), everything
     if re.search(r"inside the noise|within the noise", everything):
         assert outcome == "within noise", everything
-    if re.search(r"does nothing|no difference|negligible|no effect", everything) and not card.whiff:
+    nothing = re.search(r"does nothing|no difference|negligible|no effect", everything)
+    if nothing and not card.whiff and not story.difference.exact:
         interval, bound = story.difference.interval, story.difference.bound
         assert interval is not None
         assert bound is not None
@@ -189,7 +209,11 @@ def check_lowest(card: HoleCard, played: PlayedHole, season: Season) -> None:
     counts = re.findall(r"lowest(?: number)? of (\d+)", said, re.I)
     if not counts and not re.search(r"\blowest\b", said):
         return
-    before = [hole for hole in season.before(played) if hole.course == played.course and hole.status == "ok"]
+    before = [
+        hole
+        for hole in season.before(played)
+        if (hole.course, hole.status, hole.summary.no_verdict) == (played.course, "ok", "")
+    ]
     ours = mean_of(played)
     assert ours is not None
     assert all(ours < (mean_of(hole) or math.inf) for hole in before), said
