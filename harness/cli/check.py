@@ -54,7 +54,7 @@ def check(
 
 def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candidate:
     from harness.season.hole import PlayedHole
-    from harness.season.season import find_other
+    from harness.season.pairs import find_other
     from harness.submit.candidate import entry_candidate, folder_candidate, hole_candidate
 
     if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):

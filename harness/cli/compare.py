@@ -46,8 +46,7 @@ def compare(
     """Compare holes: by how much, in which unit, and whether that is more than noise."""
     from harness.records.store import Store
     from harness.season.code_diff import code_diff
-    from harness.season.pairs import pairs_of, parse_kinds
-    from harness.season.season import find_other
+    from harness.season.pairs import find_other, pairs_of, parse_kinds
 
     kinds = parse_kinds(to) if to is not None else ()
     if plot is not None:

@@ -63,7 +63,12 @@ Interleave = Annotated[
     typer.Option("--interleave", help="Before each seed play the parent afresh.", rich_help_panel=WHERE),
 ]
 Parent = Annotated[
-    str | None, typer.Option(metavar="ROUND", help="The hole that this one varies.", rich_help_panel=WHAT)
+    str | None,
+    typer.Option(
+        metavar="ROUND",
+        help="The hole that this one varies, or a public run: field:NAME, pr:NUMBER.",
+        rich_help_panel=WHAT,
+    ),
 ]
 Processes = Annotated[
     int,

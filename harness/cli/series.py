@@ -19,6 +19,7 @@ from harness.cli import run_options
 from harness.cli.app import CourseProgress, report_unfinished, warn
 from harness.errors import HarnessError, UsageError
 from harness.records.failures import ENDS_SERIES
+from harness.records.intent import is_public
 from harness.records.store import Store, hole_names
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ def interleave(plan: Plan, request: RunRequest, runs: Path) -> tuple[Turn, ...]:
     if plan.intent.parent is None:
         raise UsageError(
             f"--interleave: {plan.hole.folder} has no parent to alternate with", "add --paired ROUND"
+        )
+    if is_public(plan.intent.parent):
+        raise UsageError(
+            f"--interleave: the parent {plan.intent.parent} is a public run, which cannot be played here",
+            "add --paired ROUND with a hole of ours, or leave --interleave out",
         )
     seeds = tuple(seed for seed in plan.seeds if seed is not None)
     if not seeds:

@@ -72,11 +72,14 @@ def show(
 
 
 def _diff_to_parent(season: Season, played: PlayedHole) -> str:
+    from harness.records.intent import is_public
     from harness.season.code_diff import code_diff
 
     parent = season.parent(played)
     if parent is None:
         reference = played.intent.parent
+        if is_public(reference):
+            return f"the parent {reference} is a public run: its code is not kept here"
         return (
             f'the parent "{reference}" is not here'
             if reference

@@ -30,6 +30,14 @@ Strategy = Literal[
 ]
 
 
+FIELD_PREFIX, PR_PREFIX = "field:", "pr:"  # of a parent that is somebody else's run
+
+
+def is_public(parent: str | None) -> bool:
+    """Whether a parent is a public run, `field:SLUG` or `pr:NUMBER`, rather than a hole of ours."""
+    return parent is not None and parent.startswith((FIELD_PREFIX, PR_PREFIX))
+
+
 def _as_text(value: object) -> object:
     """Accept `FP16_EMBED = true` and `MATRIX_LR = 0.03` as people write them in TOML."""
     if isinstance(value, bool):

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.courses.corpus import ProgressCallback
-from harness.courses.course import Course, load_course
+from harness.courses.course import Course, course_names, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
-from harness.records.intent import Intent, load_intent
+from harness.field.entries import FieldStore
+from harness.field.reference import find_public
+from harness.records.intent import FIELD_PREFIX, Intent, is_public, load_intent
 from harness.records.record import RunRecord, hash_config
 from harness.records.seed_plan import Purpose
 from harness.records.store import HoleName, Store, require_hole_name, slugify
@@ -71,6 +73,8 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE
     course = load_course(request.course or intent.course or default, runs)
+    if is_public(parent := request.parent or intent.parent):
+        request = replace(request, parent=_public_parent(str(parent), course, runs))
     inputs = PlanInputs(request, intent, course, f"{name.folder}/round.toml", progress)
     trainer = check_builtin(inputs) if script is None else check_script(inputs, script)
     if request.paired is not None and request.parent is not None:
@@ -92,6 +96,13 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     _check_size(plan, request.allow_over_cap)
     _check_disk(plan, runs)
     return plan if request.repeat else drop_duplicates(plan, load_season(runs))
+
+
+def _public_parent(parent: str, course: Course, runs: Path) -> str:
+    """Return a parent that is a public run by its full name. Raises UsageError when it was not imported."""
+    courses = [load_course(name, runs) for name in course_names(runs)]
+    entry = find_public(FieldStore(runs).entries(), courses, course, parent)
+    return f"{FIELD_PREFIX}{entry.slug}" if parent.startswith(FIELD_PREFIX) else parent
 
 
 def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError
 from harness.files import read_plain, write_whole
-from harness.records.intent import Intent
+from harness.records.intent import Intent, is_public
 from harness.records.launch import load_launch
 from harness.records.record import RunRecord
 from harness.records.store import Hole, Store
@@ -42,6 +42,12 @@ def pair_with_parent(request: RunRequest, intent: Intent, hole: Hole | None, run
     if request.paired == PARENT_WORD and named is None:
         raise UsageError(
             f"--paired {PARENT_WORD}: {place or 'a new hole'} names no parent", "write --paired ROUND"
+        )
+    if (request.paired == PARENT_WORD and is_public(named)) or is_public(request.paired):
+        public = named if request.paired == PARENT_WORD else request.paired
+        raise UsageError(
+            f"--paired plays the seeds of a hole of ours; {public} is a public run",
+            "name a hole, or name the public run's seeds with --seeds",
         )
     store = Store(runs)
     parent = store.get(named if request.paired == PARENT_WORD and named else request.paired)

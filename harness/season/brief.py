@@ -83,7 +83,7 @@ def _dead_end(standing: Standing) -> str:
     difference = reference.difference
     if difference is None or difference.outcome != "worse":
         return ""
-    against = reference.hole.name.folder if reference.hole else reference.label
+    against = reference.reference
     return f"worse than {against} by {abs(difference.delta):.4f} bpb"
 
 
@@ -152,7 +152,7 @@ def _hole_data(standing: Standing) -> dict[str, Any]:
         "std": played.sample.std if played.sample else None,
         "n": played.sample.n if played.sample else 0,
         "overrides": dict(played.record.overrides) if played.record else {},
-        "against": reference.hole.name.folder if reference.hole else None,
+        "against": reference.reference or None,
         "delta": difference.delta if difference else None,
         "outcome": difference.outcome if difference else None,
         "verdict": standing.verdict.name,
@@ -188,9 +188,9 @@ def _line(standing: Standing) -> str:
     if played.sample is None:
         return f"{played.name.folder} ({played.title}): {played.status}"
     text = f"{played.name.folder} ({played.title}): {figures.bpb(played.sample.mean)}, n {played.sample.n}"
-    if reference.difference and reference.hole:
+    if reference.difference:
         delta = figures.delta(reference.difference.delta)
-        text += f", {delta} to {reference.hole.name.folder}: {reference.difference.outcome}"
+        text += f", {delta} to {reference.reference}: {reference.difference.outcome}"
     return text
 
 

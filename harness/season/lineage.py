@@ -10,17 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import figures
+from harness.records.intent import is_public
 from harness.season.season import Season, Standing
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A hole in its place: depth 0 is a root. note: what is wrong with its lineage, or empty."""
+    """A hole in its place: depth 0 is a root. note: what is wrong with its lineage, or empty.
+
+    public: the public run that a root is built on, `field:SLUG` or as round.toml names it.
+    """
 
     standing: Standing
     parent: str | None
     depth: int
     note: str = ""
+    public: str | None = None
 
 
 def branches(season: Season, standings: Sequence[Standing]) -> list[Branch]:
@@ -44,7 +49,8 @@ def branches(season: Season, standings: Sequence[Standing]) -> list[Branch]:
             if name in placed:
                 continue
             placed.add(name)
-            ordered.append(Branch(listed[name], parents[name], depth, notes[name]))
+            standing = listed[name]
+            ordered.append(Branch(standing, parents[name], depth, notes[name], _public_parent(standing)))
             waiting += [(child, depth + 1) for child in reversed(children.get(name, []))]
 
     for name in listed:
@@ -63,12 +69,28 @@ def _parent(season: Season, standing: Standing, listed: dict[str, Standing]) -> 
     played = standing.played
     if not played.summary.parent:
         return None, ""
+    if is_public(played.summary.parent):
+        return None, _missing_public(standing)
     parent = season.parent(played)
     if parent is None:
         return None, f'the parent "{played.summary.parent}" is not here'
     if parent.name.folder not in listed:
         return None, f"its parent {parent.name.folder} is not listed"
     return parent.name.folder, ""
+
+
+def _public_parent(standing: Standing) -> str | None:
+    parent = standing.played.summary.parent
+    if not is_public(parent):
+        return None
+    comparison = standing.comparisons["parent"]
+    return comparison.reference if comparison.entry else parent
+
+
+def _missing_public(standing: Standing) -> str:
+    """Say why a hole stands without its public parent; an unplayed hole was not compared yet."""
+    comparison = standing.comparisons["parent"]
+    return "" if comparison.entry or standing.played.sample is None else comparison.reason
 
 
 def _circle(name: str, parents: dict[str, str | None]) -> tuple[str, str]:
@@ -93,8 +115,9 @@ def describe(branch: Branch) -> str:
         f", {figures.delta(difference.delta)} to its parent: {difference.outcome}" if difference else ""
     )
     decision = f", {played.summary.decision}" if played.summary.decision else ""
+    public = f", built on {branch.public}" if branch.public else ""
     note = f" [{branch.note}]" if branch.note else ""
-    return f"{'  ' * branch.depth}{played.name.folder}  {score}{to_parent}{decision}{note}"
+    return f"{'  ' * branch.depth}{played.name.folder}  {score}{public}{to_parent}{decision}{note}"
 
 
 def as_data(branch: Branch) -> dict[str, Any]:
@@ -103,7 +126,7 @@ def as_data(branch: Branch) -> dict[str, Any]:
     difference = branch.standing.comparisons["parent"].difference
     return {
         "hole": played.name.folder,
-        "parent": branch.parent,
+        "parent": branch.parent or branch.public,
         "depth": branch.depth,
         "val_bpb": played.sample.mean if played.sample else None,
         "status": played.status,

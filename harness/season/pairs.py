@@ -10,6 +10,7 @@ from dataclasses import replace
 from harness.errors import UsageError
 from harness.field.entries import StoredEntry, find_entry
 from harness.records.curve import Curve, load_curve
+from harness.records.store import Store
 from harness.season.compare import AttemptCurve, Pair, Side, Whiff, compare, config_changes, find_whiff
 from harness.season.hole import PlayedHole
 from harness.season.season import KINDS, Comparison, ComparisonKind, Season, Standing
@@ -37,6 +38,26 @@ def parse_kinds(text: str) -> tuple[ComparisonKind, ...]:
     if not words:
         raise UsageError("--to names nothing", "use par, sota, best, prev or parent, with commas")
     return tuple(dict.fromkeys(WORDS[word] for word in words))
+
+
+def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
+    """Return the hole, or the entry of the field, that a reference means: its folder or the beginning of it.
+
+    Raises UsageError for what is neither.
+    """
+    store = Store(season.runs)
+    if (season.runs / "field" / reference).is_dir() or store.find(reference) is None:
+        entries = [entry for entry in season.public_entries() if entry.slug.startswith(reference)]
+        exact = next((entry for entry in entries if entry.slug == reference), None)
+        if exact or (len(entries) == 1 and store.find(reference) is None):
+            return exact or entries[0]
+        if len(entries) > 1 and store.find(reference) is None:
+            names = ", ".join(entry.slug for entry in entries[:3])
+            raise UsageError(
+                f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
+            )
+    folder = store.get(reference).name.folder
+    return next(hole for hole in season.holes if hole.name.folder == folder)
 
 
 def pairs_of(
@@ -102,6 +123,9 @@ def pair_reference(season: Season, standing: Standing, kind: ComparisonKind) -> 
         pair = pair_holes(season, played, comparison.hole, across_stages=kind == "par")
         if pair.difference is not None and comparison.difference is not None:
             pair = replace(pair, difference=comparison.difference)
+        return replace(pair, label=kind)
+    if comparison.entry is not None:
+        pair = pair_entry(season, played, comparison.entry, across_stages=True)
         return replace(pair, label=kind)
     other = _published(season, played.course, kind, comparison)
     pair = compare(side_of(played), other, standing.course, kind, difference=comparison.difference)

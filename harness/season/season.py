@@ -14,11 +14,21 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from harness.courses.course import Course, ReferenceScore, load_course
+from harness.courses.course import Course, ReferenceScore, course_names, load_course
 from harness.errors import HarnessError, UsageError
+from harness.records.intent import FIELD_PREFIX, is_public
 from harness.records.store import Store, misnamed
 from harness.season.evidence import Evidence
-from harness.season.hole import PlayedHole, ScoreKind, alike, load_hole, mismatch, summarise_holes
+from harness.season.hole import (
+    PlayedHole,
+    ScoreKind,
+    alike,
+    kind_of,
+    load_hole,
+    mismatch,
+    other_text,
+    summarise_holes,
+)
 from harness.season.verdict import Verdict, judge_hole
 from harness.stats import LEVEL, Difference, Sample, adjust, against_lowest
 
@@ -31,7 +41,7 @@ ComparisonKind = Literal["par", "sota", "best", "previous", "parent"]
 class Comparison(NamedTuple):
     """A hole against one reference. difference is None when `reason` says why there is none.
 
-    caveat: what to know about the number.
+    caveat: what to know about the number. entry: the public run that is the parent.
     """
 
     kind: ComparisonKind
@@ -43,6 +53,14 @@ class Comparison(NamedTuple):
     difference: Difference | None = None
     reason: str = ""
     caveat: str = ""
+    entry: StoredEntry | None = None
+
+    @property
+    def reference(self) -> str:
+        """What to call the other side: a hole's folder, `field:SLUG`, or the name of a published score."""
+        if self.hole is not None:
+            return self.hole.name.folder
+        return f"{FIELD_PREFIX}{self.entry.slug}" if self.entry is not None else self.label
 
 
 @dataclass(frozen=True)
@@ -121,6 +139,10 @@ class Season:
                 self._courses[name] = error
         course = self._courses[name]
         return course if isinstance(course, Course) else None
+
+    def courses(self) -> list[Course]:
+        """Return every course that can be read, shipped and own."""
+        return [course for name in course_names(self.runs) if (course := self.course(name))]
 
     def standing(self, played: PlayedHole, kinds: Sequence[ComparisonKind] | None = None) -> Standing:
         """Compare a hole with par, the SOTA of its day, our best before it, the previous hole and its parent.
@@ -286,7 +308,8 @@ class Season:
             return reference._replace(val_bpb=None, reason=reason)
         if reference.hole is None:
             ours = self.evidence.sample(played) or played.sample
-            theirs = Sample((reference.val_bpb,))
+            public = reference.entry.sample if reference.entry else None
+            theirs = public or Sample((reference.val_bpb,))
             return reference._replace(difference=self.evidence.against(ours, theirs, course, played.split))
         if kind == "parent" and (exact := self.evidence.on_equal_weights(played, reference.hole, course)):
             return _on_shared_seeds(reference, *exact)
@@ -370,6 +393,8 @@ class Season:
     def _parent(self, played: PlayedHole, course: Course) -> Comparison:
         if not played.summary.parent:
             return Comparison("parent", reason="round.toml names no parent")
+        if is_public(played.summary.parent):
+            return self._public_parent(played, course, played.summary.parent)
         parent = self.parent(played)
         if parent is None:
             return Comparison("parent", reason=f'the parent "{played.summary.parent}" is not here')
@@ -378,6 +403,27 @@ class Season:
         if not alike(parent.kind, played.kind):
             return Comparison("parent", hole=parent, reason=f"not comparable: {_why_not(played, parent)}")
         return _against("parent", parent)
+
+    def _public_parent(self, played: PlayedHole, course: Course, reference: str) -> Comparison:
+        """A public run is a published score: whatever stage of its evaluation counts, it is compared."""
+        from harness.field.reference import find_public  # few holes need it
+
+        try:
+            entry = find_public(self.public_entries(), self.courses(), course, reference)
+        except UsageError as error:
+            return Comparison("parent", reason=f"{error.message}; {error.hint}")
+        kind = kind_of(entry.complete[-1])
+        if not alike(kind._replace(stage=None), played.kind):
+            names = (played.name.folder, entry.slug)
+            why = other_text(played.measured[-1], entry.complete[-1], names) if played.measured else ""
+            return Comparison("parent", entry=entry, reason=f"not comparable: {why}")
+        other = None not in (kind.stage, played.kind.stage) and kind.stage != played.kind.stage
+        caveat = f"the parent was scored at the {str(kind.stage).replace('_', ' ')} stage" if other else ""
+        score = entry.sample.mean if entry.sample else None
+        source = f"{FIELD_PREFIX}{entry.slug}, {entry.seeds}"
+        return Comparison(
+            "parent", entry.entry.name, score, entry.entry.date, source, caveat=caveat, entry=entry
+        )
 
 
 KINDS: tuple[ComparisonKind, ...] = ("par", "sota", "best", "previous", "parent")
@@ -439,23 +485,3 @@ def _on_shared_seeds(reference: Comparison, difference: Difference, shared: Samp
 
 def _is_better(comparison: Comparison) -> bool:
     return comparison.difference is not None and comparison.difference.outcome == "better"
-
-
-def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
-    """Return the hole, or the entry of the field, that a reference means: its folder or the beginning of it.
-
-    Raises UsageError for what is neither.
-    """
-    store = Store(season.runs)
-    if (season.runs / "field" / reference).is_dir() or store.find(reference) is None:
-        entries = [entry for entry in season.public_entries() if entry.slug.startswith(reference)]
-        exact = next((entry for entry in entries if entry.slug == reference), None)
-        if exact or (len(entries) == 1 and store.find(reference) is None):
-            return exact or entries[0]
-        if len(entries) > 1 and store.find(reference) is None:
-            names = ", ".join(entry.slug for entry in entries[:3])
-            raise UsageError(
-                f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
-            )
-    folder = store.get(reference).name.folder
-    return next(hole for hole in season.holes if hole.name.folder == folder)

@@ -38,7 +38,7 @@ class DeltaCard:
     """A difference to one reference. value is empty when `reason` says why there is none.
 
     tone: better, worse, plain (apart, and neither) or even (within noise), for the stylesheet; `word` says
-    the same.
+    the same. href: of a public run's row on the field page, from a hole's page.
     """
 
     label: str
@@ -51,6 +51,7 @@ class DeltaCard:
     source: str = ""
     noise: str = ""
     reason: str = ""
+    href: str = ""
 
 
 def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCard:
@@ -61,7 +62,7 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     """
     difference, other = comparison.difference, comparison.hole
     if difference is None or comparison.val_bpb is None:
-        return DeltaCard(label, reason=comparison.reason)
+        return DeltaCard(label, reason=comparison.reason, href=_field_href(comparison))
     word = _WORDS.get((comparison.kind, difference.outcome), difference.outcome)
     tone: str = difference.outcome if difference.outcome in ("better", "worse") else "even"
     if comparison.kind == "previous" and tone != "even":
@@ -80,7 +81,23 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
         day=long_day(comparison.date) if comparison.date else "",
         source=tidy(comparison.source, 160),
         noise=f"{noise}; {comparison.caveat}" if comparison.caveat else noise,
+        href=_field_href(comparison),
     )
+
+
+def field_file(course: str) -> str:
+    """The file name of a course's field page."""
+    return f"field-{course}.html"
+
+
+def field_anchor(slug: str) -> str:
+    """The id of a public run's row on the field page of its course."""
+    return f"entry-{slug}"
+
+
+def _field_href(comparison: Comparison) -> str:
+    entry = comparison.entry
+    return f"../{field_file(entry.entry.course)}#{field_anchor(entry.slug)}" if entry else ""
 
 
 def compared_kinds(standing: Standing) -> list[ComparisonKind]:

@@ -19,7 +19,7 @@ from harness import figures
 from harness.courses.course import Course
 from harness.publish.drawings.charts import Point, Series, loss_range, small_curve, trend
 from harness.publish.views.card import HoleCard
-from harness.publish.views.compare import DeltaCard
+from harness.publish.views.compare import DeltaCard, field_file
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
 from harness.records.store import HOLES_PER_ROUND
@@ -175,7 +175,7 @@ def course_links(season: Season) -> list[Link]:
     for name in course_names_in_order(season):
         course = season.course(name)
         assert course is not None
-        links.append(Link(course.title, f"field-{name}.html"))
+        links.append(Link(course.title, field_file(name)))
     return links
 
 
@@ -196,7 +196,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
         name=name,
         title=course.title,
         what=course.what,
-        href=f"field-{name}.html",
+        href=field_file(name),
         played=len(scored),
         best=best.score if best else "",
         best_title=best.title if best else "",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from harness import figures
 from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_record_bytes
 from harness.field.entries import StoredEntry, find_entry
+from harness.publish.views.compare import field_anchor
 from harness.publish.views.index import Line, on_one_split
 from harness.publish.words.commentary import tidy
 from harness.publish.words.wording import Wording
@@ -19,7 +20,10 @@ OWN_ON_FIELD = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Rank:
-    """A row of a leaderboard. tone: better or worse than par. seeds, p_value: empty where nobody knows."""
+    """A row of a leaderboard. tone: better or worse than par. seeds, p_value: empty where nobody knows.
+
+    anchor: the id of an imported entry's row.
+    """
 
     position: str
     name: str
@@ -34,6 +38,7 @@ class Rank:
     artifact: str
     day: str
     source: str
+    anchor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,7 @@ class Below:
     score: str
     artifact: str
     reason: str
+    anchor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +92,7 @@ class _Score:
     artifact: str = ""
     href: str = ""
     may_lead: bool = True
+    anchor: str = ""
 
 
 def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> Board:
@@ -167,6 +174,7 @@ def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]
                 artifact=score.artifact,
                 day=score.day,
                 source=score.source,
+                anchor=score.anchor,
             )
         )
     return rows
@@ -228,6 +236,7 @@ def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
         sample=entry.sample,
         seeds=_logged_seeds(entry, wording),
         artifact=_largest_artifact(entry),
+        anchor=field_anchor(entry.slug),
     )
 
 
@@ -269,6 +278,7 @@ def _below(entry: StoredEntry, wording: Wording) -> Below:
         score=score,
         artifact=_largest_artifact(entry),
         reason=wording.say("field", reason),
+        anchor=field_anchor(entry.slug),
     )
 
 

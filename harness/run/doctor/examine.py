@@ -20,11 +20,13 @@ from pathlib import Path
 
 from harness import figures
 from harness.courses.corpus import ProgressCallback
-from harness.courses.course import course_names
+from harness.courses.course import Course, course_names
 from harness.courses.overlap import find_overlap, quick_overlap
-from harness.errors import Exit, HarnessError
+from harness.errors import Exit, HarnessError, UsageError
+from harness.field.reference import find_public
 from harness.files import PACKAGE
 from harness.findings import Finding, Group
+from harness.records.intent import is_public
 from harness.records.record import Code, RunRecord
 from harness.run.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.run.doctor import data, machine, settings
@@ -288,7 +290,7 @@ def intent_findings(plan: Plan, season: Season) -> list[Finding]:
             )
         )
     if plan.intent.parent:
-        findings += _parent_findings(name, plan.intent.parent, season)
+        findings += _parent_findings(name, plan.intent.parent, season, plan.course)
     if not plan.intent.hypothesis and not plan.is_new:
         findings.append(_no_hypothesis(name))
     return findings
@@ -303,14 +305,22 @@ def _no_hypothesis(name: str) -> Finding:
     )
 
 
-def _parent_findings(name: str, parent: str, season: Season) -> list[Finding]:
+def _parent_findings(name: str, parent: str, season: Season, course: Course | None) -> list[Finding]:
+    effect = "it cannot be compared with what it varies"
+    if is_public(parent):
+        try:
+            if course is not None:
+                find_public(season.public_entries(), season.courses(), course, parent)
+        except UsageError as error:
+            return [Finding("warning", f"{name}: its parent: {error.message}", effect, error.hint)]
+        return []
     if any(hole.name.folder.startswith(parent) for hole in season.holes):
         return []
     return [
         Finding(
             "warning",
             f'{name}: its parent "{parent}" is not here',
-            "it cannot be compared with what it varies",
+            effect,
             f"mend parent in {name}/round.toml; `harness ls` shows all holes",
         )
     ]
@@ -348,7 +358,8 @@ def season_findings(season: Season, hole: str | None) -> list[Finding]:
                     )
                 )
         if hole is None and played.summary.parent:
-            findings += _parent_findings(name, played.summary.parent, season)
+            course = season.course(played.course)
+            findings += _parent_findings(name, played.summary.parent, season, course)
     unexplained = [h.name.folder for h in season.holes if not h.files.intent.hypothesis]
     if hole is None and unexplained:
         more = f" and {len(unexplained) - 1} more" if len(unexplained) > 1 else ""
