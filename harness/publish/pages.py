@@ -21,6 +21,7 @@ from harness.publish.drawings.social import SocialCard, draw_picture, thinned
 from harness.publish.folder import SiteFolder
 from harness.publish.views import index
 from harness.publish.views.card import HoleCard, build_card
+from harness.publish.views.claims import count_claims
 from harness.publish.views.compare import build_compare, compared_kinds
 from harness.publish.views.curve import CurveCache, curve_csv
 from harness.publish.views.handbook import build_handbook
@@ -250,7 +251,7 @@ def write_clubhouse(
     examples: Sequence[bool],
 ) -> None:
     """Write the pages that show many holes. examples: by hole, whether its card can explain all cards."""
-    _write_index(site, lines, rounds)
+    _write_index(site, lines, rounds, standings)
     copy = site.wording.club
     for name, link in zip(index.course_names_in_order(site.season), site.courses, strict=True):
         board = build_board(site.season, name, lines, site.wording)
@@ -277,7 +278,9 @@ def write_clubhouse(
     site.render("404.html", "404.html", kind="missing", title=missing["title"], description=missing["lead"])
 
 
-def _write_index(site: Site, lines: list[index.Line], rounds: Sequence[index.Round]) -> None:
+def _write_index(
+    site: Site, lines: list[index.Line], rounds: Sequence[index.Round], standings: Sequence[Standing]
+) -> None:
     shown = index.rounds_on_index(rounds)
     summaries = [
         index.summarise_course(site.season, name, lines, site.wording)
@@ -295,6 +298,7 @@ def _write_index(site: Site, lines: list[index.Line], rounds: Sequence[index.Rou
         summaries=summaries,
         lesson=next((line for line in reversed(lines) if line.own_lesson), None),
         holes=len(lines),
+        claims=count_claims(site.season, standings, site.wording),
         tally=index.tally(lines),
         in_play=[line for line in lines if line.in_play],
     )

@@ -37,8 +37,8 @@ _WORDS: dict[tuple[ComparisonKind, Outcome], str] = {
 class DeltaCard:
     """A difference to one reference. value is empty when `reason` says why there is none.
 
-    tone: better, worse, plain (apart, and neither) or even (within noise), for the stylesheet; `word` says
-    the same. href: of a public run's row on the field page, from a hole's page.
+    tone: better, worse, apart (and neither) or even (within noise), for the stylesheet; `word` says the same.
+    href: of a public run's row on the field page, from a hole's page.
     """
 
     label: str
@@ -66,7 +66,7 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     word = _WORDS.get((comparison.kind, difference.outcome), difference.outcome)
     tone: str = difference.outcome if difference.outcome in ("better", "worse") else "even"
     if comparison.kind == "previous" and tone != "even":
-        tone = "plain"
+        tone = "apart"
     noise = difference.basis
     if difference.threshold is not None and not difference.exact:
         noise = wording.fill("note", "luck", noise=figures.bpb(difference.threshold), basis=difference.basis)

@@ -19,6 +19,7 @@ from harness import figures
 from harness.courses.course import Course
 from harness.publish.drawings.charts import Point, Series, loss_range, small_curve, trend
 from harness.publish.views.card import HoleCard
+from harness.publish.views.claims import Lowest, judge_lowest
 from harness.publish.views.compare import DeltaCard, field_file
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
@@ -135,7 +136,10 @@ def unpack_line(packed: dict[str, Any], curve: bool = False) -> Line:
 
 @dataclass(frozen=True, kw_only=True)
 class CourseSummary:
-    """How we stand on a course. gap: our best against the SOTA known on the last day we played there."""
+    """How we stand on a course. gap: our best against the SOTA known on the last day we played there.
+
+    lowest: what our best was picked from.
+    """
 
     name: str
     title: str
@@ -146,6 +150,7 @@ class CourseSummary:
     best_title: str
     best_href: str
     best_day: str
+    lowest: Lowest | None
     to_par: str
     par: str
     par_name: str
@@ -202,6 +207,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
         best_title=best.title if best else "",
         best_href=best.href if best else "",
         best_day=best.day if best else "",
+        lowest=judge_lowest(season, best.name, wording) if best else None,
         to_par=figures.delta(to_par) if to_par is not None else "",
         par=figures.bpb(par) if par is not None else "",
         par_name=par_name,

@@ -219,7 +219,7 @@ def test_a_hole_is_told_by_its_parent_not_by_the_hole_before_it(
     assert (card.previous_delta.value, card.previous_delta.word, card.previous_delta.tone) == (
         "+0.1400",
         "higher",
-        "plain",
+        "apart",
     )
 
 
