@@ -340,7 +340,7 @@ def _comparisons(sources: _CardSources) -> CardComparisons:
     standing, wording = sources.standing, sources.wording
     compared, previous = standing.comparisons, standing.comparisons["previous"]
     story = standing.story
-    next_to = story if story.kind == "parent" else previous
+    next_to = story if story.kind == "parent" and story.hole else previous
 
     def delta(label: str, kind: ComparisonKind) -> DeltaCard:
         return delta_card(wording.say("label", label), compared[kind], wording)
