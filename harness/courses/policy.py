@@ -148,17 +148,13 @@ def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
     return in_force[-1] if in_force else policies[0]
 
 
-def limits_on(course: Course, day: dt.date | None, runs: Path) -> PolicyLimits:
-    """Return the limits in force on a course on a day: its policy's, else the course's own caps."""
+def record_rules(course: Course, day: dt.date | None, runs: Path) -> tuple[PolicyLimits, Significance | None]:
+    """Return the limits and the asked gain on a course on a day: its policy's, else the course's own caps."""
     try:
-        return policy_for(course.name, day, runs).limits
+        policy = policy_for(course.name, day, runs)
     except HarnessError:  # none, or one that cannot be read: `harness check` says so
-        caps = course.caps
-        return PolicyLimits(
-            artifact_bytes=caps.artifact_bytes,
-            train_seconds=caps.train_seconds,
-            eval_seconds=caps.eval_seconds,
-        )
+        return PolicyLimits.model_validate(course.caps.model_dump()), None
+    return policy.limits, policy.significance
 
 
 def _folders(runs: Path) -> tuple[Path, ...]:

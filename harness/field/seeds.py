@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from harness.field.submission_file import ROUNDING_BPB
 from harness.figures import number
 from harness.records.record import UNHASHED_KNOBS, RunRecord
+from harness.records.seeds import sample_of
 from harness.stats import Sample
 
 # Knobs of public scripts that name a run or a place on its machine; they change no result.
@@ -70,7 +71,7 @@ def count_seeds(records: Sequence[RunRecord], claimed_bpb: float | None = None) 
     seeds = tuple(seed for seed in by_seed if seed is not None)
     counted = [by_seed[seed] for seed in seeds] or ([by_seed[None]] if unknown else [])
     if versions <= 1:
-        values = tuple(_mean(repeats) for repeats in counted)
+        values = tuple(one.mean for repeats in counted if (one := sample_of(repeats)))
     else:
         picked = [_claimed_or_last(repeats, claimed_bpb) for repeats in counted]
         values = (math.fsum(picked) / len(picked),)
@@ -108,10 +109,6 @@ def _names_a_place(name: str, value: str) -> bool:
         or lower.endswith(_PLACE_ENDINGS)
         or "/" in value
     )
-
-
-def _mean(records: Sequence[RunRecord]) -> float:
-    return Sample(tuple(record.val_bpb for record in records if record.val_bpb is not None)).mean
 
 
 def _claimed_or_last(records: Sequence[RunRecord], claimed_bpb: float | None) -> float:

@@ -7,10 +7,12 @@ time or size that are not known count against a record: a badge says that someth
 from __future__ import annotations
 
 from harness.courses.course import Course, check_record_bytes
-from harness.courses.policy import PolicyLimits
+from harness.courses.policy import PolicyLimits, Significance
 from harness.figures import number
 from harness.records.record import over_cap
+from harness.season.gain import judge_gain, mean_token_bytes
 from harness.season.hole import PlayedHole
+from harness.stats import Sample
 
 
 def find_obstacles(played: PlayedHole, course: Course, limits: PolicyLimits) -> tuple[str, ...]:
@@ -26,6 +28,20 @@ def find_obstacles(played: PlayedHole, course: Course, limits: PolicyLimits) -> 
         asked = f"{limits.gpus or ''} x {limits.hardware or 'GPU'}".strip()
         texts.append(f"another machine than {asked}")
     return tuple(texts)
+
+
+def find_gain_obstacle(
+    played: PlayedHole, sota_bpb: float, asked: Significance, noise_std: float | None
+) -> tuple[str, ...]:
+    """Say, in one text, that a gain over the SOTA is less than the policy asks; empty when it is enough."""
+    if played.sample is None or asked.against != "sota":
+        return ()
+    token_bytes = mean_token_bytes(played.group)
+    gain = judge_gain(played.sample, Sample((sota_bpb,)), token_bytes, asked, noise_std)
+    if gain.outcome == "pass":
+        return ()
+    size = f"{asked.min_improvement_nats:g} nats " if asked.min_improvement_nats else ""
+    return (f"{size}better than the SOTA at p < {asked.p_below:g} is not shown",)
 
 
 def _seeds(played: PlayedHole) -> list[str]:

@@ -159,20 +159,27 @@ class Season:
             comparisons=compared,
             evidence=self.evidence,
             sets_par=sets_par,
-            record_obstacles=self.record_obstacles(played)
+            record_obstacles=self.record_obstacles(played, compared["sota"].val_bpb)
             if "sota" in compared and _is_better(compared["sota"])
             else (),
         )
 
-    def record_obstacles(self, played: PlayedHole) -> tuple[str, ...]:
-        """Return what keeps a complete hole from being a record, in words; empty when nothing does."""
-        from harness.courses.policy import limits_on  # few holes need it
-        from harness.season.record_rules import find_obstacles
+    def record_obstacles(self, played: PlayedHole, sota_bpb: float | None = None) -> tuple[str, ...]:
+        """Return what keeps a complete hole from being a record, in words; empty when nothing does.
+
+        sota_bpb: the score that it beats; None leaves the size of the gain out.
+        """
+        from harness.courses.policy import record_rules  # few holes need it
+        from harness.season.record_rules import find_gain_obstacle, find_obstacles
 
         course = self.course(played.course)
         if course is None:
             return ("its course is not known",)
-        return find_obstacles(played, course, limits_on(course, played.day, self.runs))
+        limits, asked = record_rules(course, played.day, self.runs)
+        texts = find_obstacles(played, course, limits)
+        if texts or asked is None or sota_bpb is None:
+            return texts
+        return find_gain_obstacle(played, sota_bpb, asked, course.noise_std)
 
     @cached_property
     def evidence(self) -> Evidence:

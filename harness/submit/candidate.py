@@ -6,7 +6,6 @@ Gathers and reads; `harness.submit.referee` judges.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -97,16 +96,6 @@ class Candidate:
     def sample(self) -> Sample | None:
         """The score, one value a seed; one value in all where public logs mix versions of the code."""
         return self.played.sample if self.played else self.seeds.sample
-
-    @property
-    def bytes_a_token(self) -> float | None:
-        """Mean bytes that a scored token stands for, as losses and scores imply them."""
-        ratios = [
-            run.record.val_loss / (math.log(2) * run.record.val_bpb)
-            for run in self.runs
-            if run.record.val_loss and run.record.val_bpb
-        ]
-        return sum(ratios) / len(ratios) if ratios else None
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness import figures
 from harness.courses.claim import find_earlier_record
 from harness.courses.course import ReferenceScore, check_record_bytes
-from harness.courses.policy import Significance
+from harness.courses.policy import Reading, Significance
 from harness.field.entries import find_entry
 from harness.field.log_parser import parse_log
 from harness.field.submission_file import ROUNDING_BPB
 from harness.figures import number
-from harness.stats import Sample, lower_by
+from harness.records.seeds import is_same_play
+from harness.season.gain import judge_gain, mean_token_bytes
+from harness.stats import Sample
 from harness.submit.candidate import Candidate, CandidateRun, Case
 from harness.submit.result import SEVERITY, RuleOutcome, RuleResult
 
 LOG_DIGITS = 5e-9  # a log prints eight decimals; older lines four
-BASELINE_TOKENS_A_BYTE = 0.41052  # of the challenge's 1024-piece tokenizer, as all public logs with it imply
 
 
 def check_split(case: Case) -> Iterator[RuleResult]:
@@ -164,7 +164,11 @@ def check_seeds(case: Case) -> Iterator[RuleResult]:
     seeds = [run.record.seed for run in runs]
     measured = ", ".join("?" if seed is None else str(seed) for seed in seeds)
     again = sorted({seed for seed in seeds if seed is not None and seeds.count(seed) > 1})
-    unfinished = [run for run in case.candidate.others if _same_configuration(run, runs)]
+    unfinished = [
+        run
+        for run in case.candidate.others
+        if not run.record.complete and any(is_same_play(run.record, other.record) for other in runs)
+    ]
     if unfinished:
         measured += "; also tried: " + ", ".join(
             f"{_seed(run)} ({run.record.failure.kind if run.record.failure else run.record.status})"
@@ -216,10 +220,6 @@ def _seed(run: CandidateRun) -> str:
 def _code_sizes(runs: tuple[CandidateRun, ...]) -> str:
     sizes = sorted({run.record.code_bytes for run in runs if run.record.code_bytes is not None})
     return f", {' and '.join(f'{size:,}' for size in sizes)} bytes of code" if len(sizes) > 1 else ""
-
-
-def _same_configuration(run: CandidateRun, counted: tuple[CandidateRun, ...]) -> bool:
-    return any(run.record.config_hash == other.record.config_hash for other in counted)
 
 
 def _claimed_seeds(candidate: Candidate) -> list[str]:
@@ -274,53 +274,36 @@ def _test_gain(case: Case, rule: Significance, reference: _Reference, limit: str
     waiver = waiver if rule.min_improvement_nats else ""
     ours = candidate.sample
     assert ours is not None  # a candidate has a complete run
-    gain = other.mean - ours.mean
-    readings = _readings(gain, candidate)
+    token_bytes = mean_token_bytes([run.record for run in candidate.runs])
+    gain = judge_gain(ours, other, token_bytes, rule, candidate.course.noise_std)
     readings_text = ", ".join(
         f"{figures.delta(value)} {_READING[reading]}{' (the gate)' if reading == rule.reading else ''}"
-        for reading, value in readings.items()
+        for reading, value in gain.readings.items()
     )
     measured = (
         f"{figures.bpb(ours.mean)} against {figures.bpb(other.mean)} of {reference.label}: {readings_text}"
     )
-    gate = readings.get(rule.reading)
-    if gate is None:
-        what = f"{measured}; val_loss is not known, so nats a token are not"
-        return RuleResult("significance", "cannot tell", what, limit)
-    if gate <= 0 or gate < rule.min_improvement_nats:
-        return RuleResult("significance", "fail", measured, limit, waiver or "nothing to claim yet")
-    margin = rule.min_improvement_nats * gain / gate if rule.margin_in_test else 0.0  # in bpb
-    test = lower_by(ours, other, margin, candidate.course.noise_std)
-    if isinstance(test, str):
-        why = test
-        if candidate.played is None and candidate.seeds.versions > 1:
-            why = f"logs of {candidate.seeds.versions} versions show no spread over seeds"
-        hint = "play more seeds: --seeds 42,1337,314"
+    if gain.why:
+        why, versions = gain.why, 1 if candidate.played else candidate.seeds.versions
+        if versions > 1:
+            why = f"logs of {versions} versions show no spread over seeds"
+        hint = "play more seeds: --seeds 42,1337,314" if rule.reading in gain.readings else ""
         return RuleResult("significance", "cannot tell", f"{measured}; {why}", limit, hint)
-    measured += (
-        f"; one-sided p {test.p:.2g} (t {test.t:.2f}, {test.freedom:.2f} degrees of freedom; {test.basis})"
-    )
-    if test.p < rule.p_below:
-        return RuleResult("significance", "pass", measured, limit)
-    hint = waiver or "more seeds may show it, or show that it is not there"
-    return RuleResult("significance", "fail", measured, limit, hint)
+    hint = "nothing to claim yet"
+    if test := gain.test:
+        measured += f"; one-sided p {test.p:.2g} (t {test.t:.2f}, {test.freedom:.2f} degrees of freedom; "
+        measured += f"{test.basis})"
+        hint = "more seeds may show it, or show that it is not there"
+    hint = "" if gain.outcome == "pass" else waiver or hint
+    return RuleResult("significance", gain.outcome, measured, limit, hint)
 
 
 _AGAINST = {"sota": "SOTA of the day", "par": "course's par", "best": "best hole before it"}
-_READING = {
+_READING: dict[Reading, str] = {
     "own tokenizer": "nats a token",
     "baseline tokenizer": "nats a token of the baseline's tokenizer",
     "per byte": "nats a byte",
 }
-
-
-def _readings(gain: float, candidate: Candidate) -> dict[str, float]:
-    """Return an improvement in bpb in the three readings of "nats"; what is not known is left out."""
-    a_byte = gain * math.log(2)
-    readings: dict[str, float] = {}
-    if candidate.bytes_a_token is not None:
-        readings["own tokenizer"] = a_byte * candidate.bytes_a_token
-    return readings | {"baseline tokenizer": a_byte / BASELINE_TOKENS_A_BYTE, "per byte": a_byte}
 
 
 def _reference(case: Case, rule: Significance) -> _Reference | str:

@@ -1,6 +1,7 @@
 """Where a hole stands: the numbers of the first page, seeds, par, neighbours, broken files."""
 
 import json
+import math
 
 import pytest
 
@@ -154,7 +155,8 @@ LEGAL = {
 
 def put_seeds(put_record, hole, scores, **changed):
     for attempt, bpb in enumerate(scores, start=1):
-        put_record(hole, attempt, seed=attempt, val_bpb=bpb, **LEGAL | changed)
+        loss = bpb * math.log(2) * 151_080_000 / 62_021_632  # nats a token of the challenge's tokenizer
+        put_record(hole, attempt, seed=attempt, val_bpb=bpb, val_loss=loss, **LEGAL | changed)
 
 
 def test_record_score_needs_more_than_noise(runs, put_record):
@@ -183,6 +185,20 @@ def test_what_check_fails_is_no_record(changed, obstacle, rule, runs, put_record
     assert standing(runs, 1).record_obstacles == (obstacle,)
     assert not standing(runs, 1).course_record
     assert next(f["outcome"] for f in report["findings"] if f["rule"] == rule) == "fail"
+
+
+def test_gain_that_the_policy_of_the_day_calls_too_small_is_no_record(runs, put_record, harness):
+    """0.0025 bpb are 0.0042 nats a token; until 2026-04-27 the rule asked for 0.005."""
+    put_seeds(put_record, "round_001", (1.0628, 1.0631, 1.0630), started_at="2026-04-20T00:00:00Z")
+
+    report = json.loads(harness("check", "1", "--json").stdout)
+    shown = harness("show", "1")
+
+    assert standing(runs, 1).comparisons["sota"].difference.outcome == "better"
+    assert not standing(runs, 1).course_record
+    assert standing(runs, 1).record_obstacles == ("0.005 nats better than the SOTA at p < 0.01 is not shown",)
+    assert next(f["outcome"] for f in report["findings"] if f["rule"] == "significance") == "fail"
+    assert "no record" in shown.stdout
 
 
 def test_single_seed_survivors_and_unknown_times_are_no_record(runs, put_record):

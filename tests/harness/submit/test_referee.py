@@ -233,6 +233,7 @@ def test_repeated_seed_and_hidden_failure_are_told(play, judge):
             "failure": {"kind": "nan", "message": "m"},
             "seed": 7,
             "config_hash": "x",
+            "code": {"trainer": "train_gpt.py", "source_sha256": "cd" * 32},
             "started_at": DAY,
             "steps": 1,
             "train_seconds": 1.0,
