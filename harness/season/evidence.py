@@ -13,7 +13,7 @@ from harness.figures import number
 from harness.records.curve import load_curve
 from harness.season.compare import config_changes, packs_or_evaluates, same_losses
 from harness.season.hole import AttemptEntry, PlayedHole
-from harness.season.ratios import RatioChange, compare_tempo, compare_weights
+from harness.season.ratios import RatioChange, compare_tempo, compare_weights, tempo_spread
 from harness.stats import Difference, Sample, Spread, exact_difference, pool_spread, subtract
 
 FLOOR_SEEDS = 5  # distinct seeds of one configuration that measure its noise floor, see `harness noise`
@@ -26,6 +26,7 @@ class Evidence:
     holes: Sequence[PlayedHole]
     parent: Callable[[PlayedHole], PlayedHole | None]
     _spreads: dict[tuple[str | None, str | None], Spread | None] = field(default_factory=dict)
+    _tempo_spreads: dict[str, Spread | None] = field(default_factory=dict)
     _equal: dict[tuple[str, str], frozenset[int]] = field(default_factory=dict)
 
     def spread(self, course: Course, split: str | None) -> Spread | None:
@@ -93,7 +94,13 @@ class Evidence:
 
     def tempo(self, a: PlayedHole, b: PlayedHole) -> RatioChange | None:
         """Compare milliseconds a step."""
-        return compare_tempo(self.holes, a, b)
+        return compare_tempo(a, b, self._tempo_spread)
+
+    def _tempo_spread(self, machine: str) -> Spread | None:
+        """Every table asks for it, so it is pooled once a machine."""
+        if machine not in self._tempo_spreads:
+            self._tempo_spreads[machine] = tempo_spread(self.holes, machine)
+        return self._tempo_spreads[machine]
 
     def weights(self, a: PlayedHole, b: PlayedHole) -> RatioChange | None:
         """Compare the bytes of the weights."""

@@ -7,7 +7,7 @@ of weights change a little from seed to seed. Both are told only beyond the spre
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,10 +38,17 @@ class RatioChange:
         return self.outcome in ("more", "less")
 
 
-def compare_tempo(holes: Sequence[PlayedHole], a: PlayedHole, b: PlayedHole) -> RatioChange | None:
+def tempo_spread(holes: Sequence[PlayedHole], machine: str) -> Spread | None:
+    """Pool the repeats on a machine: runs of one hole, and holes that share a training. None with too few."""
+    return _pool(_repeats(holes, machine), "repeats on this machine")
+
+
+def compare_tempo(
+    a: PlayedHole, b: PlayedHole, spread_on: Callable[[str], Spread | None]
+) -> RatioChange | None:
     """Compare the milliseconds of a step; None when one side has none.
 
-    The spread is that of repeats on the machine of `a`: runs of one hole, and holes that share a training.
+    spread_on: returns the `tempo_spread` of a machine.
     """
     ours, theirs = a.summary.step_times, b.summary.step_times
     if not ours or not theirs:
@@ -53,8 +60,9 @@ def compare_tempo(holes: Sequence[PlayedHole], a: PlayedHole, b: PlayedHole) -> 
             f"different machines: {machine} and {b.summary.machine}" if both else "the machine is not known"
         )
         return RatioChange(_mean(ours) / _mean(theirs), "cannot tell", "", caveat=names)
-    repeats = _pool(_repeats(holes, machine), "repeats on this machine")
-    return _compare(ours, theirs, repeats, "no repeats on this machine show the spread of step times")
+    return _compare(
+        ours, theirs, spread_on(machine), "no repeats on this machine show the spread of step times"
+    )
 
 
 def compare_weights(

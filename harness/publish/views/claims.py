@@ -39,7 +39,8 @@ class Claims:
 def count_claims(season: Season, standings: Sequence[Standing], wording: Wording) -> Claims | None:
     """Count the gains and losses that holes are told by; None where there are none."""
     told = [one for one in standings if one.story.difference is not None]
-    judged = [(one, season.survives(one.played)) for one in told]
+    apart = [one for one in told if one.story.difference and one.story.difference.outcome != "within noise"]
+    judged = [(one, season.survives(one.played)) for one in apart]
     claims = [(one, stands) for one, stands in judged if stands is not None]
     if not claims:
         return None
