@@ -115,10 +115,9 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     holes = {hole.name.folder: hole for hole in season.holes}
     scores += [_ours(line, holes[line.name].sample, wording) for line in shown]
     if references and (best := _leading(scores)):  # who leads a published table holds its record
-        no_record = {
-            line.href for line in shown if line.href in best and season.record_obstacles(holes[line.name])
-        }
-        scores = [replace(score, may_lead=score.href not in no_record) for score in scores]
+        leading = [line for line in shown if line.href in best]
+        obstacles = {line.href: season.record_obstacles(holes[line.name]) for line in leading}
+        scores = [_without_lead(score, obstacles.get(score.href, ()), wording) for score in scores]
     elsewhere = {line.name for line in scored} - {line.name for line in comparable}
     cut = [
         Below(
@@ -148,6 +147,14 @@ def _leading(scores: Sequence[_Score]) -> set[str]:
     """The cards of our own holes that stand at the top."""
     top = min((figures.bpb(score.value) for score in scores), default="")
     return {score.href for score in scores if score.href and figures.bpb(score.value) == top}
+
+
+def _without_lead(score: _Score, obstacles: Sequence[str], wording: Wording) -> _Score:
+    """A score that is no record does not lead; its row says why."""
+    if not obstacles:
+        return score
+    why = wording.fill("field", "no_record", source=score.source, why="; ".join(obstacles))
+    return replace(score, may_lead=False, source=why)
 
 
 def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]:
