@@ -1,5 +1,7 @@
 """`python -m trainer --out DIR [--resume]`, or `--check`: knobs come from the environment.
 
+`--weights FILE` or `--artifact FILE` packs and scores what was trained before, and trains nothing.
+
 Exit codes: 0 done, 1 failed, 2 a wrong setting or missing data, 3 stopped by a signal, 4 the loss was no
 number.
 """
@@ -35,6 +37,10 @@ def main() -> int:
         type=int,
         help="bytes of code to count with the model; all of the trainer if not given",
     )
+    parser.add_argument("--weights", type=Path, help="pack and score these weights instead of training")
+    parser.add_argument("--artifact", type=Path, help="score this artifact instead of training")
+    parser.add_argument("--steps", type=int, default=0, help="with --artifact: those it was trained for")
+    parser.add_argument("--train-seconds", type=float, default=0.0, help="with --artifact: those they took")
     arguments = parser.parse_args()
     try:
         env, notices = resolve_aliases(os.environ)
@@ -55,6 +61,7 @@ def _run(arguments: argparse.Namespace, config: Config) -> int:
     # Seconds, of which a typing error in a knob shall cost none.
     import torch
 
+    from trainer.kept import Kept, evaluate_kept, keep_weights
     from trainer.setup import Workers, describe, prepare, start_torch, weigh_untrained
     from trainer.train import EXIT, train
 
@@ -70,7 +77,14 @@ def _run(arguments: argparse.Namespace, config: Config) -> int:
     start_torch(config, workers)
     setup = prepare(config, workers, arguments.code_bytes)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    result = train(setup, arguments.out, arguments.resume)
+    if arguments.weights:
+        result = evaluate_kept(setup, arguments.out, Kept(arguments.weights.resolve()))
+    elif arguments.artifact:
+        kept = Kept(arguments.artifact.resolve(), True, arguments.steps, arguments.train_seconds)
+        result = evaluate_kept(setup, arguments.out, kept)
+    else:
+        observer = keep_weights() if config.keep_weights else None
+        result = train(setup, arguments.out, arguments.resume, observer)
     if workers.world_size > 1:
         # gloo aborts a process whose peers have left before it takes its threads down.
         torch.distributed.barrier()

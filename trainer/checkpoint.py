@@ -69,6 +69,11 @@ def check_same_run(meta: dict[str, Any], setup: Setup) -> None:
                 f"the checkpoint was made with {name}={then}, now it is {now[name]}",
                 "resume with the settings it was started with, or start a new run",
             )
+    check_same_data(meta, setup)
+
+
+def check_same_data(meta: dict[str, Any], setup: Setup) -> None:
+    """Refuse a checkpoint that was made with other data than what a run would read."""
     for what in ("val_sha256", "train_fingerprint", "tokenizer_sha256"):
         if meta["data"].get(what) != setup.data[what]:
             raise CheckpointError(
@@ -87,22 +92,20 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]
     write_whole(path, save_tensors(contiguous, {META: stamped}))
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint. Raises CheckpointError when it is missing or broken."""
+def load_checkpoint(
+    path: Path, hint: str = "start again without --resume"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint. Raises CheckpointError, with the hint, when it is missing or broken."""
     try:
         with safe_open(path, framework="pt") as file:
             stamped = json.loads(file.metadata()[META])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint {path}", "start again without --resume") from error
+        raise CheckpointError(f"there is no checkpoint {path}", hint) from error
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is broken: {error}", "start again without --resume"
-        ) from error
+        raise CheckpointError(f"checkpoint {path} is broken: {error}", hint) from error
     if _hash_tensors(tensors) != stamped["sha256"]:
-        raise CheckpointError(
-            f"checkpoint {path} is damaged: its checksum differs", "start again without --resume"
-        )
+        raise CheckpointError(f"checkpoint {path} is damaged: its checksum differs", hint)
     return tensors, stamped["meta"]
 
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainer.errors import ConfigError
-from trainer.knob import ARTIFACT_SIZE, STEP_TIME, Knob, Unread, Value, added, knob, spell
+from trainer.knob import ARTIFACT_SIZE, STEP_TIME, Knob, Unread, Value, added, eval_knob, export_knob, knob
+from trainer.knob import spell as spell
 from trainer.presets import PRESETS as PRESETS
-from trainer.rules import broken_rules
+from trainer.rules import OTHER_CAP, ROUNDS_IN_TRAINING, broken_rules
 
 # Ranges, both ends included. Upper ends are where a number stops making sense, not where it stops being wise.
 COUNT, WHOLE = (1, 10**9), (0, 10**9)
@@ -61,6 +62,7 @@ class Config:
         COUNT,
         unit="tokens",
         aliases=("VAL_BATCH_TOKENS",),
+        acts="evaluation",
     )
     # The challenge divides 8 by the number of processes, so that a micro-batch has one size on 1 and on 8.
     grad_accum_steps: int = knob(
@@ -68,27 +70,27 @@ class Config:
     )
 
     # The evaluation. A sliding window and test-time training score the artifact once more.
-    eval_seq_len: int = added(0, "context at evaluation; 0 = TRAIN_SEQ_LEN", WHOLE, unit="tokens")
+    eval_seq_len: int = eval_knob(0, "context at evaluation; 0 = TRAIN_SEQ_LEN", WHOLE, unit="tokens")
     # A stride of 64 costs length / 64 times the plain evaluation.
-    eval_stride: int = added(
+    eval_stride: int = eval_knob(
         0,
         "step of a sliding-window evaluation after the round trip; 0 = none",
         WHOLE,
         unit="tokens",
     )
-    ttt_enabled: bool = added(False, "a last evaluation that learns from tokens it has already scored")
+    ttt_enabled: bool = eval_knob(False, "a last evaluation that learns from tokens it has already scored")
     # Plain SGD, as in dynamic evaluation (arXiv:1709.07432): Adam's moments need storing or a warm-up.
-    ttt_lr: float = added(0.002, "learning rate of that (SGD)", RATE, needs="TTT_ENABLED")
-    ttt_momentum: float = added(0.9, "its momentum", DECAY, needs="TTT_ENABLED")
-    ttt_epochs: int = added(3, "passes over each scored chunk", (1, 1000), needs="TTT_ENABLED")
+    ttt_lr: float = eval_knob(0.002, "learning rate of that (SGD)", RATE, needs="TTT_ENABLED")
+    ttt_momentum: float = eval_knob(0.9, "its momentum", DECAY, needs="TTT_ENABLED")
+    ttt_epochs: int = eval_knob(3, "passes over each scored chunk", (1, 1000), needs="TTT_ENABLED")
     # Smaller chunks adapt sooner and cost more passes; at least a window, since a chunk is scored whole.
-    ttt_chunk_tokens: int = added(
+    ttt_chunk_tokens: int = eval_knob(
         32768, "tokens scored before each adaptation", COUNT, unit="tokens", needs="TTT_ENABLED"
     )
-    ttt_batch_seqs: int = added(32, "training sequences of a step", (1, 10**6), needs="TTT_ENABLED")
+    ttt_batch_seqs: int = eval_knob(32, "training sequences of a step", (1, 10**6), needs="TTT_ENABLED")
     # Early blocks know the least of a document and the most of the language.
-    ttt_freeze_blocks: int = added(0, "first blocks that do not adapt", (0, 1000), needs="TTT_ENABLED")
-    ttt_grad_clip: float = added(1.0, "clip of the gradient's norm; 0 = off", (0.0, 1e9), needs="TTT_ENABLED")
+    ttt_freeze_blocks: int = eval_knob(0, "first blocks that do not adapt", (0, 1000), needs="TTT_ENABLED")
+    ttt_grad_clip: float = eval_knob(1.0, "clip of its gradient; 0 = off", (0.0, 1e9), needs="TTT_ENABLED")
 
     # The run.
     run_id: str = knob("run", "name of the run, printed in its log", free_on_resume=True)
@@ -127,6 +129,8 @@ class Config:
     checkpoint_seconds: float = knob(
         60.0, "seconds between checkpoints; 0 = by steps only", SECONDS, unit="s", free_on_resume=True
     )
+    # On: they take 68 MB of the baseline, whose training takes ten minutes of eight H100.
+    keep_weights: bool = added(True, "keep the trained weights, for `harness evaluate`", free_on_resume=True)
 
     # The model: the challenge's, then what the field added to it.
     # 9 blocks of 512 at int8 fill the 16,000,000 bytes of the challenge.
@@ -245,9 +249,7 @@ class Config:
     # Off, as in the challenge: Muon's update does not depend on the gradient's size.
     grad_clip_norm: float = knob(0.0, "clip of the global gradient norm; 0 = off", (0.0, 1e9))
     # The schedule that does not need to know the number of steps.
-    warmdown_frac: float = added(
-        0.0, "share of the run that decays the learning rates; 0 = WARMDOWN_ITERS", SHARE
-    )
+    warmdown_frac: float = added(0.0, "share of the run that decays the rates; 0 = WARMDOWN_ITERS", SHARE)
     # A share of the rate, not a rate.
     min_lr: float = added(0.0, "floor of the learning rates' decay factor", SHARE)
     # arXiv:2502.16982 (Moonlight) needs it for long runs; smaller weights also compress better.
@@ -255,9 +257,7 @@ class Config:
         0.0, "decoupled weight decay of the blocks' matrices", RATE, aliases=("MUON_WEIGHT_DECAY",)
     )
     adam_wd: float = added(
-        0.0,
-        "decoupled weight decay of what Adam trains: scalars, head, and embeddings without EMBED_WD",
-        RATE,
+        0.0, "decoupled weight decay of what Adam trains: scalars, head, embeddings without EMBED_WD", RATE
     )
     embed_wd: float = added(-1.0, "decoupled weight decay of embeddings; -1 = ADAM_WD", (-1.0, 1e30))
     # arXiv:2505.16932.
@@ -266,14 +266,10 @@ class Config:
         "Newton-Schulz coefficients: the challenge's, or Polar Express",
         choices=("jordan", "polar_express"),
     )
-    muon_row_normalize: bool = added(
-        False, "give the rows of a Muon update one length before it is orthogonalised"
-    )
+    muon_row_normalize: bool = added(False, "give a Muon update's rows one length, then orthogonalise it")
     # 1 / (1 - decay) is the number of steps it remembers: well below those of the run.
     ema_decay: float = added(
-        0.0,
-        "decay of a moving average of the weights, which is what is packed; 0 = off",
-        DECAY,
+        0.0, "decay of a moving average of the weights, which is what is packed; 0 = off", DECAY
     )
     # arXiv:1803.05407.
     swa_enabled: bool = added(False, "pack the mean of weights sampled late in the run")
@@ -302,22 +298,24 @@ class Config:
         "store the token embedding in fp16 instead of int8",
         aliases=("FP16_EMBED_EXPORT",),
         decides=ARTIFACT_SIZE,
+        acts="export",
     )
     control_tensor_name_patterns: str = knob(
         CONTROLS, "parts of names, by comma: small tensors kept in fp32 and trained with the scalars"
     )
     int8_keep_float_fp32_name_patterns: str = knob(
-        CONTROLS, "parts of names, by comma: small tensors stored in fp32 instead of fp16"
+        CONTROLS, "parts of names, by comma: small tensors stored in fp32 instead of fp16", acts="export"
     )
     # The challenge's limit: what is small saves little, and scalars would lose most by rounding.
-    int8_keep_float_max_numel: int = added(
+    int8_keep_float_max_numel: int = export_knob(
         65536,
         "tensors of at most this many elements are stored as floats",
         (0, 10**12),
         decides=ARTIFACT_SIZE,
+        trains=ROUNDS_IN_TRAINING,
     )
     # Fewer than 8 are stored one a byte: the codec removes the empty bits.
-    embed_bits: int = added(
+    embed_bits: int = export_knob(
         8,
         "bits of embeddings and of a separate head",
         (4, 8),
@@ -326,27 +324,29 @@ class Config:
             lambda c: c.fp16_embed and c.tie_embeddings, "FP16_EMBED=true: the embedding is stored in fp16"
         ),
         decides=ARTIFACT_SIZE,
+        trains=ROUNDS_IN_TRAINING,
     )
-    matrix_bits: int = added(
+    matrix_bits: int = export_knob(
         8,
         "bits of all other quantized tensors",
         (4, 8),
         unit="bits",
         aliases=("QUANT_BITS",),
         decides=ARTIFACT_SIZE,
+        trains=ROUNDS_IN_TRAINING,
     )
     # Clipping trades a large error of few weights for a small one of all (arXiv:1810.05723).
-    quant_clip: str = added(
+    quant_clip: str = export_knob(
         "quantile",
         "where rows are clipped: the challenge's quantile, or a search for the least error",
         choices=("quantile", "search"),
         decides=ARTIFACT_SIZE,
     )
     # arXiv:2210.17323.
-    gptq_enabled: bool = added(
-        False, "round the blocks' matrices so that their outputs change least on training tokens"
+    gptq_enabled: bool = export_knob(
+        False, "round matrices so that their outputs change least on training tokens", trains=OTHER_CAP
     )
-    gptq_calibration_batches: int = added(
+    gptq_calibration_batches: int = export_knob(
         16,
         "training micro-batches that show what those inputs are",
         (1, 10**6),
@@ -354,15 +354,15 @@ class Config:
         aliases=("GPTQ_CALIB_BATCHES",),
     )
     # Calibration reads training data, so the challenge's ten minutes hold it, too.
-    gptq_reserve_seconds: float = added(
-        12.0, "taken off MAX_WALLCLOCK_SECONDS for them", SECONDS, unit="s", needs="GPTQ_ENABLED"
+    gptq_reserve_seconds: float = export_knob(
+        12.0, "kept free of MAX_WALLCLOCK_SECONDS", SECONDS, unit="s", needs="GPTQ_ENABLED", trains=OTHER_CAP
     )
     # The paper's: larger blocks update less often and fit the cache worse. Only the speed depends on it.
-    gptq_block_size: int = added(
+    gptq_block_size: int = export_knob(
         128, "columns rounded before the rest is told", (1, 65536), unit="columns", needs="GPTQ_ENABLED"
     )
     # What Python brings first: a submission's reader need not install anything.
-    compressor: str = added(
+    compressor: str = export_knob(
         "zlib",
         "codec of the artifact; zstd and brotli are an extra",
         choices=("zlib", "zstd", "lzma", "brotli"),

@@ -7,11 +7,12 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from trainer.errors import ConfigError
 
 Value = bool | int | float | str
+Acts = Literal["training", "export", "evaluation"]
 
 # As people write them in shells, YAML and Python; the challenge's scripts read 1 and 0.
 _YES = frozenset({"1", "true", "yes", "on", "y", "t"})
@@ -32,6 +33,14 @@ class Unread:
 
 
 @dataclass(frozen=True)
+class Trains:
+    """When a change of a knob of export or evaluation changes training as well, and why."""
+
+    when: Callable[[Any, Any], bool]  # of the Config before and after the change
+    why: str
+
+
+@dataclass(frozen=True)
 class Knob:
     """One setting. low and high are inclusive; choices bound a text.
 
@@ -42,6 +51,8 @@ class Knob:
     decides: STEP_TIME or ARTIFACT_SIZE, if it weighs in a forecast of that.
     free_on_resume: may differ between a checkpoint and the run that goes on from it.
     added: not among the challenge's own; at its default nothing of it is computed, and no hash counts it.
+    acts: what it changes first: training, the packing of trained weights, or how they are scored.
+    trains: when it changes training all the same.
     """
 
     name: str
@@ -59,6 +70,8 @@ class Knob:
     decides: str = ""
     free_on_resume: bool = False
     added: bool = False
+    acts: Acts = "training"
+    trains: Trains | None = None
 
     @staticmethod
     def of_field(name: str, default: Any, metadata: Mapping[str, Any]) -> Knob:
@@ -94,6 +107,12 @@ class Knob:
         if self.low is not None:
             return f"at least {self.low:g}"
         return f"at most {self.high:g}" if self.high is not None else "any"
+
+    def acts_in_training(self, before: Any, after: Any) -> str:
+        """Say why a change of this knob between two `Config` changes training; empty if it does not."""
+        if self.acts == "training":
+            return f"{self.name} acts in training"
+        return self.trains.why if self.trains and self.trains.when(before, after) else ""
 
     def parse(self, text: str) -> Value:
         """Read a value as people write it: yes/on/1/True, 3.0 or 1e3 for a whole number, .5, 1e-3.
@@ -173,3 +192,13 @@ def knob(default: Value, meaning: str, span: tuple[float, float] | None = None, 
 def added(default: Value, meaning: str, span: tuple[float, float] | None = None, **more: Any) -> Any:
     """Declare a knob that the challenge's script does not have."""
     return knob(default, meaning, span, added=True, **more)
+
+
+def export_knob(default: Value, meaning: str, span: tuple[float, float] | None = None, **more: Any) -> Any:
+    """Declare an added knob that acts when trained weights are packed."""
+    return added(default, meaning, span, acts="export", **more)
+
+
+def eval_knob(default: Value, meaning: str, span: tuple[float, float] | None = None, **more: Any) -> Any:
+    """Declare an added knob that acts when trained weights are scored."""
+    return added(default, meaning, span, acts="evaluation", **more)

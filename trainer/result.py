@@ -65,6 +65,8 @@ class Result:
     artifact_bytes: int | None = None
     model_file: str | None = None
     model_sha256: str | None = None
+    weights_file: str | None = None
+    weights_sha256: str | None = None
     resumed: int = 0
     # Raised when a field changes its meaning.
     schema: int = 1

@@ -1,14 +1,28 @@
-"""Which settings fit together. Each rule says what is wrong, with the values, and what to do about it."""
+"""Which settings fit together, and which of the packing reach back into training.
+
+Each rule says what is wrong, with the values, and what to do about it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from trainer.knob import Trains
+
 if TYPE_CHECKING:
     from trainer.config import Config
 
 Broken = Iterator[tuple[str, str]]
+
+ROUNDS_IN_TRAINING = Trains(
+    lambda before, after: before.qat_enabled or after.qat_enabled,
+    "with QAT_ENABLED=true the matrices are rounded in training, too",
+)
+OTHER_CAP = Trains(
+    lambda before, after: before.step_seconds != after.step_seconds,
+    "GPTQ_RESERVE_SECONDS is taken off MAX_WALLCLOCK_SECONDS, so training would have ended elsewhere",
+)
 
 
 def broken_rules(c: Config, world_size: int) -> Broken:

@@ -37,7 +37,7 @@ class Observer:
     on_batch: Callable[[Tensor, Tensor], None] = lambda x, y: None
     on_step: Callable[[StepReport], None] = lambda report: None
     on_val: Callable[[int, Evaluation], None] = lambda step, evaluation: None
-    on_end: Callable[[GPT], None] = lambda model: None
+    on_end: Callable[[Run], None] = lambda run: None
     wants_grad_norm: bool = False
 
 

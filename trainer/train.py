@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainer import events, features
-from trainer.artifact import decode, encode, format_name, load_into, model_file, pack, write_whole
+from trainer.artifact import Packed, decode, encode, format_name, load_into, model_file, pack, write_whole
 from trainer.build import build_model, count_params
 from trainer.checkpoint import (
     CHECKPOINT_FILE,
@@ -66,10 +67,15 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
         _refuse_used_folder(out)
     if leads:
         run.curve = events.CurveLog(out / CURVE_FILE)
+    with stop_signals() as stop:
+        return see_through(run, began, lambda: train_and_pack(run, stop))
+
+
+def see_through(run: Run, began: float, work: Callable[[], None]) -> Result:
+    """Do a run's work and write its account, however the work ends. began: by time.perf_counter."""
     # Whatever happens from here on, the result says it: a failure is a result, too.
     try:
-        with stop_signals() as stop:
-            train_and_pack(run, stop)
+        work()
     except NotANumber as error:
         _fail(run, "nan", str(error), error.step)
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -86,10 +92,10 @@ def train(setup: Setup, out: Path, resume: bool = False, observer: Observer | No
         run.curve.close()
     account(run, time.perf_counter() - began)
     # The result last: a folder with one is finished. The checkpoint is kept until the run has ended well.
-    if leads:
-        run.result.write(out)
+    if run.setup.workers.leads:
+        run.result.write(run.out)
         if run.result.status == "ok":
-            (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+            (run.out / CHECKPOINT_FILE).unlink(missing_ok=True)
     return run.result
 
 
@@ -209,7 +215,7 @@ def train_and_pack(run: Run, stop: Stop) -> None:
             clock.start()
 
     # What follows changes the weights: they are rounded and loaded again.
-    run.observer.on_end(run.model)
+    run.observer.on_end(run)
     pack_and_score(run)
 
 
@@ -343,10 +349,14 @@ def report_step(run: Run, loss: float) -> None:
 
 
 def pack_and_score(run: Run) -> None:
-    """Pack, write, read back, load, score: what the artifact scores is what counts."""
-    c, result, p = run.setup.config, run.result, run.progress
+    """Pack the weights and score what the bytes give back."""
     rounding = {k: v for feature in run.features for k, v in feature.matrix_rounding(run).items()}
-    packed = pack(run.model.state_dict(), c, rounding)
+    score_packed(run, pack(run.model.state_dict(), run.setup.config, rounding))
+
+
+def score_packed(run: Run, packed: Packed) -> None:
+    """Write, read back, load, score: what the artifact scores is what counts."""
+    c, result, p = run.setup.config, run.result, run.progress
     blob, name, form = encode(packed, c.compressor), model_file(c), format_name(c)
     if run.setup.workers.leads:
         write_whole(run.out / name, blob)
@@ -367,10 +377,11 @@ def pack_and_score(run: Run) -> None:
 
     # Back through the codec and the quantizer, as the referee of the challenge would read it.
     load_into(run.model, decode(blob, name, c.compressor), name)
-    before = p.scores[-1]
+    before = p.scores[-1] if p.scores else None
     scored = score_validation(run)
     keep_artifact_score(run, "round_trip", f"final_{form.replace('+', '_')}_roundtrip", scored)
-    run.say(f"quantization_gap:{scored.val_bpb - before.val_bpb:+.6f}")
+    if before:
+        run.say(f"quantization_gap:{scored.val_bpb - before.val_bpb:+.6f}")
     for feature in run.features:
         feature.extra_scores(run)
 

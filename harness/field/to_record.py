@@ -30,12 +30,12 @@ from harness.field.submission_file import (
     read_submission,
     seed_in_name,
 )
+from harness.records.origin import Provenance
 from harness.records.record import (
     Data,
     Environment,
     Failure,
     Official,
-    Provenance,
     RunRecord,
     Score,
     counted_scores,

@@ -16,7 +16,6 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -31,6 +30,8 @@ from pydantic import (
 from harness.errors import HarnessError
 from harness.files import read_plain, write_whole
 from harness.records.failures import FailureKind
+from harness.records.frozen import Frozen as Frozen
+from harness.records.origin import EvaluatedFrom, Provenance
 from harness.records.seed_plan import PlannedSeeds, Purpose
 from trainer.config import NEUTRAL
 
@@ -53,14 +54,9 @@ UNHASHED_KNOBS = frozenset(
         "CHECKPOINT_EVERY",
         "CHECKPOINT_SECONDS",
         "THREADS",
+        "KEEP_WEIGHTS",
     }
 )
-
-
-class Frozen(BaseModel):
-    """Data that crosses a file: immutable, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Score(Frozen):
@@ -140,16 +136,6 @@ class Data(Frozen):
     yardsticks: dict[str, PositiveFloat] = Field(default_factory=dict)  # compressors on the same bytes, bpb
 
 
-class Provenance(Frozen):
-    """Where an imported record was read from. `lines` maps a fact to its line in the log."""
-
-    source: str
-    sha256: str
-    importer: str
-    author: str | None = None
-    lines: dict[str, PositiveInt] = Field(default_factory=dict)
-
-
 class AsOf(Frozen):
     """What the field stood at when an older page was made; wins over the dated tables where it is given."""
 
@@ -182,6 +168,8 @@ class RunRecord(Frozen):
     cap_bytes: PositiveInt | None = None
     model_file: str | None = None
     model_sha256: str | None = None
+    weights_file: str | None = None  # unrounded, for `harness evaluate`
+    weights_sha256: str | None = None
 
     params: NonNegativeInt | None = None
     steps: NonNegativeInt | None = None
@@ -211,6 +199,7 @@ class RunRecord(Frozen):
     data: Data = Data()
     as_of: AsOf | None = None
     provenance: Provenance | None = None
+    evaluated_from: EvaluatedFrom | None = None
     produced: dict[str, NonNegativeInt] = Field(default_factory=dict)  # files a script left, path -> bytes
     warnings: tuple[str, ...] = ()
 
@@ -464,26 +453,3 @@ def _upgrade_seed(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 UPGRADERS: dict[object, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upgrade_seed}
-
-__all__ = [
-    "SCHEMA",
-    "AsOf",
-    "Code",
-    "Data",
-    "Environment",
-    "Failure",
-    "FailureKind",
-    "Frozen",
-    "Official",
-    "Provenance",
-    "RunRecord",
-    "Score",
-    "Stage",
-    "Status",
-    "dump_record",
-    "find_record",
-    "hash_config",
-    "load_record",
-    "parse_record",
-    "write_record",
-]

@@ -30,7 +30,8 @@ ENTRY = "script"  # the module whose `main` runs
 MARK = "# module "  # a line with this and a name begins a module's text
 
 ALWAYS_READ = ("DATA_PATH", "TOKENIZER_PATH", "RUN_ID")  # a record need not have them
-ONE_RUN = {"CHECKPOINT_EVERY": "0", "CHECKPOINT_SECONDS": "0.0"}  # it trains once, and nothing resumes it
+# It trains once: nothing resumes it, and its weights are nobody's to pack again.
+ONE_RUN = {"CHECKPOINT_EVERY": "0", "CHECKPOINT_SECONDS": "0.0", "KEEP_WEIGHTS": "false"}
 
 # LZMA alone has the shortest header that `lzma.decompress` knows by itself. pb=0 suits text; 1 MB holds all.
 LZMA = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 20, "pb": 0}

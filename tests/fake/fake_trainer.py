@@ -1,7 +1,7 @@
 """Stands in for `python -m trainer`: the same words, environment, lines, files and exit codes, in
 milliseconds.
 
-    python fake_trainer.py --out DIR [--resume] | --check
+    python fake_trainer.py --out DIR [--resume | --weights FILE | --artifact FILE] | --check
 
 It imports no torch and trains nothing: its loss is a formula of step, seed and settings. FAKE_TRAINER in the
 environment makes it end in another way at its third step: nan, memory, crash, silent, torn, kill, big, wait
@@ -29,7 +29,7 @@ VAL_TOKENS, VAL_BYTES = 1000, 2500
 CODE_BYTES = 50_000  # when the harness counts none itself
 MODEL_BYTES = 20_000
 BIG_BYTES = 16_000_000
-CHECKPOINT, CURVE = "checkpoint.safetensors", "curve.jsonl"
+CHECKPOINT, CURVE, WEIGHTS = "checkpoint.safetensors", "curve.jsonl", "weights.safetensors"
 DATA = {
     "val_tokens": VAL_TOKENS,
     "val_bytes": VAL_BYTES,
@@ -48,6 +48,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--code-bytes", type=int, default=CODE_BYTES)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--artifact", type=Path)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--train-seconds", type=float)
     words = parser.parse_args()
     try:
         config = load_config(resolve_aliases(os.environ)[0])
@@ -68,6 +72,8 @@ class Attempt:
 
     def __init__(self, settings: dict[str, str], words: argparse.Namespace) -> None:
         self.settings, self.out, self.code_bytes = settings, words.out, words.code_bytes
+        self.kept = words.weights or words.artifact
+        self.packed = words.artifact is not None
         self.steps = int(settings["ITERATIONS"])
         self.fate, _, seed = os.environ.get("FAKE_TRAINER", "").partition("@")
         if seed and seed != settings["SEED"]:
@@ -82,6 +88,9 @@ class Attempt:
         print(f"model_params:123\nworld_size:1 grad_accum_steps:8\nseed:{self.settings['SEED']}", flush=True)
         if self.began:
             print(f"resumed from step {self.began} with {100 * self.began} ms on the clock", flush=True)
+        if self.kept:
+            print(f"evaluating {self.kept.name}: {len(self.kept.read_bytes())} bytes", flush=True)
+            return self.finish()
         for step in range(self.began + 1, self.steps + 1):
             loss = self.loss(step)
             ms = 100 * step
@@ -128,12 +137,18 @@ class Attempt:
     def finish(self) -> int:
         loss = self.loss(self.steps)
         model = bytes(BIG_BYTES if self.fate == "big" else MODEL_BYTES)
-        (self.out / "model.zlib").write_bytes(model)
-        (self.out / CHECKPOINT).unlink()
+        codec = self.settings["COMPRESSOR"]
+        (self.out / f"model.{codec}").write_bytes(model)
+        (self.out / CHECKPOINT).unlink(missing_ok=True)
+        weights = {}
+        if self.settings["KEEP_WEIGHTS"] == "true" and not self.kept:
+            content = f"weights of seed {self.settings['SEED']}".encode()
+            (self.out / WEIGHTS).write_bytes(content)
+            weights = {"weights_file": WEIGHTS, "weights_sha256": hashlib.sha256(content).hexdigest()}
         scores = [
             self.score("pre_quantization", "DIAGNOSTIC pre_quantization", loss),
-            self.score("round_trip", "final_int8_zlib_roundtrip_exact", loss + 0.01),
-        ]
+            self.score("round_trip", f"final_int8_{codec}_roundtrip_exact", loss + 0.01),
+        ][1 if self.packed else 0 :]
         for score in scores:
             print(
                 f"{score['label']} val_loss:{score['val_loss']:.8f} val_bpb:{score['val_bpb']:.8f}",
@@ -147,8 +162,9 @@ class Attempt:
             code_bytes=self.code_bytes,
             model_bytes=len(model),
             artifact_bytes=self.code_bytes + len(model),
-            model_file="model.zlib",
+            model_file=f"model.{codec}",
             model_sha256=hashlib.sha256(model).hexdigest(),
+            **weights,
         )
         return 0
 
@@ -190,6 +206,8 @@ class Attempt:
             "artifact_bytes": None,
             "model_file": None,
             "model_sha256": None,
+            "weights_file": None,
+            "weights_sha256": None,
             "resumed": 1 if self.began else 0,
             "schema": 1,
         }

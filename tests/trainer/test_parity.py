@@ -70,7 +70,7 @@ class Trajectory:
             on_init=lambda model: setattr(self, "initial", rows(model)),
             on_batch=self._batch,
             on_step=self._step,
-            on_end=lambda model: setattr(self, "final", rows(model)),
+            on_end=lambda run: setattr(self, "final", rows(run.model)),
             wants_grad_norm=True,
         )
         self.result = train(prepare(load_config(env)), out, observer=observer)

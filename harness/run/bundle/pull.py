@@ -24,7 +24,8 @@ from harness.errors import HarnessError, first_problem
 from harness.files import write_whole
 from harness.records.intent import Intent, dump_intent
 from harness.records.launch import Launch, dump_launch
-from harness.records.record import Frozen, Provenance, RunRecord, dump_record, find_record
+from harness.records.origin import Provenance
+from harness.records.record import Frozen, RunRecord, dump_record, find_record
 from harness.records.store import Attempt, Hole, Store, require_hole_name
 from harness.run.bundle import start
 from harness.run.bundle.emit import PLACES, Bundle, load_bundle

@@ -31,7 +31,7 @@ def watched(tiny, tmp_path):
             losses.append(report.train_loss)
             seen.append(keep(models[0]))
 
-        observer = Observer(on_init=start, on_step=step, on_end=lambda model: end.update(keep(model)))
+        observer = Observer(on_init=start, on_step=step, on_end=lambda run: end.update(keep(run.model)))
         out = tmp_path / "-".join(["out", *knobs.values()])
         out.mkdir()
         result = train(prepare(load_config(tiny | STEPS | knobs)), out, observer=observer)
