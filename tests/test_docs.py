@@ -6,7 +6,8 @@ import pytest
 import typer
 
 from harness.cli.commands import app
-from harness.records.record import Code, Data, Environment, Failure, Provenance, RunRecord, Score
+from harness.records.origin import EvaluatedFrom, Provenance
+from harness.records.record import Code, Data, Environment, Failure, RunRecord, Score
 from harness.season.quantities import QUANTITIES
 from tests.paths import ROOT
 from trainer.config import KNOBS
@@ -18,7 +19,7 @@ def test_record_page_explains_every_field():
     page = (ROOT / "docs" / "record.md").read_text()
     explained = set(re.findall(r"`(\w+)`", page))
 
-    for model in (RunRecord, Score, Failure, Code, Environment, Data, Provenance):
+    for model in (RunRecord, Score, Failure, Code, Environment, Data, Provenance, EvaluatedFrom):
         names = {field.alias or name for name, field in model.model_fields.items()}
         assert names <= explained, (
             f"docs/record.md does not explain {sorted(names - explained)} of {model.__name__}"

@@ -47,10 +47,11 @@ def knobs(
     if as_json:
         print_json("knobs", knobs=[_knob_data(knob) for knob in matches])
         return
-    _print_table(
-        ("knob", "default", "unit", "range", "meaning"),
-        [(d["name"], d["default"], d["unit"], d["range"], _explain(d)) for d in map(_knob_data, matches)],
-    )
+    rows = [
+        (d["name"], d["default"], d["unit"], d["range"], d["acts"], _explain(d))
+        for d in map(_knob_data, matches)
+    ]
+    _print_table(("knob", "default", "unit", "range", "acts in", "meaning"), rows)
 
 
 def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
@@ -132,6 +133,7 @@ def _knob_data(knob: Any) -> dict[str, Any]:
         "default": knob.unset,
         "unit": knob.unit,
         "range": knob.range_text,
+        "acts": knob.acts,
         "meaning": knob.meaning,
         "other_names": others,
         "usual_default": USUAL.get(knob.name, ""),

@@ -156,7 +156,7 @@ def run(
     request = RunRequest(
         reference=reference,
         overrides=tuple(override or ()),
-        seeds=_parse_seeds(seed, seeds),
+        seeds=parse_seeds(seed, seeds),
         preset=preset,
         course=course,
         script=script,
@@ -215,7 +215,7 @@ def _emit(plan: Plan, folder: Path, runs: Path, as_json: bool) -> None:
     typer.echo(f"  there: bash run.sh    back here: harness import --pull {folder}")
 
 
-def _parse_seeds(seed: int | None, seeds: str | None) -> tuple[int, ...]:
+def parse_seeds(seed: int | None, seeds: str | None) -> tuple[int, ...]:
     if seed is not None and seeds is not None:
         raise UsageError("--seed and --seeds are both given", "--seeds 42,1337,314 plays several")
     if seeds is None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.cli.views.live import LiveView
     from harness.records.record import RunRecord
     from harness.run.capture import RunCallbacks
+    from harness.run.evaluate import Evaluation
     from harness.run.plan import Plan
     from harness.run.request import RunLimits
 
@@ -119,6 +120,15 @@ def play_attempt(plan: Plan, seed: int | None, runs: Path, limits: RunLimits, ou
     batch = plan.trainer.config.get("TRAIN_BATCH_TOKENS", "0")
     with LiveView(title, int(batch) if batch.isdecimal() else 0) as view:
         return play.play(plan, seed, runs, _callbacks(view, limits), outlive)
+
+
+def play_evaluation(evaluation: Evaluation, seed: int, runs: Path, limits: RunLimits) -> RunRecord:
+    """Evaluate the weights of one seed under the live view."""
+    from harness.cli.views.live import LiveView
+    from harness.run import evaluate
+
+    with LiveView(f"{evaluation.plan.hole.folder} seed {seed}, evaluated", 0) as view:
+        return evaluate.play_evaluation(evaluation, seed, runs, _callbacks(view, limits))
 
 
 def resume_attempt(reference: str, runs: Path, limits: RunLimits) -> RunRecord:

@@ -5,12 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AwareDatetime, Field, PositiveInt, ValidationError
+from pydantic import (
+    AwareDatetime,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from harness.errors import HarnessError, first_problem
 from harness.files import read_plain
-from harness.records.record import Code, CodeRule, Data, Frozen
+from harness.records.frozen import Frozen
+from harness.records.origin import EvaluatedFrom
+from harness.records.record import Code, CodeRule, Data, Score
 from harness.records.seed_plan import PlannedSeeds, Purpose
+
+
+class Trained(Frozen):
+    """What is known beforehand of a training whose weights are evaluated.
+
+    score: the last of the training, before quantization; None where it would be made otherwise now.
+    """
+
+    steps: NonNegativeInt | None = None
+    planned_steps: NonNegativeInt | None = None
+    step_ms: NonNegativeFloat | None = None
+    train_seconds: NonNegativeFloat | None = None
+    tokens_seen: NonNegativeInt | None = None
+    tokens_per_second: NonNegativeFloat | None = None
+    last_train_loss: FiniteFloat | None = None
+    stop_reason: str | None = None
+    resumes: NonNegativeInt = 0
+    score: Score | None = None
 
 
 class Launch(Frozen):
@@ -41,6 +69,8 @@ class Launch(Frozen):
     harness: str
     code_bytes: PositiveInt | None = None  # of the script that a submission would have; of our trainer only
     code_rule: CodeRule | None = None
+    evaluated_from: EvaluatedFrom | None = None  # whose weights are packed and scored: nothing is trained
+    trained: Trained | None = None  # with it
 
 
 def load_launch(path: Path) -> Launch:

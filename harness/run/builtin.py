@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,11 @@ TRAINER_FOLDER = Path(trainer.__file__).resolve().parent
 DEFAULT_PRESET = {"practice": "practice"}  # others play the challenge's baseline
 
 
-def check_builtin(inputs: PlanInputs) -> TrainerSetup:
-    """Check a configuration of the built-in trainer, its data included."""
+def check_builtin(inputs: PlanInputs, settings: Mapping[str, str] | None = None) -> TrainerSetup:
+    """Check a configuration of the built-in trainer, its data included.
+
+    settings: of an attempt whose weights are evaluated, in place of the preset's.
+    """
     request, intent, course = inputs.request, inputs.intent, inputs.course
     preset = request.preset or intent.preset or DEFAULT_PRESET.get(course.name, "baseline")
     if preset not in PRESETS:
@@ -56,7 +60,8 @@ def check_builtin(inputs: PlanInputs) -> TrainerSetup:
         file_overrides({"SEED": str(seed)}, "--seed")
 
     places, course_data, split = _course_data(course, overrides, inputs.progress)
-    knobs = file_overrides(PRESETS[preset], f"preset {preset}").settings | places | overrides
+    settings = PRESETS[preset] if settings is None else settings
+    knobs = file_overrides(settings, f"preset {preset}").settings | places | overrides
     _refuse_vain_thresholds(overrides, knobs)
     answer = _check_config(knobs, seeds[0], request.nproc)
     data = Data.model_validate(answer["data"] | course_data)

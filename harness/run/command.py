@@ -63,6 +63,18 @@ def trainer_command(
     return Command((*_starter(nproc, launcher), *words), env, out)
 
 
+def kept_words(launch: Launch, runs: Path) -> tuple[str, ...]:
+    """Return the words with which the trainer evaluates kept weights; none for an attempt that trains."""
+    origin = launch.evaluated_from
+    if origin is None:
+        return ()
+    path = str((runs / origin.hole / f"attempt_{origin.attempt:02d}" / origin.file).resolve())
+    if origin.weights == "unrounded":
+        return "--weights", path
+    steps, seconds = (launch.trained.steps, launch.trained.train_seconds) if launch.trained else (None, None)
+    return "--artifact", path, "--steps", str(steps or 0), "--train-seconds", str(seconds or 0.0)
+
+
 def script_command(
     script: Path, work: Path, launch: Launch, attempt: Path, inherited: Mapping[str, str]
 ) -> Command:

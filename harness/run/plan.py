@@ -65,7 +65,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     """
     store = Store(runs)
     hole = store.find(request.reference)
-    name = hole.name if hole else _new_name(request, store)
+    name = hole.name if hole else new_hole_name(request.reference, slugify(request.title), store)
     intent = load_intent(hole.intent_path) if hole else Intent()
     if request.paired is not None:
         request = pair_with_parent(request, intent, hole, runs)
@@ -132,9 +132,11 @@ def _launcher(request: RunRequest) -> Literal["python", "torchrun"]:
     return "torchrun" if request.launcher == "torchrun" or request.nproc > 1 else "python"
 
 
-def _new_name(request: RunRequest, store: Store) -> HoleName:
-    """Name a hole that does not exist yet, and see that its number is free."""
-    folder = request.reference
+def new_hole_name(folder: str, slug: str, store: Store) -> HoleName:
+    """Name a hole that does not exist yet, and see that its number is free.
+
+    folder: a number, round_NNN or a whole name; only with a whole name the slug is not used.
+    """
     if folder.isdecimal():
         folder = f"round_{int(folder):03d}"
     name = require_hole_name(folder)
@@ -144,8 +146,7 @@ def _new_name(request: RunRequest, store: Store) -> HoleName:
             f"number {name.number} is taken by {other.name.folder}",
             f"play that hole with `harness run {other.name.folder}`, or choose a free number",
         )
-    slug = slugify(request.title) if not name.slug else ""
-    return require_hole_name(f"{folder}_{slug}") if slug else name
+    return require_hole_name(f"{folder}_{slug}") if slug and not name.slug else name
 
 
 # What holds for every trainer ---------------------------------------------------------------------

@@ -13,7 +13,7 @@ import datetime as dt
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,24 +28,30 @@ from harness.records.record import RunRecord, write_record
 from harness.records.store import Attempt, Hole, Store
 from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER
 from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
-from harness.run.command import Command, script_command, trainer_command
+from harness.run.command import Command, kept_words, script_command, trainer_command
 from harness.run.plan import Plan
 from harness.run.result import build_record
 from harness.run.seeds import write_parent
 
 
 def play(
-    plan: Plan, seed: int | None, runs: Path, callbacks: RunCallbacks, outlives: bool = False
+    plan: Plan,
+    seed: int | None,
+    runs: Path,
+    callbacks: RunCallbacks,
+    outlives: bool = False,
+    prepare: Callable[[Attempt, Launch], Launch] = lambda attempt, launch: launch,
 ) -> RunRecord:
     """Play one attempt and return its record, which is written whatever happened.
 
-    outlives: let the child go on when the harness is killed.
+    outlives: let the child go on when the harness is killed. prepare: puts into the new folder what the
+    attempt needs, and may change what is launched.
     """
     hole = make_hole(plan, runs)
     attempt = hole.new_attempt()
     with _removed_on_error(attempt):
         lock = lock_attempt(attempt)
-        launch = _launch(plan, attempt, seed, outlives)
+        launch = prepare(attempt, _launch(plan, attempt, seed, outlives))
         _keep_source(plan, attempt)
         write_whole(attempt.launch_path, dump_launch(launch).encode())
     with lock:
@@ -135,6 +141,7 @@ def run_attempt(
         stop_signal = signal.SIGTERM
         if launch.code_bytes is not None:
             words = (*words, "--code-bytes", str(launch.code_bytes))
+        words = (*words, *kept_words(launch, runs))
         command = trainer_command(
             attempt.path,
             launch.config,

@@ -152,6 +152,8 @@ def _measured(
         "artifact_bytes",
         "model_file",
         "model_sha256",
+        "weights_file",
+        "weights_sha256",
         "wall_seconds",
     )
     fields: dict[str, Any] = {name: result[name] for name in copied if result.get(name) is not None}
@@ -164,6 +166,11 @@ def _measured(
     measured_data = {name: value for name, value in (result.get("data") or {}).items() if value is not None}
     fields["data"] = Data.model_validate(launch.data.model_dump(exclude_none=True) | measured_data)
     scores = tuple(Score.model_validate(score) for score in result.get("scores") or ())
+    if launch.trained is not None:
+        # Its time is the trainer's to say: it knows of the calibration that the new packing needed.
+        fields |= launch.trained.model_dump(exclude={"score", "train_seconds"}, exclude_none=True)
+        if launch.trained.score and not any(score.stage == "pre_quantization" for score in scores):
+            scores = (launch.trained.score, *scores)
     fields["scores"] = scores
     if official := choose_official(scores):
         fields["official"] = official

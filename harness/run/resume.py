@@ -57,7 +57,8 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
         if record is not None:
             attempt.record_path.unlink()
         attempt.result_path.unlink(missing_ok=True)
-        record = run_attempt(attempt, launch, runs, callbacks, "--resume", trainer_folder=folder)
+        words = ("--resume",) if launch.evaluated_from is None else ()  # an evaluation starts over
+        record = run_attempt(attempt, launch, runs, callbacks, *words, trainer_folder=folder)
         if folder == TRAINER_FOLDER:
             return record
         note = f"it went on with the trainer of commit {launch.code.git_sha}, not with the one checked out"

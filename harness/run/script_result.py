@@ -116,6 +116,7 @@ def known_at_launch(launch: Launch, config: Mapping[str, str]) -> dict[str, Any]
         "command": launch.command,
         "code": launch.code,
         "data": launch.data,
+        "evaluated_from": launch.evaluated_from,
     }
 
 

@@ -95,8 +95,11 @@ def _yardstick(standing: Standing) -> Comparison:
 
 def _budget(holes: list[PlayedHole]) -> Budget:
     records = [record for hole in holes for record in hole.records]
-    train = [record.train_seconds for record in records if record.train_seconds is not None]
-    wall = [record.wall_seconds or record.train_seconds for record in records]
+    trained = [record for record in records if record.evaluated_from is None]
+    train = [record.train_seconds for record in trained if record.train_seconds is not None]
+    wall = [
+        record.wall_seconds or (record.train_seconds if record in trained else None) for record in records
+    ]
     attempts = sum(len(hole.entries) for hole in holes)
     known = [seconds for seconds in wall if seconds is not None]
     return Budget(sum(train), sum(known), attempts, attempts - len(known))

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness import figures
 from harness.records.intent import decision_data
+from harness.records.origin import trained_in
 from harness.records.record import RunRecord, excess_bytes, mean_gap
 from harness.run.result import hint_for
 from harness.season.hole import AttemptEntry, PlayedHole
@@ -55,6 +56,8 @@ def scorecard(standing: Standing) -> RenderableType:
     grid.add_row(
         "trained", f"{figures.seconds(record.train_seconds)}, {figures.count(record.params)} parameters"
     )
+    if trained := trained_in([one.evaluated_from for one in played.measured]):
+        grid.add_row("weights", "evaluated from the weights of hole {}, {}".format(*trained))
     if len(played.group) > 1:
         grid.add_row("", Text(f"artifact, tempo and time: {shown_attempt(played)}", style="dim"))
     grid.add_row("verdict", Text(verdict_line(standing), style="bold"))

@@ -59,6 +59,7 @@ from harness.publish.words.wording import (
     split_question,
 )
 from harness.records.notes import Notes
+from harness.records.origin import trained_in
 from harness.records.record import RunRecord
 from harness.season.bindings import BoundNotes, bind_notes
 from harness.season.hole import PlayedHole
@@ -104,6 +105,7 @@ class CardResult:
     score: str
     score_label: str
     score_note: str
+    weights_note: str
     result: ResultLabel
     summary: str
     meaning: str
@@ -305,6 +307,7 @@ def _result(sources: _CardSources, live: bool) -> CardResult:
         score=figures.bpb(sample.mean) if sample else wording.say("hole", "no_score"),
         score_label=wording.say("hole", "score_label"),
         score_note=seeds_note(played, wording),
+        weights_note=_weights_note(played, wording),
         result=narrator.name_result(wording.results),
         summary=narrator.speak("summary"),
         meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
@@ -313,6 +316,14 @@ def _result(sources: _CardSources, live: bool) -> CardResult:
         decision=_decision(played, wording),
         in_play=read_play(played, wording, live),
     )
+
+
+def _weights_note(played: PlayedHole, wording: Wording) -> str:
+    """Say which attempts trained the weights of a hole that was only evaluated."""
+    trained = trained_in([record.evaluated_from for record in played.measured])
+    if trained is None:
+        return ""
+    return wording.fill("note", "evaluated_from", hole=str(trained[0]), attempts=trained[1])
 
 
 def _failure(record: RunRecord | None) -> tuple[str, str, str] | None:
@@ -450,6 +461,8 @@ def _without_overrides(sources: _CardSources) -> str:
 
 def _command(played: PlayedHole, overrides: dict[str, str]) -> str:
     """The line that plays the hole again."""
+    if played.record and played.record.evaluated_from:
+        return tidy(shlex.join(played.record.command), 2000)
     parts = [f"harness run {played.name.folder}"]
     if played.record and played.record.preset:
         parts.append(f"--preset {played.record.preset}")
