@@ -37,6 +37,8 @@ def evaluate(
     seeds: Seeds = None,
     new: New = None,
     title: Title = "",
+    hypothesis: run_options.Hypothesis = "",
+    predict: run_options.Predict = None,
     timeout: run_options.Timeout = None,
     dry_run: DryRun = False,
     repeat: Repeat = False,
@@ -44,6 +46,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Play a new hole from the kept weights of an earlier one: packed or scored another way, not trained."""
+    from harness.records.prediction import parse_prediction
     from harness.run.evaluate import EvaluationRequest, plan_evaluation
 
     request = EvaluationRequest(
@@ -52,6 +55,8 @@ def evaluate(
         seeds=parse_seeds(seed, seeds),
         new=new,
         title=title,
+        hypothesis=hypothesis,
+        prediction=parse_prediction(predict) if predict else None,
         repeat=repeat,
     )
     limits = run_options.read_limits(timeout, None, None, None, None, None)

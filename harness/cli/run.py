@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,6 +121,8 @@ def run(
     seed: Seed = None,
     seeds: Seeds = None,
     title: Title = "",
+    hypothesis: run_options.Hypothesis = "",
+    predict: run_options.Predict = None,
     parent: Parent = None,
     paired: Paired = None,
     interleave: Interleave = False,
@@ -142,6 +145,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a hole: check everything, train, record, and show the scorecard."""
+    from harness.records.prediction import parse_prediction
     from harness.run.plan import make_plan
     from harness.run.request import RunRequest
 
@@ -161,6 +165,8 @@ def run(
         course=course,
         script=script,
         title=title,
+        hypothesis=hypothesis,
+        prediction=parse_prediction(predict) if predict else None,
         parent=parent,
         paired=paired,
         limits=limits,
@@ -202,10 +208,11 @@ def _refuse_new_settings(context: typer.Context) -> None:
 def _emit(plan: Plan, folder: Path, runs: Path, as_json: bool) -> None:
     """Write a launch bundle; the hole is made here, so that its number is taken and its intent kept."""
     from harness.run.bundle.emit import emit
-    from harness.run.play import make_hole
+    from harness.run.play import make_hole, seal_intent
 
     bundle = emit(plan, folder)
-    make_hole(plan, runs)
+    hole = make_hole(plan, runs)
+    seal_intent(hole, dt.datetime.now(dt.UTC), first=not hole.attempts)
     if as_json:
         print_json(
             "emit", folder=str(folder), **bundle.model_dump(mode="json", by_alias=True, exclude={"schema_"})

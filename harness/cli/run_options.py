@@ -49,6 +49,18 @@ Script = Annotated[
     typer.Option(metavar="FILE", help="A training script of your own.", rich_help_panel=WHAT),
 ]
 
+Hypothesis = Annotated[
+    str, typer.Option(metavar="TEXT", help="What a new hole is to show, and why.", rich_help_panel=WHAT)
+]
+Predict = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORDS",
+        help='"val_bpb lower 0.005": sealed when the first attempt starts.',
+        rich_help_panel=WHAT,
+    ),
+]
+
 Timeout = Annotated[
     float | None,
     typer.Option(
@@ -167,7 +179,7 @@ def show_result(
     """
     from harness.cli.views import scorecard
     from harness.records.store import Store
-    from harness.season import pairs
+    from harness.season import pairs, prediction
     from harness.season.series import find_series
 
     for warning in dict.fromkeys(warning for record in records for warning in record.warnings):
@@ -176,8 +188,9 @@ def show_result(
     standing = find_standing(season, Store(runs).get(folder).name.folder)
     series = find_series(standing.played.records)
     whiff = pairs.parent_whiff(season, standing.played)
+    predicted = prediction.forecast(season, standing)
     if as_json:
-        data = scorecard.as_data(standing)
+        data = scorecard.as_data(standing) | {"prediction": prediction.as_data(predicted)}
         if series:
             data |= {"seeds_planned": list(series.planned), "seeds_failed": list(series.failed)}
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
@@ -188,6 +201,8 @@ def show_result(
         scorecard.print_card(standing)
         if whiff:
             typer.echo(f"  {pairs.describe_whiff(whiff)}")
+        for line in prediction.describe(predicted):
+            typer.echo(f"  prediction: {line}")
         if series and len(series.planned) > 1:
             typer.echo(f"  {series.progress}")
     end_with(records)

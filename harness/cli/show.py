@@ -40,22 +40,29 @@ def show(
 
     from harness.cli.views import scorecard
     from harness.records.store import Store
-    from harness.season import pairs
+    from harness.season import pairs, prediction
 
     folder = Store(runs).get(reference).name.folder
     season = open_season(runs)
     standing = find_standing(season, folder)
     record = standing.played.record
     whiff = pairs.parent_whiff(season, standing.played)
+    predicted = prediction.forecast(season, standing)
     changed = _diff_to_parent(season, standing.played) if diff else None
     if as_json:
         print_json(
-            "show", **scorecard.as_data(standing), whiff=whiff.why if whiff else None, code_diff=changed
+            "show",
+            **scorecard.as_data(standing),
+            prediction=prediction.as_data(predicted),
+            whiff=whiff.why if whiff else None,
+            code_diff=changed,
         )
     else:
         scorecard.print_card(standing)
         if whiff:
             typer.echo(f"  {pairs.describe_whiff(whiff)}")
+        for line in prediction.describe(predicted):
+            typer.echo(f"  prediction: {line}")
         if len(standing.played.entries) > 1:
             Console(highlight=False).print(scorecard.attempts_table(standing.played))
         if record and record.scores:

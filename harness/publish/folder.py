@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # not needed to see that nothing changed
     from harness.stats import Difference
 
 MARKER = ".harness-site"
+_TEXTS = ("round.toml", "notes.md", "decision.json", "prediction.json")
 _MARKER_TEXT = "written by `harness publish`; this folder is replaced as a whole\n"
 
 
@@ -302,7 +303,7 @@ def _owner(out: Path) -> str:
 class HoleMarks:
     """What the file system says of each hole.
 
-    text_marks: round.toml, notes, decision. attempt_marks: the attempts' files.
+    text_marks: round.toml, notes, decision, prediction. attempt_marks: the attempts' files.
     unsettled: holes of which it cannot tell, or whose files changed a moment ago.
     """
 
@@ -343,7 +344,7 @@ def _mark_holes(runs: Path, holes: Iterable[HoleName], live: bool) -> HoleMarks:
         name, folder = hole.folder, f"{runs}/{hole.folder}"
         try:
             names, attempts = attempt_names(folder)
-            own = [one for one in ("round.toml", "notes.md", "decision.json") if one in names]
+            own = [one for one in _TEXTS if one in names]
             text_marks[name], words_touched = mark_files(folder, own)
             attempt_marks[name], play_touched = _mark_attempts(folder, attempts)
         except OSError:
@@ -401,6 +402,8 @@ def key_of(
     next one, its name. Which holes those are and what the comparisons come to is computed anew each time, and
     so are the numbers in its notes, which may be those of any hole.
     """
+    from harness.season.prediction import as_data, forecast
+
     played = standing.played
     before, after = season.neighbours(played)
     compared = standing.comparisons
@@ -431,6 +434,8 @@ def key_of(
         ],
         standing.sets_par,
         standing.course_record,
+        # What it was held against may be any hole: repeats on a machine show how step times spread.
+        "prediction.json" in marks.text_marks[played.name.folder] and as_data(forecast(season, standing)),
         [notes.text, [problem.message for problem in notes.problems]],
         [
             (

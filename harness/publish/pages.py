@@ -30,6 +30,7 @@ from harness.publish.words.commentary import Choice
 from harness.publish.words.wording import Wording
 from harness.records.record import dump_record
 from harness.season.hole import PlayedHole
+from harness.season.prediction import as_data, calibrate, forecast
 from harness.season.season import Season, Standing
 
 NEWEST = 50  # holes in a feed
@@ -166,7 +167,9 @@ def write_hole(site: Site, standing: Standing, used: Collection[str]) -> HolePag
         site.folder.write(f"holes/{card.name}.csv", curve_csv(curve_cache.get(played)))
     _write_compared(site, standing, card)
     files = tuple(name for name, _ in site.folder.log[start:])
-    line = index.pack_line(index.index_line(card, standing, thin(curve_cache.line(played), SPARK_POINTS)))
+    predicted = as_data(forecast(site.season, standing))
+    points = thin(curve_cache.line(played), SPARK_POINTS)
+    line = index.pack_line(index.index_line(card, standing, predicted, points))
     return HolePages(
         name=card.name,
         files=files,
@@ -300,8 +303,16 @@ def _write_index(
         holes=len(lines),
         claims=count_claims(site.season, standings, site.wording),
         tally=index.tally(lines),
+        predictions=_word_calibration(site, lines),
         in_play=[line for line in lines if line.in_play],
     )
+
+
+def _word_calibration(site: Site, lines: Sequence[index.Line]) -> str:
+    """How many sealed predictions held; empty where none was scored."""
+    outcomes = [(line.prediction["outcome"], line.prediction["direction_outcome"]) for line in lines]
+    text = calibrate(outcomes).text
+    return site.wording.fill("prediction", "season", text=text) if text else ""
 
 
 def _scored(standings: Sequence[Standing]) -> dict[str, Standing]:
@@ -430,6 +441,7 @@ def _season_json(lines: Sequence[index.Line]) -> str:
             "to_par": None if line.val_bpb is None or line.par is None else round(line.val_bpb - line.par, 9),
             "verdict": line.verdict,
             "result": line.result,
+            "prediction": line.prediction,
             "page": line.href,
             "record": line.href.removesuffix(".html") + ".json"
             if line.status not in ("unplayed", "unfinished", "unreadable")

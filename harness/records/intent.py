@@ -21,7 +21,8 @@ from pydantic import (
 
 from harness.errors import HarnessError, UsageError, first_problem
 from harness.files import parse_toml, read_plain, write_whole
-from harness.records.record import Frozen
+from harness.records.frozen import Frozen
+from harness.records.prediction import Prediction
 from harness.records.store import Hole
 
 # The closed list of kinds of play, as the caddie names them.
@@ -57,6 +58,7 @@ class Intent(Frozen):
     seeds: tuple[int, ...] = ()
     parent: str | None = None
     created: dt.date | None = None
+    prediction: Prediction | None = None
     overrides: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict)
 
 

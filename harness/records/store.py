@@ -153,6 +153,11 @@ class Hole:
     def decision_path(self) -> Path:
         return self.path / "decision.json"
 
+    @property
+    def prediction_path(self) -> Path:
+        """What was predicted when the first attempt started, with its date and hash."""
+        return self.path / "prediction.json"
+
     def new_attempt(self) -> Attempt:
         """Make the next attempt's folder. Safe when two processes ask at once: each gets its own."""
         number = max((attempt.number for attempt in self.attempts), default=0)

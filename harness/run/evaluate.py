@@ -22,6 +22,7 @@ from harness.errors import HarnessError, UsageError
 from harness.files import read_plain, write_whole
 from harness.records.intent import Intent
 from harness.records.launch import Launch, Trained
+from harness.records.prediction import Prediction
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, HoleName, Store, slugify
 from harness.run.builtin import check_builtin
@@ -47,6 +48,8 @@ class EvaluationRequest:
     seeds: tuple[int, ...] = ()
     new: str | None = None
     title: str = ""
+    hypothesis: str = ""
+    prediction: Prediction | None = None
     repeat: bool = False
 
 
@@ -244,6 +247,8 @@ def _intent(
     what = ", ".join(f"{name}={value}" for name, value in changed.items())
     return Intent(
         title=request.title or ", ".join(filter(None, (played.intent.title, what))),
+        hypothesis=request.hypothesis,
+        prediction=request.prediction,
         parent=played.name.folder,
         course=played.course,
         preset=setup.preset,

@@ -67,6 +67,11 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     hole = store.find(request.reference)
     name = hole.name if hole else new_hole_name(request.reference, slugify(request.title), store)
     intent = load_intent(hole.intent_path) if hole else Intent()
+    if hole and (request.hypothesis or request.prediction):
+        raise UsageError(
+            f"{name.folder} is there already, and what it predicts stands in its round.toml",
+            f"edit {hole.intent_path} before its first attempt, or play a new hole",
+        )
     if request.paired is not None:
         request = pair_with_parent(request, intent, hole, runs)
     script = find_script(request, intent, hole.path if hole else None)
@@ -158,6 +163,8 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
     return intent.model_copy(
         update={
             "title": request.title or intent.title,
+            "hypothesis": request.hypothesis or intent.hypothesis,
+            "prediction": request.prediction or intent.prediction,
             "parent": request.parent or intent.parent,
             "course": inputs.course.name,
             "preset": trainer.preset,

@@ -24,6 +24,7 @@ from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.records.intent import dump_intent, load_intent
 from harness.records.launch import Launch, dump_launch
+from harness.records.prediction import seal
 from harness.records.record import RunRecord, write_record
 from harness.records.store import Attempt, Hole, Store
 from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER
@@ -54,6 +55,7 @@ def play(
         launch = prepare(attempt, _launch(plan, attempt, seed, outlives))
         _keep_source(plan, attempt)
         write_whole(attempt.launch_path, dump_launch(launch).encode())
+        seal_intent(hole, launch.started_at, first=attempt.number == hole.attempts[0].number)
     with lock:
         return run_attempt(attempt, launch, runs, callbacks)
 
@@ -177,6 +179,12 @@ def make_hole(plan: Plan, runs: Path) -> Hole:
     if plan.names_parent and plan.intent.parent and load_intent(hole.intent_path).parent is None:
         write_parent(hole, plan.intent.parent)
     return hole
+
+
+def seal_intent(hole: Hole, when: dt.datetime, first: bool) -> None:
+    """Seal the hypothesis and the prediction of round.toml: whether they held is judged by that alone."""
+    intent = load_intent(hole.intent_path)
+    seal(hole, intent.hypothesis, intent.prediction, intent.parent, when, first)
 
 
 def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:

@@ -21,6 +21,7 @@ from harness.courses.course import Course, course_names
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.files import data_path
 from harness.records.intent import Intent
+from harness.records.prediction import Prediction
 from harness.records.record import Code, CodeRule, Data
 from harness.records.seed_plan import Purpose
 from harness.run.processes import in_own_process
@@ -141,6 +142,8 @@ class RunRequest:
     course: str | None = None
     script: Path | None = None
     title: str = ""
+    hypothesis: str = ""
+    prediction: Prediction | None = None
     parent: str | None = None
     paired: str | None = None
     purpose: Purpose | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from harness import figures
 from harness.courses.course import Course
 from harness.season.hole import PlayedHole
+from harness.season.prediction import Calibration, calibrate, calibration_data, forecast
 from harness.season.season import Comparison, Season, Standing
 from harness.stats import Z_95
 
@@ -42,6 +43,7 @@ class Brief:
     dead_ends: tuple[DeadEnd, ...]
     open_questions: tuple[PlayedHole, ...]
     budget: Budget
+    predictions: Calibration
 
 
 def brief_season(season: Season, course: str | None = None) -> Brief:
@@ -67,6 +69,9 @@ def brief_season(season: Season, course: str | None = None) -> Brief:
         dead_ends=tuple(DeadEnd(s, why) for s in played if (why := _dead_end(s))),
         open_questions=tuple(h for h in holes if not h.entries and h.intent.hypothesis.strip()),
         budget=_budget(holes),
+        predictions=calibrate(
+            (one.outcome, one.direction) for one in (forecast(season, each) for each in standings)
+        ),
     )
 
 
@@ -130,6 +135,7 @@ def as_data(brief: Brief) -> dict[str, Any]:
             "date": noise.date.isoformat(),
             "source": noise.source,
         },
+        "predictions": calibration_data(brief.predictions),
         "budget": {
             "train_seconds": brief.budget.train_seconds,
             "wall_seconds": brief.budget.wall_seconds,
@@ -177,6 +183,8 @@ def describe(brief: Brief) -> list[str]:
             f"noise       {noise.std_bpb:g} bpb over seeds ({noise.date}, {noise.source}); "
             f"one seed against one shows {_visible(noise.std_bpb):.4f} at least"
         )
+    if brief.predictions.text:
+        lines.append(f"predicted   {brief.predictions.text}")
     used = brief.budget
     missing = f", {used.unmeasured} of them without a time" if used.unmeasured else ""
     lines.append(

@@ -22,6 +22,7 @@ from harness.publish.views.compare import (
     delta_card,
 )
 from harness.publish.views.curve import CurveCache, CurveView, draw_curve
+from harness.publish.views.prediction import PredictionCard, prediction_card
 from harness.publish.views.tables import (
     TITLE_LENGTH,
     Bag,
@@ -64,6 +65,7 @@ from harness.records.record import RunRecord
 from harness.season.bindings import BoundNotes, bind_notes
 from harness.season.hole import PlayedHole
 from harness.season.pairs import parent_whiff
+from harness.season.prediction import forecast
 from harness.season.season import ComparisonKind, Season, Standing
 
 
@@ -166,6 +168,7 @@ class CardStory:
 
     strategy: str
     hypothesis: str
+    prediction: PredictionCard | None
     caddie: Voice
     announcer: Voice
     booth: tuple[BoothLine, ...]
@@ -486,6 +489,7 @@ def _story(sources: _CardSources) -> CardStory:
     return CardStory(
         strategy=wording.say("strategy", strategy),
         hypothesis=tidy(played.intent.hypothesis or notes.get("read"), 600) or narrator.speak("read"),
+        prediction=prediction_card(forecast(sources.season, sources.standing), wording),
         caddie=caddie,
         announcer=announcer,
         booth=booth,

@@ -65,11 +65,17 @@ class Line:
     val_bpb: float | None
     par: float | None
     in_play: str
+    prediction: dict[str, Any]
     curve: Sequence[Point]
 
 
-def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) -> Line:
-    """Reduce a card to its row. curve: some points of its training losses, for a small picture."""
+def index_line(
+    card: HoleCard, standing: Standing, prediction: dict[str, Any], curve: Sequence[Point] = ()
+) -> Line:
+    """Reduce a card to its row.
+
+    prediction: what came of it, as data. curve: some points of its training losses, for a small picture.
+    """
     played, record = standing.played, standing.played.record
     updated = (record.ended_at or record.started_at) if record else None
     if updated is None:
@@ -110,6 +116,7 @@ def index_line(card: HoleCard, standing: Standing, curve: Sequence[Point] = ()) 
         val_bpb=sample.mean if sample else None,
         par=par.val_bpb,
         in_play=card.in_play.line if card.in_play else "",
+        prediction=prediction,
         curve=tuple(curve),
     )
 
