@@ -18,6 +18,7 @@ from harness.records.record import UNHASHED_KNOBS, RunRecord
 from harness.records.seeds import group_by_seed, mean_over_seeds, repeat_spread
 from harness.season.artifact import ArtifactChange, artifact_change, rules_caveat
 from harness.season.hole import other_stages, other_text
+from harness.season.knob_acts import acts_in
 from harness.season.ratios import RatioChange
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, NEUTRAL
@@ -26,22 +27,6 @@ from trainer.config import KNOBS, NEUTRAL
 LOGGING_KNOBS = frozenset({"VAL_LOSS_EVERY", "VAL_BATCH_SIZE", "MAX_WALLCLOCK_SECONDS"})
 # Places, as are all names that end in _PATH or _DIR: they say nothing of the idea.
 PLACES = UNHASHED_KNOBS | {"DATA_ROOT", "OUTPUT_DIR", "CACHE_DIR"}
-# Beginnings of knobs that act when the artifact is packed: with nothing measured there, no whiff is claimed.
-EXPORT_KNOBS = (
-    "FP16_",
-    "INT8_",
-    "INT6_",
-    "INT4_",
-    "QUANT",
-    "GPTQ",
-    "EXPORT",
-    "COMPRESS",
-    "CODEC",
-    "ZLIB",
-    "ZSTD",
-)
-# And of those that act when the artifact is scored.
-EVALUATION_KNOBS = ("EVAL_", "TTT_")
 LONGER = 1.1  # times as long a training is worth a word
 FEWEST_WHIFF_POINTS = 2  # one equal point can be chance: the first step of two runs with one seed
 
@@ -394,11 +379,6 @@ def same_losses(a: Curve, b: Curve) -> bool:
     return same and len(a.steps) >= FEWEST_WHIFF_POINTS
 
 
-def packs_or_evaluates(knob: str) -> bool:
-    """Whether a knob acts after training, by its name: when the artifact is packed or scored."""
-    return knob.upper().startswith((*EXPORT_KNOBS, *EVALUATION_KNOBS))
-
-
 def find_whiff(a: Sequence[AttemptCurve], b: Sequence[AttemptCurve]) -> Whiff | None:
     """Return the first pair of attempts whose override changed no training; a full whiff comes first."""
     whiffs = [whiff for x in a for y in b if (whiff := _whiff(x, y)) is not None]
@@ -414,7 +394,8 @@ def _whiff(a: AttemptCurve, b: AttemptCurve) -> Whiff | None:
     ours, theirs = a.curve, b.curve
     if not same_losses(ours, theirs):
         return None
-    if not _export_is_known(a.record, b.record) and all(name.startswith(EXPORT_KNOBS) for name in knobs):
+    # With nothing measured where a knob acts, no whiff is claimed.
+    if not _export_is_known(a.record, b.record) and all(acts_in(name) == "export" for name in knobs):
         return None
     seed, points, attempts = a.record.seed, len(ours.steps), (a.record.attempt, b.record.attempt)
     acted = _acted_after_training(a.record, b.record)

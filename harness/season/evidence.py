@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from harness.courses.course import Course
 from harness.figures import number
 from harness.records.curve import load_curve
-from harness.season.compare import config_changes, packs_or_evaluates, same_losses
+from harness.season.compare import config_changes, same_losses
 from harness.season.hole import AttemptEntry, PlayedHole
+from harness.season.knob_acts import acts_in
 from harness.season.ratios import RatioChange, compare_tempo, compare_weights, tempo_spread
 from harness.stats import Difference, Sample, Spread, exact_difference, pool_spread, subtract
 
@@ -148,6 +149,6 @@ def _trained_alike(a: AttemptEntry | None, b: AttemptEntry | None) -> bool:
         changes = config_changes(a.record, b.record)
         if a.record.code.source_sha256 != b.record.code.source_sha256:
             return False
-        if not all(packs_or_evaluates(change.name) for change in changes):
+        if not all(acts_in(change.name) != "training" for change in changes):
             return False
     return same_losses(load_curve(a.attempt.curve_path), load_curve(b.attempt.curve_path))

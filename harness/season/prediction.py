@@ -89,7 +89,7 @@ def forecast(season: Season, standing: Standing) -> Forecast:
     if seal.prediction is None:
         return Forecast(state, said, seal)
     kind = seal.prediction.against or ("parent" if seal.parent else "par")
-    comparison = standing.comparisons[kind]  # type: ignore[index]
+    comparison = standing.comparisons[kind]
     measured = _measure(season, standing, comparison, seal.prediction)
     if kind == "parent" and seal.parent != intent.parent:
         measured = Measured(None, None, f"the parent was {seal.parent or 'none'} when it was sealed")
