@@ -1,4 +1,4 @@
-"""When a knob acts: in training, when the artifact is packed, or when it is scored. One rule for all records."""
+"""When a knob acts: in training, when the artifact is packed, or when it is scored. One rule for all."""
 
 from __future__ import annotations
 
