@@ -39,8 +39,8 @@ def main() -> int:
     )
     parser.add_argument("--weights", type=Path, help="pack and score these weights instead of training")
     parser.add_argument("--artifact", type=Path, help="score this artifact instead of training")
-    parser.add_argument("--steps", type=int, default=0, help="with --artifact: those it was trained for")
-    parser.add_argument("--train-seconds", type=float, default=0.0, help="with --artifact: those they took")
+    parser.add_argument("--steps", type=int, default=0, help="with --artifact: those of its training")
+    parser.add_argument("--train-seconds", type=float, default=0.0, help="the time of its training")
     arguments = parser.parse_args()
     try:
         env, notices = resolve_aliases(os.environ)
@@ -78,7 +78,8 @@ def _run(arguments: argparse.Namespace, config: Config) -> int:
     setup = prepare(config, workers, arguments.code_bytes)
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.weights:
-        result = evaluate_kept(setup, arguments.out, Kept(arguments.weights.resolve()))
+        kept = Kept(arguments.weights.resolve(), train_seconds=arguments.train_seconds)
+        result = evaluate_kept(setup, arguments.out, kept)
     elif arguments.artifact:
         kept = Kept(arguments.artifact.resolve(), True, arguments.steps, arguments.train_seconds)
         result = evaluate_kept(setup, arguments.out, kept)

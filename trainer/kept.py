@@ -34,7 +34,8 @@ class Kept:
     """What a run from kept weights starts with.
 
     path: the weights, or with `packed` an artifact, whose ending names its codec.
-    steps, train_seconds: of the training that made an artifact; weights bring theirs along.
+    steps, train_seconds: of the training; weights know their steps themselves. The time is no part of their
+    file, so that the same weights have the same hash.
     """
 
     path: Path
@@ -56,12 +57,11 @@ def keep_weights() -> Observer:
     def write(run: Run) -> None:
         if not run.setup.workers.leads:
             return
-        p, path = run.progress, run.out / WEIGHTS_FILE
+        p, path, config = run.progress, run.out / WEIGHTS_FILE, run.setup.config.to_env()
         facts = {
-            "config": run.setup.config.to_env(),
+            "config": {name: v for name, v in config.items() if not KNOBS[name].free_on_resume},
             "data": run.setup.data,
             "step": p.step,
-            "train_ms": p.train_ms,
             "last_train_loss": p.last_train_loss,
             "position": run.batches.position,
             "lr_scale": scales[0] if scales else _last_scale(run),
@@ -86,7 +86,7 @@ def evaluate_kept(setup: Setup, out: Path, kept: Kept) -> Result:
     tensors, facts = load_checkpoint(kept.path, _AGAIN)
     _check_same_training(facts, setup)
     p = run.progress
-    p.step, p.train_ms, p.last_train_loss = facts["step"], facts["train_ms"], facts["last_train_loss"]
+    p.step, p.train_ms, p.last_train_loss = facts["step"], 1000 * kept.train_seconds, facts["last_train_loss"]
     # Calibration reads the training tokens that would have come next.
     run.batches.close()
     run.batches = open_batches(setup, facts["position"])
@@ -105,7 +105,7 @@ def evaluate_kept(setup: Setup, out: Path, kept: Kept) -> Result:
 def _score_artifact(run: Run, kept: Kept) -> None:
     """Score an artifact as it is; another codec holds the same tensors."""
     p, name = run.progress, kept.path.name
-    p.step, p.train_ms = kept.steps, kept.train_seconds * 1000
+    p.step, p.train_ms = kept.steps, 1000 * kept.train_seconds
     packed = decode(kept.path.read_bytes(), name, name.rpartition(".")[2])
     load_into(run.model, packed, name)
     introduce(run)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.files import PACKAGE
-from harness.records.launch import Launch
+from harness.records.launch import Launch, Trained
 from harness.run import processes
 
 TRAINER = ("-m", "trainer")  # what Python is told to start for the built-in trainer
@@ -69,10 +69,13 @@ def kept_words(launch: Launch, runs: Path) -> tuple[str, ...]:
     if origin is None:
         return ()
     path = str((runs / origin.hole / f"attempt_{origin.attempt:02d}" / origin.file).resolve())
-    if origin.weights == "unrounded":
-        return "--weights", path
-    steps, seconds = (launch.trained.steps, launch.trained.train_seconds) if launch.trained else (None, None)
-    return "--artifact", path, "--steps", str(steps or 0), "--train-seconds", str(seconds or 0.0)
+    trained = launch.trained or Trained()
+    steps = trained.steps or 0
+    if origin.weights == "artifact":
+        seconds = trained.train_seconds or 0.0
+        return "--artifact", path, "--steps", str(steps), "--train-seconds", str(seconds)
+    # Of the steps alone: the calibration of a packing is made anew.
+    return "--weights", path, "--train-seconds", str((trained.step_ms or 0.0) * steps / 1000)
 
 
 def script_command(

@@ -49,7 +49,10 @@ def test_kept_weights_give_what_a_whole_training_gives(name, trainer, tiny, tmp_
     assert trainer(tiny | trained, "--out", base).returncode == 0
     assert trainer(tiny | trained | changed, "--out", whole).returncode == 0
 
-    done = trainer(tiny | trained | changed, "--out", again, "--weights", base / "weights.safetensors")
+    clock = ("--train-seconds", 2.5)
+    done = trainer(
+        tiny | trained | changed, "--out", again, "--weights", base / "weights.safetensors", *clock
+    )
 
     assert done.returncode == 0, done.stderr
     ours, theirs = account(again), account(whole)
@@ -57,11 +60,12 @@ def test_kept_weights_give_what_a_whole_training_gives(name, trainer, tiny, tmp_
     assert ours["model_sha256"] == theirs["model_sha256"] == file_hash(again / ours["model_file"])
     for fact in ("steps", "last_train_loss", "tokens_seen", "params"):
         assert ours[fact] == theirs[fact], fact
+    assert ours["train_seconds"] >= 2.5
     assert account(base)["weights_sha256"] == file_hash(base / "weights.safetensors")
     assert not (again / "weights.safetensors").exists()
 
     if from_artifact:
-        words = ("--artifact", base / "model.zlib", "--steps", 20, "--train-seconds", 1)
+        words = ("--artifact", base / "model.zlib", "--steps", 20, *clock)
         done = trainer(tiny | trained | changed, "--out", packed, *words)
         assert done.returncode == 0, done.stderr
         assert scores(account(packed)) == scores(theirs, "pre_quantization")

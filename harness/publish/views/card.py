@@ -22,6 +22,7 @@ from harness.publish.views.compare import (
     delta_card,
 )
 from harness.publish.views.curve import CurveCache, CurveView, draw_curve
+from harness.publish.views.origin import weights_note
 from harness.publish.views.prediction import PredictionCard, prediction_card
 from harness.publish.views.tables import (
     TITLE_LENGTH,
@@ -60,7 +61,6 @@ from harness.publish.words.wording import (
     split_question,
 )
 from harness.records.notes import Notes
-from harness.records.origin import trained_in
 from harness.records.record import RunRecord
 from harness.season.bindings import BoundNotes, bind_notes
 from harness.season.hole import PlayedHole
@@ -310,7 +310,7 @@ def _result(sources: _CardSources, live: bool) -> CardResult:
         score=figures.bpb(sample.mean) if sample else wording.say("hole", "no_score"),
         score_label=wording.say("hole", "score_label"),
         score_note=seeds_note(played, wording),
-        weights_note=_weights_note(played, wording),
+        weights_note=weights_note(played, wording),
         result=narrator.name_result(wording.results),
         summary=narrator.speak("summary"),
         meaning=next(term["text"] for term in wording.terms if term["id"] == "bpb"),
@@ -319,14 +319,6 @@ def _result(sources: _CardSources, live: bool) -> CardResult:
         decision=_decision(played, wording),
         in_play=read_play(played, wording, live),
     )
-
-
-def _weights_note(played: PlayedHole, wording: Wording) -> str:
-    """Say which attempts trained the weights of a hole that was only evaluated."""
-    trained = trained_in([record.evaluated_from for record in played.measured])
-    if trained is None:
-        return ""
-    return wording.fill("note", "evaluated_from", hole=str(trained[0]), attempts=trained[1])
 
 
 def _failure(record: RunRecord | None) -> tuple[str, str, str] | None:
