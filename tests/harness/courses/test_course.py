@@ -11,6 +11,8 @@ from harness.cli.app import open_season
 from harness.courses.course import check_bytes, load_course
 from harness.publish.views.tables import byte_check
 from harness.publish.words.wording import load_wording
+from harness.stats import Sample, pool_spread
+from tests.paths import DATA
 
 TOKENS, VAL_BYTES = 62_021_632, 151_080_000
 LOSS = 2.0727
@@ -71,3 +73,21 @@ def test_the_unscored_end_of_a_short_text_is_no_other_text():
 
     assert check_bytes(course, tokens, loss, bpb, scored_bytes).kind == "verified"
     assert check_bytes(course, tokens, loss, bpb * 1.02, scored_bytes).kind == "suspect"
+
+
+def test_noise_of_the_challenge_is_pooled_from_the_public_records():
+    """Single scores as the submission lists them, else those of the logs with different seeds."""
+    groups = []
+    for record in json.loads((DATA / "field" / "expected.json").read_text())["records"].values():
+        listed = record["submission"]["per_seed_val_bpb"] or {}
+        logs = {log["seed"]: log["final_val_bpb"] for log in record["logs"].values() if log["final_val_bpb"]}
+        scores = Sample(tuple((listed if len(listed) > 1 else logs).values()))
+        if scores.std:
+            groups.append((scores.std, scores.n - 1))
+    noise = load_course("fineweb").noise
+
+    pooled = pool_spread(groups, "")
+    assert (len(groups), sum(freedom for _, freedom in groups)) == (22, 45)
+    assert noise.std_bpb == pytest.approx(pooled.std, abs=5e-6)
+    assert noise.freedom == pytest.approx(pooled.freedom, abs=0.5)
+    assert "22 public records" in noise.source

@@ -36,7 +36,7 @@ def test_noise_plays_until_enough_seeds_have_finished_and_then_only_reports(play
     low, high = (round(edge / floor["std"], 3) for edge in floor["std_interval"])
     assert (low, high) == (0.599, 2.874)  # chi-square with 4 degrees of freedom, 95 %
     assert floor["smallest_difference"]["1 against 1"] > floor["smallest_difference"]["3 against 3"] > 0
-    assert floor["course"]["std_bpb"] == 0.00063
+    assert floor["course"]["std_bpb"] == 0.00079
     assert floor["to_course"].startswith("below the interval")
     assert len({record_of("round_001", number)["config_hash"] for number in range(1, 6)}) == 1
     assert again.returncode == 0, again.stderr

@@ -33,7 +33,7 @@ def test_brief_sums_up_the_season(harness, runs, put_record):
     assert brief["dead_ends"][0]["why"] == "worse than round_002 by 0.0500 bpb"
     assert brief["dead_ends"][1]["why"] == "invalid: trained on validation"
     assert brief["open_questions"] == [{"hole": "round_007", "hypothesis": "Longer sequences help."}]
-    assert brief["noise_floor"]["std_bpb"] == 0.00063
+    assert brief["noise_floor"]["std_bpb"] == 0.00079
     assert brief["budget"] == {
         "train_seconds": 200.0,
         "wall_seconds": 250.0,

@@ -77,7 +77,7 @@ def test_one_seed_names_the_noise_figure_it_leans_on(harness, put_group):
 
     assert done.returncode == 0
     assert "within noise" in done.stdout
-    assert "0.00063 bpb of 2026-05-02, median over the public records" in done.stdout
+    assert "0.00079 bpb of 2026-05-02, pooled over 22 public records" in done.stdout
 
 
 def test_identical_scores_are_no_certainty(harness, put_group):

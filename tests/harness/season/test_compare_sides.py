@@ -106,7 +106,7 @@ def test_a_difference_is_told_per_byte_and_relative_to_the_other() -> None:
 
     assert pair.relative == pytest.approx(-0.01)
     assert pair.nats_per_byte == pytest.approx(-0.012 * math.log(2))
-    assert pair.noise.startswith("the course's noise figure: 0.00063 bpb of 2026-05-02")
+    assert pair.noise.startswith("the course's noise figure: 0.00079 bpb of 2026-05-02")
     unknown = compare(side("a", record()), side("b", record()), None)
     assert (unknown.difference, unknown.relative, unknown.nats_per_byte) == (None, None, None)
     assert unknown.reason == 'the course "fineweb" is not known, so neither is its noise'
