@@ -121,8 +121,16 @@ class Difference:
 
     @property
     def p_value(self) -> float | None:
-        """Two-sided, after the correction for `looks`; None where nothing is tested."""
-        return None if self.test is None else min(1.0, self.looks * self.test.p)
+        """Two-sided, after the corrections for `looks` and for a `b` that was chosen; None without a test.
+
+        To be worse than the lowest of many, `a` must be worse than what that one is expected to be.
+        """
+        if self.test is None:
+            return None
+        test = self.test
+        if self.lowest_of and test.delta > 0:
+            test = replace(test, delta=max(0.0, test.delta - self.shrinkage))
+        return min(1.0, self.looks * test.p)
 
     @property
     def outcome(self) -> Outcome:
@@ -130,14 +138,7 @@ class Difference:
             return "equal" if self.delta == 0 else _direction(self.delta)
         if self.p_value is None:
             return "cannot tell"
-        if self.p_value >= LEVEL or (self.delta > 0 and not self._beyond_selection):
-            return "within noise"
-        return _direction(self.delta)
-
-    @property
-    def _beyond_selection(self) -> bool:
-        """Whether `a` is worse even than what the chosen `b` is expected to be."""
-        return self.threshold is not None and self.delta - self.shrinkage > self.threshold
+        return "within noise" if self.p_value >= LEVEL else _direction(self.delta)
 
     @property
     def error(self) -> float | None:
@@ -246,32 +247,42 @@ def pool_spread(groups: Sequence[tuple[float, float]], source: str) -> Spread | 
     """Pool spreads of several configurations; None while there are too few to pool.
 
     groups: standard deviation and degrees of freedom of each. The freedom of the result is the prior's d0
-    (Smyth 2004, section 6.2: from the variance of log variances): the more the configurations differ in
-    their spreads, the less the pooled figure is worth to one of them. It is never more than all degrees of
-    freedom together. The figure itself is the pooled variance, which is never below the geometric mean that
-    Smyth takes: with unequal spreads that keeps the level.
+    (Smyth 2004): the more the configurations differ in their spreads, the less the pooled figure is worth
+    to one of them. It is never more than all degrees of freedom together. The figure itself is the pooled
+    variance, which is never below the location that Smyth takes: with unequal spreads that keeps the level.
     """
     groups = [(std, freedom) for std, freedom in groups if std > 0 and freedom > 0]
     total = math.fsum(freedom for _, freedom in groups)
     if len(groups) < FEWEST_GROUPS or total < FEWEST_FREEDOM:
         return None
     variance = math.fsum(freedom * std**2 for std, freedom in groups) / total
-    return Spread(math.sqrt(variance), min(total, _prior_freedom(groups)), source)
+    return Spread(math.sqrt(variance), _prior_freedom(groups, variance, total), source)
 
 
-def _prior_freedom(groups: Sequence[tuple[float, float]]) -> float:
-    """Return d0 of Smyth (2004), infinite where the spreads differ no more than chance makes them."""
-    from scipy.special import digamma, polygamma
+def _prior_freedom(groups: Sequence[tuple[float, float]], variance: float, most: float) -> float:
+    """Return the most likely d0 from 1 to `most` where variances follow s0^2 F(f, d0).
 
-    logs = [2 * math.log(std) - digamma(f / 2) + math.log(f / 2) for std, f in groups]
-    mean = math.fsum(logs) / len(logs)
-    chance = math.fsum(polygamma(1, freedom / 2) for _, freedom in groups) / len(groups)
-    beyond = math.fsum((one - mean) ** 2 for one in logs) / (len(logs) - 1) - chance
-    if beyond <= 0:
-        return math.inf
-    from scipy.optimize import brentq
+    Smyth (2004) takes it from the variance of the log variances, which hardly tells anything with two seeds a
+    configuration: there the lowest variances, near 0, decide. Maximum likelihood follows the highest.
+    """
+    import numpy as np
+    from scipy.optimize import minimize_scalar
+    from scipy.special import gammaln
 
-    return float(2 * brentq(lambda half: polygamma(1, half) - beyond, 1e-8, 1e8))
+    freedoms = np.array([freedom for _, freedom in groups])
+    sums = freedoms * np.array([std**2 for std, _ in groups]) / variance
+
+    def misfit(log_freedom: float) -> float:
+        d0 = math.exp(log_freedom)
+        location, last = 1.0, 0.0  # s0^2 at its own most likely value, by expectation and maximisation
+        while abs(location - last) > 1e-4 * location:
+            last, location = location, float(1 / np.mean((freedoms + d0) / (d0 * location + sums)))
+        scaled = sums / (d0 * location)
+        terms = gammaln((freedoms + d0) / 2) - gammaln(d0 / 2) - freedoms / 2 * math.log(d0 * location)
+        return float(np.sum((freedoms + d0) / 2 * np.log1p(scaled) - terms))
+
+    inner = minimize_scalar(misfit, bounds=(0.0, math.log(most)), method="bounded", options={"xatol": 0.02})
+    return most if misfit(math.log(most)) <= inner.fun else math.exp(inner.x)
 
 
 @cache
@@ -292,13 +303,17 @@ def selection_bias(count: int) -> float:
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for their number, by Benjamini and Hochberg (1995): the expected share of false claims
-    among those at or below 0.05 is then at most 5 %."""
+    """Adjust p-values for their number: of the claims at or below 0.05, at most 5 % are expected to be false.
+
+    Benjamini and Hochberg's (1995) step-up in the form of Benjamini and Yekutieli (2001), which holds for
+    comparisons that depend on each other, as those do that share par: when par alone was unlucky, the plain
+    form makes claims by the dozen.
+    """
     if not p_values:
         return []
     from scipy.stats import false_discovery_control
 
-    return [float(p) for p in false_discovery_control(p_values)]
+    return [float(p) for p in false_discovery_control(p_values, method="by")]
 
 
 @dataclass(frozen=True)
@@ -368,12 +383,33 @@ def _own(sample: Sample) -> tuple[float, float] | None:
 
 
 def _shrink(sample: Sample, spread: Spread | None) -> tuple[float, float]:
-    """Return a seed's variance and its degrees of freedom, shrunk toward `spread` (Smyth 2004, eq. 3.3)."""
+    """Return a seed's variance and its degrees of freedom, shrunk toward `spread` (Smyth 2004).
+
+    A variance that the spread hardly allows is shrunk less, so that a configuration may be wilder than the
+    others (the robust form of Phipson et al. 2016, doi:10.1214/16-AOAS920): the spread's freedom is scaled
+    by the probability of a variance as large, over `_doubt`. A floor is taken as it is: it was measured for
+    this configuration, so that others have no say.
+    """
     variance, own = _own(sample) or (0.0, 0.0)
-    if spread is None:
+    if spread is None or (sample.n == 1 and own):
         return variance, own
-    freedom = spread.freedom + own
-    return (spread.freedom * spread.std**2 + own * variance) / freedom, freedom
+    prior = spread.freedom
+    if own:
+        from scipy.special import fdtrc
+
+        prior *= min(1.0, float(fdtrc(own, prior, variance / spread.std**2)) / _doubt(own))
+    freedom = prior + own
+    return (prior * spread.std**2 + own * variance) / freedom, freedom
+
+
+def _doubt(freedom: float) -> float:
+    """Return the probability of a variance as large, below which the spread of others counts for less.
+
+    Two seeds know too little of their own spread to give up that of others easily: any rule that keeps 5 %
+    for them when one side alone spreads 3 times as far sees fewer than half of all differences of 3 sigma.
+    From five seeds on their own spread is good enough to be believed at any excess.
+    """
+    return min(1.0, (freedom / 4) ** 2)
 
 
 def _welch_test(a: Sample, b: Sample) -> TestResult | None:
@@ -405,10 +441,12 @@ def _basis(test: TestResult, a: Sample, b: Sample, spread: Spread | None) -> str
     if test.name == "Welch's t":
         return f"Welch's t over {a.n} and {b.n} seeds"
     floors = dict.fromkeys(side.floor.source for side in (a, b) if side.n == 1 and side.floor)
-    whose = [*floors, *([spread.source] if spread else [])]
-    if test.name == "known spread":
-        return f"{sides}, seed noise {test.std:.2g} bpb by {whose[0]}"
-    return f"moderated t, {sides}, spread {test.std:.2g} bpb, shrunk toward {' and '.join(whose)}"
+    if test.name == "known spread" and spread:
+        return f"{sides}, seed noise {test.std:.2g} bpb by {spread.source}"
+    whose = [f"a single seed's by {floor}" for floor in floors]
+    if spread and not all(side.n == 1 and side.floor for side in (a, b)):
+        whose.append(f"shrunk toward {spread.source}")
+    return ", ".join([f"moderated t, {sides}, spread {test.std:.2g} bpb", *whose])
 
 
 def _direction(delta: float) -> Outcome:

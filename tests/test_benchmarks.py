@@ -21,9 +21,16 @@ SMOKE = {
     "publish": ("--holes", "5", "--points", "20", "--rounds", "1"),
     "events": ("200",),
     "trainer": ("--steps", "1", "--rounds", "1"),
+    "verdicts": ("--pairs", "3", "--seasons", "2"),
     "season": ("FOLDER", "--holes", "2", "--points", "5"),
 }
-PRINTS = {"kills": "2 kills: ", "knobs": "MUON_WD=0.1 ", "overhead": "memory over the child", "season": ""}
+PRINTS = {
+    "kills": "2 kills: ",
+    "knobs": "MUON_WD=0.1 ",
+    "overhead": "memory over the child",
+    "verdicts": "does nothing",
+    "season": "",
+}
 
 
 def test_every_benchmark_is_described_and_has_a_smoke_run():

@@ -321,8 +321,9 @@ class Season:
         if kind == "parent" and (exact := self.evidence.on_equal_weights(played, reference.hole, course)):
             return _on_shared_seeds(reference, *exact)
         difference = self.evidence.difference(played, reference.hole, course)
-        if kind == "best" and difference is not None:
-            difference = against_lowest(difference, self._earlier[self._place(played)][2])
+        best, _, count = self._earlier[self._place(played)]
+        if difference is not None and reference.hole is best and kind in ("best", "parent"):
+            difference = against_lowest(difference, count)
         return reference._replace(difference=difference)
 
     def _par_hole(self, kind: ScoreKind, course: Course | None) -> PlayedHole | None:

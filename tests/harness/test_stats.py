@@ -3,12 +3,14 @@
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from harness.stats import (
+    LEVEL,
     Sample,
     Spread,
     adjust,
@@ -136,23 +138,54 @@ def test_one_seed_says_whose_noise_it_assumes():
 
 
 def test_a_small_group_borrows_the_spread_of_others_and_keeps_some_of_its_own():
-    """By hand: (26 * 0.002^2 + 2 * 0.02^2) / 28, then Hsu's degrees of freedom."""
-    wild = subtract(Sample((1.20, 1.22, 1.24)), Sample((1.21,)), figure(0.002))
+    """By hand: three seeds with three quarters of the figure's spread, then Hsu's degrees of freedom."""
+    difference = subtract(Sample((1.2185, 1.22, 1.2215)), Sample((1.21,)), figure(0.002))
 
-    variance = (26 * 0.002**2 + 2 * 0.02**2) / 28
-    assert wild.error == pytest.approx(math.sqrt(variance / 3 + 0.002**2))
-    assert (wild.test.name, wild.freedom) == ("moderated t", 26)
-    assert wild.p_value == pytest.approx(2 * scipy_stats.t.sf(abs(wild.t), 26))
+    chance = scipy_stats.f.sf(0.0015**2 / 0.002**2, 2, 26)
+    assert chance > 0.5  # so that the figure counts fully
+    variance = (26 * 0.002**2 + 2 * 0.0015**2) / 28
+    assert difference.error == pytest.approx(math.sqrt(variance / 3 + 0.002**2))
+    assert (difference.test.name, difference.freedom) == ("moderated t", 26)
+    assert difference.p_value == pytest.approx(2 * scipy_stats.t.sf(abs(difference.t), 26))
+
+
+def test_a_group_that_is_much_wilder_than_the_others_keeps_its_own_spread():
+    """Spreading ten times as far as the figure says is no luck: Welch's t is nearly all that is left."""
+    a, b = (1.20, 1.22, 1.24), (1.179, 1.181, 1.1801)
+
+    wild = subtract(Sample(a), Sample(b), figure(0.002))
+
+    assert wild.error == pytest.approx(math.sqrt(0.02**2 / 3 + 0.002**2 / 3), rel=0.01)
+    assert wild.freedom == pytest.approx(2, abs=0.01)
+    assert wild.outcome == "within noise"
+
+
+@pytest.mark.parametrize(("n", "excess", "share"), [(2, 3.2, 1.0), (2, 9.0, 0.09417), (3, 3.2, 0.22889)])
+def test_two_seeds_hold_on_to_the_others_longer_than_three(n, excess, share):
+    """share: F(n - 1, 26) beyond `excess` over ((n - 1) / 4)^2, by scipy 1.13; never above 1."""
+    values = np.array([-1.0, 1.0, *[0.0] * (n - 2)])
+    values *= math.sqrt(excess) * 0.002 / statistics.stdev(values)
+
+    difference = subtract(Sample(tuple(1.2 + values)), Sample((1.0,) * n), figure(0.002))
+
+    variances = [0.002**2 * (26 * share + (n - 1) * excess) / (26 * share + n - 1)]
+    variances.append(0.002**2 * 26 / (26 + n - 1))
+    assert difference.error == pytest.approx(math.sqrt(sum(variances) / n), rel=1e-3)
 
 
 def test_a_measured_floor_stands_in_for_one_seed():
+    """It is taken as it was measured, without the others; the side that has none takes theirs."""
     floor = Spread(0.02, 4, "the floor of round_001 (5 seeds)")
+    a, b = Sample((1.24,), floor=floor), Sample((1.20,), floor=floor)
 
-    difference = subtract(Sample((1.24,), floor=floor), Sample((1.20,)), figure(0.002))
+    one, both = subtract(a, Sample((1.20,)), figure(0.002)), subtract(a, b, figure(0.002))
 
-    variance = (26 * 0.002**2 + 4 * 0.02**2) / 30
-    assert difference.error == pytest.approx(math.sqrt(variance + 0.002**2))
-    assert "the floor of round_001 (5 seeds)" in difference.basis
+    assert (one.error, one.freedom) == (pytest.approx(math.sqrt(0.02**2 + 0.002**2)), 4)
+    assert both.p_value == pytest.approx(2 * scipy_stats.t.sf(0.04 / (0.02 * math.sqrt(2)), 4))
+    assert one.basis.endswith(
+        "a single seed's by the floor of round_001 (5 seeds), shrunk toward the course's figure"
+    )
+    assert both.basis.endswith("spread 0.02 bpb, a single seed's by the floor of round_001 (5 seeds)")
 
 
 def test_more_seeds_do_not_lose_a_difference_that_one_seed_shows():
@@ -220,6 +253,28 @@ def test_luck_of_a_chosen_reference_is_no_loss():
     assert (plain.outcome, chosen.outcome) == ("worse", "within noise")
     assert chosen.shrinkage == pytest.approx(2.1608 * 0.01, rel=1e-3)
     assert against_lowest(far, 40).outcome == "worse"
+    expected = 2 * scipy_stats.norm.sf((0.06 - chosen.shrinkage) / (0.01 * math.sqrt(2)))
+    assert against_lowest(far, 40).p_value == pytest.approx(expected)
+    assert chosen.p_value == pytest.approx(2 * scipy_stats.norm.sf((0.03 - chosen.shrinkage) / chosen.error))
+
+
+def test_a_gain_over_the_lowest_needs_no_correction():
+    gain = subtract(Sample((0.96,)), Sample((1.0,)), figure(0.01))
+
+    assert against_lowest(gain, 40).p_value == gain.p_value
+    assert against_lowest(gain, 40).outcome == "better"
+
+
+def test_claims_that_share_an_unlucky_reference_are_few():
+    """Fifty equal holes in each of 300 seasons, judged by one par of one seed: the plain step-up lets four
+    claims stand in twenty seasons, most of them in a few."""
+    rng, kept = np.random.default_rng(1), []
+    for _ in range(300):
+        par = Sample((rng.normal(),))
+        stories = [subtract(Sample((x,)), par, figure(1.0)).p_value for x in rng.normal(size=49)]
+        kept.append(sum(p <= LEVEL for p in adjust(stories)))
+
+    assert 20 * np.mean(kept) <= 1
 
 
 def test_pooled_spread_is_worth_less_the_more_the_groups_differ():
@@ -231,9 +286,32 @@ def test_pooled_spread_is_worth_less_the_more_the_groups_differ():
     assert pool_spread([(0.01, 2)] * 4, "four holes") is None
 
 
+def test_worth_of_a_pooled_spread_is_found_again():
+    """Variances that follow s0^2 F(f, 8) exactly, at their quantiles: d0 is 8, whatever the unit."""
+    quantiles = (np.arange(400) + 0.5) / 400
+    for unit in (1.0, 1e-4):
+        stds = unit * np.sqrt(scipy_stats.f.ppf(quantiles, 2, 8))
+
+        assert pool_spread([(std, 2) for std in stds], "").freedom == pytest.approx(8, rel=0.1)
+
+
+def test_two_seeds_a_hole_are_enough_to_see_three_sigma():
+    """Fifty equal holes of two seeds; the variance of their log variances alone would make it two thirds."""
+    rng, seen = np.random.default_rng(7), []
+    for _ in range(40):
+        holes = rng.normal(size=(50, 2))
+        spread = pool_spread([(float(std), 1) for std in holes.std(axis=1, ddof=1)], "the season")
+        samples = [Sample(tuple(row)) for row in holes]
+        for a, b in zip(samples[::2], samples[1::2], strict=True):
+            higher = Sample(tuple(value + 3 for value in a.values))
+            seen.append(subtract(higher, b, spread).outcome == "worse")
+
+    assert np.mean(seen) >= 0.75
+
+
 def test_p_values_are_adjusted_as_scipy_does():
     assert adjust([0.01, 0.04, 0.03]) == pytest.approx(
-        list(scipy_stats.false_discovery_control([0.01, 0.04, 0.03]))
+        list(scipy_stats.false_discovery_control([0.01, 0.04, 0.03], method="by"))
     )
     assert adjust([]) == []
 

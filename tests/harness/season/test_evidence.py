@@ -159,3 +159,19 @@ def test_worse_than_our_best_allows_for_the_luck_of_the_best(put_record, runs):
 
     assert difference.delta > difference.threshold
     assert (difference.lowest_of, difference.outcome) == (40, "within noise")
+
+
+def test_worse_than_a_parent_allows_for_its_luck_when_it_is_the_lowest_so_far(put_record, runs):
+    """Who goes on from the best goes on from a lucky one; who names another parent has chosen by no score."""
+    for number in range(1, 41):
+        put_record(f"round_{number:03d}", val_bpb=2.08 + 0.0005 * number, seed=number, **PRACTICE)
+    for number, parent in ((41, "round_001"), (42, "round_002")):
+        put_record(f"round_{number:03d}", val_bpb=2.1125, seed=number, **PRACTICE)
+        put_intent(runs, f"round_{number:03d}", parent)
+
+    season = load_season(runs)
+    lowest, other = (season.standing(hole).comparisons["parent"].difference for hole in season.holes[-2:])
+
+    assert (lowest.lowest_of, lowest.outcome) == (40, "within noise")
+    assert (other.lowest_of, other.outcome) == (0, "worse")
+    assert lowest.p_value > other.p_value
