@@ -173,7 +173,7 @@ def _changes(
 
 def _doubted(text: str, change: RatioChange | None) -> str:
     """Mark a change of step time that luck alone reaches, and say what else may be behind it."""
-    if change is None or change.is_change or text == figures.MISSING:
+    if change is None or change.is_change or text in (figures.MISSING, "none"):
         return text
     return f"~{text}" + (f" ({tidy(change.caveat, 80)})" if change.caveat else "")
 

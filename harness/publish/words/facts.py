@@ -244,6 +244,9 @@ def _read_change(played: PlayedHole, parent: PlayedHole, tags: set[str], values:
     if change is not None and change.bytes:
         tags.add("heavier" if change.bytes > 0 else "lighter")
         values["artifact_change"] = _weigh(change)
+        values["artifact_size"] = figures.number(abs(change.bytes), "byte")
+        if change.parts:
+            values["artifact_parts"] = change.parts
     changes, code = config_changes(record, before), record.code.source_sha256
     same_code = code is not None and code == before.code.source_sha256
     if same_code and len(changes) == 1 and changes[0].a is not None:

@@ -61,7 +61,7 @@ CLAIMS: dict[str, set[str]] = {
     r"\{gap\}|\{pre_bpb\}": {"gap_large"},
     r"\{whiff_\w+\}": {"whiff"},
     r"\{story\w*\}": JUDGED | EXACT | {"held", "heavier", "lighter"},
-    r"\{artifact_change\}": {"heavier", "lighter"},
+    r"\{artifact_(change|size|parts)\}": {"heavier", "lighter"},
     r"\{one_change\}": {"one_change"},
     r"\{sota\}": {"course_record"},
     r"\bnothing to compare|nothing here compares|nothing of its kind": {"no_story"},
