@@ -423,7 +423,7 @@ def _figures(sources: _CardSources) -> CardFigures:
         headroom=headroom_text(headroom, wording),
         headroom_note=headroom_note(headroom, cap, wording),
         tempo=figures.tempo(record.step_ms if record else None),
-        tempo_note=wording.fill("note", "steps", steps=figures.count(steps)) if steps is not None else "",
+        tempo_note=figures.number(steps, "step") if steps is not None else "",
         results=result_rows(played, record, cap, wording),
         results_note=shown_note(played, wording),
         cap_check=cap_check(record, cap, wording),

@@ -307,7 +307,7 @@ def _overlay(played: PlayedHole, other: PlayedHole, wording: Wording, curve_cach
         "title": title,
         "start": f"{ours[0][1]:.4f}",
         "end": f"{ours[-1][1]:.4f}",
-        "steps": figures.count(int(ours[-1][0])),
+        "steps": figures.number(int(ours[-1][0]), "step"),
         "previous": tidy(other.title, 60),
         "previous_end": f"{theirs[-1][1]:.4f}",
     }

@@ -179,7 +179,11 @@ def _ends(own: Curve, played: PlayedHole) -> dict[str, str]:
         return {}
     recorded = played.record.last_train_loss if played.record else None
     end = recorded if recorded is not None else finite[-1][1]
-    return {"start": f"{finite[0][1]:.4f}", "end": f"{end:.4f}", "steps": figures.count(finite[-1][0])}
+    return {
+        "start": f"{finite[0][1]:.4f}",
+        "end": f"{end:.4f}",
+        "steps": figures.number(finite[-1][0], "step"),
+    }
 
 
 def _notes(series: list[Series], own: Curve, facts: Facts, wording: Wording) -> tuple[str, ...]:
