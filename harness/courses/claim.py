@@ -50,7 +50,7 @@ def find_earlier_record(course: Course, claim: Claim) -> EarlierRecord:
     A pull request can add several rows: none of them stood when it was opened. Par stands from its day on,
     before every pull request of that day.
     """
-    rows = [row for row in course.field if row.track in (None, RECORD_TRACK) and not _is_own(row, claim)]
+    rows = [row for row in course.field if row.track in (None, RECORD_TRACK) and not is_own_row(row, claim)]
     order = [(row, _precedes(row, claim)) for row in rows]
     best = _best([row for row, before in order if before] + _launch(course, claim))
     unordered = [row for row, before in order if before is None]
@@ -58,7 +58,8 @@ def find_earlier_record(course: Course, claim: Claim) -> EarlierRecord:
     return EarlierRecord(best, tuple(sorted(lower, key=lambda row: (row.val_bpb, row.pr or 0))))
 
 
-def _is_own(row: ReferenceScore, claim: Claim) -> bool:
+def is_own_row(row: ReferenceScore, claim: Claim) -> bool:
+    """Whether a row of the table is the claim's own: its folder or its pull request."""
     same_record = row.record is not None and row.record == claim.record
     return same_record or (row.pr is not None and row.pr == claim.pr)
 

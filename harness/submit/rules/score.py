@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness import figures
-from harness.courses.claim import find_earlier_record
+from harness.courses.claim import find_earlier_record, is_own_row
 from harness.courses.course import ReferenceScore, check_record_bytes
 from harness.courses.policy import Reading, Significance
 from harness.field.entries import find_entry
@@ -256,7 +256,23 @@ def check_significance(case: Case) -> Iterator[RuleResult]:
                     'name your pull request in submission.json: "pr": NUMBER',
                 )
                 return
+    if result.outcome == "fail" and _is_listed(case.candidate):
+        yield RuleResult(
+            "significance",
+            "cannot tell",
+            f"{result.measured}; the table lists it all the same",
+            limit,
+            "the maintainers waived the rule or applied another one: their pull request says which",
+        )
+        return
     yield result
+
+
+def _is_listed(candidate: Candidate) -> bool:
+    """Whether the course's table has the candidate's own row, with its score: it was accepted."""
+    claim, ours = candidate.claim, candidate.sample
+    own = [row for row in candidate.course.field if is_own_row(row, claim)]
+    return ours is not None and any(abs(row.val_bpb - ours.mean) <= ROUNDING_BPB for row in own)
 
 
 @dataclass(frozen=True)
