@@ -316,6 +316,27 @@ def adjust(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in false_discovery_control(p_values, method="by")]
 
 
+def survival_limit(p_values: Sequence[float], more: int = 0) -> float:
+    """Return the largest of the p-values that survives the correction for their number; 0 if none does.
+
+    It and all below it survive: what `adjust` puts at or below 0.05, without its half second for scipy.stats,
+    which a listing does not wait for. more: smaller ones that are counted beside these.
+    """
+    ranked, count = sorted(p_values), len(p_values) + more
+    passing = (p for rank, p in enumerate(ranked, more + 1) if p <= survival_bound(rank, count))
+    return max(passing, default=0.0)
+
+
+def survival_bound(rank: int, count: int) -> float:
+    """Return up to what p-value the claim of a rank (1 is the lowest p) survives by itself; see `adjust`."""
+    return rank * LEVEL / (count * _harmonic(count))
+
+
+@cache
+def _harmonic(count: int) -> float:
+    return math.fsum(1 / rank for rank in range(1, count + 1))
+
+
 @dataclass(frozen=True)
 class OneSided:
     """A test of "a is lower than b by more than a margin". p: of the data if that were not so."""

@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
-from harness import __version__
+from harness import JSON_SCHEMA, __version__
 from harness.errors import Exit, HarnessError, UsageError
 from harness.records.store import Attempt, attempts_without_record
 
 if TYPE_CHECKING:
     from harness.season.season import Season, Standing
-
-JSON_SCHEMA = 1  # of every object that --json prints
 
 app = typer.Typer(
     name="harness",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.season.artifact import ArtifactChange
     from harness.season.compare import Change, Measure, Moment, Pair, Side
     from harness.season.ratios import RatioChange
+    from harness.season.schema import Reference, SideData
+    from harness.season.season import Season, Standing
 
 PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40
@@ -59,11 +61,13 @@ def compare(
     rivals = [pair.b.name for pair in pairs if diff and pair.b.name in by_folder]
     codes = {name: code_diff(played, by_folder[name]) for name in rivals}
 
+    standing = season.standing(played)
     if as_json:
-        code = {"code": codes} if diff else {}
-        print_json("compare", hole=played.name.folder, pairs=[as_data(p) for p in pairs], **code)
+        data = [as_data(season, standing, pair) for pair in pairs]
+        print_json("compare", hole=played.name.folder, pairs=data, code=codes if diff else None)
     else:
-        typer.echo("\n\n".join("\n".join(describe(pair)) for pair in pairs))
+        blocks = [[*describe(pair), *_survival(season, standing, pair)] for pair in pairs]
+        typer.echo("\n\n".join("\n".join(block) for block in blocks))
         for folder, text in codes.items():
             typer.echo(f"\n{played.name.folder} against {folder}\n{text}")
     if plot is not None:
@@ -105,8 +109,20 @@ def describe(pair: Pair) -> list[str]:
     return lines
 
 
+def _survival(season: Season, standing: Standing, pair: Pair) -> list[str]:
+    """Say that a claim is one of many and does not survive that; nothing where it does."""
+    from harness.season.differences import describe_survival, survives
+
+    if pair.difference is None:
+        return []
+    survival = survives(season, standing, pair.difference)
+    comparisons = season.claims.of_course(standing.played.course).comparisons
+    text = describe_survival(pair.difference, survival, comparisons)
+    return [f"  {text}"] if text else []
+
+
 def _numbers(pair: Pair) -> list[str]:
-    from harness.season.differences import describe_tests
+    from harness.season.differences import describe_interest, describe_tests
 
     difference, a, b = pair.difference, pair.a.sample, pair.b.sample
     assert difference is not None
@@ -128,6 +144,8 @@ def _numbers(pair: Pair) -> list[str]:
             f"  95 % interval {figures.delta(low)} to {figures.delta(high)}; "
             f"the smallest difference these n could have shown is {difference.threshold:.4f}"
         )
+    if note := describe_interest(difference):
+        lines.append(f"  {note}")
     lines.append(f"  basis: {difference.basis}" + (f"; {pair.noise}" if pair.noise else ""))
     return lines
 
@@ -181,68 +199,84 @@ def _of_seed(side: Side) -> str:
     return f"{side.name} (seed {side.record.seed})"
 
 
-def as_data(pair: Pair) -> dict[str, Any]:
-    """Return what `--json` says of a pair, unrounded."""
-    from harness.season.differences import difference_data
+def as_data(season: Season, standing: Standing, pair: Pair) -> dict[str, Any]:
+    """Return what `--json` says of a pair, unrounded. standing: of the hole that was named first."""
+    from harness.season import schema
+    from harness.season.differences import difference_data, survives
 
-    difference = pair.difference
-    return {
-        "a": _side_data(pair.a),
-        "b": _side_data(pair.b),
-        "label": pair.label or None,
-        "comparable": difference is not None,
-        "reason": pair.reason or None,
-        "outcome": difference.outcome if difference else None,
-        "delta_bpb": difference.delta if difference else None,
-        "delta_nats_per_byte": pair.nats_per_byte,
-        "delta_nats_per_token": pair.nats_per_token,
-        "relative": pair.relative,
-        "t": difference.t if difference else None,
-        "p_value": difference.p_value if difference else None,
-        "p_value_one_sided": difference.p_better if difference else None,
-        "interval_95": list(difference.interval) if difference and difference.interval else None,
-        "smallest_visible": difference.threshold if difference else None,
-        "basis": difference.basis if difference else None,
-        "difference": difference_data(difference) if difference else None,
-        "noise": pair.noise or None,
-        "artifact": None
-        if pair.artifact is None
-        else {
-            "delta_bytes": pair.artifact.bytes,
-            "weights_alone": pair.artifact.weights_alone,
-            "weights_bytes": pair.artifact.weights,
-            "code_bytes": pair.artifact.code,
-        },
-        "tempo": None if pair.tempo is None else asdict(pair.tempo),
-        "caveats": list(pair.caveats),
-        "config": {change.name: {"a": change.a, "b": change.b} for change in pair.config},
-        "curve": [
-            {"axis": m.axis, "measure": m.measure, "at": m.at, "a": m.a, "b": m.b, "delta": m.delta}
+    artifact, whiff = pair.artifact, pair.whiff
+    data = schema.PairData(
+        a=_side_data(pair.a),
+        b=_side_data(pair.b),
+        label=pair.label or None,
+        comparable=pair.difference is not None,
+        difference=difference_data(
+            pair.difference,
+            _reference(season, standing, pair),
+            survives(season, standing, pair.difference),
+            pair.reason,
+        ),
+        delta_nats_per_byte=pair.nats_per_byte,
+        delta_nats_per_token=pair.nats_per_token,
+        relative=pair.relative,
+        noise=pair.noise or None,
+        artifact=schema.ArtifactData(
+            delta_bytes=artifact.bytes,
+            weights_alone=artifact.weights_alone,
+            weights_bytes=artifact.weights,
+            code_bytes=artifact.code,
+        )
+        if artifact
+        else None,
+        tempo=schema.TempoData(**asdict(pair.tempo)) if pair.tempo else None,
+        caveats=list(pair.caveats),
+        config={change.name: schema.ConfigChange(a=change.a, b=change.b) for change in pair.config},
+        curve=[
+            schema.MomentData(axis=m.axis, measure=m.measure, at=m.at, a=m.a, b=m.b, delta=m.delta)
             for m in pair.moments
         ],
-        "whiff": None
-        if pair.whiff is None
-        else {
-            "kind": pair.whiff.kind,
-            "knobs": list(pair.whiff.knobs),
-            "seed": pair.whiff.seed,
-            "points": pair.whiff.points,
-            "attempts": list(pair.whiff.attempts),
-            "why": pair.whiff.why,
-        },
-    }
+        whiff=schema.WhiffData(
+            kind=whiff.kind,
+            knobs=list(whiff.knobs),
+            seed=whiff.seed,
+            points=whiff.points,
+            attempts=whiff.attempts,
+            why=whiff.why,
+        )
+        if whiff
+        else None,
+    )
+    return data.model_dump(mode="json")
 
 
-def _side_data(side: Side) -> dict[str, Any]:
-    sample = side.sample
-    return {
-        "name": side.name,
-        "val_bpb": sample.mean if sample else None,
-        "n": sample.n if sample else 0,
-        "std": sample.std if sample else None,
-        "values": list(sample.values) if sample else [],
-        "seeds": [record.seed for record in side.records],
-    }
+def _reference(season: Season, standing: Standing, pair: Pair) -> Reference | None:
+    """Say what the second side is: a hole of ours, an entry of the field, or a published score."""
+    from harness.season.differences import reference_of
+    from harness.season.schema import Reference
+    from harness.season.season import KINDS
+
+    kind = next((one for one in KINDS if one == pair.label.split(", ")[0]), None)
+    score = pair.b.sample.mean if pair.b.sample else None
+    hole = next((one for one in season.holes if one.name.folder == pair.b.name), None)
+    if hole is not None:
+        return Reference(
+            kind=kind or "hole", label=hole.title, hole=pair.b.name, val_bpb=score, date=hole.day
+        )
+    if kind is not None:
+        return reference_of(standing.comparisons[kind])
+    return Reference(kind="entry", label=pair.label, entry=pair.b.name, val_bpb=score)
+
+
+def _side_data(side: Side) -> SideData:
+    from harness.records.seeds import repeat_spread
+    from harness.season.differences import sample_data
+    from harness.season.schema import SideData
+
+    repeats = repeat_spread(side.records)
+    std, count = repeats or (None, 0)
+    score = sample_data(side.sample, side.failed_seeds, count, std)
+    values = list(side.sample.values) if side.sample else []
+    return SideData(**dict(score), name=side.name, values=values)
 
 
 # Figure -------------------------------------------------------------------------------------------

@@ -47,18 +47,22 @@ class Row(NamedTuple):
     keys: Sequence[float | str | None]
 
 
-KINDS: tuple[ComparisonKind, ...] = ("par", "previous")  # the comparisons that a row shows
+KINDS: tuple[ComparisonKind, ...] = ("par", "parent", "previous")  # the comparisons that a row shows
+NOT_AMONG_MANY = "?"
+LEGEND = f"{NOT_AMONG_MANY} better or worse by itself, but not among all comparisons (see `harness brief`)"
 
 GAP = "   "
 NARROWEST_TITLE = 16
 
 # Heading, whether the column is set to the right, what stands in it.
+_PARENT, _DECISION = "vs parent", "decision"  # columns that are left out where they are empty
 _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
     ("hole", False, lambda s: s.played.name.folder.split("_")[1]),
     ("title", False, lambda s: printable(s.played.title)),
     ("course", False, lambda s: printable(s.played.course or "")),
     ("val_bpb", True, lambda s: figures.bpb(s.played.sample.mean) if s.played.sample else "-"),
     ("vs par", True, lambda s: short_delta(s.comparisons["par"])),
+    (_PARENT, True, lambda s: short_delta(s.comparisons["parent"])),
     ("vs previous", True, lambda s: short_delta(s.comparisons["previous"])),
     (
         "artifact",
@@ -82,7 +86,7 @@ _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
     ("status", False, lambda s: s.played.status),
     ("attempts", True, lambda s: str(s.played.summary.attempts)),
     ("verdict", False, lambda s: s.verdict.name),
-    ("decision", False, lambda s: s.played.summary.decision or "-"),
+    (_DECISION, False, lambda s: s.played.summary.decision or "-"),
 )
 
 # What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
@@ -133,6 +137,7 @@ def _print_season(
     """Print the tree or the JSON object; return the folders of unfinished holes and the season's problems."""
     from harness.cli.views import scorecard
     from harness.season import lineage
+    from harness.season.differences import claims_data
 
     season = open_season(runs, summaries=not as_json)
     listed = [hole for hole in season.holes if course in (None, hole.course)]
@@ -143,9 +148,12 @@ def _print_season(
         _no_holes(runs, course)
     branches = lineage.branches(season, ordered) if tree else []
     if not tree:
-        print_json("ls", holes=[scorecard.as_data(s) for s in ordered], problems=list(season.problems))
+        shown = [scorecard.as_data(season, standing) for standing in ordered]
+        print_json("ls", claims=claims_data(season), holes=shown, problems=list(season.problems))
     elif as_json:
-        print_json("tree", holes=list(map(lineage.as_data, branches)), problems=list(season.problems))
+        print_json(
+            "tree", holes=[lineage.as_data(season, one) for one in branches], problems=list(season.problems)
+        )
     else:
         print_result("\n".join(map(lineage.describe, branches)) or _no_holes(runs, course))
     return [hole.name.folder for hole in listed if hole.status == "unfinished"], season.problems
@@ -173,7 +181,7 @@ def _load_rows(runs: Path) -> tuple[list[Row], Sequence[str]]:
     settled = time.time_ns() - cache.SETTLED_NS
     shared, touched = _mark_shared(runs)
     season = open_season(runs, summaries=True)
-    rows = [row_of(season.standing(hole, KINDS)) for hole in season.holes]
+    rows = rows_of([season.standing(hole, KINDS) for hole in season.holes])
     if touched < settled and rows and len(season.marks) == len(rows) and not season.problems:
         mark = cache.join_marks({".": shared, **season.marks})
         cache.save_entries(owner, {"": cache.CacheEntry(mark, json.dumps(rows))})
@@ -185,6 +193,22 @@ def _mark_shared(runs: Path) -> tuple[str, int]:
     courses = sorted(path.name for path in runs.glob("courses/*.toml"))
     names = (".", "field.toml", "field/leaderboard.json", "courses", *(f"courses/{name}" for name in courses))
     return cache.mark_files(str(runs), names)
+
+
+def rows_of(standings: Sequence[Standing]) -> list[Row]:
+    """Return the rows of a whole season; claims that do not survive their number are marked."""
+    from harness.season.claims import Claims
+
+    claims = Claims((s.played.name.folder, s.played.course, s.story.difference) for s in standings)
+    return [_mark_claim(row_of(s), s, claims.survives(s.played.name.folder)) for s in standings]
+
+
+def _mark_claim(row: Row, standing: Standing, survives: bool | None) -> Row:
+    if survives is not False:
+        return row
+    heads = [head for head, _, _ in _COLUMNS]
+    at = heads.index(_PARENT if standing.story.kind == "parent" else "vs par")
+    return row._replace(cells=(*row.cells[:at], NOT_AMONG_MANY + row.cells[at], *row.cells[at + 1 :]))
 
 
 def row_of(standing: Standing) -> Row:
@@ -218,10 +242,14 @@ def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
 
 def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
     """Return the season as text. width: of the terminal, titles are folded to it; None: no line is folded."""
-    decided = any(row.cells[-1] != "-" for row in rows)
-    columns = _COLUMNS if decided else _COLUMNS[:-1]
-    cells_by_column = zip(*(row.cells for row in rows), strict=True)
-    filled = [[head, *cells] for (head, _, _), cells in zip(columns, cells_by_column, strict=False)]
+    cells_by_column = list(zip(*(row.cells for row in rows), strict=True))
+    shown = [
+        (column, cells)
+        for column, cells in zip(_COLUMNS, cells_by_column, strict=True)
+        if column[0] not in (_PARENT, _DECISION) or any(cell != "-" for cell in cells)
+    ]
+    columns = [column for column, _ in shown]
+    filled = [[head, *cells] for (head, _, _), cells in shown]
     widths = [max(map(_width_function(cells), cells)) for cells in filled]
     if width is not None:
         others = sum(widths) - widths[1] + len(GAP) * (len(widths) - 1)
@@ -236,6 +264,8 @@ def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
         lines.append(GAP.join((row[0], _pad(title, widths[1], False), *row[2:])).rstrip())
         lines += [" " * (widths[0] + len(GAP)) + line for line in more]
     lines.insert(1, "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
+    if any(cell.startswith(NOT_AMONG_MANY) for cells in cells_by_column[4:6] for cell in cells):
+        lines.append(LEGEND)
     return "\n".join(lines)
 
 

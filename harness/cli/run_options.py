@@ -190,7 +190,7 @@ def show_result(
     whiff = pairs.parent_whiff(season, standing.played)
     predicted = prediction.forecast(season, standing)
     if as_json:
-        data = scorecard.as_data(standing) | {"prediction": prediction.as_data(predicted)}
+        data = scorecard.as_data(season, standing) | {"prediction": prediction.as_data(predicted)}
         if series:
             data |= {"seeds_planned": list(series.planned), "seeds_failed": list(series.failed)}
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]

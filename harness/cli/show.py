@@ -23,7 +23,7 @@ from harness.cli.app import (
 
 if TYPE_CHECKING:
     from harness.season.hole import PlayedHole
-    from harness.season.season import Season
+    from harness.season.season import Season, Standing
 
 
 @app.command(cls=PlainCommand, short_help="Show one hole's scorecard")
@@ -41,6 +41,7 @@ def show(
     from harness.cli.views import scorecard
     from harness.records.store import Store
     from harness.season import pairs, prediction
+    from harness.season.selection import describe_selection, selection_data, selection_of
 
     folder = Store(runs).get(reference).name.folder
     season = open_season(runs)
@@ -48,17 +49,23 @@ def show(
     record = standing.played.record
     whiff = pairs.parent_whiff(season, standing.played)
     predicted = prediction.forecast(season, standing)
+    selection = selection_of(season, standing.played)
     changed = _diff_to_parent(season, standing.played) if diff else None
     if as_json:
         print_json(
             "show",
-            **scorecard.as_data(standing),
+            **scorecard.as_data(season, standing),
+            selection=selection_data(selection).model_dump() if selection else None,
             prediction=prediction.as_data(predicted),
             whiff=whiff.why if whiff else None,
             code_diff=changed,
         )
     else:
         scorecard.print_card(standing)
+        if selection:
+            typer.echo(f"  {describe_selection(selection)}")
+        if claim := _describe_claim(season, standing):
+            typer.echo(f"  {claim}")
         if whiff:
             typer.echo(f"  {pairs.describe_whiff(whiff)}")
         for line in prediction.describe(predicted):
@@ -76,6 +83,19 @@ def show(
             typer.echo(changed)
     report_unfinished(runs, [folder])
     report_problems(season.problems, strict)
+
+
+def _describe_claim(season: Season, standing: Standing) -> str:
+    """Say that the hole's story is one of many claims and does not survive that; empty where it does."""
+    from harness.season.differences import describe_survival
+
+    played, difference = standing.played, standing.story.difference
+    comparisons = season.claims.of_course(played.course).comparisons
+    if difference is None or not (
+        text := describe_survival(difference, season.survives(played), comparisons)
+    ):
+        return ""
+    return f"versus {standing.story.kind}: {text}"
 
 
 def _diff_to_parent(season: Season, played: PlayedHole) -> str:

@@ -165,11 +165,12 @@ def _fill(
     shared = f"{sources.shared} {site.courses}"  # the navigation names the courses
     notes = [_bound_notes(season, one, sources) for one in standings]
     holes = _fill_holes(site, known, _hole_keys(site, sources, shared, standings, notes), standings)
+    holes = {name: _mark_claim(one, season.claims.survives(name)) for name, one in holes.items()}
     lines = [index.unpack_line(one.line) for one in holes.values()]
     rounds = index.rounds_of(lines)
     round_keys = _fill_rounds(site, known, holes, rounds, shared)
     pages.write_clubhouse(site, lines, rounds, standings, [one.example for one in holes.values()])
-    pages.write_feeds(site, lines)
+    pages.write_feeds(site, lines, standings)
     return Manifest(
         inputs=sources.everything,
         problems=tuple(dict.fromkeys(season.problems)),
@@ -278,6 +279,11 @@ def _carried(site: Site, known: Manifest, name: str, key: str, used: set[str]) -
     if not Choice(entry.own, entry.passed_over).still_holds(used):
         return None
     return entry if _carry(entry.files, site.folder, known) else None
+
+
+def _mark_claim(hole: HoleEntry, survives: bool | None) -> HoleEntry:
+    """Say in a hole's row whether its claim is lost among those of the whole season."""
+    return replace(hole, line=hole.line | {"among_many": survives is False})
 
 
 def _fill_rounds(

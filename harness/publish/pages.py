@@ -19,6 +19,7 @@ from harness.files import cache_dir, shared_dir
 from harness.publish.drawings.charts import thin
 from harness.publish.drawings.social import SocialCard, draw_picture, thinned
 from harness.publish.folder import SiteFolder
+from harness.publish.holes_json import holes_json
 from harness.publish.views import index
 from harness.publish.views.card import HoleCard, build_card
 from harness.publish.views.claims import count_claims
@@ -35,7 +36,6 @@ from harness.season.season import Season, Standing
 
 NEWEST = 50  # holes in a feed
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-SEASON_SCHEMA = 1
 SPARK_POINTS = 24  # stretches of the small curves on a round's page, two points each
 
 
@@ -328,7 +328,7 @@ def _scored(standings: Sequence[Standing]) -> dict[str, Standing]:
 # Feeds --------------------------------------------------------------------------------------------
 
 
-def write_feeds(site: Site, lines: list[index.Line]) -> None:
+def write_feeds(site: Site, lines: list[index.Line], standings: Sequence[Standing]) -> None:
     """Write what machines read: Atom and JSON feed, holes.json, robots.txt, sitemap. None holds a build time.
 
     The sitemap lists every page of the site so far.
@@ -342,7 +342,7 @@ def write_feeds(site: Site, lines: list[index.Line]) -> None:
     ]
     write("feed.xml", _atom_feed(lines, wording, base).encode())
     write("feed.json", _json_feed(lines, wording, base).encode())
-    write("holes.json", _season_json(lines).encode())
+    write("holes.json", holes_json(site.season, standings, lines).encode())
     write("robots.txt", _robots(base).encode())
     if base:  # a sitemap holds absolute addresses only
         write("sitemap.xml", _sitemap(pages, base).encode())
@@ -421,34 +421,6 @@ def _json_feed(lines: Sequence[index.Line], wording: Wording, base: str) -> str:
             ],
         }
     )
-
-
-def _season_json(lines: Sequence[index.Line]) -> str:
-    """Return `holes.json`: every hole with its unrounded score; the schema is described in docs/site.md."""
-    holes: list[dict[str, Any]] = []
-    for line in lines:
-        hole: dict[str, Any] = {
-            "hole": line.name,
-            "number": line.number,
-            "round": line.round,
-            "hole_in_round": line.hole,
-            "title": line.title,
-            "course": line.course or None,
-            "status": line.status,
-            "date": line.day_iso or None,
-            "val_bpb": line.val_bpb,
-            "par": line.par,
-            "to_par": None if line.val_bpb is None or line.par is None else round(line.val_bpb - line.par, 9),
-            "verdict": line.verdict,
-            "result": line.result,
-            "prediction": line.prediction,
-            "page": line.href,
-            "record": line.href.removesuffix(".html") + ".json"
-            if line.status not in ("unplayed", "unfinished", "unreadable")
-            else None,
-        }
-        holes.append(hole)
-    return _json({"schema": SEASON_SCHEMA, "holes": holes})
 
 
 def _sitemap(pages: Sequence[str], base: str) -> str:

@@ -7,18 +7,32 @@ from typing import Any
 
 from harness import figures
 from harness.courses.course import Course
+from harness.season.claims import describe as describe_family
+from harness.season.differences import (
+    comparison_data,
+    describe_interest,
+    describe_outcome,
+    describe_survival,
+    family_data,
+    place_data,
+)
 from harness.season.hole import PlayedHole
 from harness.season.prediction import Calibration, calibrate, calibration_data, forecast
-from harness.season.season import Comparison, Season, Standing
-from harness.stats import Z_95
+from harness.season.schema import BriefBest, BriefHole, DeadEndData
+from harness.season.season import Season, Standing
+from harness.season.selection import Selection, describe_selection, selection_data, selection_of
+from harness.stats import Z_95, Difference
 
 LAST = 5
 
 
 @dataclass(frozen=True)
 class DeadEnd:
+    """difference: the evidence; None where a decision closed it."""
+
     standing: Standing
     why: str
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True)
@@ -33,12 +47,17 @@ class Budget:
 
 @dataclass(frozen=True)
 class Brief:
-    """course: what everything here was played on. best: on the newest complete hole's split."""
+    """course: what everything here was played on. best: on the newest complete hole's split.
 
+    selection: what choosing the best for its score does to that score.
+    """
+
+    season: Season
     course_name: str | None
     course: Course | None
     split: str | None
     best: Standing | None
+    selection: Selection | None
     last: tuple[Standing, ...]
     dead_ends: tuple[DeadEnd, ...]
     open_questions: tuple[PlayedHole, ...]
@@ -55,18 +74,18 @@ def brief_season(season: Season, course: str | None = None) -> Brief:
     played = [standing for standing in standings if standing.played.entries]
     complete = [s for s in played if s.played.sample is not None and not s.played.invalid]
     split = complete[-1].played.split if complete else None
-    counting = [
-        s
-        for s in complete
-        if s.played.status == "ok" and s.played.split in (None, split) and not s.played.summary.no_verdict
-    ]
+    best = min(
+        (s for s in complete if s.played.counts and s.played.split in (None, split)), key=_mean, default=None
+    )
     return Brief(
+        season=season,
         course_name=course,
         course=season.course(course),
         split=split,
-        best=min(counting, key=_mean, default=None),
+        best=best,
+        selection=selection_of(season, best.played) if best else None,
         last=tuple(reversed(played[-LAST:])),
-        dead_ends=tuple(DeadEnd(s, why) for s in played if (why := _dead_end(s))),
+        dead_ends=tuple(end for s in played if (end := _dead_end(season, s))),
         open_questions=tuple(h for h in holes if not h.entries and h.intent.hypothesis.strip()),
         budget=_budget(holes),
         predictions=calibrate(
@@ -80,22 +99,27 @@ def _mean(standing: Standing) -> float:
     return standing.played.sample.mean
 
 
-def _dead_end(standing: Standing) -> str:
-    """Say why nobody need try this again; empty when it is no dead end. A decision wins over the numbers."""
+def _dead_end(season: Season, standing: Standing) -> DeadEnd | None:
+    """Say why nobody need try this again; None when it is no dead end. A decision wins over the numbers.
+
+    A missing gain is no evidence: only a loss that survives the correction, or an interval that lies inside
+    the course's bound of no interest.
+    """
     if decision := standing.played.decision:
-        return "" if decision.decision == "keep" else f"{decision.decision}: {decision.reason}"
-    reference = _yardstick(standing)
+        why = f"{decision.decision}: {decision.reason}"
+        return None if decision.decision == "keep" else DeadEnd(standing, why)
+    reference = standing.story
     difference = reference.difference
-    if difference is None or difference.outcome != "worse":
-        return ""
+    if difference is None or difference.outcome == "better":
+        return None
     against = reference.reference
-    return f"worse than {against} by {abs(difference.delta):.4f} bpb"
-
-
-def _yardstick(standing: Standing) -> Comparison:
-    """The parent where there is one to compare with, else our best before."""
-    parent = standing.comparisons["parent"]
-    return parent if parent.difference is not None else standing.comparisons["best"]
+    if difference.outcome == "worse" and season.survives(standing.played) and not difference.equivalent:
+        why = f"worse than {against} by {abs(difference.delta):.4f} bpb"
+        return DeadEnd(standing, why, difference)
+    if difference.equivalent:
+        why = describe_interest(difference) or "does nothing: exactly the same score"
+        return DeadEnd(standing, f"{why}, against {against}", difference)
+    return None
 
 
 def _budget(holes: list[PlayedHole]) -> Budget:
@@ -115,16 +139,18 @@ def _budget(holes: list[PlayedHole]) -> Budget:
 
 def as_data(brief: Brief) -> dict[str, Any]:
     """Return the brief as one compact object; numbers unrounded, what is not known is null."""
-    noise = brief.course.noise if brief.course else None
+    noise, season = (brief.course.noise if brief.course else None), brief.season
+    best = None
+    if brief.best:
+        selection = selection_data(brief.selection) if brief.selection else None
+        best = BriefBest(**dict(_hole_data(season, brief.best)), selection=selection).model_dump(mode="json")
     return {
         "course": brief.course_name,
         "split": brief.split,
-        "best": _hole_data(brief.best) if brief.best else None,
-        "last": [_hole_data(standing) for standing in brief.last],
-        "dead_ends": [
-            {"hole": d.standing.played.name.folder, "title": d.standing.played.title, "why": d.why}
-            for d in brief.dead_ends
-        ],
+        "best": best,
+        "claims": family_data(season.claims.of_course(brief.course_name)).model_dump(),
+        "last": [_hole_data(season, standing).model_dump(mode="json") for standing in brief.last],
+        "dead_ends": [_dead_end_data(season, end).model_dump(mode="json") for end in brief.dead_ends],
         "open_questions": [
             {"hole": h.name.folder, "hypothesis": h.intent.hypothesis.strip()} for h in brief.open_questions
         ],
@@ -150,30 +176,35 @@ def _visible(std_bpb: float) -> float:
     return Z_95 * std_bpb * 2**0.5
 
 
-def _hole_data(standing: Standing) -> dict[str, Any]:
-    played, reference = standing.played, _yardstick(standing)
-    difference = reference.difference
-    return {
-        "hole": played.name.folder,
-        "title": played.title,
-        "status": played.status,
-        "val_bpb": played.sample.mean if played.sample else None,
-        "std": played.sample.std if played.sample else None,
-        "n": played.sample.n if played.sample else 0,
-        "overrides": dict(played.record.overrides) if played.record else {},
-        "against": reference.reference or None,
-        "delta": difference.delta if difference else None,
-        "outcome": difference.outcome if difference else None,
-        "verdict": standing.verdict.name,
-        "decision": played.decision.decision if played.decision else None,
-    }
+def _hole_data(season: Season, standing: Standing) -> BriefHole:
+    """A hole by its story: against its parent, else par."""
+    played, kind = standing.played, standing.story.kind
+    return BriefHole(
+        **dict(place_data(standing)),
+        overrides=dict(played.record.overrides) if played.record else {},
+        decision=played.decision.decision if played.decision else None,
+        difference=comparison_data(season, standing, kind),
+    )
+
+
+def _dead_end_data(season: Season, end: DeadEnd) -> DeadEndData:
+    standing = end.standing
+    evidence = comparison_data(season, standing, standing.story.kind) if end.difference else None
+    return DeadEndData(
+        hole=standing.played.name.folder, title=standing.played.title, why=end.why, difference=evidence
+    )
 
 
 def describe(brief: Brief) -> list[str]:
     """Return the brief as lines for a terminal."""
+    season = brief.season
     lines = [f"course      {brief.course_name or 'none yet'}"]
-    lines.append(f"best        {_line(brief.best) if brief.best else 'no complete hole yet'}")
-    lines += _block("last", [_line(standing) for standing in brief.last], "nothing was played yet")
+    best = [_line(season, brief.best)] if brief.best else []
+    if brief.selection:
+        best.append(f"  {describe_selection(brief.selection)}")
+    lines += _block("best", best, "no complete hole yet")
+    lines.append(f"claims      {describe_family(season.claims.of_course(brief.course_name))}")
+    lines += _block("last", [_line(season, one) for one in brief.last], "nothing was played yet")
     ends = [f"{d.standing.played.name.folder}: {d.why}" for d in brief.dead_ends]
     lines += _block("dead ends", ends, "none")
     questions = [f"{h.name.folder}: {' '.join(h.intent.hypothesis.split())}" for h in brief.open_questions]
@@ -194,15 +225,20 @@ def describe(brief: Brief) -> list[str]:
     return lines
 
 
-def _line(standing: Standing) -> str:
-    played, reference = standing.played, _yardstick(standing)
+def _line(season: Season, standing: Standing) -> str:
+    played, reference = standing.played, standing.story
     if played.sample is None:
         return f"{played.name.folder} ({played.title}): {played.status}"
     text = f"{played.name.folder} ({played.title}): {figures.bpb(played.sample.mean)}, n {played.sample.n}"
-    if reference.difference:
-        delta = figures.delta(reference.difference.delta)
-        text += f", {delta} to {reference.reference}: {reference.difference.outcome}"
-    return text
+    difference = reference.difference
+    if difference is None:
+        return text
+    against = reference.reference
+    comparisons = season.claims.of_course(played.course).comparisons
+    survival = describe_survival(difference, season.survives(played), comparisons)
+    exactly = "exactly " if difference.exact else ""
+    outcome = survival or describe_outcome(difference)
+    return f"{text}, {exactly}{figures.delta(difference.delta)} to {against}: {outcome}"
 
 
 def _block(name: str, rows: list[str], none: str) -> list[str]:

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from harness import figures
 from harness.records.record import RunRecord
 from harness.records.seeds import sample_of
+from harness.season.differences import difference_data
 from harness.season.hole import PlayedHole, alike
+from harness.season.schema import Reference
 from harness.season.season import Season
 from harness.stats import Difference, Sample, selection_bias
 
@@ -83,11 +85,7 @@ def state_claim(season: Season, played: PlayedHole) -> Claim | None:
     others = [
         hole
         for hole in season.holes
-        if hole.name != played.name
-        and hole.sample is not None
-        and hole.status == "ok"
-        and not hole.invalid
-        and alike(hole.kind, played.kind)
+        if hole.name != played.name and hole.counts and alike(hole.kind, played.kind)
     ]
     runner_up = min(others, key=lambda hole: _mean(hole), default=None)
     reference, name = _reference(season, played, runner_up)
@@ -204,22 +202,19 @@ def as_data(confirmation: Confirmation) -> dict[str, Any]:
             "expected_shrinkage_bpb": claim.shrinkage,
         },
         "fresh": {"val_bpb": fresh.mean, "std": fresh.std, "seeds": list(fresh.seeds)} if fresh else None,
-        "to_claim": _difference_data("claim", claim.chosen, confirmation.to_claim),
+        "to_claim": _difference_data(claim.folder, claim.chosen, confirmation.to_claim),
         "to_reference": _difference_data(claim.reference_name, claim.reference, confirmation.to_reference),
     }
 
 
 def _difference_data(name: str, other: Sample | None, difference: Difference | None) -> dict[str, Any] | None:
+    """name: of a hole, or par."""
     if difference is None or other is None:
         return None
-    return {
-        "reference": name,
-        "val_bpb": other.mean,
-        "delta": difference.delta,
-        "n": list(difference.n),
-        "outcome": difference.outcome,
-        "threshold": difference.threshold,
-        "interval": list(difference.interval) if difference.interval else None,
-        "p_value": difference.p_value,
-        "basis": difference.basis,
-    }
+    reference = Reference(
+        kind="par" if name == "par" else "hole",
+        label=name,
+        hole=None if name == "par" else name,
+        val_bpb=other.mean,
+    )
+    return difference_data(difference, reference).model_dump(mode="json")

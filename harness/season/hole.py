@@ -169,6 +169,16 @@ class PlayedHole:
         """Decided to be invalid: never the best, but it may set par or be the previous hole."""
         return self.summary.decision == "invalid"
 
+    @property
+    def counts(self) -> bool:
+        """Whether it may be our best: it is complete, under the cap, not invalid, and has its verdict."""
+        return (
+            self.sample is not None
+            and self.status == "ok"
+            and not self.invalid
+            and not self.summary.no_verdict
+        )
+
     @cached_property
     def kind(self) -> ScoreKind:
         """What its score is a score of."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from harness import figures
 from harness.records.intent import is_public
+from harness.season.differences import comparison_data, describe_outcome, place_data
+from harness.season.schema import BranchData
 from harness.season.season import Season, Standing
 
 
@@ -112,7 +114,9 @@ def describe(branch: Branch) -> str:
     score = figures.bpb(played.sample.mean) if played.sample else played.status
     difference = branch.standing.comparisons["parent"].difference
     to_parent = (
-        f", {figures.delta(difference.delta)} to its parent: {difference.outcome}" if difference else ""
+        f", {figures.delta(difference.delta)} to its parent: {describe_outcome(difference)}"
+        if difference
+        else ""
     )
     decision = f", {played.summary.decision}" if played.summary.decision else ""
     public = f", built on {branch.public}" if branch.public else ""
@@ -120,18 +124,15 @@ def describe(branch: Branch) -> str:
     return f"{'  ' * branch.depth}{played.name.folder}  {score}{public}{to_parent}{decision}{note}"
 
 
-def as_data(branch: Branch) -> dict[str, Any]:
+def as_data(season: Season, branch: Branch) -> dict[str, Any]:
     """Return what `--json` says of a hole's place; the rows stand in the tree's order."""
     played = branch.standing.played
-    difference = branch.standing.comparisons["parent"].difference
-    return {
-        "hole": played.name.folder,
-        "parent": branch.parent or branch.public,
-        "depth": branch.depth,
-        "val_bpb": played.sample.mean if played.sample else None,
-        "status": played.status,
-        "delta_to_parent": difference.delta if difference else None,
-        "outcome": difference.outcome if difference else None,
-        "decision": played.summary.decision,
-        "note": branch.note or None,
-    }
+    data = BranchData(
+        **dict(place_data(branch.standing)),
+        parent=branch.parent or branch.public,
+        depth=branch.depth,
+        difference=comparison_data(season, branch.standing, "parent"),
+        decision=played.summary.decision,
+        note=branch.note or None,
+    )
+    return data.model_dump(mode="json")

@@ -290,7 +290,7 @@ def as_data(one: Forecast) -> dict[str, Any]:
         "change": one.change or None,
         "reference": one.reference or None,
         "delta": measured.delta if measured else None,
-        "interval_95": list(measured.interval) if measured and measured.interval else None,
+        "interval": list(measured.interval) if measured and measured.interval else None,
         "not_measured": (measured.why or None) if measured else None,
         "outcome": one.outcome,
         "direction_outcome": one.direction,

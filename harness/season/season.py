@@ -18,6 +18,7 @@ from harness.courses.course import Course, ReferenceScore, course_names, load_co
 from harness.errors import HarnessError, UsageError
 from harness.records.intent import FIELD_PREFIX, is_public
 from harness.records.store import Store, misnamed
+from harness.season.claims import Claims
 from harness.season.evidence import Evidence
 from harness.season.hole import (
     PlayedHole,
@@ -30,7 +31,7 @@ from harness.season.hole import (
     summarise_holes,
 )
 from harness.season.verdict import Verdict, judge_hole
-from harness.stats import LEVEL, Difference, Sample, adjust, against_lowest
+from harness.stats import Difference, Sample, against_lowest
 
 if TYPE_CHECKING:
     from harness.field.entries import StoredEntry
@@ -187,31 +188,20 @@ class Season:
         return Evidence(self.holes, self.parent)
 
     @cached_property
-    def adjusted(self) -> Mapping[str, float]:
-        """The p-value of each hole's story by folder, adjusted for how many the season tells on a course.
-
-        A story that is exact needs no luck and is not counted.
-        """
-        stories: dict[str | None, dict[str, float]] = {}
-        for hole in self.holes:
-            difference = self.standing(hole, ("par", "parent", "sota")).story.difference
-            if difference is not None and difference.p_value is not None:
-                stories.setdefault(hole.course, {})[hole.name.folder] = difference.p_value
-        return {
-            folder: p
-            for family in stories.values()
-            for folder, p in zip(family, adjust(list(family.values())), strict=True)
-        }
+    def claims(self) -> Claims:
+        """Which claims of its stories survive that there are many of them."""
+        stories = {hole.name.folder: self.standing(hole, ("par", "parent")).story for hole in self.holes}
+        return Claims(
+            (folder, self.holes[self._places[folder]].course, story.difference)
+            for folder, story in stories.items()
+        )
 
     def survives(self, played: PlayedHole) -> bool | None:
         """Whether a hole's story is a claim that survives the correction for their number.
 
         None where there is no claim: no difference, or one within noise.
         """
-        difference = self.standing(played, ("par", "parent", "sota")).story.difference
-        if difference is None or difference.outcome not in ("better", "worse"):
-            return None
-        return difference.exact or self.adjusted.get(played.name.folder, 1.0) <= LEVEL
+        return self.claims.survives(played.name.folder)
 
     @cached_property
     def _sota_on(self) -> Callable[[str, dt.date], ReferenceScore | None]:
@@ -287,7 +277,7 @@ class Season:
             if hole.sample is None:
                 continue
             newest[kind] = hole
-            if hole.status == "ok" and not hole.invalid and not hole.summary.no_verdict:
+            if hole.counts:
                 best[kind] = min(best.get(kind, hole), hole, key=_mean)
                 counts[kind] += 1
         return pairs

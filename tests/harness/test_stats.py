@@ -20,6 +20,7 @@ from harness.stats import (
     pool_spread,
     selection_bias,
     subtract,
+    survival_limit,
 )
 
 
@@ -354,3 +355,12 @@ def test_lower_than_one_published_value_takes_the_courses_noise():
 )
 def test_what_cannot_be_tested_is_said(a, b, noise, why):
     assert lower_by(Sample(a), Sample(b), 0.0, noise) == why
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_the_limit_of_survival_is_that_of_the_adjusted_p_values(p_values):
+    limit = survival_limit(p_values)
+
+    assert [p <= limit for p in p_values if p > 0] == [
+        adjusted <= LEVEL for p, adjusted in zip(p_values, adjust(p_values), strict=True) if p > 0
+    ]

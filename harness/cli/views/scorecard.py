@@ -16,8 +16,10 @@ from harness.records.intent import decision_data
 from harness.records.origin import trained_in
 from harness.records.record import RunRecord, excess_bytes, mean_gap
 from harness.run.result import hint_for
+from harness.season.differences import describe_interest, hole_data
 from harness.season.hole import AttemptEntry, PlayedHole
-from harness.season.season import Comparison, Standing
+from harness.season.schema import AttemptData, ShownHole
+from harness.season.season import Comparison, Season, Standing
 from harness.season.series import Series
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow"}  # the others are no change: dim
@@ -44,11 +46,16 @@ def scorecard(standing: Standing) -> RenderableType:
     grid.add_row("val_bpb", Text(_score(played), style="bold"))
     if gap := mean_gap(played.measured):
         grid.add_row("quantization gap", figures.delta(gap))
+    notes: set[str] = set()
     for kind, label in _LABELS.items():
         comparison = standing.comparisons[kind]  # type: ignore[index]
         if kind == "parent" and not played.intent.parent:
             continue
         grid.add_row(label, _comparison(comparison))
+        note = describe_interest(comparison.difference) if comparison.difference else ""
+        if note and note not in notes:
+            grid.add_row("", Text(note, style="dim"))
+            notes.add(note)
         if comparison.caveat:
             grid.add_row("", Text(comparison.caveat, style="dim"))
     grid.add_row("artifact", _artifact(standing))
@@ -119,47 +126,36 @@ def attempts_table(played: PlayedHole) -> Table:
     return table
 
 
-def as_data(standing: Standing) -> dict[str, Any]:
+def as_data(season: Season, standing: Standing) -> dict[str, Any]:
     """Return what `--json` says of a hole: the record shown, its group, and what is computed from them."""
     played = standing.played
-    return {
-        "hole": played.name.folder,
-        "number": played.name.number,
-        "round": played.name.round,
-        "hole_in_round": played.name.hole,
-        "title": played.title,
-        "status": played.status,
-        "course": played.course,
-        "split": played.split,
-        "val_bpb": played.sample.mean if played.sample else None,
-        "val_bpb_std": played.sample.std if played.sample else None,
-        "seeds": [record.seed for record in played.group],
-        "attempts": len(played.entries),
-        "attempt_list": [_attempt_data(played, entry) for entry in played.entries],
-        "verdict": standing.verdict.name,
-        "verdict_why": standing.verdict.why,
-        "sets_par": standing.sets_par,
-        "course_record": standing.course_record,
-        "record_obstacles": list(standing.record_obstacles),
-        "headroom_bytes": standing.headroom_bytes,
-        "decision": decision_data(played.decision),
-        "comparisons": {kind: _comparison_data(c) for kind, c in standing.comparisons.items()},
-        "record": played.record.model_dump(mode="json", by_alias=True, exclude_none=True)
+    shown = ShownHole(
+        **dict(hole_data(season, standing)),
+        attempts=len(played.entries),
+        attempt_list=[_attempt_data(played, entry) for entry in played.entries],
+        verdict_why=standing.verdict.why,
+        sets_par=standing.sets_par,
+        course_record=standing.course_record,
+        record_obstacles=list(standing.record_obstacles),
+        headroom_bytes=standing.headroom_bytes,
+        decision=decision_data(played.decision),
+        record=played.record.model_dump(mode="json", by_alias=True, exclude_none=True)
         if played.record
         else None,
-        "problems": list(played.problems),
-    }
+        problems=list(played.problems),
+    )
+    return shown.model_dump(mode="json")
 
 
-def _attempt_data(played: PlayedHole, entry: AttemptEntry) -> dict[str, Any]:
+def _attempt_data(played: PlayedHole, entry: AttemptEntry) -> AttemptData:
     record = entry.record
-    return {
-        "attempt": entry.attempt.number,
-        "seed": record.seed if record else None,
-        "status": record.status if record else "unfinished",
-        "val_bpb": record.val_bpb if record else None,
-        "counts": record in played.group,
-    }
+    return AttemptData(
+        attempt=entry.attempt.number,
+        seed=record.seed if record else None,
+        status=record.status if record else "unfinished",
+        val_bpb=record.val_bpb if record else None,
+        counts=record in played.group,
+    )
 
 
 def series_lines(played: PlayedHole, series: Series) -> list[str]:
@@ -221,13 +217,18 @@ def _score(played: PlayedHole) -> str:
 def _comparison(comparison: Comparison) -> Text:
     if comparison.difference is None:
         return Text(comparison.reason, style="dim")
-    outcome = comparison.difference.outcome
-    text = Text(figures.delta(comparison.difference.delta))
-    text.append(f"  {outcome}", style=_OUTCOME_STYLE.get(outcome, "dim"))
-    noise = comparison.difference.threshold
-    luck = f", luck alone reaches {noise:.4f}" if noise is not None else ""
-    day = f", {comparison.date.isoformat()}" if comparison.date else ""
-    text.append(f"  ({figures.bpb(comparison.val_bpb)} {comparison.label}{day}{luck})", style="dim")
+    difference = comparison.difference
+    exactly = "exactly " if difference.exact else ""
+    text = Text(f"{exactly}{figures.delta(difference.delta)}")
+    text.append(f"  {difference.outcome}", style=_OUTCOME_STYLE.get(difference.outcome, "dim"))
+    facts = [f"{figures.bpb(comparison.val_bpb)} {comparison.label}"]
+    if comparison.date:
+        facts.append(comparison.date.isoformat())
+    if difference.lowest_of:
+        facts.append(f"lowest of {difference.lowest_of}")
+    if difference.threshold:
+        facts.append(f"luck alone reaches {difference.threshold:.4f}")
+    text.append(f"  ({', '.join(facts)})", style="dim")
     return text
 
 
@@ -241,22 +242,3 @@ def _artifact(standing: Standing) -> str:
         room = f", headroom {left}" if headroom > 0 else f", OVER THE CAP: {excess} too many"
     size = figures.number(record.artifact_bytes, "byte")
     return f"{size} ({figures.megabytes(record.artifact_bytes)}){room}"
-
-
-def _comparison_data(comparison: Comparison) -> dict[str, Any]:
-    difference = comparison.difference
-    return {
-        "label": comparison.label or None,
-        "val_bpb": comparison.val_bpb,
-        "date": comparison.date.isoformat() if comparison.date else None,
-        "source": comparison.source or None,
-        "hole": comparison.hole.name.folder if comparison.hole else None,
-        "delta": difference.delta if difference else None,
-        "outcome": difference.outcome if difference else None,
-        "threshold": difference.threshold if difference else None,
-        "p_value": difference.p_value if difference else None,
-        "n": list(difference.n) if difference else None,
-        "basis": difference.basis if difference else None,
-        "reason": comparison.reason or None,
-        "caveat": comparison.caveat or None,
-    }

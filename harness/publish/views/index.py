@@ -32,7 +32,11 @@ NINE = HOLES_PER_ROUND // 2
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A hole on the scorecard, and in the feeds. curve: some of its training losses."""
+    """A hole on the scorecard, and in the feeds. curve: some of its training losses.
+
+    among_many: it is better or worse by itself, which does not survive the correction for the number of such
+    claims. Known when those of all holes are.
+    """
 
     name: str
     href: str
@@ -67,6 +71,7 @@ class Line:
     in_play: str
     prediction: dict[str, Any]
     curve: Sequence[Point]
+    among_many: bool = False
 
 
 def index_line(

@@ -13,6 +13,7 @@ from harness.publish.views.index import Line, on_one_split
 from harness.publish.words.commentary import tidy
 from harness.publish.words.wording import Wording
 from harness.season.season import Season
+from harness.season.selection import selection_of
 from harness.stats import Sample, subtract
 
 OWN_ON_FIELD = 60
@@ -113,7 +114,11 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     scores = [_published(row, wording) for row in references if find_entry(ranked, course, row) is None]
     scores += [_imported(entry, course, wording) for entry in ranked]
     holes = {hole.name.folder: hole for hole in season.holes}
-    scores += [_ours(line, holes[line.name].sample, wording) for line in shown]
+    selection = selection_of(season, holes[shown[0].name]) if shown else None
+    count = selection.count if selection and not selection.confirmed else 0
+    scores += [
+        _ours(line, holes[line.name].sample, wording, 0 if at else count) for at, line in enumerate(shown)
+    ]
     if references and (best := _leading(scores)):  # who leads a published table holds its record
         leading = [line for line in shown if line.href in best]
         obstacles = {line.href: season.record_obstacles(holes[line.name]) for line in leading}
@@ -247,13 +252,16 @@ def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
     )
 
 
-def _ours(line: Line, sample: Sample | None, wording: Wording) -> _Score:
+def _ours(line: Line, sample: Sample | None, wording: Wording, lowest_of: int) -> _Score:
+    """lowest_of: how many of ours it is the lowest of, while nothing confirmed it; 0 of the others."""
     assert line.val_bpb is not None
     return _Score(
         value=line.val_bpb,
         day=line.day_iso,
         name=line.title,
-        source=wording.fill("field", "ours", position=line.position),
+        source=wording.fill(
+            "field", "our_lowest" if lowest_of else "ours", position=line.position, count=str(lowest_of)
+        ),
         sample=sample,
         seeds=_seeds(sample),
         artifact=line.artifact,

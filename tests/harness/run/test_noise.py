@@ -110,7 +110,7 @@ def test_confirm_plays_seeds_that_the_hole_has_not_seen_and_judges_by_them_alone
     assert data["fresh"]["seeds"] == [1338, 1340, 1341]
     assert data["fresh"]["val_bpb"] == pytest.approx(statistics.mean(record["val_bpb"] for record in fresh))
     assert data["claim"]["seeds"] == [1337, 1339]
-    assert data["to_reference"]["reference"] == "round_001"
+    assert data["to_reference"]["reference"]["hole"] == "round_001"
     assert again.returncode == 0, again.stderr
     assert "3 of 3 fresh seeds finished" in again.stdout
     assert data["outcome"] in again.stdout

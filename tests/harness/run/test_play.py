@@ -78,7 +78,7 @@ def test_several_seeds_are_one_group_and_known_ones_are_left_out(play):
     first = json.loads(play("run", "round_001", *SMALL, "--seeds", "42,7", "--json").stdout)
     more = play("run", "round_001", *SMALL, "--seeds", "42,8", "--json")
 
-    assert (first["seeds"], first["val_bpb_std"] > 0) == ([42, 7], True)
+    assert (first["seeds"], first["std"] > 0) == ([42, 7], True)
     assert "seed 42 was played before: round_001 attempt 1" in more.stderr
     assert json.loads(more.stdout)["seeds"] == [42, 7, 8]
 

@@ -56,7 +56,7 @@ def test_a_prediction_that_missed_is_told_with_its_numbers(play, hole):
     told = shown(play, "2")
 
     assert (told["state"], told["outcome"], told["reference"]) == ("sealed", "missed", "round_001")
-    low, high = told["interval_95"]
+    low, high = told["interval"]
     assert low < told["delta"] < high
     assert abs(told["delta"]) < 0.06
     text = play("show", "2").stdout
@@ -169,7 +169,7 @@ def test_bytes_of_the_same_weights_are_judged_exactly(play, tmp_path):
     told = shown(play, "2")
 
     assert told["prediction"]["metric"] == "artifact_bytes"
-    assert (told["delta"], told["interval_95"], told["outcome"]) == (0.0, [0.0, 0.0], "missed")
+    assert (told["delta"], told["interval"], told["outcome"]) == (0.0, [0.0, 0.0], "missed")
 
 
 def test_a_launch_bundle_is_sealed_when_it_leaves(play, tmp_path):

@@ -33,7 +33,7 @@ def test_paired_plays_the_seeds_of_the_parent_that_are_missing(play, record_of, 
     assert done.returncode == 0, done.stderr
     assert seeds_of(tmp_path, "round_002") == [7, 42, 8]
     assert record_of("round_002", 3)["planned_seeds"] == [42, 7, 8]
-    assert json.loads(done.stdout)["comparisons"]["parent"]["hole"] == "round_001"
+    assert json.loads(done.stdout)["comparisons"]["parent"]["reference"]["hole"] == "round_001"
     again = play("run", "round_002", *WIDE, "--paired", "1")
     assert (again.returncode, "all 3 seeds were played before" in again.stderr) == (15, True)
 
@@ -50,7 +50,7 @@ def test_paired_names_the_parent_in_a_round_toml_that_names_none(play, runs):
     assert path.read_text() == (
         'parent = "round_001"\n# mine\ntitle = "Wide"\n[overrides]\nMATRIX_LR = 0.05\n'
     )
-    assert json.loads(done.stdout)["comparisons"]["parent"]["hole"] == "round_001"
+    assert json.loads(done.stdout)["comparisons"]["parent"]["reference"]["hole"] == "round_001"
 
 
 def test_paired_with_the_parent_of_round_toml(play, tmp_path):

@@ -49,11 +49,11 @@ def test_welch_is_shown_as_the_second_figure(harness, put_group):
     (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
 
     reference = scipy_stats.ttest_ind(a, b, equal_var=False)
-    assert pair["outcome"] == "better"
+    assert pair["difference"]["outcome"] == "better"
     welch = next(test for test in pair["difference"]["tests"] if test["test"] == "Welch's t")
     assert welch["t"] == pytest.approx(reference.statistic)
-    assert welch["p_value"] == pytest.approx(reference.pvalue)
-    assert pair["delta_nats_per_byte"] == pytest.approx(pair["delta_bpb"] * math.log(2))
+    assert welch["p"] == pytest.approx(reference.pvalue)
+    assert pair["delta_nats_per_byte"] == pytest.approx(pair["difference"]["delta"] * math.log(2))
     assert pair["b"]["values"] == list(b)
 
 
@@ -86,8 +86,8 @@ def test_identical_scores_are_no_certainty(harness, put_group):
 
     (pair,) = pairs_of(harness("compare", "2", "1", "--json"))
 
-    assert pair["outcome"] == "within noise"
-    assert pair["p_value"] > 0.5
+    assert pair["difference"]["outcome"] == "within noise"
+    assert pair["difference"]["p"] > 0.5
 
 
 def test_references_of_the_day_are_compared_when_nobody_is_named(harness, put_group, runs):
@@ -453,7 +453,7 @@ def test_published_t_statistic_is_found_again_from_the_logs(harness, tmp_path):
 
     welch = next(test for test in pair["difference"]["tests"] if test["test"] == "Welch's t")
     assert welch["t"] == pytest.approx(-11.8339, abs=5e-5)
-    assert pair["delta_bpb"] == pytest.approx(-0.00464458, abs=5e-9)
+    assert pair["difference"]["delta"] == pytest.approx(-0.00464458, abs=5e-9)
     assert pair["delta_nats_per_token"] == pytest.approx(-0.00784215, abs=5e-9)
 
 

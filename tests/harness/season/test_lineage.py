@@ -32,7 +32,7 @@ def test_children_stand_under_their_parent(harness, put_hole):
     assert [line.split("  ")[0] or line.strip().split("  ")[0] for line in lines] == list(rows)
     assert list(rows) == ["round_001_base", "round_003_child", "round_004_grandchild", "round_002_other"]
     assert [row["depth"] for row in rows.values()] == [0, 1, 2, 0]
-    assert rows["round_003_child"]["outcome"] == "better"
+    assert rows["round_003_child"]["difference"]["outcome"] == "better"
     assert "  round_003_child  1.1000, -0.1000 to its parent: better" in lines
 
 
