@@ -98,6 +98,7 @@ def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool
     if course and (exact := season.evidence.on_equal_weights(a, b, course)):
         difference, shared = exact
         theirs = replace(theirs, sample=shared)
+        across_stages = True  # of the same weights, another way to score them is the change that was made
     pair = compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
     plans = (f"{one.name.folder}: {one.summary.no_verdict}" for one in (a, b) if one.summary.no_verdict)
     return replace(pair, tempo=season.evidence.tempo(a, b), caveats=(*pair.caveats, *plans))

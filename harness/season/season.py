@@ -398,9 +398,14 @@ class Season:
             return Comparison("parent", reason=f'the parent "{played.summary.parent}" is not here')
         if parent.sample is None:
             return Comparison("parent", hole=parent, reason=f"{parent.name.folder} has no complete attempt")
-        if not alike(parent.kind, played.kind):
-            return Comparison("parent", hole=parent, reason=f"not comparable: {_why_not(played, parent)}")
-        return _against("parent", parent)
+        if alike(parent.kind, played.kind):
+            return _against("parent", parent)
+        # Of the same weights, another way to score them is the change that was made.
+        same_text = alike(parent.kind._replace(stage=None), played.kind)
+        if same_text and self.evidence.on_equal_weights(played, parent, course):
+            stage = str(parent.kind.stage).replace("_", " ")
+            return _against("parent", parent)._replace(caveat=f"the parent was scored at the {stage} stage")
+        return Comparison("parent", hole=parent, reason=f"not comparable: {_why_not(played, parent)}")
 
     def _public_parent(self, played: PlayedHole, course: Course, reference: str) -> Comparison:
         """A public run is a published score: whatever stage of its evaluation counts, it is compared."""

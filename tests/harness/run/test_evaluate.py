@@ -226,6 +226,9 @@ def test_the_real_trainer_gives_what_a_whole_training_gives(harness, tmp_path):
     assert harness("run", "1", *tiny, env=env).returncode == 0
     assert harness("run", "2", *tiny, *changed, env=env).returncode == 0
 
+    pair = json.loads(harness("compare", "2", "1", "--json", env=env).stdout)["pairs"][0]
+    assert pair["difference"]["exact"] is True  # though another stage counts
+
     equal = harness("evaluate", "1", *changed, env=env)
     done = harness("evaluate", "1", *changed, "--repeat", "--json", env=env)
 
