@@ -30,6 +30,8 @@ _LABELS = {
     "previous": "versus previous",
     "parent": "versus parent",
 }
+# The previous hole is a row of the card: a score is lower or higher than its, and no idea better for that.
+_PREVIOUS_WORDS = {"better": "lower", "worse": "higher"}
 
 
 def scorecard(standing: Standing) -> RenderableType:
@@ -208,8 +210,11 @@ def _score(played: PlayedHole) -> str:
     if played.sample is None:
         return "no score"
     text = figures.bpb(played.sample.mean)
+    failed = len(played.summary.failed_seeds)
     if played.sample.std is not None:
-        return f"{text} (mean of {played.sample.n} seeds, standard deviation {played.sample.std:.4f})"
+        seeds = f"{played.sample.n} of {played.sample.n + failed}" if failed else f"{played.sample.n}"
+        lost = f", {failed} failed" if failed else ""
+        return f"{text} (mean of {seeds} seeds{lost}, standard deviation {played.sample.std:.4f})"
     stage = record.official.stage.replace("_", " ") if record and record.official else ""
     return f"{text} ({stage}, 1 seed)" if stage else text
 
@@ -218,9 +223,12 @@ def _comparison(comparison: Comparison) -> Text:
     if comparison.difference is None:
         return Text(comparison.reason, style="dim")
     difference = comparison.difference
+    outcome, style = str(difference.outcome), _OUTCOME_STYLE.get(difference.outcome, "dim")
+    if comparison.kind == "previous":
+        outcome, style = _PREVIOUS_WORDS.get(outcome, outcome), "dim"
     exactly = "exactly " if difference.exact else ""
     text = Text(f"{exactly}{figures.delta(difference.delta)}")
-    text.append(f"  {difference.outcome}", style=_OUTCOME_STYLE.get(difference.outcome, "dim"))
+    text.append(f"  {outcome}", style=style)
     facts = [f"{figures.bpb(comparison.val_bpb)} {comparison.label}"]
     if comparison.date:
         facts.append(comparison.date.isoformat())
