@@ -75,7 +75,7 @@ def test_fresh_seeds_within_noise_of_the_second_best_cannot_tell(put_seed, runs)
     found = confirmation_of(runs)
 
     assert found.outcome == "cannot tell"
-    assert describe(found)[-1] == "cannot tell: 12 more seeds a side would show a lead of 0.0005"
+    assert describe(found)[-1] == "cannot tell: 19 more seeds a side would show a lead of 0.0005"
 
 
 def test_without_another_hole_par_is_to_be_beaten(put_seed, runs):
