@@ -63,7 +63,7 @@ class Forecast:
         if self.state != "changed" or self.seal is None:
             return ""
         parts = [self.seal.hypothesis, self.seal.prediction.text if self.seal.prediction else ""]
-        what = "; ".join(" ".join(part.split()) for part in parts if part)
+        what = "; ".join(" ".join(part.split()).rstrip(".") for part in parts if part)
         if self.seal.parent:
             what += f" (parent {self.seal.parent})"
         return f"changed after the first attempt began: sealed {self.sealed_on}: {what}"

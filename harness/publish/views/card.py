@@ -478,9 +478,10 @@ def _story(sources: _CardSources) -> CardStory:
     shot = narrator.speak("shot") if not essay.strip() else ""
     lesson = render_notes(notes.get("lesson")) or render_plain(narrator.speak("lesson"))
     strategy = played.intent.strategy or "none"
+    said = "" if played.intent.prediction else narrator.speak("read")  # that nothing was predicted
     return CardStory(
         strategy=wording.say("strategy", strategy),
-        hypothesis=tidy(played.intent.hypothesis or notes.get("read"), 600) or narrator.speak("read"),
+        hypothesis=tidy(played.intent.hypothesis or notes.get("read"), 600) or said,
         prediction=prediction_card(forecast(sources.season, sources.standing), wording),
         caddie=caddie,
         announcer=announcer,
