@@ -15,11 +15,13 @@ from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording, long_day
 from harness.records.record import RunRecord, mean_gap
 from harness.season.artifact import artifact_change
+from harness.season.claims import is_claim
 from harness.season.compare import counted_config
+from harness.season.differences import seeds_to_show
 from harness.season.hole import PlayedHole
 from harness.season.ratios import RatioChange
 from harness.season.season import Comparison, ComparisonKind, Standing
-from harness.stats import Outcome
+from harness.stats import Difference, Outcome
 
 MOST_SETTINGS = 40
 COMMON_STEPS = 8
@@ -70,6 +72,7 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
     noise = difference.basis
     if difference.threshold is not None and not difference.exact:
         noise = wording.fill("note", "luck", noise=figures.bpb(difference.threshold), basis=difference.basis)
+    notes = (noise, _interest(difference, wording), comparison.caveat)
     name = f"{other.name.position}: {comparison.label}" if other else comparison.label
     return DeltaCard(
         label,
@@ -80,9 +83,21 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
         name=tidy(name, 100),
         day=long_day(comparison.date) if comparison.date else "",
         source=tidy(comparison.source, 160),
-        noise=f"{noise}; {comparison.caveat}" if comparison.caveat else noise,
+        noise="; ".join(filter(None, notes)),
         href=_field_href(comparison),
     )
+
+
+def _interest(difference: Difference, wording: Wording) -> str:
+    """Say whether a difference is of no interest to anybody, or how many more seeds would tell."""
+    if difference.equivalent and difference.bound is not None and (difference.delta or not difference.exact):
+        key = "too_small" if is_claim(difference) else "does_nothing"
+        return wording.fill("note", key, bound=f"{difference.bound:g}")
+    more = seeds_to_show(difference)
+    if more is None:
+        return ""
+    seeds = figures.number(more.seeds, "more seed")
+    return wording.fill("note", "more_seeds", seeds=seeds, size=f"{more.size:g}")
 
 
 def field_file(course: str) -> str:

@@ -62,3 +62,43 @@ def test_the_shipped_season_counts_its_claims(tmp_path: Path) -> None:
     assert re.search(
         r"Gains and losses beyond the noise: \d+ of \d+ holes", index_of(ROOT / "runs", tmp_path / "s")
     )
+
+
+def test_a_claim_that_does_not_stand_is_marked_in_the_scorecard_and_the_lowest_on_the_board(
+    runs: Path, put_record: Callable[..., Path], tmp_path: Path
+) -> None:
+    put_record("round_001_base", course="practice", seed=1, val_bpb=2.07)
+    for number in range(2, 31):
+        put_record(f"round_{number:03d}_same", course="practice", seed=1, val_bpb=2.07 + 0.0001 * number)
+    put_record("round_031_lucky", course="practice", seed=1, val_bpb=2.07 - 0.0254)
+    put_record("round_032_lost", course="practice", seed=1, val_bpb=2.3)
+    out = tmp_path / "site"
+    publish(runs, out, PublishOptions(pictures=False))
+
+    for page in ("index.html", "round-2.html"):
+        rows = re.findall(r"<tr class.*?</tr>", (out / page).read_text(), re.S)
+        marked = [row for row in rows if ">?</abbr>" in row]
+        assert len(marked) == 1
+        assert "Lucky" in marked[0]
+    assert "A ? marks a gain or a loss that does not stand" in (out / "index.html").read_text()
+    board = (out / "field-practice.html").read_text()
+    assert board.count("the lowest of 32, not confirmed by fresh seeds") == 1
+    card = (out / "holes" / "round_005_same.html").read_text()
+    assert "cannot tell yet: 6 more seeds a side would show 0.01" in card
+
+
+def test_a_mark_goes_when_the_other_holes_say_so(
+    runs: Path, put_record: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The lucky hole's own files stay as they were; its row does not."""
+    put_record("round_001_base", course="practice", seed=1, val_bpb=2.07)
+    put_record("round_002_lucky", course="practice", seed=1, val_bpb=2.07 - 0.0260)
+    out = tmp_path / "site"
+    publish(runs, out, PublishOptions(pictures=False))
+    alone = (out / "round-1.html").read_text()
+    for number in range(3, 10):
+        put_record(f"round_{number:03d}_same", course="practice", seed=1, val_bpb=2.07 + 0.0001 * number)
+    publish(runs, out, PublishOptions(pictures=False))
+
+    assert ">?</abbr>" not in alone
+    assert ">?</abbr>" in (out / "round-1.html").read_text()
