@@ -205,7 +205,8 @@ def check_story(card: HoleCard, played: PlayedHole, season: Season) -> None:
 
 
 def check_lowest(card: HoleCard, played: PlayedHole, season: Season) -> None:
-    said = spoken(card)
+    # What a score is compared with may be the lowest of some, too; the basis of its difference says so.
+    said = re.sub(r"the other is the lowest of \d+", "", spoken(card))
     counts = re.findall(r"lowest(?: number)? of (\d+)", said, re.I)
     if not counts and not re.search(r"\blowest\b", said):
         return
