@@ -22,12 +22,12 @@ from harness.scripts.knobs import (
     Script,
     ScriptKnob,
     canonical_value,
-    find_knob,
-    is_system,
+    find_knobs,
     read_script,
     render_value,
 )
 from harness.scripts.snapshot import Snapshot, take_snapshot
+from harness.scripts.system_names import is_never_own, is_system
 
 DEFAULT_SEED = "1337"  # where a script has a SEED but computes its default
 _PLACES = ("DATA_PATH", "TOKENIZER_PATH")
@@ -100,13 +100,18 @@ def _assignments(written: Mapping[str, str], words: tuple[str, ...]) -> dict[str
 
 def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, path: Path) -> _Settings:
     canonical, rendered, notes = {}, {}, []
-    for name, text in typed.items():
-        knob = find_knob(script, name, text, allow_unread)
+    for name, knob in find_knobs(script, typed, allow_unread).items():
+        text = typed[name]
         if knob is None:
             canonical[name] = rendered[name] = text
             close = nearest(name, script.knobs)
-            why = script.unclear[0] if script.dynamic else f"nothing in {path.name} reads it"
             maybe = f"; did you mean {close}?" if close else ""
+            if is_never_own(name):
+                why, maybe = "it belongs to the system or to a library", ""
+            elif script.dynamic:
+                why = script.unclear[0]
+            else:
+                why = f"nothing in {path.name} reads it"
             notes.append(f"override {name}={text} is unchecked: {why}{maybe}")
             continue
         canonical[name], rendered[name] = canonical_value(knob, text), render_value(knob, text)
@@ -184,7 +189,8 @@ def _absolute_places(script: Script, settings: Mapping[str, str], folders: list[
     places = {}
     for name, value in {**values, **settings}.items():
         knob = script.knobs.get(name)
-        if value and (knob is None or knob.takes_text) and _PATH_LIKE.search(value) and not is_system(name):
+        own = knob.takes_text if knob else not is_system(name)
+        if value and own and _PATH_LIKE.search(value):
             place = _look_up(value, folders)
             if place is not None:
                 places[name] = str(place)

@@ -65,12 +65,26 @@ class Program:
 
 
 def dotted(node: ast.expr) -> str:
-    """Return `os.environ` of a chain of names; "" of anything else."""
+    """Return `os.environ` of a chain of names, also after `__import__("os")`; "" of anything else."""
     parts = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
         node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+    first = node.id if isinstance(node, ast.Name) else imported_module(node)
+    return ".".join([first, *reversed(parts)]) if first else ""
+
+
+def imported_module(node: ast.AST) -> str:
+    """Return the module that `__import__("os")` or `importlib.import_module("os")` gives, else ""."""
+    match node:
+        case ast.Call(func=ast.Name(id="__import__") | ast.Name(id="import_module"), args=[name, *_]):
+            pass
+        case ast.Call(func=ast.Attribute(attr="__import__" | "import_module"), args=[name, *_]):
+            pass
+        case _:
+            return ""
+    value = name.value if isinstance(name, ast.Constant) else ""
+    return value if isinstance(value, str) else ""
 
 
 def last_part(node: ast.expr) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,16 +92,16 @@ class Names:
                 }
         assigned: set[str] = set()
         for statement in tree.body:
-            target, value = _assigned(statement)
-            if target is None or value is None:
-                continue
-            if isinstance(value, ast.Lambda):
-                self.functions.setdefault(target, Func(value))
-            if target in assigned:
-                self.constants.pop(target, None)
-            else:
-                self.constants[target] = value
-            assigned.add(target)
+            for target, value in assignments(statement):
+                if not isinstance(target, ast.Name):
+                    continue
+                if isinstance(value, ast.Lambda):
+                    self.functions.setdefault(target.id, Func(value))
+                if target.id in assigned:
+                    self.constants.pop(target.id, None)
+                else:
+                    self.constants[target.id] = value
+                assigned.add(target.id)
 
     def dotted(self, node: ast.expr) -> str:
         """Return `lzma.decompress` for whatever name it goes by here; "" for what is no such name."""
@@ -114,6 +114,27 @@ class Names:
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
                 return name
         return ""
+
+
+def assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield (target, value) of a statement that assigns: `a = b = 1` and `a, b = 1, 2` give two each."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                yield from _pairs(target, value)
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield target, value
+        case ast.NamedExpr(target=target, value=value):
+            yield target, value
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    parts = (ast.Tuple, ast.List)
+    if isinstance(target, parts) and isinstance(value, parts) and len(target.elts) == len(value.elts):
+        for one, its in zip(target.elts, value.elts, strict=True):
+            yield from _pairs(one, its)
+    else:
+        yield target, value
 
 
 def _assigned(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:

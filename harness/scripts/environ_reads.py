@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.scripts.casts import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, dotted, last_part
-from harness.scripts.constants import FieldOf, Func, Scope, Unknown, fold
+from harness.scripts.constants import FieldOf, Func, Scope, Unknown, assignments, fold
 
 _MAX_ROWS = 2_000  # of a table that is looped over
 _DEFAULT_NAMES = ("default", "fallback", "dflt", "d", "val", "value", "v")
@@ -95,20 +95,22 @@ class _Finder:
                     kind = {"environ": self.environs, "getenv": self.getters}.get(alias.name)
                     if kind is not None:
                         kind.add(alias.asname or alias.name)
-        for _ in range(2):  # an alias of an alias
+        for _ in range(3):  # an alias of an alias
             for module in self.modules:
                 self.environs.add(f"{module}.environ")
                 self.getters.add(f"{module}.getenv")
             self.getters |= {f"{environ}.get" for environ in self.environs}
             for node in ast.walk(self.tree):
-                if isinstance(node, ast.Assign) and len(node.targets) == 1:
-                    self._learn(node.targets[0], node.value)
+                for target, value in (*assignments(node), *_parameter_defaults(node)):
+                    self._learn(target, value)
 
     def _learn(self, target: ast.expr, value: ast.expr) -> None:
         if not isinstance(target, ast.Name | ast.Attribute):
             return
         written = dotted(value)
-        if written in self.environs or self._copies(value):
+        if written == "os":  # o = __import__("os")
+            self.modules.add(ast.unparse(target))
+        elif written in self.environs or self._copies(value):
             self.environs.add(ast.unparse(target))
         elif written in self.getters:
             self.getters.add(ast.unparse(target))
@@ -276,6 +278,13 @@ class _Finder:
             names = [name for name in _DEFAULT_NAMES if scope.values.get(name) is not None]
             return scope.values[names[0]] if names else None
         return None
+
+
+def _parameter_defaults(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield the parameters of a function with their defaults: `def env(name, get=os.getenv)`."""
+    if isinstance(node, FUNCTIONS) and node.args.defaults:
+        for word, value in zip(reversed(node.args.args), reversed(node.args.defaults), strict=False):
+            yield ast.Name(word.arg), value
 
 
 def _iterated(node: ast.expr) -> ast.expr:

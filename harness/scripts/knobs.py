@@ -15,58 +15,8 @@ from dataclasses import dataclass, replace
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind
 from harness.scripts.environ_reads import Read, find_reads
-from harness.scripts.unpack import unpack_source
-
-# Set by the system or a launcher: a script may read them, but they are no knobs.
-_SYSTEM = frozenset(
-    {
-        "RANK",
-        "LOCAL_RANK",
-        "WORLD_SIZE",
-        "LOCAL_WORLD_SIZE",
-        "GROUP_RANK",
-        "NODE_RANK",
-        "MASTER_ADDR",
-        "MASTER_PORT",
-        "HOME",
-        "PATH",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "TMPDIR",
-        "TEMP",
-        "TMP",
-        "HOSTNAME",
-        "PWD",
-        "LANG",
-        "TERM",
-        "COLUMNS",
-        "NO_COLOR",
-        "DISPLAY",
-        "PYTHONPATH",
-        "PYTHONUNBUFFERED",
-        "LD_LIBRARY_PATH",
-        "VIRTUAL_ENV",
-    }
-)
-_SYSTEM_PREFIXES = (
-    "CUDA_",
-    "NCCL_",
-    "TORCH_",
-    "TORCHINDUCTOR_",
-    "TORCHELASTIC_",
-    "PYTORCH_",
-    "OMP_",
-    "MKL_",
-    "XDG_",
-    "SLURM_",
-    "HF_",
-    "WANDB_",
-    "TRITON_",
-    "AWS_",
-    "MODAL_",
-    "RUNPOD_",
-)
+from harness.scripts.system_names import is_never_own, is_system
+from harness.scripts.unpack import BYTE_ORDER_MARK, unpack_source
 
 
 @dataclass(frozen=True)
@@ -140,7 +90,7 @@ def read_script(files: Mapping[str, str] | str) -> Script:
     reads = find_reads(trees)
     knobs: dict[str, ScriptKnob] = {}
     for read in reads.named:
-        if not is_system(read.name):
+        if not is_never_own(read.name):
             knob = _knob(read)
             knobs[read.name] = _stricter(knobs.get(read.name), knob)
     unclear = [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
@@ -153,18 +103,13 @@ def read_script(files: Mapping[str, str] | str) -> Script:
 def parse_source(text: str, name: str) -> ast.Module:
     """Parse Python. Raises UsageError with the place of a mistake."""
     try:
-        return ast.parse(text)
+        return ast.parse(text.removeprefix(BYTE_ORDER_MARK))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         raise UsageError(
             f"{name}{f' line {line}' if line else ''} is not Python: {getattr(error, 'msg', error)}",
             "mend it, or name the script with --script FILE",
         ) from error
-
-
-def is_system(name: str) -> bool:
-    """Whether a variable belongs to the system or a launcher rather than to the script."""
-    return name in _SYSTEM or name.startswith(_SYSTEM_PREFIXES)
 
 
 def unpacked(text: str) -> tuple[str, str]:
@@ -204,19 +149,31 @@ def _stricter(first: ScriptKnob | None, second: ScriptKnob) -> ScriptKnob:
 # Values -------------------------------------------------------------------------------------------
 
 
-def find_knob(script: Script, name: str, text: str, allow_unread: bool = False) -> ScriptKnob | None:
-    """Return the knob that an override names; None for one that cannot be checked.
+def find_knobs(
+    script: Script, typed: Mapping[str, str], allow_unread: bool = False
+) -> dict[str, ScriptKnob | None]:
+    """Return the knob that each override names; None for one that cannot be checked.
 
-    Raises HarnessError (exit 15) when nothing in the script reads it, unless `allow_unread`.
+    Raises HarnessError (exit 15) that names all overrides which nothing in the script reads, unless
+    `allow_unread`.
     """
-    if name in script.knobs:
-        return script.knobs[name]
-    if allow_unread or script.dynamic or is_system(name):
-        return None
-    close = nearest(name, script.knobs)
+    unread = {
+        name: text
+        for name, text in typed.items()
+        if name not in script.knobs and not (allow_unread or script.dynamic or is_system(name))
+    }
+    if not unread:
+        return {name: script.knobs.get(name) for name in typed}
+    words = [f"{name}={text}" for name, text in unread.items()]
+    close = {name: near for name in unread if (near := nearest(name, script.knobs))}
+    if len(unread) == 1:
+        what, meant = f"override {words[0]} is read by nothing in the script", "".join(close.values())
+    else:
+        what = f"overrides {', '.join(words)} are read by nothing in the script"
+        meant = ", ".join(f"{near} for {name}" for name, near in close.items())
     raise HarnessError(
-        f"override {name}={text} is read by nothing in the script",
-        (f"did you mean {close}? " if close else "")
+        what,
+        (f"did you mean {meant}? " if meant else "")
         + "`harness knobs --script FILE` lists what it reads; --allow-unread insists",
         Exit.DUPLICATE,
     )

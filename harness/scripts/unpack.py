@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from harness.scripts.constants import Names, Scope, Unknown, fold
 
 MAX_LAYERS = 5
+BYTE_ORDER_MARK = "\ufeff"  # some editors write it first; Python skips it
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def unpack_source(text: str) -> Unpacked:
     is what was reached. Never runs anything.
     """
     layers: list[str] = []
+    text = text.removeprefix(BYTE_ORDER_MARK)
     for _ in range(MAX_LAYERS):
         try:
             tree = ast.parse(text)

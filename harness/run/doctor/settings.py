@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness.findings import Finding, Level
 from harness.run.request import field_knobs
-from harness.scripts.knobs import is_system
+from harness.scripts.system_names import is_system
 from trainer.config import KNOBS, Config, load_config
 from trainer.names import ALIASES
 from trainer.schedule import lr_scale, muon_momentum

@@ -6,7 +6,7 @@ import lzma
 import pytest
 
 from harness.errors import HarnessError, UsageError
-from harness.scripts.knobs import find_knob, read_script, render_value
+from harness.scripts.knobs import find_knobs, read_script, render_value
 
 # name of the shape: source, {knob: (kind, default, what it takes for yes and no)}
 SHAPES = {
@@ -84,6 +84,28 @@ j = float(mine.get("J", 1e-8))
             "H": ("int", "8", None),
             "I": ("int", "9", None),
             "J": ("float", "1e-08", None),
+        },
+    ),
+    "modules imported by a call, and several names at once": (
+        """
+import importlib
+a = int(__import__("os").environ.get("A", 1)); b = __import__("os").getenv("B", "0") == "1"
+o = importlib.import_module("os")
+E, get = o.environ, o.getenv
+c = float(E["C"]); d = get("D", "x")
+K, L = "E", "F"
+e = int(E.get(K, 5)); f = int(E.get(L, 6))
+def read(name, default, get=o.environ.get): return int(get(name, default))
+g = read("G", 7)
+""",
+        {
+            "A": ("int", "1", None),
+            "B": ("flag", "0", ("1", "0")),
+            "C": ("float", None, None),
+            "D": ("text", "x", None),
+            "E": ("int", "5", None),
+            "F": ("int", "6", None),
+            "G": ("int", "7", None),
         },
     ),
     "helper functions": (
@@ -293,18 +315,51 @@ def test_what_cannot_be_told_is_said(source, said):
 
     assert script.dynamic
     assert said in script.unclear[0]
-    assert find_knob(script, "ANYTHING", "1") is None
+    assert find_knobs(script, {"ANYTHING": "1"}) == {"ANYTHING": None}
 
 
 def test_knob_nobody_reads_is_refused_with_the_nearest_name():
     script = read_script("import os\nlr = float(os.environ.get('MATRIX_LR', 0.04))")
 
     with pytest.raises(HarnessError) as refused:
-        find_knob(script, "MATRIX_RL", "0.03")
+        find_knobs(script, {"MATRIX_RL": "0.03"})
 
     assert refused.value.exit_code == 15
     assert "MATRIX_LR" in refused.value.hint
-    assert find_knob(script, "MATRIX_RL", "0.03", allow_unread=True) is None
+    assert find_knobs(script, {"MATRIX_RL": "0.03"}, allow_unread=True) == {"MATRIX_RL": None}
+
+
+def test_all_knobs_nobody_reads_are_named_at_once():
+    script = read_script("import os\nlr = float(os.environ.get('MATRIX_LR', 0.04))")
+
+    with pytest.raises(HarnessError) as refused:
+        find_knobs(script, {"MATRIX_LR": "1", "EMA": "1", "MATRIX_RL": "0.03", "LATE_QAT": "1"})
+
+    assert refused.value.exit_code == 15
+    assert refused.value.message.startswith("overrides EMA=1, MATRIX_RL=0.03, LATE_QAT=1 are read by nothing")
+    assert "did you mean MATRIX_LR for MATRIX_RL?" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["TORCH_COMPILE", "WANDB_TAGS", "CUDA_GRAPHS", "HF_DATASET_NAME"])
+def test_own_knob_that_begins_like_a_librarys_is_a_knob(name):
+    script = read_script(f"import os\non = bool(int(os.environ.get('{name}', '1')))")
+
+    assert render_value(script.knobs[name], "false") == "0"
+
+
+@pytest.mark.parametrize("name", ["CC", "TORCHDYNAMO_VERBOSE", "NCCL_DEBUG", "HF_TOKEN", "WANDB_API_KEY"])
+def test_variable_of_the_system_is_no_knob_and_passes(name):
+    """A key must reach the script and must not stand in a record; a compiler is nobody's experiment."""
+    script = read_script(f"import os\nk = os.environ.get('{name}')\nn = int(os.environ.get('DEPTH', 8))")
+
+    assert set(script.knobs) == {"DEPTH"}
+    assert find_knobs(script, {name: "1"}) == {name: None}
+
+
+def test_byte_order_mark_is_no_mistake():
+    script = read_script("\ufeffimport os\nn = int(os.environ.get('DEPTH', 8))")
+
+    assert script.knobs["DEPTH"].default == "8"
 
 
 @pytest.mark.parametrize(
