@@ -2,10 +2,11 @@
 
     python -m benchmarks.verdicts [WORD ...] [--pairs N] [--seasons N]
 
-Every figure comes from the functions that the product itself uses (`harness.stats`). The unit is sigma, the
-standard deviation of one seed. "false" is how often two configurations of equal means are told apart,
-"power" how often a difference of so many sigma is, both in percent with their Monte-Carlo standard errors.
-WORD: only tables whose title holds it. `docs/verdicts.md` explains the rules and has the tables.
+Every figure comes from the functions that the product itself uses (`harness.stats`, `harness.multiplicity`).
+The unit is sigma, the standard deviation of one seed. "false" is how often two configurations of
+equal means are told apart, "power" how often a difference of so many sigma is, both in percent with their
+Monte-Carlo standard errors. WORD: only tables whose title holds it. `docs/verdicts.md` explains the rules and
+has the tables.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ from itertools import cycle, islice
 import numpy as np
 from scipy.stats import false_discovery_control
 
+from harness.multiplicity import adjust, against_lowest
 from harness.stats import (
     LEVEL,
     Difference,
     Sample,
     Spread,
-    adjust,
-    against_lowest,
     lower_by,
     pool_spread,
     subtract,

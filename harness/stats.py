@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal
 
 from harness.figures import number
@@ -72,6 +72,7 @@ class TestResult:
     """One test of a difference. error: its standard error; freedom: None for the normal distribution.
 
     std: of one seed, or of one paired difference, as the test took it. n: values on both sides, or pairs.
+    prior: the spread of others that the two sides' own were shrunk toward.
     """
 
     __test__ = False  # pytest collects classes of this name
@@ -82,6 +83,7 @@ class TestResult:
     freedom: float | None
     std: float
     n: tuple[int, int]
+    prior: Spread | None = None
 
     @property
     def t(self) -> float:
@@ -160,7 +162,15 @@ class Difference:
 
     @cached_property
     def threshold(self) -> float | None:
-        """The smallest absolute difference these seeds could have told from luck; 0 if exact, else None."""
+        """The smallest difference of this sign that these seeds could have told from luck, that of a `b` that
+        was chosen with it; absolute; 0 if exact, None without a test."""
+        if self._reach is None:
+            return None
+        return self._reach + self.shrinkage if self.delta > 0 else self._reach
+
+    @cached_property
+    def _reach(self) -> float | None:
+        """How far luck alone reaches, beside that of the choice of `b`."""
         if self.exact:
             return 0.0
         if self.test is None:
@@ -176,8 +186,14 @@ class Difference:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of `delta`, or None when no spread is known."""
-        return None if self.threshold is None else (self.delta - self.threshold, self.delta + self.threshold)
+        """The 95 % confidence interval of `delta`, or None when no spread is known.
+
+        Below it allows for a `b` that was chosen and looks too low, so that it holds 0 if and only if the
+        difference is within noise.
+        """
+        if self._reach is None:
+            return None
+        return self.delta - self._reach - self.shrinkage, self.delta + self._reach
 
     @property
     def equivalent(self) -> bool:
@@ -189,16 +205,34 @@ class Difference:
         return -self.bound <= self.interval[0] and self.interval[1] <= self.bound
 
     def more_seeds(self, size: float) -> int | None:
-        """How many more seeds each side needs so that a difference of `size` could be told from luck.
+        """How many more seeds each side needs until their threshold is no more than `size`.
 
-        Assumes that the spread stays as it is. None where no spread is known; 0 where it can be told now.
+        So a difference that comes out as large can then be told from luck. Assumes that the spread stays as
+        it is, and that the test that counts now gains the degrees of freedom of the new seeds. None where no
+        spread is known; 0 where it can be told now.
         """
-        if self.threshold is None or self.std is None or size <= 0:
+        if self.threshold is None or self.test is None or size <= 0:
             return None
         if self.threshold <= size:
             return 0
-        needed = math.ceil(2 * (Z_95 * self.std / size) ** 2)
-        return max(1, needed - min(self.n))
+        least = 2 * (Z_95 * self.test.std / size) ** 2 if self.test.name != "paired t" else 0
+        more = max(1, math.floor(least) - max(self.n))  # no fewer by far, if luck were normal
+        while self._threshold_with(more) > size:
+            more += 1
+        return more
+
+    def _threshold_with(self, more: int) -> float:
+        """The threshold with `more` seeds on each side, or more pairs."""
+        test = self.test
+        assert test is not None
+        a, b = (n + more for n in test.n)
+        share = 1 / a if test.name == "paired t" else 1 / a + 1 / b
+        if test.prior is not None:
+            freedom = min(_shrink((test.std**2, n - 1.0), test.prior)[1] for n in (a, b))
+        else:
+            freedom = a - 1 if test.name == "paired t" else a + b - 2
+        luck_of_choice = self.shrinkage * math.sqrt(self.n[1] / b) if self.delta > 0 else 0.0
+        return _reach(freedom, LEVEL / self.looks) * test.std * math.sqrt(share) + luck_of_choice
 
 
 def subtract(a: Sample, b: Sample, spread: Spread | None, bound: float | None = None) -> Difference:
@@ -226,15 +260,6 @@ def subtract(a: Sample, b: Sample, spread: Spread | None, bound: float | None = 
     if len(tests) > 1:
         basis += "; paired and unpaired were both looked at, the smaller p counts, doubled"
     return Difference(delta, counts, basis, test, len(tests), others, bound)
-
-
-def against_lowest(difference: Difference, count: int) -> Difference:
-    """Return a difference whose `b` was chosen as the lowest of `count`: its luck is no loss of `a`."""
-    if count < 2 or difference.exact or difference.std is None:
-        return difference
-    shrinkage = -selection_bias(count) * difference.std / math.sqrt(difference.n[1])
-    basis = f"{difference.basis}; the other is the lowest of {count}, by luck about {shrinkage:.2g} too low"
-    return replace(difference, basis=basis, lowest_of=count, shrinkage=shrinkage)
 
 
 def exact_difference(a: Sample, b: Sample, bound: float | None = None) -> Difference:
@@ -285,58 +310,6 @@ def _prior_freedom(groups: Sequence[tuple[float, float]], variance: float, most:
     return most if misfit(math.log(most)) <= inner.fun else math.exp(inner.x)
 
 
-@cache
-def selection_bias(count: int) -> float:
-    """Return the expected lowest of `count` standard normal values, which is below 0 from two on.
-
-    So much lower, in standard errors, is the best of equal configurations expected to look than it is.
-    """
-    if count < 2:
-        return 0.0
-    from scipy.integrate import quad
-    from scipy.special import ndtr
-
-    def density(x: float) -> float:
-        return float(x * count * math.exp(-x * x / 2) / math.sqrt(2 * math.pi) * ndtr(-x) ** (count - 1))
-
-    return float(quad(density, -12, 12, epsabs=1e-10)[0])
-
-
-def adjust(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for their number: of the claims at or below 0.05, at most 5 % are expected to be false.
-
-    Benjamini and Hochberg's (1995) step-up in the form of Benjamini and Yekutieli (2001), which holds for
-    comparisons that depend on each other, as those do that share par: when par alone was unlucky, the plain
-    form makes claims by the dozen.
-    """
-    if not p_values:
-        return []
-    from scipy.stats import false_discovery_control
-
-    return [float(p) for p in false_discovery_control(p_values, method="by")]
-
-
-def survival_limit(p_values: Sequence[float], more: int = 0) -> float:
-    """Return the largest of the p-values that survives the correction for their number; 0 if none does.
-
-    It and all below it survive: what `adjust` puts at or below 0.05, without its half second for scipy.stats,
-    which a listing does not wait for. more: smaller ones that are counted beside these.
-    """
-    ranked, count = sorted(p_values), len(p_values) + more
-    passing = (p for rank, p in enumerate(ranked, more + 1) if p <= survival_bound(rank, count))
-    return max(passing, default=0.0)
-
-
-def survival_bound(rank: int, count: int) -> float:
-    """Return up to what p-value the claim of a rank (1 is the lowest p) survives by itself; see `adjust`."""
-    return rank * LEVEL / (count * _harmonic(count))
-
-
-@cache
-def _harmonic(count: int) -> float:
-    return math.fsum(1 / rank for rank in range(1, count + 1))
-
-
 @dataclass(frozen=True)
 class OneSided:
     """A test of "a is lower than b by more than a margin". p: of the data if that were not so."""
@@ -382,7 +355,10 @@ def _moderate(a: Sample, b: Sample, spread: Spread | None) -> TestResult | None:
         return None
     if spread is None and a.n > 1 and b.n > 1:
         return None  # that is Welch's t
-    (var_a, freedom_a), (var_b, freedom_b) = _shrink(a, spread), _shrink(b, spread)
+    # A floor was measured for its configuration, so that others have no say.
+    (var_a, freedom_a), (var_b, freedom_b) = (
+        _shrink(_own(side), None if side.n == 1 and side.floor else spread) for side in (a, b)
+    )
     share_a, share_b = var_a / a.n, var_b / b.n
     error = math.sqrt(share_a + share_b)
     if error == 0:
@@ -390,10 +366,10 @@ def _moderate(a: Sample, b: Sample, spread: Spread | None) -> TestResult | None:
     std = error / math.sqrt(1 / a.n + 1 / b.n)
     counts = (a.n, b.n)
     if spread is not None and spread.known and _own(a) is None and _own(b) is None:
-        return TestResult("known spread", a.mean - b.mean, error, None, std, counts)
+        return TestResult("known spread", a.mean - b.mean, error, None, std, counts, spread)
     satterthwaite = (share_a + share_b) ** 2 / (share_a**2 / freedom_a + share_b**2 / freedom_b)
     freedom = min(freedom_a, freedom_b, satterthwaite)
-    return TestResult("moderated t", a.mean - b.mean, error, freedom, std, counts)
+    return TestResult("moderated t", a.mean - b.mean, error, freedom, std, counts, spread)
 
 
 def _own(sample: Sample) -> tuple[float, float] | None:
@@ -403,24 +379,25 @@ def _own(sample: Sample) -> tuple[float, float] | None:
     return (sample.floor.std**2, sample.floor.freedom) if sample.floor else None
 
 
-def _shrink(sample: Sample, spread: Spread | None) -> tuple[float, float]:
+def _shrink(own: tuple[float, float] | None, spread: Spread | None) -> tuple[float, float]:
     """Return a seed's variance and its degrees of freedom, shrunk toward `spread` (Smyth 2004).
 
-    A variance that the spread hardly allows is shrunk less, so that a configuration may be wilder than the
-    others (the robust form of Phipson et al. 2016, doi:10.1214/16-AOAS920): the spread's freedom is scaled
-    by the probability of a variance as large, over `_doubt`. A floor is taken as it is: it was measured for
-    this configuration, so that others have no say.
+    own: the variance that a side shows itself, with its degrees of freedom. One that the spread hardly allows
+    is shrunk less, so that a configuration may be wilder than the others (the robust form of Phipson et al.
+    2016, doi:10.1214/16-AOAS920): the spread's freedom is scaled by the probability of a variance as large,
+    over `_doubt`.
     """
-    variance, own = _own(sample) or (0.0, 0.0)
-    if spread is None or (sample.n == 1 and own):
-        return variance, own
-    prior = spread.freedom
-    if own:
-        from scipy.special import fdtrc
+    if spread is None:
+        return own or (0.0, 0.0)
+    if own is None:
+        return spread.std**2, spread.freedom
+    from scipy.special import fdtrc
 
-        prior *= min(1.0, float(fdtrc(own, prior, variance / spread.std**2)) / _doubt(own))
-    freedom = prior + own
-    return (prior * spread.std**2 + own * variance) / freedom, freedom
+    variance, own_freedom = own
+    excess = float(fdtrc(own_freedom, spread.freedom, variance / spread.std**2))
+    prior = spread.freedom * min(1.0, excess / _doubt(own_freedom))
+    freedom = prior + own_freedom
+    return (prior * spread.std**2 + own_freedom * variance) / freedom, freedom
 
 
 def _doubt(freedom: float) -> float:

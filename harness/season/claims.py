@@ -2,7 +2,7 @@
 
 A claim is a story (a hole against its parent, else par) that is told as better or worse. Of many comparisons
 some look like one by luck alone, so those of a course are counted and corrected for together (see
-`harness.stats.adjust`): among the claims that survive at most 5 % are expected to be luck.
+`harness.multiplicity.adjust`): among the claims that survive at most 5 % are expected to be luck.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from harness.figures import number
-from harness.stats import LEVEL, Difference, survival_bound, survival_limit
+from harness.multiplicity import survival_bound, survival_limit
+from harness.stats import LEVEL, Difference
 
 PERCENT = f"{100 * LEVEL:g} %"
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness import figures
+from harness.multiplicity import against_lowest, selection_bias
 from harness.records.record import RunRecord
 from harness.records.seeds import sample_of
 from harness.season.differences import difference_data
 from harness.season.hole import PlayedHole, alike
 from harness.season.schema import Reference
 from harness.season.season import Season
-from harness.stats import Difference, Sample, selection_bias
+from harness.stats import Difference, Sample
 
 Outcome = Literal["confirmed", "not confirmed", "cannot tell", "no fresh seeds"]
 
@@ -105,9 +106,12 @@ def confirm(season: Season, played: PlayedHole) -> Confirmation | None:
         return Confirmation(claim, None, None, None)
     fresh = _with_floor(season, played, fresh)
     to_claim = season.evidence.against(fresh, claim.chosen, course, played.split)
-    to_reference = (
-        season.evidence.against(fresh, claim.reference, course, played.split) if claim.reference else None
-    )
+    if claim.lowest:
+        to_claim = against_lowest(to_claim, claim.candidates)
+    to_reference = None
+    if claim.reference is not None:
+        to_reference = season.evidence.against(fresh, claim.reference, course, played.split)
+        to_reference = against_lowest(to_reference, claim.candidates - 1)  # of one or none, it is no choice
     return Confirmation(claim, fresh, to_claim, to_reference)
 
 

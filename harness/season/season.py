@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.courses.course import Course, ReferenceScore, course_names, load_course
 from harness.errors import HarnessError, UsageError
+from harness.multiplicity import against_lowest
 from harness.records.intent import FIELD_PREFIX, is_public
 from harness.records.store import Store, misnamed
 from harness.season.claims import Claims
@@ -31,7 +32,7 @@ from harness.season.hole import (
     summarise_holes,
 )
 from harness.season.verdict import Verdict, judge_hole
-from harness.stats import Difference, Sample, against_lowest
+from harness.stats import Difference, Sample
 
 if TYPE_CHECKING:
     from harness.field.entries import StoredEntry

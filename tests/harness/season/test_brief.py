@@ -162,7 +162,7 @@ def test_an_interval_inside_the_bound_of_no_interest_does_nothing(harness, runs,
     assert nothing in many
     assert nothing not in one
     assert "more seed" not in many
-    assert "cannot tell yet: 4 more seeds a side would show 0.001" in one
+    assert "cannot tell yet: 3 more seeds a side would show 0.001" in one
     assert "cannot tell yet: 1 more seed a side would show 0.002" in harness("show", "3").stdout
     assert [row["hole"] for row in brief["dead_ends"]] == ["round_002"]
     assert brief["dead_ends"][0]["why"] == f"{nothing}, against round_001"

@@ -5,8 +5,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.multiplicity import adjust
 from harness.season.claims import Claims, describe
-from harness.stats import LEVEL, Difference, TestResult, adjust
+from harness.stats import LEVEL, Difference, TestResult
 
 STATISTICS = st.lists(st.floats(0, 6), min_size=1, max_size=40)
 

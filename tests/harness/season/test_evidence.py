@@ -157,7 +157,8 @@ def test_worse_than_our_best_allows_for_the_luck_of_the_best(put_record, runs):
     season = load_season(runs)
     difference = season.standing(season.holes[-1]).comparisons["best"].difference
 
-    assert difference.delta > difference.threshold
+    assert 1.96 * 0.0091 * 2**0.5 < difference.delta < difference.threshold
+    assert difference.interval[0] < 0
     assert (difference.lowest_of, difference.outcome) == (40, "within noise")
 
 
