@@ -156,6 +156,8 @@ def _bytes(change: ArtifactChange) -> str:
         if change.bytes
         else "as many bytes"
     )
+    if change.within_noise:
+        return f"~{size} of weights: seeds alone differ as much"
     if change.weights_alone:
         return f"{size} of weights"
     return f"{size} ({change.parts})" if change.parts else size
@@ -223,6 +225,7 @@ def as_data(season: Season, standing: Standing, pair: Pair) -> dict[str, Any]:
         artifact=schema.ArtifactData(
             delta_bytes=artifact.bytes,
             weights_alone=artifact.weights_alone,
+            within_noise=artifact.within_noise,
             weights_bytes=artifact.weights,
             code_bytes=artifact.code,
         )

@@ -32,13 +32,15 @@ def code_rule(record: RunRecord) -> CodeRule | None:
 class ArtifactChange:
     """How many bytes one artifact has more than another. weights_alone: the code is left out.
 
-    weights, code: the parts of it; None where they are not known.
+    weights, code: the parts of it; None where they are not known. within_noise: all of it lies in the
+    weights, and those of one configuration differ as much from seed to seed.
     """
 
     bytes: int
     weights_alone: bool = False
     weights: int | None = None
     code: int | None = None
+    within_noise: bool = False
 
     @property
     def parts(self) -> str:

@@ -129,15 +129,11 @@ class Pair:
     moments: tuple[Moment, ...] = ()
     whiff: Whiff | None = None
     tempo: RatioChange | None = None
+    artifact: ArtifactChange | None = None  # how much heavier that of `a` is
 
     @property
     def nats_per_byte(self) -> float | None:
         return None if self.difference is None else self.difference.delta * math.log(2)
-
-    @property
-    def artifact(self) -> ArtifactChange | None:
-        """How much heavier a's artifact is, of the attempts that caveats are read from."""
-        return artifact_change(self.a.circumstances, self.b.circumstances)
 
     @property
     def relative(self) -> float | None:
@@ -169,8 +165,9 @@ def compare(
     if obstacle is None and course is None:
         obstacle = "unknown course"
         reason = f'the course "{a.record.course if a.record else "?"}" is not known, so neither is its noise'
+    artifact = artifact_change(a.circumstances, b.circumstances)
     if obstacle or a.sample is None or b.sample is None or course is None:
-        return Pair(a, b, label, None, obstacle, reason, config=changes, whiff=whiff)
+        return Pair(a, b, label, None, obstacle, reason, config=changes, whiff=whiff, artifact=artifact)
     difference = difference or subtract(a.sample, b.sample, course.spread, course.no_interest_bpb)
     warnings = (stages, repeated_seeds(a), repeated_seeds(b), *map(failures, (a, b)))
     noise = ""
@@ -188,6 +185,7 @@ def compare(
         caveats=(*caveats(a.circumstances, b.circumstances), *filter(None, warnings)),
         moments=tuple(common_moments(a.curve, b.curve)),
         whiff=whiff,
+        artifact=artifact,
     )
 
 

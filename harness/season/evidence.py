@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from harness.courses.course import Course
 from harness.figures import number
 from harness.records.curve import load_curve
+from harness.season.artifact import ArtifactChange, artifact_change
 from harness.season.compare import config_changes, same_losses
 from harness.season.hole import AttemptEntry, PlayedHole
 from harness.season.knob_acts import acts_in
@@ -107,6 +108,13 @@ class Evidence:
         """Compare the bytes of the weights."""
         same = bool(a.summary.seeds) and set(a.summary.seeds) == self.equal_weights(a, b)
         return compare_weights(self.holes, a, b, same)
+
+    def artifact(self, a: PlayedHole, b: PlayedHole) -> ArtifactChange | None:
+        """Compare the artifacts of the records shown, and say whether seeds alone differ as much."""
+        change, weights = artifact_change(a.record, b.record), self.weights(a, b)
+        if change is None or weights is None or weights.outcome != "within noise":
+            return change
+        return replace(change, within_noise=change.weights_alone or not change.code)
 
     def equal_weights(self, a: PlayedHole, b: PlayedHole) -> frozenset[int]:
         """Return the seeds whose training is the same in both holes, bit for bit: losses, and score before

@@ -101,7 +101,13 @@ def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool
         across_stages = True  # of the same weights, another way to score them is the change that was made
     pair = compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
     plans = (f"{one.name.folder}: {one.summary.no_verdict}" for one in (a, b) if one.summary.no_verdict)
-    return replace(pair, tempo=season.evidence.tempo(a, b), caveats=(*pair.caveats, *plans))
+    evidence = season.evidence
+    return replace(
+        pair,
+        tempo=evidence.tempo(a, b),
+        artifact=evidence.artifact(a, b),
+        caveats=(*pair.caveats, *plans),
+    )
 
 
 def pair_entry(season: Season, a: PlayedHole, b: StoredEntry, across_stages: bool = False) -> Pair:

@@ -257,10 +257,14 @@ class SideData(ScoreData):
 
 
 class ArtifactData(Frozen):
-    """weights_alone: the code is left out, since another rule counted it. The parts: null if unknown."""
+    """weights_alone: the code is left out, since another rule counted it. The parts: null if unknown.
+
+    within_noise: seeds alone make the weights differ as much.
+    """
 
     delta_bytes: int
     weights_alone: bool
+    within_noise: bool
     weights_bytes: int | None
     code_bytes: int | None
 

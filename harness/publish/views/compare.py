@@ -14,7 +14,7 @@ from harness.publish.views.tables import TITLE_LENGTH, Table, loss_text
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording, long_day
 from harness.records.record import RunRecord, mean_gap
-from harness.season.artifact import artifact_change
+from harness.season.artifact import ArtifactChange
 from harness.season.claims import is_claim
 from harness.season.compare import counted_config
 from harness.season.differences import seeds_to_show
@@ -179,7 +179,7 @@ def _changes(
         "val_bpb": doubt + figures.delta(difference.delta) if difference else figures.MISSING,
         "val_loss": _change(played.val_loss, other.val_loss, 4),
         "quant_gap": _change(*gaps, 4),
-        "artifact": _artifact_change(record, before, wording),
+        "artifact": _artifact_change(standing.evidence.artifact(played, other), wording),
         "params": _change(record.params, before.params, 0),
         "steps": _change(record.steps, before.steps, 0),
         "step_avg": _doubted(slower, tempo),
@@ -193,11 +193,11 @@ def _doubted(text: str, change: RatioChange | None) -> str:
     return f"~{text}" + (f" ({tidy(change.caveat, 80)})" if change.caveat else "")
 
 
-def _artifact_change(record: RunRecord, before: RunRecord, wording: Wording) -> str:
-    change = artifact_change(record, before)
+def _artifact_change(change: ArtifactChange | None, wording: Wording) -> str:
     if change is None:
         return figures.MISSING
-    text = figures.change(change.bytes, "byte") if change.bytes else "none"
+    doubt = "~" if change.within_noise else ""
+    text = doubt + figures.change(change.bytes, "byte") if change.bytes else "none"
     if change.weights_alone:
         return wording.fill("note", "weights_change", change=text)
     return f"{text} ({change.parts})" if change.parts else text

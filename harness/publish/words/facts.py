@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harness import figures
 from harness.publish.words.commentary import Facts, tidy
 from harness.records.record import RunRecord, excess_bytes, mean_gap, mean_stage_bpb
-from harness.season.artifact import ArtifactChange, artifact_change
+from harness.season.artifact import ArtifactChange
 from harness.season.compare import Whiff, config_changes
 from harness.season.hole import PlayedHole
 from harness.season.season import Standing
@@ -68,8 +68,8 @@ FACTS: dict[str, str] = {
     "roomy": f"more than {ROOMY:.0%} of the cap is left",
     "slower": "a step takes longer than the parent's, beyond what repeats of one training differ by",
     "quicker": "a step takes less time than the parent's, beyond what repeats of one training differ by",
-    "heavier": "the artifact is larger than the parent's",
-    "lighter": "the artifact is smaller than the parent's",
+    "heavier": "the artifact is larger than the parent's, by more than seeds alone do",
+    "lighter": "the artifact is smaller than the parent's, by more than seeds alone do",
     "has_overrides": "a setting was overridden",
     "one_override": "exactly one was",
     "no_overrides": "none was",
@@ -210,7 +210,7 @@ def _read_story(standing: Standing, tags: set[str], values: dict[str, str]) -> N
         worst = max(record.val_bpb or 0.0 for record in standing.played.group)
         tags |= {"held"} if worst < story.val_bpb else set()
     if story.hole is not None and story.kind == "parent":
-        _read_change(standing.played, story.hole, tags, values)
+        _read_change(standing, story.hole, tags, values)
         tempo = standing.evidence.tempo(standing.played, story.hole)
         if tempo is not None and tempo.is_change:
             tags.add("slower" if tempo.outcome == "more" else "quicker")
@@ -235,13 +235,13 @@ def _outcome_tags(difference: Difference) -> set[str]:
     return tags
 
 
-def _read_change(played: PlayedHole, parent: PlayedHole, tags: set[str], values: dict[str, str]) -> None:
+def _read_change(standing: Standing, parent: PlayedHole, tags: set[str], values: dict[str, str]) -> None:
     """What changed against the parent in weight and settings."""
-    record, before = played.record, parent.record
+    record, before = standing.played.record, parent.record
     if record is None or before is None:
         return
-    change = artifact_change(record, before)
-    if change is not None and change.bytes:
+    change = standing.evidence.artifact(standing.played, parent)
+    if change is not None and change.bytes and not change.within_noise:
         tags.add("heavier" if change.bytes > 0 else "lighter")
         values["artifact_change"] = _weigh(change)
         values["artifact_size"] = figures.number(abs(change.bytes), "byte")

@@ -487,6 +487,7 @@ def test_code_that_is_counted_by_another_rule_is_no_saving(rule, day, delta, of,
     assert pair["artifact"] == {
         "delta_bytes": 500 if of else -29_500,
         "weights_alone": of,
+        "within_noise": False,
         "weights_bytes": 500,
         "code_bytes": -30_000,
     }

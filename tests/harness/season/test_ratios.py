@@ -84,3 +84,13 @@ def test_bytes_of_weights_are_heavier_beyond_the_seeds(put_record, runs):
 
     assert season.evidence.weights(near, base).outcome == "within noise"
     assert season.evidence.weights(far, base).outcome == "more"
+
+
+def test_bytes_that_seeds_alone_make_are_marked(put_record, runs, harness):
+    for hole, counts in [(1, [1000, 1010, 990, 1005]), (2, [1008]), (3, [1500])]:
+        for seed, size in enumerate(counts, start=1):
+            sizes = {"model_bytes": size, "code_bytes": 100, "artifact_bytes": size + 100}
+            put_record(f"round_00{hole}", seed, val_bpb=2.0, seed=seed, **sizes, **PRACTICE)
+
+    assert "artifact: ~+3 bytes of weights: seeds alone differ as much" in harness("compare", "2", "1").stdout
+    assert "artifact: +495 bytes (all of the weights)" in harness("compare", "3", "1").stdout
