@@ -22,13 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import HarnessError
-from harness.field.log_lines import (
-    PREFIX_STARTS,
-    SHAPES,
-    STRETCH,
-    STRETCH_STEPS,
-    STRETCH_TRAIN,
-    STRETCH_VAL,
+from harness.field.log_events import (
     Event,
     Marker,
     ResultLine,
@@ -39,13 +33,19 @@ from harness.field.log_lines import (
     TrainLine,
     ValLine,
     Warn,
+)
+from harness.field.log_lines import (
+    SHAPES,
+    STRETCH,
+    STRETCH_STEPS,
+    STRETCH_TRAIN,
+    STRETCH_VAL,
     read_assignments,
+    read_crash,
     read_line,
     read_table_total,
-    starts_with_clock,
-    strip_clocks,
-    strip_prefix,
 )
+from harness.field.log_prefix import PREFIX_STARTS, starts_with_clock, strip_clocks, strip_prefix
 from harness.field.log_stream import MAX_LINE_BYTES, LogStream
 from harness.field.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
 from harness.field.run_tracker import RunTracker, Sink
@@ -303,10 +303,13 @@ class LogParser:
         rank = None
         if line and line[0] in PREFIX_STARTS:
             line, rank = strip_prefix(line)
-        if rank:
-            return None  # the other ranks repeat what rank 0 says
+        if rank:  # the other ranks repeat what rank 0 says, but each may end in its own way
+            if not self._in_code and (crash := read_crash(line, number)):
+                self._take(crash, line)
+            return None
         if not line:
-            self._section = None
+            if self._section != "hyperparameters":  # several processes leave blank lines between the keys
+                self._section = None
             return None
         if self._in_code:
             self._read_code(line, number)

@@ -7,13 +7,12 @@ Fills while a log is read, so that a live view can ask at any time. Knows nothin
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from harness.field.log_lines import (
+from harness.field.log_events import (
+    Crash,
     ResultLine,
     Setting,
     Size,
@@ -23,88 +22,18 @@ from harness.field.log_lines import (
     ValLine,
     read_count,
 )
+from harness.field.thinned_curve import ThinnedCurve
 from harness.records.record import Stage
 
 RunStatus = Literal["wallclock_cap", "completed", "truncated", "eval_only", "not_a_run"]
 
 TWIN_BPB = 5e-5  # values this close are one result at two precisions
 RULE = "the lowest val_bpb among post-quantization result lines, read from its most precise twin"
+CAP_BYTES = 16_000_000  # of the challenge; tells which of several artifacts of one log was handed in
 
 # What is kept of one run, so that a log of any size is read in constant memory.
-MAX_POINTS = 50_000  # per curve; beyond it every second point is dropped, over and over
 MAX_RESULTS = 500
 MAX_SETTINGS = 2_000
-
-
-class ThinnedCurve:
-    """Points in compact arrays: step, then values. Thinned evenly when full; the last point is always there.
-
-    count: how many points were added, kept or not. A value that was not printed is NaN.
-    """
-
-    def __init__(self, columns: int) -> None:
-        self.count = 0
-        self.first: tuple[int, tuple[float, ...]] | None = None
-        self.last: tuple[int, tuple[float, ...]] | None = None
-        self.stride = 1  # every how many points one is kept
-        self._steps = array("q")
-        self._values = tuple(array("d") for _ in range(columns))
-
-    def add(self, step: int, values: tuple[float, ...]) -> None:
-        """Append a point."""
-        self.last = (step, values)
-        if self.first is None:
-            self.first = self.last
-        if self.count % self.stride == 0:
-            self._keep(step, values)
-            if len(self._steps) > MAX_POINTS:
-                self._halve()
-        self.count += 1
-
-    def due(self) -> slice:
-        """Return which of the points to come will be kept."""
-        return slice(-self.count % self.stride, None, self.stride)
-
-    def add_many(self, count: int, columns: Sequence[Sequence[bytes]]) -> None:
-        """Append `count` points by columns of digits (steps, then values): those due, then the last."""
-        steps, *values = columns
-        self._steps.extend(map(int, steps[:-1]))
-        for column, texts in zip(self._values, values, strict=True):
-            column.extend(map(float, texts[:-1]))
-        self.last = (int(steps[-1]), tuple(float(texts[-1]) for texts in values))
-        if self.first is None:
-            self.first = (int(steps[0]), tuple(float(texts[0]) for texts in values))
-        self.count += count
-        self.thin(MAX_POINTS)
-
-    def thin(self, limit: int) -> None:
-        """Keep at most about `limit` points."""
-        while len(self._steps) > limit:
-            self._halve()
-
-    def __len__(self) -> int:
-        return len(self._steps) + self._last_is_extra
-
-    def __iter__(self) -> Iterator[tuple[int, tuple[float, ...]]]:
-        """Yield (step, values) in the order printed, the last point included."""
-        for index, step in enumerate(self._steps):
-            yield step, tuple(column[index] for column in self._values)
-        if self.last is not None and self._last_is_extra:
-            yield self.last
-
-    @property
-    def _last_is_extra(self) -> bool:
-        return self.count > 0 and (self.count - 1) % self.stride != 0
-
-    def _keep(self, step: int, values: tuple[float, ...]) -> None:
-        self._steps.append(step)
-        for column, value in zip(self._values, values, strict=True):
-            column.append(value)
-
-    def _halve(self) -> None:
-        self._steps = self._steps[::2]
-        self._values = tuple(column[::2] for column in self._values)
-        self.stride *= 2
 
 
 @dataclass(frozen=True)
@@ -130,6 +59,7 @@ class LoggedRun:
     step_avg_ms: float | None = None
     last_step_ms: float | None = None
     stop: StopLine | None = None
+    _last_step_line: int = 0
     train: ThinnedCurve = field(default_factory=lambda: ThinnedCurve(2))  # loss, time in ms
     val: ThinnedCurve = field(default_factory=lambda: ThinnedCurve(3))  # loss, bpb, time in ms
     tags: dict[str, int] = field(default_factory=dict)  # stage in brackets -> its first step
@@ -138,6 +68,7 @@ class LoggedRun:
 
     results: list[ResultLine] = field(default_factory=list)
     results_left_out: int = 0
+    _printed_results: set[tuple[str, str, str]] = field(default_factory=set)
     total_eval_ms: float | None = None
     eval_mode: str | None = None
 
@@ -149,12 +80,15 @@ class LoggedRun:
     val_tokens: int | None = None
     peak_memory_mib: float | None = None
     hyperparameters: dict[str, str] = field(default_factory=dict)
+    _inline: dict[str, tuple[str, int]] = field(default_factory=dict)  # name -> value and line
+    crash: Crash | None = None
 
     bytes_raw_model: int | None = None
     codec: str | None = None
-    _models: list[tuple[int, str | None]] = field(default_factory=list)
+    _models: list[Size] = field(default_factory=list)
     _codes: dict[str, int] = field(default_factory=dict)
-    _totals: list[tuple[int, str | None]] = field(default_factory=list)
+    _totals: list[Size] = field(default_factory=list)
+    _packed_at: int | None = None  # the line with the first size of the artifact
     vague_sizes: list[str] = field(default_factory=list)  # size lines in megabytes only
 
     # What the run is ----------------------------------------------------------------------------
@@ -184,14 +118,46 @@ class LoggedRun:
     # Scores -------------------------------------------------------------------------------------
 
     @property
+    def scored(self) -> list[ResultLine]:
+        """The results that can be the score: of the artifact by their label or by their place in the log.
+
+        Where there is none, what was printed after the artifact's size under a label that says nothing.
+        """
+        lines = [line for line in self.results if line.val_bpb is not None and line.val_bpb > 0]
+        by_name = [line for line in lines if line.claim == "artifact"]
+        packed_at = min((line.line for line in by_name), default=None)
+        if self._packed_at is not None and (packed_at is None or self._packed_at < packed_at):
+            packed_at = self._packed_at
+        if packed_at is None:
+            return [line for line in lines if line.claim == "evaluation" and not self._steps_follow(line)]
+        sure = [
+            line
+            for line in lines
+            if line in by_name or (line.claim == "evaluation" and line.line > packed_at)
+        ]
+        return sure or [line for line in lines if line.claim == "unknown" and line.line > packed_at]
+
+    @property
     def official(self) -> ResultLine | None:
         """The line that holds the score, by `RULE`; None when the artifact was not evaluated."""
-        scored = [line for line in self.results if line.post_quantization]
+        scored = self.scored
         if not scored:
             return None
+        artifacts = self._artifacts(scored)
+        if len(artifacts) > 1:
+            fit = [lines for size, lines in artifacts if size < CAP_BYTES]
+            scored = [line for lines in fit for line in lines] or scored
         lowest = min(line.val_bpb for line in scored if line.val_bpb is not None)
         twins = [line for line in scored if line.val_bpb is not None and line.val_bpb - lowest <= TWIN_BPB]
         return max(twins, key=lambda line: (line.decimals, -(line.val_bpb or 0), -line.line))
+
+    @property
+    def official_is_sure(self) -> bool:
+        """Whether the score's label, or its place after the artifact's size, says what it is of."""
+        official = self.official
+        return official is not None and (
+            official.claim == "artifact" or (official.claim == "evaluation" and self._packed_at is not None)
+        )
 
     @property
     def why_official(self) -> str | None:
@@ -199,8 +165,33 @@ class LoggedRun:
         official = self.official
         if official is None:
             return None
-        scored = sum(1 for line in self.results if line.post_quantization)
-        return f"{RULE}: line {official.line}, {official.label} (of {scored})"
+        scored = self.scored
+        artifacts = self._artifacts(scored)
+        among = f", of the {len(artifacts)} artifacts in the log one that fits" if len(artifacts) > 1 else ""
+        sure = "" if self.official_is_sure else "; not sure, since no label says that it is the artifact's"
+        return f"{RULE}{among}: line {official.line}, {official.label} (of {len(scored)}){sure}"
+
+    def _steps_follow(self, line: ResultLine) -> bool:
+        """Whether the run went on training after a result."""
+        return self._last_step_line > line.line
+
+    def _artifacts(self, scored: list[ResultLine]) -> list[tuple[int, list[ResultLine]]]:
+        """Group results by the artifact whose size stands before them: (bytes of the total, results).
+
+        One group, or none, unless artifacts of different sizes were made and scored one after the other.
+        """
+        groups: list[tuple[int, list[ResultLine]]] = []
+        totals = self._counted_totals()
+        for line in scored:
+            before = [total for total in totals if (total.line < line.line)]
+            size = (before or totals[:1])[-1].bytes if totals else None
+            if size is None:
+                return []
+            if groups and groups[-1][0] == size:
+                groups[-1][1].append(line)
+            else:
+                groups.append((size, [line]))
+        return groups
 
     @property
     def final_val_bpb(self) -> float | None:
@@ -271,17 +262,37 @@ class LoggedRun:
 
     @property
     def bytes_total(self) -> int | None:
-        """The last total printed that is not the raw checkpoint's."""
-        raw = self.bytes_raw_model
-        raw_totals = {raw + code for code in self._codes.values()} if raw is not None else set()
-        counted = [item for item in self._totals if item[1] is not None or item[0] not in raw_totals]
-        printed = [size for size, codec in counted if codec != "wrapper"]
-        return printed[-1] if printed else counted[-1][0] if counted else None
+        """The last total printed that is not the raw checkpoint's; of several artifacts, the scored one's."""
+        total = self._official_total()
+        return total.bytes if total else None
 
     @property
     def bytes_model(self) -> int | None:
         """The compressed model."""
-        return self._models[-1][0] if self._models else None
+        if not self._models:
+            return None
+        total = self._official_total()
+        if total is not None and total is not self._counted_totals()[-1]:
+            before = [model for model in self._models if model.line < total.line]
+            return (before or self._models)[-1].bytes
+        return self._models[-1].bytes
+
+    def _counted_totals(self) -> list[Size]:
+        """The totals that are not the raw checkpoint's; a wrapper's repetition only where nothing else is."""
+        raw = self.bytes_raw_model
+        raw_totals = {raw + code for code in self._codes.values()} if raw is not None else set()
+        counted = [size for size in self._totals if size.codec is not None or size.bytes not in raw_totals]
+        return [size for size in counted if size.codec != "wrapper"] or counted[-1:]
+
+    def _official_total(self) -> Size | None:
+        totals = self._counted_totals()
+        official = self.official
+        if official is not None and len(totals) > 1:
+            artifacts = self._artifacts(self.scored)
+            if len(artifacts) > 1:
+                size = next((size for size, lines in artifacts if official in lines), None)
+                return next((total for total in reversed(totals) if total.bytes == size), totals[-1])
+        return totals[-1] if totals else None
 
     @property
     def bytes_code(self) -> int | None:
@@ -321,25 +332,26 @@ class LoggedRun:
 
     def advance(self, point: TrainLine | ValLine | StepLine) -> None:
         """Take what every step line has."""
-        self.steps, self.planned_steps, self.last_line = point.step, point.planned, point.line
+        self.steps, self.last_line, self._last_step_line = point.step, point.line, point.line
+        self.planned_steps = point.planned or self.planned_steps
         if point.step_avg_ms is not None:
             self.step_avg_ms = point.step_avg_ms
         if point.time_ms is not None and (isinstance(point, StepLine) or point.time_is_ms):
             self.last_step_ms = point.time_ms
 
     def add_result(self, result: ResultLine) -> ResultLine | None:
-        """Keep a result; return it as kept, or None for a repetition of the line before or one too many.
+        """Keep a result; return it as kept, or None for a repetition or one too many.
 
         Numbers that were printed before under another label are marked as its copy and share its stage:
         `final_int8_zlib_roundtrip_exact` often repeats a sliding-window score.
         """
-        if self.results:
-            before = self.results[-1]
-            if _printed(before) == _printed(result) and before.label == result.label:
-                return None
+        key = (result.label, *_printed(result))
+        if key in self._printed_results:
+            return None
         if len(self.results) >= MAX_RESULTS:
             self.results_left_out += 1
             return None
+        self._printed_results.add(key)
         if result.stage == "round_trip" and self.eval_mode and "sliding" in self.eval_mode:
             result = result._replace(stage="sliding_window")
         if result.decimals >= 6:
@@ -354,8 +366,18 @@ class LoggedRun:
     def add_stop(self, stop: StopLine) -> None:
         self.stop, self.last_line = stop, stop.line
         self.lines["stop"] = stop.line
-        if self.steps is None and stop.step is not None:
-            self.steps, self.planned_steps = stop.step, stop.planned
+        if stop.step is not None and stop.step >= (self.steps or 0):
+            self.steps, self.planned_steps = stop.step, stop.planned or self.planned_steps
+
+    def add_crash(self, crash: Crash) -> None:
+        """Keep the last error, but not the one with which a launcher or another process follows it."""
+        if self.crash is None or not any(word in crash.text for word in _FOLLOWING_ERRORS):
+            self.crash = crash
+
+    @property
+    def ended_by(self) -> Crash | None:
+        """What the program ended with: an error after which no step was made."""
+        return self.crash if self.crash is not None and self.crash.line > self._last_step_line else None
 
     def add_size(self, size: Size) -> None:
         self.last_line = size.line
@@ -367,16 +389,27 @@ class LoggedRun:
         if size.kind == "raw_model":
             self.bytes_raw_model = size.bytes
         elif size.kind == "model":
-            self._models = [*self._models[-3:], (size.bytes, size.codec)]
+            self._models = [*self._models[-7:], size]
             self.codec = size.codec
         elif size.kind == "code":
             if len(self._codes) < 20:
                 self._codes[(size.codec or "").lower()] = size.bytes
         else:
-            self._totals = [*self._totals[-7:], (size.bytes, size.codec)]
+            self._totals = [*self._totals[-7:], size]
+        if self._packed_at is None and (
+            size.kind == "model" or (size.kind == "total" and self._counted_totals())
+        ):
+            self._packed_at = size.line
 
     def add_setting(self, setting: Setting) -> None:
-        """Take facts and hyperparameters; the first value printed of each counts."""
+        """Take facts and hyperparameters; the first value printed of each counts.
+
+        What stands in the middle of a line counts only where no line of its own says it.
+        """
+        if setting.inline:
+            for key, value in setting.values:
+                self._inline.setdefault(key.lower(), (value, setting.line))
+            return
         for key, value in setting.values:
             folded = key.lower()
             if folded in _NUMBERS and getattr(self, folded) is None:
@@ -389,6 +422,40 @@ class LoggedRun:
                 self.lines["torch"] = setting.line
             if folded not in _NOT_KNOBS and len(self.hyperparameters) < MAX_SETTINGS:
                 self.hyperparameters.setdefault(key, value)
+
+    def take_inline(self) -> None:
+        """Fill the facts that no line of their own gave."""
+        for key, (value, line) in self._inline.items():
+            self.add_setting(Setting(line, ((key, value),)))
+
+    def repeats(self, later: LoggedRun) -> bool:
+        """Whether all points of a later run stand in this one, and fewer: a recap of its lines."""
+        ours, theirs = (self.train.count, self.val.count), (later.train.count, later.val.count)
+        if not any(theirs) or theirs == ours or theirs[0] > ours[0] or theirs[1] > ours[1]:
+            return False
+        return later.train.points <= self.train.points and later.val.points <= self.val.points
+
+    def take_recap(self, recap: LoggedRun) -> None:
+        """Take what a recap of this run's lines has beyond them: results that were printed after it."""
+        known = {(line.label, *_printed(line)) for line in self.results}
+        for line in recap.results:
+            if (line.label, *_printed(line)) not in known:
+                self.results.append(line)
+        for name in ("stop", "crash", "total_eval_ms", "peak_memory_mib", "eval_mode", "bytes_raw_model"):
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(recap, name))
+        self._models, self._totals = self._models or recap._models, self._totals or recap._totals
+        self._codes = self._codes or recap._codes
+        self.hyperparameters = recap.hyperparameters | self.hyperparameters
+
+    def same_head(self, other: LoggedRun) -> bool:
+        """Whether another run was set up in the same way."""
+        return (self.hyperparameters, self.model_params, self.seed, self.world_size) == (
+            other.hyperparameters,
+            other.model_params,
+            other.seed,
+            other.world_size,
+        )
 
     def fill_from(self, copy: LoggedRun) -> None:
         """Take what only an earlier copy of the same run has."""
@@ -424,6 +491,7 @@ class LoggedRun:
         return tuple((line.label, *_printed(line)) for line in self.results)
 
 
+_FOLLOWING_ERRORS = ("ChildFailedError", "DistBackendError", "SignalException", "ncclRemoteError")
 _NUMBERS = frozenset({"model_params", "seed", "world_size", "val_tokens"})
 _NOT_KNOBS = frozenset({"val_bpb", "torch", "model_params", "val_tokens"})
 

@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.field.log_lines import (
+from harness.field.log_events import (
+    Crash,
     Event,
     Marker,
     ResultLine,
@@ -21,9 +22,9 @@ from harness.field.log_lines import (
     TrainLine,
     ValLine,
     Warn,
-    read_line,
 )
 from harness.field.logged_run import MAX_SETTINGS, LoggedRun
+from harness.field.size_lines import more_sizes
 
 MAX_RUNS = 64  # of one file; the oldest are dropped, and counted
 MAX_WARNINGS = 200
@@ -97,13 +98,13 @@ class RunTracker:
             return
         elif isinstance(event, Size):
             self.run.add_size(event)
-            for part in line.split(b" | ")[1:20]:
-                more = read_line(part.strip(), event.line) if part.strip() else None
-                if isinstance(more, Size):
-                    self.run.add_size(more)
-                    self.emit(more)
+            for more in more_sizes(line, event.line):
+                self.run.add_size(more)
+                self.emit(more)
         elif isinstance(event, StopLine):
             self.run.add_stop(event)
+        elif isinstance(event, Crash):
+            self.run.add_crash(event)
         elif isinstance(event, Marker):
             self._take_marker(event)
         if self.sink is not None or self.collected is not None:
@@ -143,7 +144,9 @@ class RunTracker:
         return point.step < before or (point.step == before and self.pending is not None)
 
     def _take_setting(self, setting: Setting) -> None:
-        if setting.indented:
+        if setting.inline and self.run.progressed:
+            return
+        if setting.indented or setting.inline:
             self.run.add_setting(setting)
             return
         keys = {key.lower() for key, _ in setting.values}
@@ -192,7 +195,10 @@ class RunTracker:
             isinstance(event, Setting)
             and self.run.progressed
             and not event.indented
-            and not any(key.lower() in _LATE_KEYS or key.endswith("eval_mode") for key, _ in event.values)
+            and (
+                event.inline
+                or not any(key.lower() in _LATE_KEYS or key.endswith("eval_mode") for key, _ in event.values)
+            )
         )
 
     def _is_set_up(self) -> bool:
@@ -214,6 +220,17 @@ class RunTracker:
         """Put the current run with the others, or with its earlier copy."""
         run = self.run
         run.last_line = max(run.last_line, run.first_line)
+        run.take_inline()
+        if self.runs and self.runs[-1].repeats(run):
+            self.runs[-1].take_recap(run)
+            return
+        if (
+            self.runs
+            and not self.runs[-1].progressed
+            and self.runs[-1].crash is None
+            and run.same_head(self.runs[-1])
+        ):
+            self.runs.pop()  # the head was printed twice, to the console and to the file
         if not run.progressed and (not self._is_set_up() or (final and self.runs)):
             if self._is_set_up():
                 self.warn(run.first_line, "a run that made no step; the one before it is the result")
@@ -267,9 +284,12 @@ def _oddities(run: LoggedRun) -> list[str]:
         odd.append(f"{run.results_left_out} result lines beyond the first {len(run.results)} were not kept")
     if run.train.stride > 1 or run.val.stride > 1:
         odd.append(f"the curve of {run.train.count + run.val.count:,} points was thinned")
-    if run.official is None and any(line.stage != "pre_quantization" for line in run.results):
+    official = run.official
+    if official is None and any(line.stage != "pre_quantization" for line in run.results):
         labels = ", ".join(sorted({line.label for line in run.results})[:5])
         odd.append(f"no result line with a known label; not taken for a score: {labels}")
+    elif official is not None and not run.official_is_sure:
+        odd.append(f"the score is not sure: no label says that {official.label} is the artifact's")
     if run.status == "completed" and (run.steps or 0) < (run.planned_steps or 0):
         odd.append(f"no stop line, and the last step line is {run.steps} of {run.planned_steps}")
     return odd

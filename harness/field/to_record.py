@@ -336,6 +336,8 @@ def _scores(run: LoggedRun) -> tuple[Score, ...]:
 def _failure(run: LoggedRun) -> Failure:
     if run.nan_step is not None:
         return Failure(kind="nan", message="the training loss stopped being a number", step=run.nan_step)
+    if (crash := run.ended_by) is not None:
+        return Failure(kind=crash.kind, message=f"line {crash.line}: {crash.text}", step=run.steps)
     return Failure(kind="no_result", message="the log holds no score of the artifact", step=run.steps)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 FailureKind = Literal[
@@ -36,4 +37,26 @@ ENDS_SERIES: frozenset[FailureKind] = frozenset(
         "error",
         "no_result",
     }
+)
+
+# Signs in the last lines of a log, the first that fits names the failure.
+FAILURE_SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
+    (
+        "out_of_memory",
+        re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I),
+    ),
+    ("killed", re.compile(r"exitcode\s*:\s*-9|Signal 9 \(SIGKILL\)")),
+    ("disk_full", re.compile(r"No space left on device|Disk quota exceeded")),
+    ("missing_module", re.compile(r"ModuleNotFoundError|No module named")),
+    ("missing_data", re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found")),
+    ("nan", re.compile(r"\b(?:loss|grad\w*) (?:is|became) (?:nan|inf)", re.I)),
+    (
+        "bad_knob",
+        re.compile(
+            r"^error: .*(?:is not|out of range|does not)"
+            r"|invalid literal for int\(\)|could not convert string to float",
+            re.M,
+        ),
+    ),
+    ("error", re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.M)),
 )

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 
-from harness.field.log_lines import TrainLine, ValLine
+from harness.field.log_events import TrainLine, ValLine
 from harness.field.log_parser import LogParser
 from harness.run.capture import StopReason
 from harness.run.request import RunLimits

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from harness.courses.course import Course
 from harness.files import open_plain, read_plain
-from harness.records.failures import FailureKind
+from harness.records.failures import FAILURE_SIGNS, FailureKind
 from harness.records.launch import Launch
 from harness.records.record import (
     Data,
@@ -41,28 +41,6 @@ _OFFICIAL_STAGES = {
     "sliding_window": "the artifact, each token scored with a long context",
     "round_trip": "the artifact read back from its compressed bytes: what would be submitted",
 }
-
-# Signs in the last lines of a log, the first that fits names the failure.
-_SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
-    (
-        "out_of_memory",
-        re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I),
-    ),
-    ("killed", re.compile(r"exitcode\s*:\s*-9|Signal 9 \(SIGKILL\)")),
-    ("disk_full", re.compile(r"No space left on device|Disk quota exceeded")),
-    ("missing_module", re.compile(r"ModuleNotFoundError|No module named")),
-    ("missing_data", re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found")),
-    ("nan", re.compile(r"\b(?:loss|grad\w*) (?:is|became) (?:nan|inf)", re.I)),
-    (
-        "bad_knob",
-        re.compile(
-            r"^error: .*(?:is not|out of range|does not)"
-            r"|invalid literal for int\(\)|could not convert string to float",
-            re.M,
-        ),
-    ),
-    ("error", re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.M)),
-)
 
 # What to do about each kind of failure; shown by `run` and `show`.
 HINTS: dict[FailureKind, str] = {
@@ -196,7 +174,7 @@ def _script_end_reasons(end: ProcessEnd, tail: tuple[str, ...]) -> EndReasons:
     if end.stop or end.interrupted or end.exit_code != 0:
         failure = _failure(end, tail, None)
         return EndReasons(failure, failure)
-    by_log = _by_signs(tail, _SIGNS)
+    by_log = _by_signs(tail, FAILURE_SIGNS)
     if by_log is None and end.after_harness:
         what = "the harness was killed, and the run ended with it"
         by_log = Failure(kind="killed", message=what, last_lines=tail)
@@ -217,7 +195,7 @@ def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | N
     """Name a failure by the trainer's own word, else by the process' end, else by its last lines."""
     if end.stop is not None:
         return Failure(kind=end.stop.kind, message=end.stop.message, last_lines=tail)
-    if account and account["kind"] == "error" and (failure := _by_signs(tail, _SIGNS[:1])):
+    if account and account["kind"] == "error" and (failure := _by_signs(tail, FAILURE_SIGNS[:1])):
         return failure  # another of several processes ran out of memory, and this one lost its connection
     if account:
         return Failure(
@@ -226,7 +204,7 @@ def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | N
     if end.interrupted:
         return Failure(kind="interrupted", message="the run was asked to stop", last_lines=tail)
     # A signal tells more than any line but that memory has run out.
-    if failure := _by_signs(tail, _SIGNS if end.exit_code >= 0 else _SIGNS[:1]):
+    if failure := _by_signs(tail, FAILURE_SIGNS if end.exit_code >= 0 else FAILURE_SIGNS[:1]):
         return failure
     if end.exit_code < 0:
         name = signal.Signals(-end.exit_code).name

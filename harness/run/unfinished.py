@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.field.log_lines import StepLine, TrainLine, ValLine
+from harness.field.log_events import StepLine, TrainLine, ValLine
 from harness.field.log_parser import LogParser
 from harness.records.launch import Launch, load_launch
 from harness.records.store import Attempt

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
-from harness.field.log_lines import ResultLine, StopLine, TrainLine, ValLine
+from harness.field.log_events import ResultLine, StopLine, TrainLine, ValLine
 from harness.field.log_parser import LogParser
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.field.log_lines import Event, ResultLine, Setting, TrainLine, ValLine
+from harness.field.log_events import Event, ResultLine, Setting, TrainLine, ValLine
 from harness.field.log_parser import LogParser, ParsedLog, parse_lines, parse_log
-from harness.field.logged_run import MAX_POINTS, LoggedRun
+from harness.field.logged_run import LoggedRun
+from harness.field.thinned_curve import MAX_POINTS
 from tests.compare_bytes import assert_same
 from tests.paths import DATA, ROOT
 

@@ -1,0 +1,88 @@
+"""The size lines of the field's logs: bytes of the model, of the code, and of both.
+
+A line that states a limit is no size. Megabytes alone are kept as text, not as a count.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.field.log_events import COUNT, Size, SizeKind, read_count, to_text
+
+_SIZE = re.compile(
+    rb"(?:(serialized[ _]model|(?:compressed|quantized|packed)[ _](?:model|weights)|model[ _]size)"
+    rb"|(code[ _]size|code)"
+    rb"|((?:total[ _])?(?:submission|artifact)[ _]size|total[ _]size"
+    rb"|(?:final |compressed |total )?artifact|total))"
+    rb"(?:[ _]bytes)?[\s_]{0,2}(?:\(?([\w+./ =()-]{1,40}?)\)?)?\s{0,2}[:=]"
+    rb"\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b",
+    re.IGNORECASE,
+).match
+_SHORT = frozenset({b"code", b"total", b"artifact"})  # too common a word to count without its unit
+_BUDGET = re.compile(rb"budget:\s?" + COUNT + rb"/\d").match
+_ARTIFACT = re.compile(rb"artifact:.{0,400}?\bcode:\s?" + COUNT + rb"(?!\.)", re.DOTALL).match
+_WRAPPER = re.compile(rb"(?:artifact_bytes|bytes_total)\s{0,4}[:=]\s{0,40}" + COUNT).match
+_LIMIT = re.compile(
+    r"(?:^|[ _(])(?:limit|cap|max|maximum|budget|allowed|target|headroom|remaining|left|margin)\)?$",
+    re.IGNORECASE,
+).search
+_PART = re.compile(
+    rb"(?<![\w.])(model|code|total)(?:[ _](?:bytes|size))?\s?[:=]\s{0,8}" + COUNT + rb"(?![.\w])",
+    re.IGNORECASE,
+).findall
+_KINDS: tuple[SizeKind, ...] = ("model", "code", "total")
+
+
+def read_size(line: bytes, number: int) -> Size | None:
+    """Read the first size of a line; the others are `more_sizes`'."""
+    if match := _SIZE(line):
+        size = _read_match(match, line, number)
+        if size is not None:
+            return size
+    first = line[0] | 0x20
+    if first == 0x61:  # a
+        if match := _ARTIFACT(line):
+            return Size(number, "code", read_count(match[1]), to_text(line, 120))
+        if match := _WRAPPER(line):
+            return Size(number, "total", read_count(match[1]), to_text(line, 120), "wrapper")
+    elif first == 0x62 and (match := _BUDGET(line)):  # b
+        return Size(number, "total", read_count(match[1]), to_text(line, 120), "budget")
+    parts = _read_parts(line, number)
+    return parts[0] if parts else None
+
+
+def more_sizes(line: bytes, number: int) -> list[Size]:
+    """Return the sizes of a line beyond the first: behind bars, or model, code and total in one line."""
+    parts = _read_parts(line, number)
+    if parts:
+        return parts[1:]
+    texts = (text.strip() for text in line.split(b" | ")[1:20])
+    return [size for text in texts if text and (size := read_size(text, number)) is not None]
+
+
+def _read_match(match: re.Match[bytes], line: bytes, number: int) -> Size | None:
+    kind = _KINDS[next(index for index in range(3) if match[index + 1])]
+    unit = (match[6] or b"").lower()
+    codec = to_text(match[4].strip(b"_")) or None if match[4] else None
+    name = (match[1] or match[2] or match[3]).lower().replace(b"_", b" ")
+    if codec is not None and _LIMIT(codec):
+        return None
+    if name.rpartition(b" ")[2] in _SHORT and unit != b"bytes":
+        return None
+    if kind == "model" and codec is None and name == b"serialized model":
+        kind = "raw_model"
+    exact = unit in (b"bytes", b"b") or (not unit and b"." not in match[5] and len(match[5]) > 3)
+    return Size(number, kind, read_count(match[5]) if exact else None, to_text(line, 120), codec)
+
+
+def _read_parts(line: bytes, number: int) -> list[Size]:
+    """Read model, code and total where a line has all three and they add up; else nothing."""
+    if b"otal" not in line:
+        return []
+    found = {name.lower().decode(): read_count(count) for name, count in _PART(line[:1000])}
+    counts = [found.get(kind) for kind in _KINDS]
+    model, code, total = counts
+    if model is None or code is None or total is None or model + code != total:
+        return []
+    text = to_text(line, 120)
+    return [Size(number, kind, count, text) for kind, count in zip(_KINDS, counts, strict=True)]

@@ -1,0 +1,219 @@
+"""What logs of other people say in other words than the challenge's script: each kind on a small log."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from harness.field.log_parser import parse_log
+from harness.field.logged_run import LoggedRun
+
+SETUP = "model_params:20123456\nworld_size:8 grad_accum_steps:1\nseed:11\nwarmup_step:1/5\n"
+STEPS = (
+    "step:0/5000 val_loss:6.9310 val_bpb:4.1049 train_time:0ms step_avg:0.01ms\n"
+    "step:200/5000 train_loss:3.4120 train_time:20000ms step_avg:100.00ms\n"
+    "step:4400/5000 val_loss:2.0500 val_bpb:1.2142 train_time:440000ms step_avg:100.00ms\n"
+)
+SIZES = (
+    "Serialized model: 80000000 bytes\nCode size: 50000 bytes\nTotal submission size: 80050000 bytes\n"
+    "Serialized model int6+lzma: 15000000 bytes\nTotal submission size int6+lzma: 15050000 bytes\n"
+)
+ROUND_TRIP = "final_int6_lzma_roundtrip_exact val_loss:2.07000000 val_bpb:1.22600000\n"
+
+
+def read(text: str) -> LoggedRun:
+    run = parse_log(io.BytesIO(text.encode())).result
+    assert run is not None
+    return run
+
+
+def warnings(text: str) -> str:
+    return "\n".join(warn.text for warn in parse_log(io.BytesIO(text.encode())).warnings)
+
+
+# Which result is the score ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "sliding_window_eval_exact",
+        "slot_eval_exact",
+        "ngram_exact:",
+        "ppm_sliding",
+        "ttt_eval",
+        "online_best_agree_0.7_exact",
+        "final_quant_lzma(preset=9)_roundtrip",
+        "Post-quant sliding",
+    ],
+)
+def test_a_lower_result_after_the_artifact_is_the_score(label: str) -> None:
+    run = read(SETUP + STEPS + SIZES + ROUND_TRIP + f"{label} val_loss:2.00000000 val_bpb:1.18450000\n")
+
+    assert run.final_val_bpb == 1.1845
+    assert run.official_is_sure
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "final_pre_quant",
+        "final_prequant_sliding",
+        "final_fp_raw",
+        "final_fp32",
+        "unquantized",
+        "ema_final",
+        "bpb_gap",
+    ],
+)
+def test_a_result_that_is_not_of_the_artifact_is_never_the_score(label: str) -> None:
+    other = f"{label} val_loss:1.90000000 val_bpb:1.12000000\n"
+
+    assert read(SETUP + STEPS + other + SIZES + ROUND_TRIP + other).final_val_bpb == 1.226
+    assert read(SETUP + STEPS + SIZES + other).official is None
+
+
+def test_an_evaluation_before_the_artifact_is_made_is_not_its_score() -> None:
+    early = "sliding_window_eval val_loss:1.9000 val_bpb:1.1200\n"
+
+    assert read(SETUP + STEPS + early + SIZES + ROUND_TRIP).final_val_bpb == 1.226
+
+
+def test_an_unknown_label_after_the_size_counts_alone_and_is_called_not_sure() -> None:
+    text = SETUP + STEPS + SIZES + "my_own_check val_loss:2.10000000 val_bpb:1.24380000\n"
+
+    assert read(text).final_val_bpb == 1.2438
+    assert "not sure" in (read(text).why_official or "")
+    assert "my_own_check" in warnings(text)
+    assert read(text + ROUND_TRIP).final_val_bpb == 1.226
+
+
+def test_bits_per_byte_alone_are_a_score_without_a_loss() -> None:
+    run = read(SETUP + STEPS + SIZES + ROUND_TRIP + "final_sliding_window_exact val_bpb:1.20440000\n")
+
+    assert (run.final_val_bpb, run.final_val_loss) == (1.2044, None)
+
+
+def test_progress_with_bits_per_byte_is_no_result() -> None:
+    run = read(
+        SETUP + STEPS + SIZES + ROUND_TRIP + "sliding eval 12/90 val_bpb:1.1000\nttt 50% val_bpb:1.1000\n"
+    )
+
+    assert run.final_val_bpb == 1.226
+
+
+def test_the_score_and_the_size_are_of_one_artifact() -> None:
+    large = "Total submission size int8+zlib: 19900000 bytes\n"
+    large += "final_int8_roundtrip_exact val_loss:2.05000000 val_bpb:1.21400000\n"
+    run = read(SETUP + STEPS + large + SIZES + ROUND_TRIP)
+    reverse = read(SETUP + STEPS + SIZES + ROUND_TRIP + large)
+
+    assert (run.final_val_bpb, run.bytes_total) == (1.226, 15_050_000)
+    assert (reverse.final_val_bpb, reverse.bytes_total) == (1.226, 15_050_000)
+
+
+# One run or several -------------------------------------------------------------------------------
+
+
+def test_a_recap_of_the_score_lines_is_no_second_run() -> None:
+    lines = SETUP + STEPS + SIZES + ROUND_TRIP
+    recap = "[job] scores\n" + STEPS.splitlines()[0] + "\n" + STEPS.splitlines()[2] + "\n" + ROUND_TRIP
+    log = parse_log(io.BytesIO((lines + recap).encode()))
+
+    assert len(log.runs) == 1
+    assert log.result is not None
+    assert (log.result.bytes_total, log.result.seed, log.result.steps) == (15_050_000, 11, 4400)
+
+
+def test_results_after_a_recap_belong_to_the_run() -> None:
+    run = read(SETUP + STEPS + SIZES + STEPS.splitlines()[2] + "\n" + ROUND_TRIP)
+
+    assert (run.seed, run.final_val_bpb) == (11, 1.226)
+
+
+def test_a_head_printed_twice_is_one_run() -> None:
+    head = "Running Python 3.12.3\n" + SETUP
+
+    assert "run" not in warnings(head + head + STEPS + SIZES + ROUND_TRIP)
+    other = head.replace("seed:11", "seed:12")
+    assert "earlier run" in warnings(head + other + STEPS + SIZES + ROUND_TRIP)
+
+
+def test_blank_lines_do_not_end_the_hyperparameters() -> None:
+    text = "Hyperparameters:\n  iterations: 5000\n\n  model_dim: 512\n\n  seed: 77\nval_tokens: 40540160\n"
+
+    assert read(text + STEPS).hyperparameters["model_dim"] == "512"
+    assert read(text + STEPS).seed == 77
+
+
+def test_the_stop_line_says_how_far_the_run_came() -> None:
+    run = read(SETUP + STEPS + "stopping_early: wallclock_cap train_time:482000ms step:4820/5000\n")
+
+    assert (run.steps, run.train_time_ms) == (4820, 482_000)
+
+
+# Facts in other places ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "seed", "world_size"),
+    [
+        ("lr:embed=0.03 batch:786432 wall:600s seed:99", 99, None),
+        ("[setup] H100 x 8, world_size=8, seed=99, bf16", 99, 8),
+        ("launch: torchrun --standalone --nproc_per_node=4 train.py", None, 4),
+    ],
+)
+def test_a_fact_in_the_middle_of_a_line_is_read(line: str, seed: int | None, world_size: int | None) -> None:
+    run = read(line + "\n" + STEPS)
+
+    assert (run.seed, run.world_size) == (seed, world_size)
+
+
+def test_a_line_of_its_own_counts_before_the_middle_of_another() -> None:
+    assert read("data: shuffled with seed=5, twice\nseed:11\n" + STEPS).seed == 11
+
+
+@pytest.mark.parametrize(
+    ("line", "total", "model", "code"),
+    [
+        ("model:13015800 code:102880 total:13118680 (13.12 MB)", 13_118_680, 13_015_800, 102_880),
+        ("serialized_model_int8_zlib:12288500 bytes (payload:17551040)", None, 12_288_500, None),
+        ("Artifact: 14,800,100 bytes", 14_800_100, None, None),
+        ("Submission size limit: 16000000 bytes", None, None, None),
+        ("model:13 code:9 total:23", None, None, None),
+    ],
+)
+def test_sizes_in_other_words(line: str, total: int | None, model: int | None, code: int | None) -> None:
+    run = read(SETUP + STEPS + line + "\n")
+
+    assert (run.bytes_total, run.bytes_model, run.bytes_code) == (total, model, code)
+
+
+# Ends ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        (
+            "Traceback (most recent call last):\n  File\ntorch.OutOfMemoryError: CUDA out of memory.",
+            "out_of_memory",
+        ),
+        ("[rank0]: Traceback (most recent call last):\n[rank0]: ValueError: no such shard", "error"),
+        ("[rank3]: torch.OutOfMemoryError: CUDA out of memory.", "out_of_memory"),
+        ("ModuleNotFoundError: No module named 'zstandard'", "missing_module"),
+        ("RuntimeError: x\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError:", "error"),
+        ("Killed", "killed"),
+    ],
+)
+def test_a_log_that_ends_in_an_error_says_which(end: str, kind: str) -> None:
+    run = read(SETUP + STEPS + end + "\n")
+
+    assert run.ended_by is not None
+    assert run.ended_by.kind == kind
+    assert "ChildFailed" not in run.ended_by.text
+
+
+def test_an_error_that_the_run_survived_did_not_end_it() -> None:
+    assert read("ImportError: flash_attn\n" + SETUP + STEPS).ended_by is None
