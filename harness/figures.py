@@ -40,6 +40,11 @@ def number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def share(part: int, whole: int, noun: str) -> str:
+    """`3 of 5 seeds`, or `5 seeds` where none is missing."""
+    return number(part, noun) if part == whole else f"{part} of {number(whole, noun)}"
+
+
 def change(count: int, noun: str) -> str:
     """A signed count with its noun: +1 byte, -2,000 bytes."""
     return f"{count:+,} {noun}" + ("" if abs(count) == 1 else "s")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from harness.figures import number
+from harness.figures import share
 
 LEVEL = 0.05  # of false verdicts
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
@@ -43,12 +43,13 @@ class Sample:
     """Scores of one configuration (lower is better), at full precision: one a seed.
 
     seeds: of the values, in their order; empty where they are not known. floor: the spread that was measured
-    for this configuration; it stands in while there is one value.
+    for this configuration; it stands in while there is one value. failed: seeds that have no score.
     """
 
     values: tuple[float, ...]
     seeds: tuple[int, ...] = ()
     floor: Spread | None = field(default=None, compare=False)
+    failed: int = field(default=0, compare=False)
 
     @property
     def n(self) -> int:
@@ -264,7 +265,7 @@ def subtract(a: Sample, b: Sample, spread: Spread | None, bound: float | None = 
 
 def exact_difference(a: Sample, b: Sample, bound: float | None = None) -> Difference:
     """Compare two samples whose trainings are the same seed by seed: what differs came after training."""
-    basis = f"the same weights, {number(a.n, 'seed')}: no luck is in the difference"
+    basis = f"the same weights, {share(a.n, a.n + a.failed, 'seed')}: no luck is in the difference"
     return Difference(a.mean - b.mean, (a.n, b.n), basis, bound=bound, exact=True)
 
 
@@ -433,11 +434,12 @@ def _pair(a: Sample, b: Sample) -> TestResult | None:
 
 def _basis(test: TestResult, a: Sample, b: Sample, spread: Spread | None) -> str:
     """Say in one sentence what the test rests on: for one seed, whose noise it assumes."""
-    sides = f"{number(a.n, 'seed')} against {number(b.n, 'seed')}"
+    sides = " against ".join(share(one.n, one.n + one.failed, "seed") for one in (a, b))
+    some = f" ({sides})" if a.failed or b.failed else ""
     if test.name == "paired t":
-        return f"paired t over {test.n[0]} shared seeds, whose differences spread by {test.std:.2g} bpb"
+        return f"paired t over {test.n[0]} shared seeds{some}, whose differences spread by {test.std:.2g} bpb"
     if test.name == "Welch's t":
-        return f"Welch's t over {a.n} and {b.n} seeds"
+        return f"Welch's t over {a.n} and {b.n} seeds{some}"
     floors = dict.fromkeys(side.floor.source for side in (a, b) if side.n == 1 and side.floor)
     if test.name == "known spread" and spread:
         return f"{sides}, seed noise {test.std:.2g} bpb by {spread.source}"

@@ -188,7 +188,10 @@ class PlayedHole:
     @cached_property
     def sample(self) -> Sample | None:
         """The official scores of the group, one a seed, in bits per byte."""
-        return Sample(self.summary.values, self.summary.seeds) if self.summary.values else None
+        summary = self.summary
+        if not summary.values:
+            return None
+        return Sample(summary.values, summary.seeds, failed=len(summary.failed_seeds))
 
     @cached_property
     def day(self) -> dt.date | None:

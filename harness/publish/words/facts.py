@@ -137,7 +137,7 @@ def _read_score(standing: Standing, tags: set[str], values: dict[str, str]) -> N
     if seeds > 1 and played.sample.std is not None:
         values["seeds"], values["spread"] = figures.number(seeds, "seed"), figures.bpb(played.sample.std)
     if failed:
-        values["seeds_finished"] = f"{seeds} of {figures.number(seeds + failed, 'seed')}"
+        values["seeds_finished"] = figures.share(seeds, seeds + failed, "seed")
     best = standing.comparisons["best"].difference
     if played.status == "ok" and best is not None and best.outcome == "better" and not best.exact:
         tags.add("new_best")

@@ -52,6 +52,21 @@ def test_repeats_that_differ_count_once_with_their_mean(put_record, runs):
     assert (hole.summary.repeats, hole.summary.repeat_std) == (1, pytest.approx(0.02 / 2**0.5))
 
 
+@pytest.mark.parametrize("seeds", [(1, 2, 3), (7, 8, 9)])  # paired with those of the other hole, or not
+def test_a_verdict_counts_the_seeds_that_failed(seeds, put_record, compare):
+    failure = {"kind": "nan", "message": "loss is nan"}
+    for attempt, seed in enumerate(seeds, start=1):
+        put_record("round_001", attempt, val_bpb=2.08 + attempt**2 / 900, seed=attempt, **PRACTICE)
+        put_record("round_002", attempt, val_bpb=2.03 + attempt**2 / 901, seed=seed, **PRACTICE)
+    for attempt in (4, 5):
+        put_record("round_002", attempt, status="failed", failure=failure, seed=90 + attempt, **PRACTICE)
+
+    difference = compare("2", "1")
+
+    assert difference["test"] == ("paired t" if seeds == (1, 2, 3) else "moderated t")
+    assert "3 of 5 seeds against 3 seeds" in difference["basis"]
+
+
 def test_seeds_that_failed_are_kept_in_mind(put_record, harness):
     failure = {"kind": "nan", "message": "loss is nan"}
     put_record("round_001", val_bpb=2.08, seed=7, **PRACTICE)
