@@ -30,33 +30,35 @@ class Doubtful:
 
 @dataclass(frozen=True)
 class Claims:
-    """text: how many gains and losses are told, and how many stand. doubtful: those that do not."""
+    """text: how many gains and losses are told, stand and are exact. doubtful: those that do not stand."""
 
     text: str
     doubtful: tuple[Doubtful, ...]
 
 
 def count_claims(season: Season, standings: Sequence[Standing], wording: Wording) -> Claims | None:
-    """Count the gains and losses that holes are told by; None where there are none."""
-    told = [one for one in standings if one.story.difference is not None]
-    apart = [one for one in told if one.story.difference and one.story.difference.outcome != "within noise"]
-    judged = [(one, season.survives(one.played)) for one in apart]
-    claims = [(one, stands) for one, stands in judged if stands is not None]
-    if not claims:
+    """Count the gains and losses that holes are told by, as `brief` does; None where there are none."""
+    courses = dict.fromkeys(one.played.course for one in standings)
+    families = [season.claims.of_course(course) for course in courses]
+    claims, exact = sum(one.claims for one in families), sum(one.exact for one in families)
+    parts = []
+    if claims:
+        counts = {
+            "comparisons": figures.number(sum(one.comparisons for one in families), "comparison"),
+            "claims": figures.count(claims),
+            "standing": figures.count(sum(one.survivors for one in families)),
+        }
+        parts.append(wording.fill("index", "claims", **counts))
+    if exact:
+        parts.append(wording.fill("index", "exact", exact=figures.count(exact)))
+    if not parts:
         return None
-    text = wording.fill(
-        "index",
-        "claims",
-        stories=figures.number(len(told), "hole"),
-        claims=figures.count(len(claims)),
-        standing=figures.count(sum(stands for _, stands in claims)),
-    )
     doubtful = tuple(
         Doubtful(tidy(one.played.title, TITLE_LENGTH), f"holes/{one.played.name.folder}.html")
-        for one, stands in claims
-        if not stands
+        for one in standings
+        if season.survives(one.played) is False
     )
-    return Claims(text, doubtful)
+    return Claims(" ".join(parts), doubtful)
 
 
 @dataclass(frozen=True)

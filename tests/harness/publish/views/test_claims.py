@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from harness.publish.build import PublishOptions, publish
 from tests.paths import ROOT
@@ -53,15 +55,21 @@ def test_claims_that_may_be_luck_are_named(
 
     text = index_of(runs, tmp_path / "site")
 
-    assert "Gains and losses beyond the noise: 1 of 30 holes" in text
-    assert "0 of them stand" in text
+    assert "Gains and losses beyond the noise: 1 of 30 comparisons." in text
+    assert "5 % false): 0." in text
     assert re.search(r"These may be luck:\s+Lucky\.", text)
 
 
-def test_the_shipped_season_counts_its_claims(tmp_path: Path) -> None:
-    assert re.search(
-        r"Gains and losses beyond the noise: \d+ of \d+ holes", index_of(ROOT / "runs", tmp_path / "s")
-    )
+def test_the_shipped_season_counts_as_brief_does(tmp_path: Path, harness: Callable[..., Any]) -> None:
+    runs = str(ROOT / "runs")
+    counted = json.loads(harness("brief", "--json", "--course", "practice", "--runs", runs).stdout)["claims"]
+
+    text = index_of(ROOT / "runs", tmp_path / "s")
+
+    assert counted["exact"]
+    assert f"the noise: {counted['claims']} of {counted['comparisons']} comparisons." in text
+    assert f"5 % false): {counted['survivors']}. " in text
+    assert f"exactly and without luck: {counted['exact']}." in text
 
 
 def test_a_claim_that_does_not_stand_is_marked_in_the_scorecard_and_the_lowest_on_the_board(
