@@ -206,9 +206,14 @@ def rows_of(standings: Sequence[Standing]) -> list[Row]:
 def _mark_claim(row: Row, standing: Standing, survives: bool | None) -> Row:
     if survives is not False:
         return row
-    heads = [head for head, _, _ in _COLUMNS]
-    at = heads.index(_PARENT if standing.story.kind == "parent" else "vs par")
-    return row._replace(cells=(*row.cells[:at], NOT_AMONG_MANY + row.cells[at], *row.cells[at + 1 :]))
+    marked = {_PARENT if standing.story.kind == "parent" else "vs par"}
+    par, parent = standing.comparisons["par"], standing.comparisons["parent"]
+    if par.difference == parent.difference:  # the parent set par: one comparison in two columns
+        marked = {_PARENT, "vs par"}
+    cells = zip((head for head, _, _ in _COLUMNS), row.cells, strict=True)
+    return row._replace(
+        cells=tuple(NOT_AMONG_MANY + cell if head in marked else cell for head, cell in cells)
+    )
 
 
 def row_of(standing: Standing) -> Row:

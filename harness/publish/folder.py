@@ -434,6 +434,7 @@ def key_of(
         ],
         standing.sets_par,
         standing.course_record,
+        season.survives(played),
         # What it was held against may be any hole: repeats on a machine show how step times spread.
         "prediction.json" in marks.text_marks[played.name.folder] and as_data(forecast(season, standing)),
         [notes.text, [problem.message for problem in notes.problems]],

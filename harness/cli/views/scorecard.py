@@ -26,7 +26,7 @@ _OUTCOME_STYLE = {"better": "green", "worse": "yellow"}  # the others are no cha
 _LABELS = {
     "par": "versus par",
     "sota": "versus SOTA",
-    "best": "versus our best",
+    "best": "versus lowest",
     "previous": "versus previous",
     "parent": "versus parent",
 }

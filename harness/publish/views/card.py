@@ -240,7 +240,8 @@ def build_card(
     that the holes before it in its round took (`HoleCard.choice`).
     """
     played = standing.played
-    around = SeasonFacts(whiff=parent_whiff(season, played), opens=season.neighbours(played)[0] is None)
+    doubtful, opens = season.survives(played) is False, season.neighbours(played)[0] is None
+    around = SeasonFacts(whiff=parent_whiff(season, played), opens=opens, doubtful=doubtful)
     narrator = Narrator(wording.script, read_facts(standing, around), used)
     bound = bind_notes(season, played)
     sources = _CardSources(

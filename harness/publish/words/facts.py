@@ -56,6 +56,8 @@ FACTS: dict[str, str] = {
     "exact_gain": "the same weights as its parent's, packed or evaluated otherwise: exactly so much lower",
     "exact_loss": "the same weights as its parent's, packed or evaluated otherwise: exactly so much higher",
     "exact_same": "the same weights as its parent's, packed or evaluated otherwise: the same score",
+    "doubtful_story": "better or worse by itself, which does not stand when all comparisons of the season "
+    "are counted",
     "ahead_story": "lower than its parent, else than par, noise aside",
     "behind_story": "higher than its parent, else than par, noise aside",
     "one_seed": "the score is that of one seed, however often it was played",
@@ -85,10 +87,12 @@ class SeasonFacts:
     """What is known of a hole from the holes around it.
 
     whiff: an override without effect, against the parent or previous hole. opens: no hole lies before it.
+    doubtful: its gain or loss does not survive the correction for the number of comparisons.
     """
 
     whiff: Whiff | None = None
     opens: bool = False
+    doubtful: bool = False
 
 
 def read_facts(standing: Standing, around: SeasonFacts = SeasonFacts()) -> Facts:
@@ -109,6 +113,10 @@ def read_facts(standing: Standing, around: SeasonFacts = SeasonFacts()) -> Facts
         if comparison.val_bpb is not None:
             values[kind] = figures.bpb(comparison.val_bpb)
     _read_story(standing, tags, values)
+    if around.doubtful:
+        tags.add("doubtful_story")
+        doubt = "among all comparisons of the season it does not stand"
+        values["story_caveat"] = "; ".join(filter(None, (doubt, values.get("story_caveat"))))
     _read_settings(standing, tags, values)
     if whiff := around.whiff:
         tags.add("whiff")

@@ -64,3 +64,15 @@ def test_mistyped_course_is_not_an_empty_season(harness, put_record, flags):
     assert (mistyped.returncode, "did you mean fineweb?" in mistyped.stderr) == (2, True)
     assert other.returncode == 0
     assert "round_001" not in other.stdout
+
+
+def test_a_doubtful_gain_is_marked_beside_par_and_beside_the_parent_that_set_it(runs, put_record, harness):
+    """It is one comparison in two columns."""
+    for number in range(1, 31):
+        put_record(f"round_{number:03d}", course="practice", seed=1, val_bpb=2.07 + 0.0001 * number)
+    put_record("round_031", course="practice", seed=1, val_bpb=2.0701 - 0.0254)
+    (runs / "round_031" / "round.toml").write_text('parent = "round_001"\n')
+
+    rows = harness("ls").stdout.splitlines()
+
+    assert next(row for row in rows if row.startswith("031")).count("?-0.0254") == 2

@@ -88,6 +88,15 @@ def test_a_claim_that_does_not_stand_is_marked_in_the_scorecard_and_the_lowest_o
         marked = [row for row in rows if ">?</abbr>" in row]
         assert len(marked) == 1
         assert "Lucky" in marked[0]
+    lucky = (out / "holes" / "round_031_lucky.html").read_text()
+    assert re.search(
+        r"Verdict\..*(but|mind that|note that) among all comparisons of the season it does not stand", lucky
+    )
+    assert "season" in next(
+        one["content_text"]
+        for one in json.loads((out / "feed.json").read_text())["items"]
+        if "Lucky" in one["title"]
+    )
     assert "A ? marks a gain or a loss that does not stand" in (out / "index.html").read_text()
     board = (out / "field-practice.html").read_text()
     assert board.count("the lowest of 32, not confirmed by fresh seeds") == 1
@@ -98,15 +107,17 @@ def test_a_claim_that_does_not_stand_is_marked_in_the_scorecard_and_the_lowest_o
 def test_a_mark_goes_when_the_other_holes_say_so(
     runs: Path, put_record: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """The lucky hole's own files stay as they were; its row does not."""
+    """The lucky hole's own files stay as they were; its row and card do not."""
     put_record("round_001_base", course="practice", seed=1, val_bpb=2.07)
     put_record("round_002_lucky", course="practice", seed=1, val_bpb=2.07 - 0.0260)
     out = tmp_path / "site"
     publish(runs, out, PublishOptions(pictures=False))
-    alone = (out / "round-1.html").read_text()
+    alone, card = (out / "round-1.html").read_text(), out / "holes" / "round_002_lucky.html"
+    assert "does not stand" not in card.read_text()
     for number in range(3, 10):
         put_record(f"round_{number:03d}_same", course="practice", seed=1, val_bpb=2.07 + 0.0001 * number)
     publish(runs, out, PublishOptions(pictures=False))
 
     assert ">?</abbr>" not in alone
     assert ">?</abbr>" in (out / "round-1.html").read_text()
+    assert "does not stand" in card.read_text()

@@ -16,7 +16,7 @@ from harness.publish.words.wording import Wording, load_wording
 from harness.season.season import load_season
 from tests.paths import DATA, ROOT
 
-LEFT = {"gain_story", "loss_story"}  # a difference that luck does not explain
+LEFT = {"gain_story", "loss_story", "doubtful_story"}  # a difference that luck does not explain
 JUDGED = LEFT | {"noise_story", "equivalent_story", "slight_story", "unclear_story"}
 EXACT = {"exact_gain", "exact_loss", "exact_same"}
 LOW = {"gain_story", "exact_gain", "ahead_story", "new_best", "course_record"}
@@ -53,6 +53,8 @@ CLAIMS: dict[str, set[str]] = {
     r"\bexactly\b|\bsame weights\b": EXACT,
     r"(does|did) nothing|no effect|no difference|negligible|too small to": NO_EFFECT,
     r"\b(gain|gained|better|improvement|won|took|picked up)\b(?=.*\{)": LOW,
+    r"\b(gained|won|took|picked up|lost|conceded|gave up|dropped)\b(?=.*\{story_(size|delta)\})": LEFT
+    | EXACT,
     r"\blower by\b|right side of|to the good": LOW,
     r"\b(worse|conceded|gave up|dropped|higher by|step back)\b(?=.*\{)|\blost \{|is a loss": HIGH,
     r"\bahead of\b": {"ahead_story"},
