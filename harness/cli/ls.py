@@ -208,7 +208,7 @@ def _mark_claim(row: Row, standing: Standing, survives: bool | None) -> Row:
         return row
     marked = {_PARENT if standing.story.kind == "parent" else "vs par"}
     par, parent = standing.comparisons["par"], standing.comparisons["parent"]
-    if par.difference == parent.difference:  # the parent set par: one comparison in two columns
+    if parent.difference and par.hole is parent.hole:  # it set par: one comparison in two columns
         marked = {_PARENT, "vs par"}
     cells = zip((head for head, _, _ in _COLUMNS), row.cells, strict=True)
     return row._replace(

