@@ -58,6 +58,8 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     )
     typed = _assignments(intent.overrides, request.overrides)
     settings = _check_overrides(script, typed, request.allow_unread, path)
+    if script.derives_from(settings.rendered):
+        script = read_script(snapshot.texts(), settings.rendered)
     seeds = _seeds(inputs, script, settings)
 
     split: str | None = None

@@ -40,6 +40,7 @@ class Program:
     def __init__(self, trees: Iterable[ast.Module]) -> None:
         self.names = Names()
         self.calls: dict[str, list[ast.Call]] = {}  # by the last part of what is called
+        self.readers: set[ast.AST] = set()  # calls that read the environment, with a default or without
         self._of: dict[ast.AST, ast.AST] = {}
         for tree in trees:
             self.names.collect(tree)
@@ -164,6 +165,9 @@ class Tracer:
         return None
 
     def _through_call(self, child: ast.AST, call: ast.Call, use: Use, scope: Scope, depth: int) -> Use | None:
+        if call in self.program.readers and child is not call.func:
+            # get(NEW, get(OLD, 1)): the inner one is used as the outer one is
+            return use if child is not call.args[0] else None
         if child is call.func:  # a method of the value
             return use if isinstance(child, ast.Attribute) and child.attr in _TRANSPARENT else None
         try:

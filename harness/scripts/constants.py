@@ -16,6 +16,7 @@ from typing import Any
 from harness.scripts import decoders
 
 TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+_CONTAINERS: dict[str, type] = {"list": list, "tuple": tuple, "dict": dict, "set": set}
 MAX_TEXT = 10_000  # longer strings are no names, and methods that lengthen them must not fill the memory
 MAX_NUMBER = 2**128
 MAX_ITEMS = 100_000
@@ -34,6 +35,17 @@ class Unknown(Exception):
         if isinstance(self.reason, str):
             return self.reason
         return f"{ast.unparse(self.reason)[:60]} is not known without running it"
+
+
+NOT_KNOWN: Any = object()  # the value of a name in a scope that hides an outer one of that name
+
+
+@dataclass(frozen=True)
+class WhenUnset:
+    """What a name holds while none of some environment variables is set."""
+
+    value: Any
+    variables: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,9 @@ class Names:
     values: dict[str, Any] = field(default_factory=dict)  # of constants that were folded already
     busy: set[str] = field(default_factory=set)  # constants being folded, so that circles end
     steps: int = 0
+    # Gives the value of an expression that reads the environment; None where nothing is assumed of it.
+    environment: Callable[[ast.AST, Scope], tuple[Any] | None] | None = None
+    used: set[str] = field(default_factory=set)  # variables that `environment` gave a value for
 
     def collect(self, tree: ast.Module) -> None:
         """Add a file's definitions. A name that is assigned twice is no constant."""
@@ -180,6 +195,10 @@ def fold(node: ast.AST, names: Names, scope: Scope) -> Any:
     names.steps += 1
     if folder is None or names.steps > MAX_STEPS:
         raise Unknown(node)
+    if names.environment is not None and isinstance(node, ast.Call | ast.Subscript | ast.Compare):
+        found = names.environment(node, scope)
+        if found is not None:
+            return found[0]
     try:
         return folder(node, names, scope)
     except RecursionError as error:
@@ -194,9 +213,9 @@ def _constant(node: ast.Constant, names: Names, scope: Scope) -> Any:
 
 def _name(node: ast.Name, names: Names, scope: Scope) -> Any:
     if node.id in scope.values:
-        return scope.values[node.id]
-    if node.id in TYPES:
-        return TYPES[node.id]
+        return _held(scope.values[node.id], node, names)
+    if node.id in TYPES or node.id in _CONTAINERS:
+        return TYPES.get(node.id) or _CONTAINERS[node.id]
     if node.id in names.functions:
         return names.functions[node.id]
     constant = decoders.CONSTANTS.get(names.modules.get(node.id, ""))
@@ -212,6 +231,16 @@ def _name(node: ast.Name, names: Names, scope: Scope) -> Any:
     finally:
         names.busy.discard(node.id)
     return names.values[node.id]
+
+
+def _held(value: Any, node: ast.Name, names: Names) -> Any:
+    """Return the value of a name in a scope."""
+    if value is NOT_KNOWN or (isinstance(value, WhenUnset) and names.environment is None):
+        raise Unknown(node)
+    if isinstance(value, WhenUnset):
+        names.used |= value.variables
+        return value.value
+    return value
 
 
 def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
@@ -367,7 +396,12 @@ def _type_of(value: Any) -> type:
 
 def _is_instance(value: Any, kinds: Any) -> bool:
     listed = kinds if isinstance(kinds, list) else [kinds]
-    return isinstance(value, tuple(kind for kind in listed if isinstance(kind, type)))
+    known = {kind for kind in listed if isinstance(kind, type)}
+    if isinstance(value, list) and len(known & {list, tuple, set}) in (1, 2) and not known >= {list, tuple}:
+        raise Unknown("a tuple or a set is a list here")
+    if not isinstance(value, tuple(known)) and len(known) < len(listed):
+        raise Unknown("isinstance asks for a type that is not known")
+    return isinstance(value, tuple(known))
 
 
 # Functions of Python itself. A tuple or a set is a list here.

@@ -8,13 +8,28 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from harness.scripts.casts import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, dotted, last_part
-from harness.scripts.constants import FieldOf, Func, Scope, Unknown, assignments, fold
+from harness.scripts.constants import (
+    NOT_KNOWN,
+    FieldOf,
+    Func,
+    Scope,
+    Unknown,
+    WhenUnset,
+    assignments,
+    fold,
+)
+from harness.scripts.flow import names_in, scope_at, unknown_is
+from harness.scripts.presets import Preset, holds_at, is_certain, settings_in
+from harness.scripts.system_names import is_never_own
 
+WRAPPER = " (wrapper)"  # ends the name of a file's outer part, where the script itself is packed
 _MAX_ROWS = 2_000  # of a table that is looped over
+_MAX_USES = 16  # calls that are looked at to learn how a name that is written out is used
 _DEFAULT_NAMES = ("default", "fallback", "dflt", "d", "val", "value", "v")
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
@@ -30,6 +45,7 @@ class Read:
     line: int
     file: str
     how: str
+    default_from: frozenset[str] = frozenset()  # variables that the default is worked out from
 
 
 @dataclass
@@ -38,12 +54,20 @@ class Reads:
     unclear: list[tuple[str, int, str]] = field(default_factory=list)  # file, line, what is not known
 
 
-def find_reads(trees: Mapping[str, ast.Module]) -> Reads:
-    """Find all reads of the environment in the files of one program (name -> tree)."""
+def find_reads(trees: Mapping[str, ast.Module], settings: Mapping[str, str] | None = None) -> Reads:
+    """Find all reads of the environment in the files of one program (name -> tree).
+
+    settings: variables that are set; defaults that hang on them are worked out from these values.
+    """
     program = Program(trees.values())
     reads = Reads()
-    for file, tree in trees.items():
-        _Finder(file, tree, program).add_reads(reads)
+    finders = [_Finder(file, tree, program, settings or {}) for file, tree in trees.items()]
+    presets: dict[str, str] = {}  # of wrappers around packed code, which run first
+    for finder in finders:
+        finder.outer_presets = dict(presets)
+        finder.add_reads(reads)
+        if finder.file.endswith(WRAPPER):
+            presets |= {preset.name: preset.value for preset in finder.presets}
     return reads
 
 
@@ -55,29 +79,38 @@ class _Access:
     name: ast.expr
     default: ast.expr | None
     required: bool
+    is_setting: bool = False  # setdefault, which reads and sets
 
 
 class _Finder:
     """Finds the reads of one file."""
 
-    def __init__(self, file: str, tree: ast.Module, program: Program) -> None:
+    def __init__(self, file: str, tree: ast.Module, program: Program, settings: Mapping[str, str]) -> None:
+        self.settings, self.outer_presets = settings, dict[str, str]()
         self.file, self.tree, self.program, self.names = file, tree, program, program.names
         self.modules, self.environs, self.getters = {"os"}, {"os.environ"}, {"os.getenv", "os.environ.get"}
+        self._helpers_entered: list[Func] = []
+        self._calls: dict[tuple[Function, int], list[Scope]] = {}
+        self.unset = replace(program.names, values={}, used=set(), environment=self._when_unset)
         self._find_aliases()
+        self.accesses = {node: found for node in ast.walk(tree) if (found := self._access(node))}
+        program.readers |= self.accesses.keys()
+        self.presets: list[Preset] = []
 
     def add_reads(self, reads: Reads) -> None:
+        self.presets = list(self._find_presets())
         for node in ast.walk(self.tree):
-            access = self._access(node)
+            access = self.accesses.get(node)
             if access is None:
                 if why := self._unclear(node):
                     reads.unclear.append((self.file, _line(node), why))
                 continue
-            has_name = False
-            for scope in self._scopes(access.node, 0):
-                if read := self._read(access, scope):
-                    reads.named.append(read)
-                    has_name = True
-            if not has_name:
+            is_named = isinstance(access.name, ast.Constant)
+            needed = names_in([access.name, *([access.default] if access.default else [])])
+            scopes = self._scopes(access.node, 0, needed)
+            found = [self._read(access, s) for s in islice(scopes, _MAX_USES if is_named else None)]
+            reads.named += [read for read in found if read]
+            if found and not any(found):
                 text = ast.unparse(access.name)[:60]
                 reads.unclear.append(
                     (self.file, access.node.lineno, f"reads a name that is computed: {text}")
@@ -132,15 +165,31 @@ class _Finder:
     def _is_environ(self, node: ast.expr) -> bool:
         return dotted(node) in self.environs
 
+    def _find_presets(self) -> Iterator[Preset]:
+        """Yield what the file puts into the environment itself."""
+        for node in ast.walk(self.tree):
+            for name, value in settings_in(node, self._is_environ):
+                for scope in self._scopes(node, 0, names_in([name, value])):
+                    known = unknown_is(fold, name, self.names, scope)
+                    text = _as_text(self._value_unset(value, scope)[0])
+                    if isinstance(known, str) and text is not None and is_certain(node, known, self.program):
+                        yield Preset(known, text, _outermost_call(node, scope))
+
+    def _preset(self, name: str, node: ast.AST) -> str | None:
+        """Return what the script itself has set a variable to before a read; None where it has not."""
+        before = [p for p in self.presets if p.name == name and holds_at(p, node, self.program)]
+        return before[-1].value if before else self.outer_presets.get(name)
+
     def _access(self, node: ast.AST) -> _Access | None:
         if isinstance(node, ast.Call) and node.args:
             func = node.func
             reads = dotted(func) in self.getters
             if not reads and isinstance(func, ast.Attribute) and func.attr in ("setdefault", "pop"):
                 reads = self._is_environ(func.value)
+            sets = isinstance(func, ast.Attribute) and func.attr == "setdefault"
             if reads:
                 keyword = [word.value for word in node.keywords if word.arg == "default"]
-                return _Access(node, node.args[0], (*node.args[1:], *keyword, None)[0], False)
+                return _Access(node, node.args[0], (*node.args[1:], *keyword, None)[0], False, sets)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             if self._is_environ(node.value):
                 return _Access(node, node.slice, None, not self._guarded(node))
@@ -165,44 +214,143 @@ class _Finder:
 
     # With which values a place is reached -------------------------------------------------------
 
-    def _scopes(self, node: ast.AST, depth: int) -> Iterator[Scope]:
-        """Yield the scopes in which a node is evaluated: one per row of a table, one per call of a helper."""
+    def _scopes(self, node: ast.AST, depth: int, needed: frozenset[str]) -> Iterator[Scope]:
+        """Yield the scopes in which a node is evaluated: one per row of a table, one per call of a helper.
+
+        needed: names that matter there; what the statements before the node assign to them is followed.
+        """
+        path = [node]
         for child, parent in self.program.above(node):
             if isinstance(parent, ast.For) and child is not parent.iter:
-                yield from self._rows(parent.target, parent.iter, parent, depth)
+                outer = self._rows(parent.target, parent.iter, depth)
+            elif isinstance(parent, _COMPREHENSIONS) and child is not parent.generators[0]:
+                yield from self._rows(parent.generators[0].target, parent.generators[0].iter, depth)
                 return
-            if isinstance(parent, _COMPREHENSIONS) and child is not parent.generators[0]:
-                first = parent.generators[0]
-                yield from self._rows(first.target, first.iter, parent, depth)
-                return
-            if isinstance(parent, FUNCTIONS) and (parent.args.args or parent.args.kwonlyargs):
-                yield from self._called(parent, depth)
-                return
-        yield Scope()
+            elif isinstance(parent, FUNCTIONS) and (parent.args.args or parent.args.kwonlyargs):
+                outer = iter(self._called(parent, depth))
+            elif isinstance(parent, FUNCTIONS):
+                outer = self._scopes(parent, depth, frozenset())
+            elif isinstance(parent, ast.Module):
+                outer = iter((Scope(),))
+            else:
+                path.append(parent)
+                continue
+            body = parent.body if needed and isinstance(parent.body, list) else []
+            for scope in outer:
+                inner = scope_at(path, body, scope, needed, self._value) if body else scope
+                if inner is not None:
+                    yield inner
+            return
 
-    def _rows(self, target: ast.expr, walked: ast.expr, loop: ast.AST, depth: int) -> Iterator[Scope]:
+    def _value(self, node: ast.expr, scope: Scope) -> Any:
+        """Return what an expression comes to: always, or while variables are not set, or NOT_KNOWN."""
+        value = unknown_is(fold, node, self.names, scope)
+        if value is NOT_KNOWN:
+            value, variables = self._value_unset(node, scope)
+            if value is not NOT_KNOWN and variables:
+                return WhenUnset(value, variables)
+        return value
+
+    def _value_unset(self, node: ast.expr, scope: Scope) -> tuple[Any, frozenset[str]]:
+        """Return what an expression comes to while nothing is set, and the variables that this hangs on."""
+        before = set(self.unset.used)
+        self.unset.used.clear()
+        self.unset.values.clear()  # of constants: each would remember its value, not the variables behind it
+        value = unknown_is(fold, node, self.unset, scope)
+        variables = frozenset(self.unset.used)
+        self.unset.used |= before
+        return value, variables
+
+    def _when_unset(self, node: ast.AST, scope: Scope) -> tuple[Any] | None:
+        """Return the value of a read while nothing is set; None for what is no read, nor a helper that reads.
+
+        Raises Unknown for a read without a default, and for what a launcher sets.
+        """
+        access = self._access(node)
+        if access is None:
+            return self._helper_unset(node, scope) if isinstance(node, ast.Call) else None
+        name = fold(access.name, self.names, scope)
+        if not isinstance(name, str) or is_never_own(name) or isinstance(node, ast.Compare):
+            raise Unknown(node)
+        if access.default is None and access.required:
+            raise Unknown(node)
+        self.unset.used.add(name)
+        given = self.settings.get(name, self._preset(name, node))
+        if given is not None:
+            return (given,)
+        return (None if access.default is None else fold(access.default, self.unset, scope),)
+
+    def _helper_unset(self, call: ast.Call, scope: Scope) -> tuple[Any] | None:
+        """Return what a helper that reads one variable gives while it is not set."""
+        called = unknown_is(fold, call.func, self.names, scope)
+        if not isinstance(called, Func) or len(self._helpers_entered) >= MAX_CALLS:
+            return None
+        access = next(filter(None, map(self._access, ast.walk(called.node))), None)
+        if access is None:
+            return None
+        self._helpers_entered.append(called)
+        try:
+            inner = Scope(self._arguments(called.node, call, scope), call, scope)
+            name = unknown_is(fold, access.name, self.names, inner)
+            value, variables = self._default(access, inner)
+        finally:
+            self._helpers_entered.pop()
+        if value is None or not isinstance(name, str) or is_never_own(name):
+            raise Unknown(call)
+        self.unset.used |= variables | {name}
+        return (value,)
+
+    def _rows(self, target: ast.expr, walked: ast.expr, depth: int) -> Iterator[Scope]:
         """Yield the scopes of a loop's body. A loop over what is not known is one scope without its names."""
-        for outer in self._scopes(loop, depth):
-            try:
-                rows = fold(walked, self.names, outer)
-            except Unknown:
+        for outer in self._scopes(walked, depth, names_in([walked])):
+            rows = unknown_is(fold, walked, self.names, outer)
+            if not isinstance(rows, list | dict | str):
                 yield outer
                 continue
-            for row in list(rows)[:_MAX_ROWS] if isinstance(rows, list | dict | str) else ():
+            for row in list(rows)[:_MAX_ROWS]:
                 yield outer.with_values(_bind(target, row))
 
-    def _called(self, function: Function, depth: int) -> Iterator[Scope]:
-        """Yield a scope for each call of a function; one without values when nobody calls it."""
-        name = _name_of(function, self.program) if isinstance(function, ast.Lambda) else function.name
-        calls = self.program.calls.get(name or "", ()) if depth < MAX_CALLS else ()
+    def _called(self, function: Function, depth: int) -> list[Scope]:
+        """Return a scope for each call of a function; one without values when nobody calls it.
+
+        Calls that hand over the same values count once, and so each function is looked at once a depth.
+        """
+        key = (function, depth)
+        if key not in self._calls:
+            self._calls[key] = [Scope()]  # for a call of itself
+            self._calls[key] = list(islice(self._call_scopes(function, depth), _MAX_ROWS))
+        return self._calls[key]
+
+    def _call_scopes(self, function: Function, depth: int) -> Iterator[Scope]:
+        calls = self._calls_of(function) if depth < MAX_CALLS else []
         outside = [
             call for call in calls if not any(parent is function for _, parent in self.program.above(call))
         ]
         if not outside:
             yield Scope()
         for call in outside:
-            for caller in self._scopes(call, depth + 1):
-                yield Scope(self._arguments(function, call, caller), call, caller)
+            seen = set()
+            for caller in self._scopes(call, depth + 1, names_in([call])):
+                values = self._arguments(function, call, caller)
+                if (shown := repr(values)) not in seen:
+                    seen.add(shown)
+                    yield Scope(values, call, caller)
+
+    def _calls_of(self, function: Function) -> list[ast.Call]:
+        """Return the calls of a function; of `__init__` those of its class, and of `super()` below it."""
+        name = _name_of(function, self.program) if isinstance(function, ast.Lambda) else function.name
+        owner = self.program.of(function)
+        calls = self.program.calls
+        if name != "__init__" or not isinstance(owner, ast.ClassDef):
+            return calls.get(name or "", [])
+        return calls.get(owner.name, []) + [
+            call
+            for call in calls.get("__init__", ())
+            if any(
+                isinstance(parent, ast.ClassDef) and owner.name in map(last_part, parent.bases)
+                for _, parent in self.program.above(call)
+            )
+        ]
 
     def _arguments(self, function: Function, call: ast.Call, caller: Scope) -> dict[str, Any]:
         """Return the values of a function's parameters in a call, those that can be told."""
@@ -213,16 +361,16 @@ class _Finder:
         for word, value in zip(words.kwonlyargs, words.kw_defaults, strict=True):
             if value is not None:
                 defaults[word.arg] = value
-        if isinstance(call.func, ast.Attribute) and plain[:1] in (["self"], ["cls"]):
+        bound = isinstance(call.func, ast.Attribute) or getattr(function, "name", "") == "__init__"
+        if bound and plain[:1] in (["self"], ["cls"]):
             plain = plain[1:]
         arguments |= dict(zip(plain, call.args, strict=False))
         arguments |= {word.arg: word.value for word in call.keywords if word.arg}
         values = {}
         for name, node in (defaults | arguments).items():
-            try:
-                values[name] = fold(node, self.names, caller if name in arguments else Scope())
-            except Unknown:
-                continue
+            value = self._value(node, caller if name in arguments else Scope())
+            if value is not NOT_KNOWN:
+                values[name] = value
         return values
 
     # How a value is read ------------------------------------------------------------------------
@@ -237,7 +385,10 @@ class _Finder:
         here = Tracer(self.program)
         presence = isinstance(access.node, ast.Compare)
         use = Use() if presence else here.use_of(access.node, scope)
-        default, outer = self._default(access, scope), here.outermost(access.node)
+        (default, variables), outer = self._default(access, scope), here.outermost(access.node)
+        preset = None if access.is_setting else self._preset(name, access.node)
+        if preset is not None:
+            default, variables = preset, frozenset()
         row = next((value for value in scope.values.values() if isinstance(value, FieldOf)), None)
         if row is not None:
             default = default if default is not None else row.default
@@ -247,14 +398,18 @@ class _Finder:
             name,
             use,
             _as_text(default),
-            access.required,
+            access.required and preset is None,
             access.node.lineno,
             self.file,
             ast.unparse(outer)[:120],
+            variables,
         )
 
-    def _default(self, access: _Access, scope: Scope) -> Any:
-        """Find what holds when the variable is not set: after the name, in an `or`, or the helper's."""
+    def _default(self, access: _Access, scope: Scope) -> tuple[Any, frozenset[str]]:
+        """Find what holds when the variable is not set: after the name, in an `or`, or the helper's.
+
+        The second value: variables that it is worked out from.
+        """
         nodes = [access.default]
         for child, parent in self.program.above(access.node):
             if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
@@ -266,18 +421,26 @@ class _Finder:
         for node in nodes:
             if node is None:
                 continue
-            try:
-                value = fold(node, self.names, scope)
-            except Unknown:
+            value, variables = self._value_unset(node, scope)
+            if value is NOT_KNOWN:
                 if node is access.default and not (isinstance(node, ast.Name) and scope.call):
-                    return None  # computed
-                continue
-            if value is not None:
-                return value
+                    return None, frozenset()  # computed
+            elif value is not None:
+                return value, variables
         if scope.call is not None:
-            names = [name for name in _DEFAULT_NAMES if scope.values.get(name) is not None]
-            return scope.values[names[0]] if names else None
-        return None
+            for name in _DEFAULT_NAMES:
+                value, variables = self._value_unset(ast.Name(name), Scope(scope.values))
+                if name in scope.values and value is not NOT_KNOWN and value is not None:
+                    return value, variables
+        return None, frozenset()
+
+
+def _outermost_call(node: ast.AST, scope: Scope) -> ast.AST:
+    """Return the call by which a place in a helper is reached, seen from outside of all helpers."""
+    inner: Scope | None = scope
+    while inner is not None:
+        node, inner = inner.call or node, inner.caller
+    return node
 
 
 def _parameter_defaults(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -327,6 +490,6 @@ def _use_by_type(kind: type) -> Use:
 
 
 def _as_text(default: Any) -> str | None:
-    if default is None or isinstance(default, Func | FieldOf | type | dict | list):
+    if default is None or default is NOT_KNOWN or isinstance(default, Func | FieldOf | type | dict | list):
         return None
     return str(default)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind
-from harness.scripts.environ_reads import Read, find_reads
+from harness.scripts.environ_reads import WRAPPER, Read, find_reads
 from harness.scripts.system_names import is_never_own, is_system
 from harness.scripts.unpack import BYTE_ORDER_MARK, unpack_source
 
@@ -36,6 +36,7 @@ class ScriptKnob:
     file: str = ""
     how: str = ""
     required: bool = False
+    default_from: frozenset[str] = frozenset()  # knobs that the default is worked out from
 
     @property
     def takes_text(self) -> bool:
@@ -59,6 +60,10 @@ class Script:
         """Whether it may read names that its text does not show."""
         return bool(self.unclear)
 
+    def derives_from(self, names: Iterable[str]) -> bool:
+        """Whether the default of a knob hangs on one of some others."""
+        return any(knob.default_from & set(names) for knob in self.knobs.values())
+
     def defaults(self) -> dict[str, str]:
         """Return what each knob is when it is not set, in one spelling; computed ones left out."""
         values = {}
@@ -73,9 +78,10 @@ class Script:
         return values
 
 
-def read_script(files: Mapping[str, str] | str) -> Script:
+def read_script(files: Mapping[str, str] | str, settings: Mapping[str, str] | None = None) -> Script:
     """Read the knobs off a script: its text, or the texts of all its files by name, the script first.
 
+    settings: variables that are set; a default that is worked out from one of them is that of this run.
     Raises UsageError when a file is not Python.
     """
     if isinstance(files, str):
@@ -83,11 +89,14 @@ def read_script(files: Mapping[str, str] | str) -> Script:
     trees: dict[str, ast.Module] = {}
     problems: dict[str, str] = {}
     for name, text in files.items():
-        source, problem = unpacked(text)
-        trees[name] = parse_source(source, name or "the script")
-        if problem:
-            problems[name] = problem
-    reads = find_reads(trees)
+        result = unpack_source(text)
+        for number, wrapper in enumerate(result.wrappers):
+            if _mentions_environment(wrapper):
+                trees[f"{name}{' layer' * number}{WRAPPER}"] = wrapper
+        trees[name] = parse_source(result.source, name or "the script")
+        if result.problem:
+            problems[name] = result.problem
+    reads = find_reads(trees, settings)
     knobs: dict[str, ScriptKnob] = {}
     for read in reads.named:
         if not is_never_own(read.name):
@@ -112,6 +121,13 @@ def parse_source(text: str, name: str) -> ast.Module:
         ) from error
 
 
+def _mentions_environment(tree: ast.Module) -> bool:
+    names = ("environ", "getenv")
+    return any(
+        getattr(node, field, None) in names for node in ast.walk(tree) for field in ("attr", "id", "name")
+    )
+
+
 def unpacked(text: str) -> tuple[str, str]:
     """Return the source inside a packed script; the second value says why it could not be had."""
     result = unpack_source(text)
@@ -128,6 +144,7 @@ def _knob(read: Read) -> ScriptKnob:
         read.file,
         read.how,
         read.required,
+        read.default_from,
     )
 
 
@@ -143,7 +160,7 @@ def _stricter(first: ScriptKnob | None, second: ScriptKnob) -> ScriptKnob:
         first, second, key=lambda knob: (_STRICTEST[knob.kind], knob.default is not None, knob is first)
     )
     default = best.default if best.default is not None else first.default or second.default
-    return replace(best, default=default)
+    return replace(best, default=default, default_from=first.default_from | second.default_from)
 
 
 # Values -------------------------------------------------------------------------------------------

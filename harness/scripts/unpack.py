@@ -20,12 +20,13 @@ BYTE_ORDER_MARK = "\ufeff"  # some editors write it first; Python skips it
 class Unpacked:
     """The readable source. layers: the decoders that were undone, outermost first.
 
-    problem: why it went no further.
+    problem: why it went no further. wrappers: what stands around the packed code, outermost first.
     """
 
     source: str
     layers: tuple[str, ...] = ()
     problem: str = ""
+    wrappers: tuple[ast.Module, ...] = ()
 
 
 def unpack_source(text: str) -> Unpacked:
@@ -35,15 +36,18 @@ def unpack_source(text: str) -> Unpacked:
     is what was reached. Never runs anything.
     """
     layers: list[str] = []
+    wrappers: list[ast.Module] = []
     text = text.removeprefix(BYTE_ORDER_MARK)
     for _ in range(MAX_LAYERS):
         try:
             tree = ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return Unpacked(text, tuple(layers))  # whoever reads it says that it is no Python
-        packed = _packed_code(tree)
+            return Unpacked(
+                text, tuple(layers), wrappers=tuple(wrappers)
+            )  # whoever reads it says that it is no Python
+        statement, packed = _packed_code(tree)
         if packed is None:
-            return Unpacked(text, tuple(layers))
+            return Unpacked(text, tuple(layers), wrappers=tuple(wrappers))
         names = Names()
         names.collect(tree)
         try:
@@ -51,11 +55,15 @@ def unpack_source(text: str) -> Unpacked:
         except (Unknown, UnicodeDecodeError) as error:
             return Unpacked(text, tuple(layers), f"line {packed.lineno}: {error}")
         layers += reversed(names.decoders)
-    return Unpacked(text, tuple(layers), f"packed more than {MAX_LAYERS} times over")
+        wrappers.append(ast.Module([other for other in tree.body if other is not statement], []))
+    return Unpacked(text, tuple(layers), f"packed more than {MAX_LAYERS} times over", tuple(wrappers))
 
 
-def _packed_code(tree: ast.Module) -> ast.expr | None:
-    """Return what the module's own body hands to `exec`; inside functions it is nobody's packing."""
+def _packed_code(tree: ast.Module) -> tuple[ast.stmt | None, ast.expr | None]:
+    """Return the statement of the module's own body that hands something to `exec`, and what.
+
+    Inside functions it is nobody's packing.
+    """
     for statement in tree.body:
         value = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
         if (
@@ -63,8 +71,8 @@ def _packed_code(tree: ast.Module) -> ast.expr | None:
             and isinstance(value.func, ast.Name)
             and value.func.id in ("exec", "eval")
         ):
-            return value.args[0] if value.args else None
-    return None
+            return statement, value.args[0] if value.args else None
+    return None, None
 
 
 def _as_text(code: object) -> str:

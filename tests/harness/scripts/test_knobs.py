@@ -154,6 +154,118 @@ z = str2bool(os.environ.get("Z", "false"))
             "Z": ("flag", "false", ("true", "false")),
         },
     ),
+    "names in constants of a function": (
+        """
+import os
+def main():
+    C = "LR"; D, E = "DEPTH", "WIDTH"
+    prefix = "MY"
+    prefix += "_"
+    lr = float(os.environ.get(C, "0.1")); d = int(os.environ.get(D, 8)); e = E in os.environ
+    with open("x") as f:
+        name = f"{prefix}SEED"
+        s = int(os.environ[name])
+main()
+""",
+        {
+            "LR": ("float", "0.1", None),
+            "DEPTH": ("int", "8", None),
+            "WIDTH": ("text", None, None),
+            "MY_SEED": ("int", None, None),
+        },
+    ),
+    "helpers of one name or several": (
+        """
+import os
+def first(names, default):
+    if isinstance(names, str):
+        names = [names]
+    for name in names:
+        if name in os.environ:
+            return os.environ[name]
+    return default
+def other(names, default=None):
+    for key in (names,) if isinstance(names, str) else names:
+        value = os.environ.get(key)
+        if value is not None:
+            return value
+    return default
+def upper(key, default):
+    key = "PG_" + key.upper()
+    return os.environ.get(key, default)
+a = int(first("AA", 1)); b = int(first(["BB", "OLD_BB"], 2))
+c = float(other(("CC1", "CC2"), 3)); d = float(other("DD", 4))
+e = int(upper("ee", 5))
+""",
+        {
+            "AA": ("int", "1", None),
+            "BB": ("int", "2", None),
+            "OLD_BB": ("int", "2", None),
+            "CC1": ("float", "3", None),
+            "CC2": ("float", "3", None),
+            "DD": ("float", "4", None),
+            "PG_EE": ("int", "5", None),
+        },
+    ),
+    "defaults from other names": (
+        """
+import os
+def env_int(name, default): return int(os.environ.get(name, default))
+a = int(os.environ.get("A", os.environ.get("OLD_A", os.environ.get("OLDEST_A", 3))))
+b = os.environ.get("B", os.getenv("OLD_B", "0")) == "1"
+WIDTH = env_int("WIDTH", 64)
+c = int(os.environ.get("HIDDEN", WIDTH * 2))
+d = env_int("D", env_int("OLD_D", 5))
+class H:
+    dim = int(os.environ.get("DIM", "512"))
+    rope = int(os.environ.get("ROPE", dim // 4))
+e = int(os.environ.get("ACCUM", 8 // int(os.environ.get("WORLD_SIZE", 1))))
+f = os.environ.get("TAGS", ",".join(("x", "y")))
+""",
+        {
+            "A": ("int", "3", None),
+            "OLD_A": ("int", "3", None),
+            "OLDEST_A": ("int", "3", None),
+            "B": ("flag", "0", ("1", "0")),
+            "OLD_B": ("flag", "0", ("1", "0")),
+            "WIDTH": ("int", "64", None),
+            "HIDDEN": ("int", "128", None),
+            "D": ("int", "5", None),
+            "OLD_D": ("int", "5", None),
+            "DIM": ("int", "512", None),
+            "ROPE": ("int", "128", None),
+            "ACCUM": ("int", None, None),
+            "TAGS": ("text", "x,y", None),
+        },
+    ),
+    "set by the script before it reads": (
+        """
+import os
+os.environ.setdefault("A", "500")
+os.environ["B"] = "3"
+if "C" not in os.environ:
+    os.environ["C"] = "4"
+for name, value in {"D": "5", "E": "6"}.items():
+    os.environ.setdefault(name, value)
+if os.environ.get("SMOKE", "0") == "1":
+    os.environ["F"] = "1"
+a = int(os.environ.get("A", 9)); b = int(os.environ.get("B", 9)); c = int(os.environ["C"])
+def main():
+    return int(os.environ.get("D", 9)), int(os.environ.get("E", 9)), int(os.environ.get("F", 9))
+g = int(os.environ.get("G", 9))
+os.environ.setdefault("G", "1")
+""",
+        {
+            "A": ("int", "500", None),
+            "B": ("int", "3", None),
+            "C": ("int", "4", None),
+            "D": ("int", "5", None),
+            "E": ("int", "6", None),
+            "SMOKE": ("flag", "0", ("1", "0")),
+            "F": ("int", "9", None),
+            "G": ("int", "9", None),
+        },
+    ),
     "tables": (
         """
 import os
@@ -263,7 +375,7 @@ q = float(os.environ.get("Q", 2 ** 10)) * 0.5
         {
             "K": ("float", "1e3", None),
             "M": ("int", "4", None),
-            "O": ("text", None, None),
+            "O": ("text", "7", None),
             "OLD_O": ("text", "7", None),
             "P": ("flag", "0", ("1", "0")),
             "Q": ("float", "1024", None),
@@ -423,6 +535,56 @@ def test_packed_script_shows_its_knobs_without_being_run():
 
     assert script.knobs["MATRIX_LR"].default == "0.04"
     assert not script.dynamic
+
+
+def test_default_that_hangs_on_a_knob_follows_it():
+    source = "import os\na = int(os.environ.get('NEW', os.environ.get('OLD', 1)))"
+
+    assert read_script(source).defaults() == {"NEW": "1", "OLD": "1"}
+    assert read_script(source).derives_from(["OLD"])
+    assert read_script(source, {"OLD": "5"}).defaults()["NEW"] == "5"
+
+
+def test_wrapper_around_packed_code_sets_its_defaults():
+    blob = base64.b85encode(
+        lzma.compress(b"import os\nn = int(os.environ.get('ITERATIONS', 20000))")
+    ).decode()
+
+    script = read_script(
+        "import os,lzma,base64\nos.environ.setdefault('ITERATIONS', '500')\n"
+        f"exec(lzma.decompress(base64.b85decode({blob!r})))"
+    )
+
+    assert (script.knobs["ITERATIONS"].kind, script.knobs["ITERATIONS"].default) == ("int", "500")
+    assert not script.dynamic
+
+
+def test_read_inside_init_is_looked_up_once():
+    """Every class calls an `__init__`: followed by that name alone, the calls of all of them multiply."""
+    classes = "".join(
+        f"class B{n}(M):\n    def __init__(self, size, depth=1):\n        super().__init__()\n"
+        f"        self.inner = B{n - 1}(size, depth)\n"
+        for n in range(1, 150)
+    )
+    source = (
+        "import os\nclass M:\n    def __init__(self, *a): pass\n"
+        "class B0(M):\n    def __init__(self, size):\n        super().__init__()\n"
+        f"        self.extra = int(os.environ.get('EXTRA', '3'))\n{classes}B149(8)\n"
+    )
+
+    script = read_script(source)
+
+    assert (script.knobs["EXTRA"].kind, script.knobs["EXTRA"].default) == ("int", "3")
+
+
+def test_knob_of_a_class_that_reads_in_its_init_is_found():
+    source = (
+        "import os\nclass Env:\n    def __init__(self, name, default):\n"
+        "        self.value = int(os.environ.get(name, default))\na = Env('A', 1)\nb = Env('B', default=2)\n"
+        "class Old(Env):\n    def __init__(self):\n        super().__init__('C', 3)\n"
+    )
+
+    assert read_script(source).defaults() == {"A": "1", "B": "2", "C": "3"}
 
 
 def test_setting_that_is_evaluated_makes_no_packed_script():
