@@ -123,6 +123,13 @@ class Environment(Frozen):
     cpu_capability: str | None = None  # the vector instructions torch uses: DEFAULT, AVX2, AVX512
     backends: dict[str, bool | str] | None = None  # torch's switches that decide in which order sums are made
 
+    @property
+    def machine(self) -> str | None:
+        """The processor or GPU, with how many of them; None where it is not named."""
+        if self.device_name is None or (self.world_size or 1) == 1:
+            return self.device_name
+        return f"{self.world_size} x {self.device_name}"
+
 
 class Data(Frozen):
     """Fingerprints of what was read. val_bytes is the denominator of bits per byte."""

@@ -5,7 +5,7 @@ Every difference between two holes is made here, so that tables, cards and comma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.courses.course import Course
@@ -35,29 +35,21 @@ class Evidence:
         """Return the spread over seeds to judge by: the season's pooled one, else the course's figure."""
         key = (course.name, split)
         if key not in self._spreads:
-            alike = [hole for hole in self.holes if (hole.course, hole.split) == key]
-            groups = [
-                (one.std, one.n - 1.0) for hole in alike if (one := hole.sample) and one.std is not None
-            ]
+            groups = _spreads_of(hole for hole in self.holes if (hole.course, hole.split) == key)
             pooled = pool_spread(groups, f"the spread of {number(len(groups), 'hole')} of this season")
             self._spreads[key] = pooled or course.spread
         return self._spreads[key]
 
     def floor(self, played: PlayedHole) -> Spread | None:
-        """Return the spread of the nearest hole in a hole's lineage that measured it on the same machine."""
+        """Return the spread of the nearest ancestor that measured it on the same machine and text."""
         hole, passed = self.parent(played), {played.name.folder}
         while hole is not None and hole.name.folder not in passed:
             passed.add(hole.name.folder)
-            sample, machine = hole.sample, hole.summary.machine
-            same_machine = machine is not None and machine == played.summary.machine
-            if (
-                sample
-                and sample.std
-                and sample.n >= FLOOR_SEEDS
-                and same_machine
-                and hole.course == played.course
-            ):
-                return Spread(sample.std, sample.n - 1, f"the floor of {hole.name.folder} ({sample.n} seeds)")
+            summary, n = hole.summary, hole.summary.machine_seeds
+            there = (summary.machine, hole.course, hole.split)
+            alike = there == (played.summary.machine, played.course, played.split)
+            if alike and summary.machine is not None and summary.machine_std and n >= FLOOR_SEEDS:
+                return Spread(summary.machine_std, n - 1, f"the floor of {hole.name.folder} ({n} seeds)")
             hole = self.parent(hole)
         return None
 
@@ -128,6 +120,28 @@ class Evidence:
                 seed for seed in _candidates(a, b) if _trained_alike(_of_seed(a, seed), _of_seed(b, seed))
             )
         return self._equal[key]
+
+
+def _spreads_of(holes: Iterable[PlayedHole]) -> list[tuple[float, float]]:
+    """Standard deviation and degrees of freedom of each hole of several seeds; a training counts once.
+
+    Holes that pack or score the trainings of another hole otherwise show the same luck again.
+    """
+    groups, counted = [], set[tuple[int | None, int, float]]()
+    for hole in sorted(holes, key=lambda one: -len(one.summary.values)):
+        sample, summary = hole.sample, hole.summary
+        if sample is None or sample.std is None or not summary.own_training:
+            continue
+        trainings = {
+            (summary.steps, seed, value)
+            for seed, value in zip(summary.seeds, summary.trained_values, strict=True)
+            if value is not None
+        }
+        if trainings & counted:
+            continue
+        counted |= trainings
+        groups.append((sample.std, sample.n - 1.0))
+    return groups
 
 
 def _candidates(a: PlayedHole, b: PlayedHole) -> list[int]:

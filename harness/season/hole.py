@@ -94,10 +94,12 @@ class Summary(NamedTuple):
 
     values: the official scores of the group, one a seed, in bits per byte. seeds: theirs; empty where one is
     not known. failed_seeds: begun and never finished. trained_values: of each seed, the score before packing.
-    repeats: runs beyond one a seed; repeat_std: their spread, None without any. step_times: of each run of
-    the group, in ms; model_sizes: of each seed, in bytes; empty where one is not known. no_verdict: which
-    planned seeds are missing; empty when all are in. day: of play, ISO. machine: its processor or GPU. par,
-    sota: as an older record noted them. cap_bytes, artifact_bytes, steps, step_ms: of the record shown.
+    repeats: runs beyond one a seed; repeat_std: their spread, None without any. model_sizes: of each seed,
+    in bytes; empty where one is not known. own_training: False where all weights are another hole's.
+    no_verdict: which planned seeds are missing; empty when all are in. day: of play, ISO. machine: of the
+    record shown. Of the group's runs on it: step_times, of each that trained, in ms, empty where one is not
+    known; machine_seeds and machine_std, how many seeds and their spread. par, sota: as an older record
+    noted them. cap_bytes, artifact_bytes, steps, step_ms: of the record shown.
     decision: its word.
     """
 
@@ -115,10 +117,13 @@ class Summary(NamedTuple):
     trained_values: tuple[float | None, ...]
     repeats: int
     repeat_std: float | None
-    step_times: tuple[float, ...]
     model_sizes: tuple[int, ...]
+    own_training: bool
     no_verdict: str
     machine: str | None
+    step_times: tuple[float, ...]
+    machine_seeds: int
+    machine_std: float | None
     day: str | None
     par: float | None
     sota: float | None
@@ -353,6 +358,9 @@ def summarise(name: HoleName, files: Files) -> Summary:
     day = played_at.astimezone(dt.UTC).date() if played_at else intent.created
     sample, repeats, series = sample_of(files.group), repeat_spread(files.group), find_series(files.records)
     seeds = sample.seeds if sample else ()
+    machine = record.environment.machine if record else None
+    on_machine = [one for one in files.group if one.environment.machine == machine]
+    machine_sample = sample_of(on_machine)
     return Summary(
         title=intent.title or name.slug.replace("_", " ").title() or name.position,
         parent=intent.parent,
@@ -368,10 +376,13 @@ def summarise(name: HoleName, files: Files) -> Summary:
         trained_values=tuple(_trained_value(files.group, seed) for seed in seeds),
         repeats=repeats[1] if repeats else 0,
         repeat_std=repeats[0] if repeats else None,
-        step_times=_known([one.step_ms for one in files.group]),
         model_sizes=_known([ones[-1].model_bytes for ones in group_by_seed(files.group).values()]),
+        own_training=any(one.evaluated_from is None for one in files.group),
         no_verdict=series.no_verdict if series else "",
-        machine=record.environment.device_name if record else None,
+        machine=machine,
+        step_times=_known([one.step_ms for one in on_machine if one.evaluated_from is None]),
+        machine_seeds=machine_sample.n if machine_sample else 0,
+        machine_std=machine_sample.std if machine_sample else None,
         day=day.isoformat() if day else None,
         par=as_of.par if as_of else None,
         sota=as_of.sota if as_of else None,

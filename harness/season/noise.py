@@ -82,7 +82,7 @@ def measure_floor(season: Season, played: PlayedHole, records: Sequence[RunRecor
         prior = season.evidence.spread(course, played.split)
         one, three = Sample((0.0,), floor=floor), Sample((-sample.std, 0.0, sample.std))
         visible = {side.n: subtract(side, side, prior).threshold for side in (one, three)}
-    machines = [name for record in records if (name := record.environment.device_name)]
+    machines = [name for record in records if (name := record.environment.machine)]
     return NoiseFloor(
         sample,
         machines[-1] if machines else None,

@@ -115,15 +115,16 @@ def _repeats(holes: Sequence[PlayedHole], machine: str) -> list[list[float]]:
 
 def _pool(groups: Sequence[Sequence[float]], what: str) -> Spread | None:
     """Return the pooled standard deviation of the logarithms; None with too few repeats."""
-    squares, freedom = 0.0, 0
+    squares, freedom, runs = 0.0, 0, 0
     for group in groups:
         sample = _logs(group)
         if sample.std is not None:
-            squares, freedom = squares + (sample.n - 1) * sample.std**2, freedom + sample.n - 1
+            squares += (sample.n - 1) * sample.std**2
+            freedom, runs = freedom + sample.n - 1, runs + sample.n
     if freedom < FEWEST_REPEATS or squares == 0:
         return None
     std = math.sqrt(squares / freedom)
-    source = f"{what} spread by {math.expm1(std):.2g} of their value ({number(freedom + 1, 'run')} and more)"
+    source = f"{what} spread by {math.expm1(std):.2g} of their value ({number(runs, 'run')})"
     return Spread(std, float(freedom), source)
 
 

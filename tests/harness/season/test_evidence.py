@@ -134,6 +134,44 @@ def test_five_seeds_of_an_ancestor_are_the_floor_of_one_seed(put_record, runs):
     assert here.threshold > elsewhere.threshold
 
 
+@pytest.mark.parametrize(
+    ("machines", "here", "split", "floor"),
+    [
+        (["one"] * 5, {"device_name": "one"}, "practice", True),
+        (["one"] * 5 + ["two"], {"device_name": "two"}, "practice", False),  # one seed there
+        (["one"] * 4 + ["two"] * 5, {"device_name": "two"}, "practice", True),
+        (["one"] * 3 + ["two"] * 2, {"device_name": "two"}, "practice", False),
+        (["one"] * 5, {"device_name": "one", "world_size": 8}, "practice", False),
+        (["one"] * 5, {"device_name": "one"}, "elsewhere", False),
+    ],
+)
+def test_a_floor_counts_seeds_of_one_machine_and_text(put_record, runs, machines, here, split, floor):
+    for seed, machine in enumerate(machines, start=1):
+        fields = PRACTICE | {"environment": {"device_name": machine}}
+        put_record("round_001", seed, val_bpb=2.0 + 0.01 * seed, seed=seed, **fields)
+    put_record("round_002", val_bpb=2.0, seed=1, **(PRACTICE | {"split": split, "environment": here}))
+    put_intent(runs, "round_002", "round_001")
+
+    season = load_season(runs)
+
+    assert (season.evidence.floor(season.holes[1]) is not None) == floor
+
+
+def test_trainings_that_are_packed_six_ways_are_one_spread(put_record, runs):
+    """Six holes of three seeds would do; one training of three seeds shows the spread of three seeds."""
+    for hole in range(1, 7):
+        for seed, offset in enumerate((-0.001, 0.0, 0.001), start=1):
+            trained = [TRAINED[0] | {"val_bpb": 2.0 + offset}]
+            score = 2.0 + hole / 100 + offset
+            put_record(f"round_00{hole}", seed, val_bpb=score, seed=seed, steps=3, scores=trained, **PRACTICE)
+    season = load_season(runs)
+    course = season.course("practice")
+
+    spread = season.evidence.spread(course, "practice")
+
+    assert spread == course.spread
+
+
 def test_a_season_with_enough_seeds_is_judged_by_its_own_spread(put_record, runs):
     for hole in range(1, 7):
         for attempt, offset in enumerate((-0.1, 0.0, 0.1), start=1):

@@ -66,6 +66,34 @@ def test_other_machines_tell_nothing(put_record, runs, other, why):
     assert why in change.caveat
 
 
+def test_runs_on_another_machine_are_not_in_the_step_time(put_record, runs):
+    """The first hole went to another machine for its first run; the last one to eight of these."""
+    put_repeats(put_record, "round_001", [900.0], environment={"device_name": "another"})
+    for seed, step_ms in enumerate((100.0, 101.0, 99.0, 100.5), start=2):
+        put_record("round_001", seed, val_bpb=2.0, seed=seed, step_ms=step_ms, **PRACTICE)
+    put_repeats(put_record, "round_002", [100.0])
+    put_repeats(
+        put_record, "round_003", [13.0], environment={"device_name": "a busy machine", "world_size": 8}
+    )
+
+    assert tempo(runs, 2, 1).ratio == pytest.approx(1, abs=0.01)
+    assert tempo(runs, 2, 1).outcome == "within noise"
+    assert tempo(runs, 3, 1).caveat == "different machines: 8 x a busy machine and a busy machine"
+
+
+def test_another_evaluation_is_no_repeat_of_its_training(put_record, runs):
+    """Its record carries the step time of the weights that it evaluates."""
+    put_repeats(put_record, "round_001", [100.0, 150.0])
+    put_repeats(put_record, "round_002", [300.0])
+    source = {"hole": "round_001", "attempt": 1, "weights": "unrounded", "file": "w.pt", "sha256": "0" * 64}
+    for number in range(3, 9):
+        put_repeats(put_record, f"round_00{number}", [100.0, 150.0], evaluated_from=source)
+
+    assert load_season(runs).problems == ()
+    assert tempo(runs, 2, 1).outcome == "cannot tell"
+    assert tempo(runs, 3, 1) is None
+
+
 def test_without_repeats_nothing_is_slower(put_record, runs):
     put_repeats(put_record, "round_001", [100.0])
     put_repeats(put_record, "round_002", [300.0])
