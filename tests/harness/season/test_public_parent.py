@@ -118,7 +118,7 @@ def test_public_parent_stands_in_tree_brief_compare_and_card(runs, hole, harness
     assert f"round_001_on_others  1.0900, built on field:{OTHER}, +0.0078 to its parent: worse" in tree.stdout
     assert "\n  round_002_child" in tree.stdout
     assert [row["parent"] for row in data] == [f"field:{OTHER}", "round_001_on_others"]
-    assert brief["last"][0]["against"] == f"field:{OTHER}"
+    assert brief["last"][0]["difference"]["reference"]["entry"] == OTHER
     assert f"round_001_on_others against {OTHER} (parent)" in compared.stdout
     assert published.returncode == 0, published.stderr
     page = (tmp_path / "site" / "holes" / "round_001_on_others.html").read_text()
