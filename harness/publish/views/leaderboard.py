@@ -12,6 +12,8 @@ from harness.publish.views.compare import field_anchor
 from harness.publish.views.index import Line, on_one_split
 from harness.publish.words.commentary import tidy
 from harness.publish.words.wording import Wording
+from harness.season.evidence import Evidence
+from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.season.selection import selection_of
 from harness.stats import Sample, subtract
@@ -82,7 +84,10 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class _Score:
-    """One row before it is ranked, whatever it was: a published row, an imported entry, a hole of ours."""
+    """One row before it is ranked, whatever it was: a published row, an imported entry, a hole of ours.
+
+    within_noise: of par.
+    """
 
     value: float
     day: str
@@ -94,6 +99,8 @@ class _Score:
     href: str = ""
     may_lead: bool = True
     anchor: str = ""
+    hole: PlayedHole | None = None
+    within_noise: bool = False
 
 
 def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wording) -> Board:
@@ -116,9 +123,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     holes = {hole.name.folder: hole for hole in season.holes}
     selection = selection_of(season, holes[shown[0].name]) if shown else None
     count = selection.count if selection and not selection.confirmed else 0
-    scores += [
-        _ours(line, holes[line.name].sample, wording, 0 if at else count) for at, line in enumerate(shown)
-    ]
+    scores += [_ours(line, holes[line.name], wording, 0 if at else count) for at, line in enumerate(shown)]
     if references and (best := _leading(scores)):  # who leads a published table holds its record
         leading = [line for line in shown if line.href in best]
         obstacles = {line.href: season.record_obstacles(holes[line.name]) for line in leading}
@@ -139,7 +144,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     return Board(
         title=course.title,
         what=course.what,
-        rows=tuple(_rank(scores, par, course)),
+        rows=tuple(_rank(scores, par, course, season.evidence)),
         cut=tuple(cut),
         steps=_record_steps(references, ranked, course, wording),
         par=figures.bpb(par) if par is not None else "",
@@ -162,7 +167,7 @@ def _without_lead(score: _Score, obstacles: Sequence[str], wording: Wording) -> 
     return replace(score, may_lead=False, source=why)
 
 
-def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]:
+def _rank(scores: list[_Score], par: float | None, course: Course, evidence: Evidence) -> list[Rank]:
     """Best first; equal scores, as printed, share a place and its T."""
     scores = sorted(scores, key=lambda score: (round(score.value, 4), score.day))
     levels = [figures.bpb(score.value) for score in scores]
@@ -170,7 +175,10 @@ def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]
     rows = []
     for at, (score, level) in enumerate(zip(scores, levels, strict=True)):
         distance = None if par is None else round(score.value - par, 4)
-        below = scores[at + 1].sample if at + 1 < len(scores) else None
+        below = scores[at + 1] if at + 1 < len(scores) else None
+        both = (score.hole, below.hole) if below else (None, None)
+        exact = both[0] is not None and both[1] is not None and evidence.equal_weights(both[0], both[1])
+        to_par = "" if distance is None else "E" if distance == 0 else figures.delta(distance)
         rows.append(
             Rank(
                 position=f"T{places[level]}" if levels.count(level) > 1 else str(places[level]),
@@ -178,11 +186,11 @@ def _rank(scores: list[_Score], par: float | None, course: Course) -> list[Rank]
                 href=score.href,
                 own=bool(score.href),
                 leader=places[level] == 1 and score.may_lead,
-                to_par="" if distance is None else "E" if distance == 0 else figures.delta(distance),
-                tone="" if not distance else "worse" if distance > 0 else "better",
+                to_par=f"~{to_par}" if distance and score.within_noise else to_par,
+                tone="" if not distance or score.within_noise else "worse" if distance > 0 else "better",
                 val_bpb=level,
                 seeds=score.seeds,
-                p_value=_p_value(score.sample, below, course),
+                p_value="" if exact or not below else _p_value(score.sample, below.sample, course),
                 artifact=score.artifact,
                 day=score.day,
                 source=score.source,
@@ -196,7 +204,8 @@ def _seeds(sample: Sample | None) -> str:
     """How many runs the score is the mean of, and how far they lie apart: 3 ± 0.0006."""
     if sample is None:
         return ""
-    return "1" if sample.std is None else f"{sample.n} ± {sample.std:.4f}"
+    count = f"{sample.n} of {sample.n + sample.failed}" if sample.failed else str(sample.n)
+    return count if sample.std is None else f"{count} ± {sample.std:.4f}"
 
 
 def _logged_seeds(entry: StoredEntry | None, wording: Wording) -> str:
@@ -252,7 +261,7 @@ def _imported(entry: StoredEntry, course: Course, wording: Wording) -> _Score:
     )
 
 
-def _ours(line: Line, sample: Sample | None, wording: Wording, lowest_of: int) -> _Score:
+def _ours(line: Line, hole: PlayedHole, wording: Wording, lowest_of: int) -> _Score:
     """lowest_of: how many of ours it is the lowest of, while nothing confirmed it; 0 of the others."""
     assert line.val_bpb is not None
     return _Score(
@@ -262,10 +271,12 @@ def _ours(line: Line, sample: Sample | None, wording: Wording, lowest_of: int) -
         source=wording.fill(
             "field", "our_lowest" if lowest_of else "ours", position=line.position, count=str(lowest_of)
         ),
-        sample=sample,
-        seeds=_seeds(sample),
+        sample=hole.sample,
+        seeds=_seeds(hole.sample),
         artifact=line.artifact,
         href=line.href,
+        hole=hole,
+        within_noise=bool(line.to_par.value) and line.to_par.tone == "even",
     )
 
 

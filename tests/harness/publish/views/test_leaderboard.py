@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.field.importing import import_paths
@@ -36,6 +37,8 @@ def test_several_seeds_show_their_spread_and_a_p_value(tmp_path: Path) -> None:
     """Three seeds against three: 1.3986, 1.3991, 1.3979 and the same less 0.002."""
     first = Path(shutil.copytree(SEASON / "round_007_traveling_light", tmp_path / "runs" / "round_007_light"))
     second = Path(shutil.copytree(first, tmp_path / "runs" / "round_008_lighter"))
+    for path in second.rglob("curve.jsonl"):
+        path.unlink()  # two trainings, as far as anybody knows
     for path in second.rglob("record.json"):
         record = json.loads(path.read_text()) | {"hole": second.name, "scores": [], "official": None}
         record["val_bpb"] = round(record["val_bpb"] - 0.002, 4)
@@ -115,3 +118,30 @@ def test_four_hours_on_one_seed_are_no_record_on_any_page(tmp_path: Path) -> Non
     assert not any("leader" in row[1] for row in rows)
     assert "Course Record" not in card
     assert "All legal" not in card
+
+
+def test_our_rows_tell_noise_failed_seeds_and_equal_weights(
+    runs: Path, put_record: Callable[..., Path], tmp_path: Path
+) -> None:
+    failure = {"status": "failed", "failure": {"kind": "nan", "message": "the loss is nan"}}
+    trained = {"round_001_base": 2.1, "round_002_packed": 2.102, "round_003_else": 2.115}
+    for hole, score in trained.items():
+        for seed in (1, 2, 3):
+            weights = 2.0 + seed / 1000 + (0.01 if hole == "round_003_else" else 0.0)
+            scores = [{"stage": "pre_quantization", "label": "final", "val_bpb": weights}]
+            path = put_record(
+                hole, seed, course="practice", seed=seed, val_bpb=score + seed / 1000, scores=scores
+            )
+            steps = [{"step": step, "train_loss": weights + step, "train_time_ms": step} for step in (1, 2)]
+            path.with_name("curve.jsonl").write_text("".join(json.dumps(line) + "\n" for line in steps))
+    put_record("round_003_else", 4, course="practice", seed=4, **failure)
+    put_record("round_004_near", course="practice", seed=9, val_bpb=2.106)
+
+    publish(runs, tmp_path / "site", PublishOptions(pictures=False))
+    page = (tmp_path / "site" / "field-practice.html").read_text()
+    base, packed, near, other = (row[2:6] for row in rows_of(page, "board")[1:])
+
+    assert base == ["E", "2.1020", "3 ± 0.0010", "—"]  # the row below is the same weights: no luck, no p
+    assert packed[:3] == ["+0.0020", "2.1040", "3 ± 0.0010"]
+    assert near == ["~+0.0040", "2.1060", "1", "—"]
+    assert other[:3] == ["+0.0150", "2.1170", "3 of 4 ± 0.0010"]
