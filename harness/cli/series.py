@@ -53,6 +53,7 @@ def interleave(plan: Plan, request: RunRequest, runs: Path) -> tuple[Turn, ...]:
     played as it was recorded.
     """
     from harness.run.again import plan_again
+    from harness.run.request import RunRequest
     from harness.run.seeds import refuse_other_text
     from harness.season.hole import load_hole
 
@@ -78,7 +79,14 @@ def interleave(plan: Plan, request: RunRequest, runs: Path) -> tuple[Turn, ...]:
             f"play it first: `harness run {parent.name.folder}`",
         )
     refuse_other_text(parent, plan.course, plan.trainer.split)
-    own = replace(request, seeds=seeds, paired=None, parent=None, title="", purpose=None)
+    own = RunRequest(
+        request.reference,
+        seeds=seeds,
+        limits=request.limits,
+        nproc=request.nproc,
+        launcher=request.launcher,
+        outlive=request.outlive,
+    )
     again = plan_again(parent, own, runs, CourseProgress())
     # The parent's attempts are no plan of its own: its verdict does not wait for them.
     again = replace(again, planned_seeds=())

@@ -58,6 +58,19 @@ def parse_hole_name(text: str) -> HoleName | None:
     return HoleName(text, int(match[1]), match[2] or "")
 
 
+def whole_number(reference: str) -> int | None:
+    """Return the hole's number that `6` or `round_006` means, None for other words.
+
+    `round_01` is no hole's name and no beginning of round_010: it means 0, a number that no hole has.
+    """
+    if reference.isdecimal():
+        return int(reference)
+    if not re.fullmatch(r"round_\d+", reference):
+        return None
+    name = parse_hole_name(reference)
+    return name.number if name else 0
+
+
 def require_hole_name(text: str) -> HoleName:
     """Read a name for a new hole. Raises UsageError with the form that is expected."""
     name = parse_hole_name(text)
@@ -192,11 +205,9 @@ class Store:
         exact = [hole for hole in holes if hole.name.folder == reference]
         if exact:
             return exact[0]
-        if reference.isdecimal():
-            matches = [hole for hole in holes if hole.name.number == int(reference)]
-        elif re.fullmatch(r"round_\d+", reference):  # a whole number: round_01 is not a prefix of round_010
-            name = parse_hole_name(reference)
-            matches = [hole for hole in holes if name and hole.name.number == name.number]
+        number = whole_number(reference)
+        if number is not None:
+            matches = [hole for hole in holes if hole.name.number == number]
         else:
             matches = [hole for hole in holes if reference and hole.name.folder.startswith(reference)]
         if len(matches) > 1:

@@ -22,7 +22,7 @@ from harness.field.reference import find_public
 from harness.records.intent import FIELD_PREFIX, Intent, is_public, load_intent
 from harness.records.record import RunRecord, hash_config
 from harness.records.seed_plan import Purpose
-from harness.records.store import HoleName, Store, require_hole_name, slugify
+from harness.records.store import Hole, HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
 from harness.run.request import PlanInputs, RunRequest, TrainerSetup
 from harness.run.script import check_script
@@ -74,12 +74,16 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         )
     if request.paired is not None:
         request = pair_with_parent(request, intent, hole, runs)
+    if request.parent and not is_public(request.parent):
+        request = replace(request, parent=_own_parent(request.parent, name, store))
     script = find_script(request, intent, hole.path if hole else None)
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE
     course = load_course(request.course or intent.course or default, runs)
     if is_public(parent := request.parent or intent.parent):
         request = replace(request, parent=_public_parent(str(parent), course, runs))
+    if hole and request.parent and intent.parent:
+        _refuse_another_parent(request.parent, intent.parent, hole)
     inputs = PlanInputs(request, intent, course, f"{name.folder}/round.toml", progress)
     trainer = check_builtin(inputs) if script is None else check_script(inputs, script)
     if request.paired is not None and request.parent is not None:
@@ -96,11 +100,32 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         launcher=_launcher(request),
         planned_seeds=tuple(seed for seed in trainer.seeds if seed is not None),
         purpose=request.purpose,
-        names_parent=request.paired is not None and hole is not None and intent.parent is None,
+        names_parent=request.parent is not None and hole is not None and intent.parent is None,
     )
     _check_size(plan, request.allow_over_cap)
     _check_disk(plan, runs)
     return plan if request.repeat else drop_duplicates(plan, load_season(runs))
+
+
+def _own_parent(reference: str, name: HoleName, store: Store) -> str:
+    """Return the full name of the hole that `--parent` means. Raises UsageError for none, or for itself."""
+    if reference == name.folder or store.get(reference).name == name:
+        raise UsageError(
+            f"--parent {reference}: {name.folder} cannot be its own parent", "name the hole that it varies"
+        )
+    return store.get(reference).name.folder
+
+
+def _refuse_another_parent(parent: str, named: str, hole: Hole) -> None:
+    """Refuse a parent beside the one that round.toml names. parent: by its full name."""
+    meant = None if is_public(named) else Store(hole.path.parent).find(named)
+    if parent != (meant.name.folder if meant else named) and not (
+        is_public(named) and parent.startswith(named)
+    ):
+        raise UsageError(
+            f"--parent {parent}, but {hole.intent_path} names {named} as the parent",
+            "leave --parent out, or change the parent there",
+        )
 
 
 def _public_parent(parent: str, course: Course, runs: Path) -> str:

@@ -18,7 +18,7 @@ from harness.courses.course import Course, ReferenceScore, course_names, load_co
 from harness.errors import HarnessError, UsageError
 from harness.multiplicity import against_lowest
 from harness.records.intent import FIELD_PREFIX, is_public
-from harness.records.store import Store, misnamed
+from harness.records.store import Store, misnamed, whole_number
 from harness.season.claims import Claims
 from harness.season.evidence import Evidence
 from harness.season.hole import (
@@ -224,19 +224,21 @@ class Season:
         )
 
     def parent(self, played: PlayedHole) -> PlayedHole | None:
-        """Return the hole that round.toml names as the parent, by its folder or the beginning of it."""
-        reference = played.summary.parent
-        if not reference:
-            return None
+        """Return the hole that round.toml names as the parent."""
+        return self.find(played.summary.parent) if played.summary.parent else None
+
+    def find(self, reference: str) -> PlayedHole | None:
+        """Return the hole meant by a folder name, a number, or the beginning of a name; None without one."""
         if reference in self._places:
             return self.holes[self._places[reference]]
+        number = whole_number(reference)
+        if number is not None:
+            return self._numbers.get(number)
         names = self._sorted_names
-        matches = []
-        for name in names[bisect_left(names, reference) :]:
-            if not name.startswith(reference):
-                break
-            matches.append(self._places[name])
-        return self.holes[min(matches)] if matches else None
+        first, end = (bisect_left(names, text) for text in (reference, f"{reference}\U0010ffff"))
+        return min(
+            (self.holes[self._places[name]] for name in names[first:end]), key=self._place, default=None
+        )
 
     def before(self, played: PlayedHole) -> Sequence[PlayedHole]:
         return self.holes[: self._place(played)]
@@ -248,6 +250,10 @@ class Season:
     @cached_property
     def _places(self) -> dict[str, int]:
         return {hole.name.folder: at for at, hole in enumerate(self.holes)}
+
+    @cached_property
+    def _numbers(self) -> dict[int, PlayedHole]:
+        return {hole.name.number: hole for hole in reversed(self.holes)}  # the first one of a number counts
 
     @cached_property
     def _sorted_names(self) -> list[str]:
@@ -397,6 +403,8 @@ class Season:
         parent = self.parent(played)
         if parent is None:
             return Comparison("parent", reason=f'the parent "{played.summary.parent}" is not here')
+        if parent is played:
+            return Comparison("parent", reason="round.toml names the hole itself as its parent")
         if parent.sample is None:
             return Comparison("parent", hole=parent, reason=f"{parent.name.folder} has no complete attempt")
         if alike(parent.kind, played.kind):

@@ -314,7 +314,7 @@ def _parent_findings(name: str, parent: str, season: Season, course: Course | No
         except UsageError as error:
             return [Finding("warning", f"{name}: its parent: {error.message}", effect, error.hint)]
         return []
-    if any(hole.name.folder.startswith(parent) for hole in season.holes):
+    if season.find(parent):
         return []
     return [
         Finding(

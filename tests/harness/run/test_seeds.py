@@ -242,3 +242,74 @@ def test_the_scores_of_an_interrupted_series_come_with_the_words_that_play_the_r
 def test_fresh_seeds_leave_out_used_ones():
     assert fresh_seeds({1337, 1339, 5}, 3) == (1338, 1340, 1341)
     assert fresh_seeds((), 0) == ()
+
+
+def test_interleave_leaves_what_a_new_hole_predicts_to_the_new_hole(play, runs, tmp_path):
+    play("run", "round_001", *SMALL, "--seed", "42")
+    words = ("--hypothesis", "wider", "--predict", "val_bpb lower 0.001", "--title", "Wide")
+
+    done = play("run", "round_002", *WIDE, "--parent", "1", "--seeds", "42,7", "--interleave", *words)
+
+    assert done.returncode == 0, done.stderr
+    assert seeds_of(tmp_path, "round_001") == [42, 42, 7]
+    assert seeds_of(tmp_path, "round_002_wide") == [42, 7]
+    sealed = json.loads((runs / "round_002_wide" / "prediction.json").read_text())
+    assert "wider" in json.dumps(sealed)
+    assert "wider" not in (runs / "round_001" / "round.toml").read_text()
+
+
+@pytest.mark.parametrize("parent", ["1", "round_001", "round_001_fi"])
+def test_a_parent_may_be_named_in_every_way_that_a_hole_is(parent, play, runs):
+    play("run", "round_001", *SMALL, "--title", "First")
+
+    done = play("run", "round_002", *WIDE, "--parent", parent, "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert "is not here" not in done.stderr
+    assert 'parent = "round_001_first"\n' in (runs / "round_002" / "round.toml").read_text()
+    assert json.loads(done.stdout)["comparisons"]["parent"]["reference"]["hole"] == "round_001_first"
+
+
+def test_a_number_in_round_toml_names_a_parent_like_everywhere(play, runs):
+    play("run", "round_001", *SMALL, "--title", "First")
+    (runs / "round_002").mkdir()
+    (runs / "round_002" / "round.toml").write_text('parent = "1"\n')
+
+    done = play("run", "2", *WIDE, "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert "is not here" not in done.stderr
+    assert json.loads(done.stdout)["comparisons"]["parent"]["reference"]["hole"] == "round_001_first"
+
+
+def test_a_hole_that_names_no_parent_gets_the_one_that_is_typed(play, runs):
+    play("run", "round_001", *SMALL)
+    play("run", "round_002", *WIDE)
+
+    done = play("run", "2", *WIDE, "--parent", "1", "--seed", "7", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["comparisons"]["parent"]["reference"]["hole"] == "round_001"
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        (("round_004", "--parent", "9"), 'no hole matches "9"', "harness ls"),
+        (("round_004", "--parent", "4"), 'no hole matches "4"', "harness ls"),
+        (("round_004", "--parent", "round_004"), "--parent round_004: round_004 cannot be its own", "varies"),
+        (("round_001", "--parent", "1"), "--parent 1: round_001 cannot be its own parent", "varies"),
+        (("round_003", "--parent", "2"), "round.toml names round_001 as the parent", "leave --parent out"),
+    ],
+)
+def test_a_parent_that_cannot_be_is_refused_before_anything_is_written(words, error, hint, play, runs):
+    play("run", "round_001", *SMALL)
+    play("run", "round_002", *SMALL, "-o", "MATRIX_LR=0.06")
+    play("run", "round_003", *SMALL, "-o", "MATRIX_LR=0.07", "--parent", "1")
+
+    done = play("run", *words, *WIDE)
+
+    assert done.returncode == 2, done.stdout
+    message, _, advice = done.stderr.partition("hint:")
+    assert (error in message, hint in advice) == (True, True), done.stderr
+    assert not (runs / "round_004").exists()

@@ -62,3 +62,12 @@ def test_long_lineage_and_empty_season_are_shown(harness, runs):
 
     rows = rows_of(harness("ls", "--tree", "--json"))
     assert rows["round_1200"]["depth"] == 1199
+
+
+def test_a_hole_that_names_itself_as_its_parent_is_not_compared_with_itself(harness, put_hole):
+    put_hole("round_001", "round_001", 1.2)
+
+    comparison = json.loads(harness("show", "1", "--json").stdout)["comparisons"]["parent"]
+
+    assert comparison["delta"] is None
+    assert comparison["reason"] == "round.toml names the hole itself as its parent"
