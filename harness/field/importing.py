@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -57,6 +58,27 @@ class ImportReport:
         return sum(1 for bundle in self.bundles if bundle.state in ("new", "extended"))
 
 
+class HoleLogs:
+    """Which log (by sha256) is in which hole; read once for many folders, and kept up to date."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.last_number = max((hole.name.number for hole in store.holes()), default=0)
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        known = {}
+        for hole, attempts in self.store.load_all():
+            for attempt in attempts:
+                try:
+                    record = find_record(attempt.record_path)
+                except HarnessError:
+                    continue
+                if record is not None and record.provenance is not None:
+                    known[record.provenance.sha256] = hole.name.folder
+        return known
+
+
 def import_paths(
     paths: Sequence[Path],
     runs: Path,
@@ -73,13 +95,18 @@ def import_paths(
     """
     course = load_course(course_name, runs)
     report = ImportReport()
-    for bundle in read_record_folders(paths, progress):
+    holes = HoleLogs(Store(runs))
+    for bundle in read_record_folders(paths, progress, by_experiment=True):
         as_field = kind == "field" or (kind == "auto" and bundle.submission is not None)
-        keep = _keep_as_entry if as_field else _keep_as_hole
+        how = "copy" if bundle.from_stdin else keep_log
         try:
-            report.bundles.append(
-                keep(bundle, runs, course, "copy" if bundle.from_stdin else keep_log, dry_run)
-            )
+            if as_field:
+                report.bundles.append(_keep_as_entry(bundle, runs, course, how, dry_run))
+            else:
+                report.bundles.append(_keep_as_hole(bundle, holes, course, how, dry_run))
+        except ValueError as error:  # one folder that cannot be kept must not stop the others
+            why = " ".join(str(error).split())[:300]
+            report.bundles.append(ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, why)))
         finally:
             if bundle.from_stdin:
                 bundle.logs[0].path.unlink(missing_ok=True)
@@ -124,15 +151,14 @@ def _keep_as_entry(
 
 
 def _keep_as_hole(
-    bundle: RecordFolder, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool
+    bundle: RecordFolder, holes: HoleLogs, course: Course, keep_log: KeepLog, dry_run: bool
 ) -> ImportResult:
-    store = Store(runs)
-    known = _known_logs(store)
+    store, known = holes.store, holes.known
     new = [file for file in bundle.logs if file.log.sha256 not in known]
     if bundle.logs and not new:
         return ImportResult(bundle.name, known[bundle.logs[0].log.sha256], "unchanged")
     title = (bundle.submission.name if bundle.submission else None) or bundle.name
-    number = max((hole.name.number for hole in store.holes()), default=0) + 1
+    number = holes.last_number + 1
     folder = "_".join(filter(None, [f"round_{number:03d}", slugify(title)]))
     author = bundle.submission.author if bundle.submission else None
     imported, skipped = _records(new, course, folder, 1, bundle, author)
@@ -145,6 +171,8 @@ def _keep_as_hole(
         hole = store.create(folder, dump_intent(intent))
         for one in imported:
             _write_attempt(hole.new_attempt(), one, keep_log)
+            known[one.file.log.sha256] = folder
+        holes.last_number = number
     return _imported(bundle, folder, "new", imported, skipped, None)
 
 
@@ -198,20 +226,6 @@ def _write_attempt(attempt: Attempt, imported: ImportedLog, keep_log: KeepLog) -
     if keep_log == "copy":
         shutil.copyfile(imported.file.path, attempt.log_path)
     write_record(attempt.record_path, imported.record)
-
-
-def _known_logs(store: Store) -> dict[str, str]:
-    """Return which log (by sha256) is in which hole."""
-    known = {}
-    for hole, attempts in store.load_all():
-        for attempt in attempts:
-            try:
-                record = find_record(attempt.record_path)
-            except HarnessError:
-                continue
-            if record is not None and record.provenance is not None:
-                known[record.provenance.sha256] = hole.name.folder
-    return known
 
 
 def _claimed(submission: SubmissionFile | None) -> ClaimedNumbers | None:

@@ -96,12 +96,13 @@ def _same_version(a: RunRecord, b: RunRecord) -> bool:
 
 
 def _version(record: RunRecord) -> tuple[object, ...]:
-    config = tuple(sorted(item for item in record.config.items() if not _names_a_place(*item)))
+    config = tuple(sorted(item for item in record.config.items() if not names_a_place(*item)))
     label = (record.official.stage, record.official.label) if record.official else None
     return (record.code.source_sha256, record.code_bytes, label, config)
 
 
-def _names_a_place(name: str, value: str) -> bool:
+def names_a_place(name: str, value: str) -> bool:
+    """Whether a setting names a run or a place on its machine, so that it changes no result."""
     lower = name.lower()
     return (
         name.upper() in UNHASHED_KNOBS

@@ -276,16 +276,23 @@ class _Reader:
     def _check_scores(
         self, bpb: float | None, loss: float | None, raw: Mapping[str, Any]
     ) -> tuple[float | None, float | None]:
-        """Notice a bpb that stands under val_loss: nats per token are above 1.2 with 1024 words or more."""
+        """Drop placeholders, and notice a bpb that stands under val_loss.
+
+        Nats over bits per byte are 0.69 for bytes and 1.6 and more for the vocabularies of the challenge.
+        """
         words = _as_number(raw.get("vocab_size"))
-        if loss is not None and bpb is not None and 0 < loss < 1.2 and not loss < bpb:
-            self._warn(f"val_loss {loss} looks like a score in bits per byte beside val_bpb {bpb}")
-        elif loss is not None and bpb is None and 0 < loss < 1.5 and (words is None or words >= 1024):
+        bpb, loss = self._plausible("val_bpb", bpb), self._plausible("val_loss", loss)
+        if loss is not None and bpb is None and 0 < loss < 1.5 and (words is None or words >= 1024):
             self._warn(f"val_loss {loss} is too low for nats per token; it may be the score in bits per byte")
-        for name, value in (("val_bpb", bpb), ("val_loss", loss)):
-            if value is not None and not 0 < value < 100:
-                self._warn(f"{name} is {value}, which no run scores")
+        elif loss is not None and bpb is not None and 0.9 < loss / bpb < 1.2:
+            self._warn(f"val_loss {loss} looks like a score in bits per byte beside val_bpb {bpb}")
         return bpb, loss
+
+    def _plausible(self, name: str, value: float | None) -> float | None:
+        if value is None or 0 < value < 100:
+            return value
+        self._warn(f"{name} is {value}, which no run scores; not read")
+        return None
 
     def _seeds(self, raw: Mapping[str, Any]) -> tuple[tuple[SeedScore, ...], int | None]:
         """Read scores by seed from `seed_results`, a `seeds` object, or `seeds` beside `seed_scores`."""
@@ -329,8 +336,8 @@ class _Reader:
         before = len(self.warnings)
         score = SeedScore(
             seed,
-            self._number(result, _SCORES),
-            self._number(result, _LOSSES),
+            self._plausible("val_bpb", self._number(result, _SCORES)),
+            self._plausible("val_loss", self._number(result, _LOSSES)),
             self._count(result, ("artifact_bytes", "bytes_total", "artifact_size_bytes")),
             self._count(result, ("steps", "step_stop", "train_steps")),
         )
@@ -406,8 +413,8 @@ def compare_with_logs(submission: SubmissionFile | None, logs: Iterable[tuple[st
         if seed is not None:
             by_seed.setdefault(str(seed), []).append(run)
     for seed_score in submission.seeds:
-        for run in by_seed.get(seed_score.seed, [])[:1]:
-            differences += _compare_run(f"seed {seed_score.seed}", seed_score, run)
+        if runs_of_seed := by_seed.get(seed_score.seed):
+            differences += _compare_runs(f"seed {seed_score.seed}", seed_score, runs_of_seed)
     claims: tuple[tuple[str, float | None, str], ...] = (
         ("bytes_total", submission.bytes_total, "bytes_total"),
         ("bytes_code", submission.bytes_code, "bytes_code"),
@@ -463,14 +470,30 @@ def _compare_score(submission: SubmissionFile, runs: list[LoggedRun]) -> list[st
     return [text]
 
 
-def _compare_run(what: str, claim: SeedScore, run: LoggedRun) -> list[str]:
+def _compare_runs(what: str, claim: SeedScore, runs: list[LoggedRun]) -> list[str]:
+    """Compare what a submission says of a seed with all logs of it: whichever prints a number proves it."""
     differences = []
-    for name, value, measured, tolerance in (
-        ("val_bpb", claim.val_bpb, run.final_val_bpb, ROUNDING_BPB),
-        ("val_loss", claim.val_loss, run.final_val_loss, 6e-4),
-        ("artifact_bytes", claim.artifact_bytes, run.bytes_total, 0.0),
-        ("steps", claim.steps, run.steps, 0.0),
+    for name, value, attribute, tolerance in (
+        ("val_bpb", claim.val_bpb, "final_val_bpb", ROUNDING_BPB),
+        ("val_loss", claim.val_loss, "final_val_loss", 6e-4),
+        ("artifact_bytes", claim.artifact_bytes, "bytes_total", 0.0),
+        ("steps", claim.steps, "steps", 0.0),
     ):
-        if value is not None and measured is not None and abs(value - measured) > tolerance:
-            differences.append(f"{what}, {name}: the submission says {value:,.10g}, the log {measured:,.10g}")
+        measured = [number for run in runs if (number := getattr(run, attribute)) is not None]
+        if value is None or not measured or any(abs(value - number) <= tolerance for number in measured):
+            continue
+        text = f"{what}, {name}: the submission says {value:,.10g}, the log {measured[0]:,.10g}"
+        if name in ("val_bpb", "val_loss"):
+            label = _label_with(name, value, tolerance, runs)
+            text += f"; it is the log's {label}" if label else ""
+        differences.append(text)
     return differences
+
+
+def _label_with(name: str, value: float, tolerance: float, runs: list[LoggedRun]) -> str | None:
+    """Return the label of a result line that prints a value, whatever its stage."""
+    for line in (line for run in runs for line in run.results):
+        number = getattr(line, name)
+        if number is not None and abs(number - value) <= tolerance:
+            return line.label
+    return None

@@ -24,6 +24,7 @@ from harness.courses.course import Badge, Course, check_bytes
 from harness.errors import HarnessError, UsageError
 from harness.field.log_parser import ParsedLog, parse_log
 from harness.field.logged_run import LoggedRun
+from harness.field.seeds import names_a_place
 from harness.field.submission_file import (
     SubmissionFile,
     compare_with_logs,
@@ -43,7 +44,12 @@ from harness.records.record import (
 )
 
 IMPORTER = f"harness {__version__}"
-MAX_LOGS = 1000  # in one record folder
+MAX_LOGS = 10_000  # in one folder
+MAX_DEPTH = 4  # of record folders below the one that is named
+_OTHER_ENDINGS = frozenset({"", ".out", ".stdout", ".err", ".stderr"})  # logs where their text is one
+_LOG_TEXT = re.compile(
+    rb"(?:step[: ]\s?|[\n\r ])\d{1,12}/\d{1,12}[ :|].{0,40}loss|val_bpb\s?[:=]\s{0,20}\d|train_loss[:=]\s?\d"
+).search
 _SUBMISSION_NAME = re.compile(r"submission(?:_\w+)?\.json$", re.IGNORECASE)
 _NOT_LOGS = re.compile(
     r"requirements.*|readme.*|license.*|notice.*|constraints.*|.*_pr_(?:title|body).*", re.IGNORECASE
@@ -75,9 +81,11 @@ class RecordFolder:
 
 
 def read_record_folders(
-    paths: Sequence[Path], progress: Callable[[str], None] = lambda name: None
+    paths: Sequence[Path], progress: Callable[[str], None] = lambda name: None, by_experiment: bool = False
 ) -> Iterator[RecordFolder]:
     """Read what the paths name: a log, a record folder, a folder of those, or `-` for standard input.
+
+    by_experiment: logs without a submission file are one record for each configuration that ran.
 
     Raises UsageError for a path that is none of these.
     """
@@ -88,7 +96,7 @@ def read_record_folders(
             progress(path.name)
             yield RecordFolder(path.stem, (LogFile(path, path.name, parse_log(path)),))
         elif path.is_dir():
-            yield from _read_folder(path, progress)
+            yield from _read_folder(path, progress, by_experiment)
         else:
             raise UsageError(
                 f"there is no {path}",
@@ -107,29 +115,53 @@ def count_record_folders(paths: Sequence[Path]) -> int:
     return total
 
 
-def _read_folder(folder: Path, progress: Callable[[str], None]) -> Iterator[RecordFolder]:
-    files = find_record_files(folder)
-    holds_record = files.submission is not None or any(log.parent == folder for log in files.logs)
-    if holds_record:
-        progress(folder.name)
-        yield _read_record_folder(folder)
-        return
-    children = sorted(child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
+def _read_folder(
+    folder: Path, progress: Callable[[str], None], by_experiment: bool
+) -> Iterator[RecordFolder]:
     any_record = False
-    for child in children:
-        files = find_record_files(child)
-        if files.submission is not None or files.logs:
-            any_record = True
-            progress(child.name)
-            yield _read_record_folder(child)
+    for record, inner in _find_records(folder):
+        any_record = True
+        progress(record.name)
+        try:
+            yield from _read_record_folder(record, inner, by_experiment)
+        except HarnessError as error:
+            yield RecordFolder(record.name, (), None, (error.message,))
     if not any_record:
         raise UsageError(
             f"{folder} holds no log and no submission file", "name a folder with .log or .txt files in it"
         )
 
 
-def _read_record_folder(folder: Path) -> RecordFolder:
+def _find_records(folder: Path, depth: int = 0) -> Iterator[tuple[Path, bool]]:
+    """Find the record folders in a folder, a checkout's records/TRACK/RECORD too, each with whether the
+    folders inside are a part of it.
+
+    A folder with a submission file is a record; so is one with logs, unless records lie inside.
+    """
     files = find_record_files(folder)
+    inside = files.submission is None and _holds_submission(folder)
+    direct = any(log.parent == folder for log in files.logs)
+    if files.submission is not None or (files.logs and not inside and (direct or depth > 0)):
+        yield folder, True
+        return
+    if direct:
+        yield folder, False
+    if depth < MAX_DEPTH:
+        for child in sorted(folder.iterdir()):
+            if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
+                yield from _find_records(child, depth + 1)
+
+
+def _holds_submission(folder: Path) -> bool:
+    return any(
+        _SUBMISSION_NAME.match(path.name)
+        for depth in range(1, MAX_DEPTH)
+        for path in folder.glob("*/" * depth + "submission*.json")
+    )
+
+
+def _read_record_folder(folder: Path, inner: bool, by_experiment: bool) -> Iterator[RecordFolder]:
+    files = find_record_files(folder, inner)
     warnings = list(files.warnings)
     submission = None
     if files.submission is not None:
@@ -147,7 +179,31 @@ def _read_record_folder(folder: Path) -> RecordFolder:
     distinct: dict[str, LogFile] = {}
     for file in logs:
         distinct.setdefault(file.log.sha256, file)
-    return RecordFolder(folder.name, tuple(distinct.values()), submission, tuple(dict.fromkeys(warnings)))
+    groups = [list(distinct.values())]
+    if by_experiment and files.submission is None:
+        groups = _by_experiment(distinct.values())
+    for group in groups:
+        name = folder.name if len(groups) <= 1 else f"{folder.name} {Path(group[0].name).stem}"
+        yield RecordFolder(name, tuple(group), submission, tuple(dict.fromkeys(warnings)))
+
+
+def _by_experiment(files: Iterable[LogFile]) -> list[list[LogFile]]:
+    """Group logs by what ran: parameters, code and settings, the seed and places left out."""
+    groups: dict[tuple[object, ...], list[LogFile]] = {}
+    for file in files:
+        groups.setdefault(_experiment(file.run), []).append(file)
+    return list(groups.values()) or [[]]
+
+
+def _experiment(run: LoggedRun | None) -> tuple[object, ...]:
+    if run is None:
+        return (None,)
+    settings = {
+        (name.lower(), value)
+        for name, value in run.hyperparameters.items()
+        if name.lower() not in ("seed", "run_id") and not names_a_place(name, value)
+    }
+    return run.model_params, run.bytes_code, frozenset(settings)
 
 
 def _read_stdin() -> RecordFolder:
@@ -172,8 +228,10 @@ class RecordFiles:
         return tuple(f"{path.name} is a link out of the folder; it was not read" for path in self.links_out)
 
 
-def find_record_files(folder: Path) -> RecordFiles:
+def find_record_files(folder: Path, inner_folders: bool = True) -> RecordFiles:
     """Find the submission file and the logs of a record, up to one folder deep, in name order.
+
+    A file with another ending than .log or .txt, or with none, is a log where its text is one.
 
     `submission.json` is taken before `submission_<word>.json`. Links that lead out of the folder are not
     followed.
@@ -185,7 +243,7 @@ def find_record_files(folder: Path) -> RecordFiles:
         inner = [
             path
             for entry in entries
-            if entry.is_dir() and not _leaves(entry, root)
+            if inner_folders and entry.is_dir() and not _leaves(entry, root)
             for path in sorted(entry.iterdir())
         ]
     except OSError as error:
@@ -195,7 +253,9 @@ def find_record_files(folder: Path) -> RecordFiles:
     links_out: list[Path] = []
     for path in [*entries, *inner]:
         is_submission = bool(_SUBMISSION_NAME.match(path.name)) and path.parent == root
-        is_log = path.suffix.lower() in (".log", ".txt") and not _NOT_LOGS.fullmatch(path.stem)
+        is_log = not _NOT_LOGS.fullmatch(path.stem) and (
+            path.suffix.lower() in (".log", ".txt") or _reads_as_log(path)
+        )
         if not (is_submission or is_log) or path.name.startswith("."):
             continue
         place = folder / path.relative_to(root)
@@ -209,6 +269,18 @@ def find_record_files(folder: Path) -> RecordFiles:
         submissions, key=lambda path: (path.name.lower() != "submission.json", path.name), default=None
     )
     return RecordFiles(folder, submission, tuple(sorted(logs)), tuple(links_out))
+
+
+def _reads_as_log(path: Path) -> bool:
+    """Whether a file with an unusual ending begins as a log does."""
+    if path.suffix.lower() not in _OTHER_ENDINGS or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(64 * 1024)
+    except OSError:
+        return False
+    return _LOG_TEXT(head) is not None
 
 
 def _leaves(path: Path, root: Path) -> bool:
