@@ -45,7 +45,13 @@ from harness.field.log_lines import (
     read_line,
     read_table_total,
 )
-from harness.field.log_prefix import PREFIX_STARTS, starts_with_clock, strip_clocks, strip_prefix
+from harness.field.log_prefix import (
+    PREFIX_STARTS,
+    learn_prefix,
+    starts_with_clock,
+    strip_clocks,
+    strip_prefix,
+)
 from harness.field.log_stream import MAX_LINE_BYTES, LogStream
 from harness.field.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
 from harness.field.run_tracker import RunTracker, Sink
@@ -135,6 +141,8 @@ class LogParser:
         self._section_left = 0  # lines that it may still have
         self._in_code = self._in_docstring = False
         self._code_start = 0
+        self._prefix: re.Pattern[bytes] | None = None  # of this file, where it has one that no list knows
+        self._blocks_to_learn = 4
         self._silent_shapes: set[bytes] = set()  # of lines that never hold an event
 
     @property
@@ -184,6 +192,13 @@ class LogParser:
 
     def read_block(self, data: bytes) -> None:
         """Read whole lines. Every byte of a log passes here: this decides the speed."""
+        if self._blocks_to_learn:
+            self._blocks_to_learn -= 1
+            self._prefix = learn_prefix(data)
+            if self._prefix is not None:
+                self._blocks_to_learn = 0
+        if self._prefix is not None:
+            data = self._prefix.sub(b"", data)
         if self._stream.has_cr or self._stream.has_escape:
             for line in data[:-1].split(b"\n"):
                 self.read_whole_line(line)
@@ -273,6 +288,8 @@ class LogParser:
 
     def read_whole_line(self, line: bytes) -> None:
         self.number += 1
+        if self._prefix is not None:
+            line = self._prefix.sub(b"", line, count=1)
         self._read_raw(line, self.number)
 
     def read_segment(self, segment: bytes, number: int) -> None:
@@ -376,6 +393,8 @@ class LogParser:
     def _read_unfinished(self, line: bytes) -> None:
         """Read a last line without a newline: only what cannot have been cut short is read."""
         self.number += 1
+        if self._prefix is not None:
+            line = self._prefix.sub(b"", line, count=1)
         segments = _ESCAPES.sub(b"", line).split(b"\r")
         for segment in segments[:-1]:
             if segment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 # One blank at most is eaten after each, since hyperparameters are known by their indent.
 _PREFIX = re.compile(
@@ -37,3 +38,29 @@ def strip_prefix(line: bytes) -> tuple[bytes, int | None]:
         return line, None
     rank = match[1] or match[2]
     return line[match.end() :], None if rank is None else int(rank)
+
+
+# A prefix that no list knows: what stands before the beginnings of known lines, on most lines of the file.
+_BEFORE_KNOWN = re.compile(
+    rb"(?m)^([^\n\r]{2,80}?[\s:|\])>-])(?:step:\d+/\d+ |\d+/\d+ (?:train|val)_loss"
+    rb"|model_params:|seed:\d|world_size:\d|warmup_step:|final_\w+ val_loss"
+    rb"|Serialized model|Total submission size|stopping_early:|val_loader:)"
+)
+MIN_LINES = 6  # fewer show no habit
+
+
+def learn_prefix(block: bytes) -> re.Pattern[bytes] | None:
+    """Return a pattern of the prefix that most lines of a block share, digits aside; None if there is none.
+
+    What `strip_prefix` knows is left to it, since it tells ranks apart.
+    """
+    lines = [line for line in block[:65_536].split(b"\n")[:400] if line.strip()]
+    prefixes = _BEFORE_KNOWN.findall(block[:65_536])
+    if len(lines) < MIN_LINES or not prefixes:
+        return None
+    shape, count = Counter(re.sub(rb"\d+", b"0", prefix) for prefix in prefixes).most_common(1)[0]
+    if count < 3 or strip_prefix(shape + b"x")[0] == b"x":
+        return None
+    pattern = rb"(?m)^" + rb"\d{1,20}".join(re.escape(part) for part in shape.split(b"0"))
+    begins = re.compile(pattern)
+    return begins if 2 * sum(1 for line in lines if begins.match(line)) > len(lines) else None

@@ -217,3 +217,28 @@ def test_a_log_that_ends_in_an_error_says_which(end: str, kind: str) -> None:
 
 def test_an_error_that_the_run_survived_did_not_end_it() -> None:
     assert read("ImportError: flash_attn\n" + SETUP + STEPS).ended_by is None
+
+
+# Prefixes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "web-1  | ",
+        "own_job_d704: ",
+        "(train_fn pid=4711) ",
+        "I0320 12:00:07.123456 4711 train.py:120] ",
+        "2026-03-20 12:00:07.123 | INFO     | __main__:main:12 - ",
+        "my.trainer - INFO - ",
+        "[1776142360.71]\t",
+    ],
+)
+def test_a_prefix_before_most_lines_is_learnt_from_the_file(prefix: str) -> None:
+    text = SETUP + STEPS + SIZES + ROUND_TRIP
+    run = read("".join(prefix + line for line in text.splitlines(keepends=True)))
+
+    assert (run.seed, run.model_params, run.steps) == (11, 20_123_456, 4400)
+    assert (run.final_val_bpb, run.bytes_total) == (1.226, 15_050_000)
+    assert run.official is not None
+    assert run.official.label == "final_int6_lzma_roundtrip_exact"
