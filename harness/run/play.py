@@ -107,14 +107,19 @@ def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> L
 
 
 def _keep_source(plan: Plan, attempt: Attempt) -> None:
-    """Keep the code that runs: a script whole, of the built-in trainer what is not committed."""
-    files = dict(plan.trainer.snapshot.files) if plan.trainer.snapshot else {}
+    """Keep the code that runs: a script whole, of the built-in trainer what is not committed.
+
+    What a script opens by its path lies where it runs, too: people start scripts from their own folder.
+    """
+    snapshot = plan.trainer.snapshot
+    files = dict(snapshot.files) if snapshot else {}
     if plan.trainer.code_diff:
         files["uncommitted.diff"] = plan.trainer.code_diff.encode()
     for name, content in files.items():
-        path = attempt.source_dir / name
-        _make_folder(path.parent)
-        write_whole(path, content)
+        opened = snapshot is not None and name in snapshot.by_path
+        for folder in (attempt.source_dir, attempt.work_dir) if opened else (attempt.source_dir,):
+            _make_folder((folder / name).parent)
+            write_whole(folder / name, content)
 
 
 def _make_folder(path: Path) -> None:

@@ -152,7 +152,13 @@ def _describe(path: Path, snapshot: Snapshot) -> Code:
     """Return what is known of the code: its hash, and the commit when git has exactly these files."""
     folder = path.resolve().parent
     sha = run_git(folder, "rev-parse", "HEAD")
-    status = run_git(folder, "status", "--porcelain", "--", *sorted(snapshot.files))
+    status = run_git(
+        folder,
+        "status",
+        "--porcelain",
+        "--",
+        *sorted(snapshot.places.get(name, name) for name in snapshot.files),
+    )
     if sha is None or status is None:
         return Code(trainer=path.name, source_sha256=snapshot.sha256)
     return Code(
@@ -226,6 +232,12 @@ def check_data(
         notes.append(
             f"the data is unchecked: the script reads no {' and no '.join(unread)} that tells where it lies"
         )
+    folder = script.knobs.get("DATA_DIR")
+    value = values.get("DATA_DIR") if folder and "DATA_PATH" in unread else None
+    if folder and value and _look_up(value, folders) is None:
+        if value != folder.default:  # the default of a script that finds its data elsewhere does no harm
+            raise _missing(folder.name, value, folder, folders)
+        notes.append(f"{folder.name}={value} does not exist; {folder.place} reads it")
     for name in _PLACES:
         if name in unread:
             continue

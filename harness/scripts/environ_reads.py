@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from harness.scripts.casts import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, dotted, last_part
+from harness.scripts.companions import names_file
 from harness.scripts.constants import (
     NOT_KNOWN,
     FieldOf,
@@ -62,6 +63,8 @@ def find_reads(trees: Mapping[str, ast.Module], settings: Mapping[str, str] | No
     program = Program(trees.values())
     reads = Reads()
     finders = [_Finder(file, tree, program, settings or {}) for file, tree in trees.items()]
+    for finder in finders:
+        finder.files = frozenset(trees)
     presets: dict[str, str] = {}  # of wrappers around packed code, which run first
     for finder in finders:
         finder.outer_presets = dict(presets)
@@ -87,6 +90,7 @@ class _Finder:
 
     def __init__(self, file: str, tree: ast.Module, program: Program, settings: Mapping[str, str]) -> None:
         self.settings, self.outer_presets = settings, dict[str, str]()
+        self.files = frozenset[str]()  # of the program
         self.file, self.tree, self.program, self.names = file, tree, program, program.names
         self.modules, self.environs, self.getters = {"os"}, {"os.environ"}, {"os.getenv", "os.environ.get"}
         self._helpers_entered: list[Func] = []
@@ -207,7 +211,8 @@ class _Finder:
         if isinstance(node, ast.For | ast.comprehension) and self._is_environ(_iterated(node.iter)):
             return "goes through the whole environment"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "exec":
-            return None if node.args and isinstance(node.args[0], ast.Constant) else "executes computed code"
+            known = node.args and isinstance(node.args[0], ast.Constant)
+            return None if known or names_file(node, self.files) else "executes computed code"
         if isinstance(node, ast.ClassDef) and any("BaseSettings" in ast.unparse(base) for base in node.bases):
             return f"class {node.name} reads its settings itself"
         return None

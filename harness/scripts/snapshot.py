@@ -1,4 +1,5 @@
-"""The files of a training script: itself and the local modules it imports, read once, hashed and kept.
+"""The files of a training script: itself, local modules it imports and files beside it that it executes or
+reads; read once, hashed and kept.
 
 A run works from its snapshot, so that an edit during the run, or a second run, cannot change what runs.
 """
@@ -6,12 +7,16 @@ A run works from its snapshot, so that an edit during the run, or a second run, 
 from __future__ import annotations
 
 import ast
+import importlib.util
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness.errors import HarnessError, UsageError
+from harness.scripts import companions
+from harness.scripts.companions import companion_paths
 from harness.scripts.git import fingerprint
 from harness.scripts.knobs import parse_source, unpacked
 
@@ -21,10 +26,17 @@ MAX_BYTES = 20_000_000  # of all files; beyond it something else than code is be
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A script's files by their path below its folder, the script among them as `main`."""
+    """A script's files by their path below its folder, the script among them as `main`.
+
+    places: where a file comes from, seen from that folder, where that is another path. `../pack/model.py`, of
+    a package one folder up, is kept as `pack/model.py`, where the script finds it.
+    by_path: files that it opens or starts rather than imports.
+    """
 
     main: str
     files: Mapping[str, bytes]
+    places: Mapping[str, str] = field(default_factory=dict)
+    by_path: frozenset[str] = frozenset()
 
     @cached_property
     def sha256(self) -> str:
@@ -36,15 +48,17 @@ class Snapshot:
         return sum(map(len, self.files.values()))
 
     def texts(self) -> dict[str, str]:
-        """Return the files as text, the script first."""
-        names = [self.main, *sorted(name for name in self.files if name != self.main)]
+        """Return the Python files as text, the script first."""
+        others = (name for name in self.files if name != self.main and name.endswith(".py"))
+        names = [self.main, *sorted(others)]
         return {name: self.files[name].decode("utf-8", errors="replace") for name in names}
 
 
 def take_snapshot(script: Path) -> Snapshot:
-    """Read a script and the local modules it imports, directly or through one another.
+    """Read a script, the local modules it imports, and the files it executes or reads, through one another.
 
-    A local module is one whose file lies beside the script or below its folder, where Python would find it.
+    A local module is one whose file lies beside the script or below its folder, where Python finds it. One
+    that is neither there nor installed is looked for in the folder above, as `python -m folder.script` does.
     Raises UsageError when there is no such script, or it is not Python.
     """
     if not script.is_file():
@@ -52,33 +66,74 @@ def take_snapshot(script: Path) -> Snapshot:
         raise UsageError(f"--script {script} {what}", "name a training script, such as train_gpt.py")
     if script.suffix != ".py":
         raise UsageError(f"--script {script} is no .py file", "name a training script, such as train_gpt.py")
-    root = script.parent
+    root = script.absolute().parent
     files: dict[str, bytes] = {}
+    places: dict[str, str] = {}
+    by_path: set[str] = set()
     waiting = [PurePosixPath(script.name)]
     while waiting:
         name = waiting.pop()
         if str(name) in files:
             continue
-        files[str(name)] = _read(root / name)
+        files[str(name)] = _read(root / places.get(str(name), str(name)))
         if len(files) > MAX_FILES or sum(map(len, files.values())) > MAX_BYTES:
             raise UsageError(
                 f"{script} imports more than {MAX_FILES} files or {MAX_BYTES:,} bytes of local code",
                 "put the script into a folder of its own",
             )
+        if name.suffix != ".py":
+            continue
         text = files[str(name)].decode("utf-8", errors="replace")
         tree = parse_source(unpacked(text)[0], str(root / name))
-        waiting += [file for module in _imports(tree, name) for file in _find(root, module)]
-    return Snapshot(script.name, files)
+        for module in _imports(tree, name):
+            above = _is_above(root, module)
+            for file in _find(root.parent if above else root, module):
+                if above:
+                    places[str(file)] = f"../{file}"
+                waiting.append(file)
+        for path in _companions(root, name, tree):
+            by_path.add(str(path))
+            waiting.append(path)
+    return Snapshot(script.name, files, places, frozenset(by_path))
 
 
-def load_snapshot(folder: Path, main: str) -> Snapshot:
+def load_snapshot(folder: Path, main: str, only_python: bool = False) -> Snapshot:
     """Read a snapshot back from an attempt's `source/`."""
     files = {
         path.relative_to(folder).as_posix(): _read(path)
-        for path in sorted(folder.rglob("*.py"))
-        if not path.is_symlink()
+        for path in sorted(folder.rglob("*.py" if only_python else "*"))
+        if not path.is_symlink() and path.is_file() and path.parent.name != "__pycache__"
     }
     return Snapshot(main, files)
+
+
+def _is_above(root: Path, module: PurePosixPath) -> bool:
+    """Whether a module is to be looked for above the script's folder: not beside it, nor installed."""
+    if not module.parts:
+        return False
+    top = module.parts[0]
+    if (root / top).is_dir() or (root / f"{top}.py").is_file() or top in sys.stdlib_module_names:
+        return False
+    if not ((root.parent / top).is_dir() or (root.parent / f"{top}.py").is_file()):
+        return False
+    try:
+        found = importlib.util.find_spec(top)  # of a name without dots: nothing is imported
+    except (ImportError, ValueError):
+        return True
+    return found is None or "site-packages" not in str(found.origin)
+
+
+def _companions(root: Path, importer: PurePosixPath, tree: ast.Module) -> Iterator[PurePosixPath]:
+    """Yield the files that a file executes or reads, where they exist beside it or beside the script."""
+    for path in companion_paths(tree):
+        for place in dict.fromkeys((importer.parent / path, path)):
+            file = root / place
+            try:
+                if place != importer and file.is_file() and file.stat().st_size <= companions.MAX_BYTES:
+                    yield place
+                    break
+            except OSError:  # too long for a name, or not ours to look at
+                continue
 
 
 def _read(path: Path) -> bytes:

@@ -30,7 +30,7 @@ def make_code(record: RunRecord, attempt: Attempt, readable: bool = False) -> di
         return _own_script(record, attempt)
     package = find_trainer(record.code)
     if package is None:
-        here = load_snapshot(TRAINER, TRAINER.name).sha256
+        here = load_snapshot(TRAINER, TRAINER.name, only_python=True).sha256
         raise HarnessError(
             f"the trainer here ({here[:12]}) is not the one that made attempt {record.attempt} "
             f"({(record.code.source_sha256 or 'unknown')[:12]}), so a script of it might score something "

@@ -54,6 +54,83 @@ def test_edit_of_an_imported_file_changes_the_hash(folder):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "exec(open(__file__.replace('train.py', 'real.py')).read())",
+        "exec(compile(Path(__file__).with_name('real.py').read_text(), 'real.py', 'exec'))",
+        "runpy.run_path('real.py', run_name='__main__')",
+        "subprocess.run([sys.executable, 'real.py', '--fast'], check=True)",
+        "os.system('python real.py --fast')",
+        "exec((Path(__file__).parent / 'real.py').read_bytes())",
+    ],
+)
+def test_file_that_is_executed_goes_along(tmp_path, harness, line):
+    """From its own folder or from where it runs: the run finds the file, and an override reaches it."""
+    start = "import os, runpy, subprocess, sys\nfrom pathlib import Path\n"
+    (tmp_path / "train.py").write_text(start + line)
+    (tmp_path / "real.py").write_text("import os\nprint('depth', int(os.environ.get('DEPTH', '8')))\n")
+    (tmp_path / "other.py").write_text("")
+
+    snapshot = take_snapshot(tmp_path / "train.py")
+    harness("run", "round_001", "--script", "train.py", "-o", "DEPTH=4", "--runs", "runs")
+    misspelt = harness(
+        "run", "round_002", "--script", "train.py", "-o", "DEPHT=4", "--dry-run", "--runs", "runs"
+    )
+
+    assert set(snapshot.files) == {"train.py", "real.py"}
+    assert "depth 4" in (tmp_path / "runs/round_001/attempt_01/train.log").read_text()
+    assert (tmp_path / "runs/round_001/attempt_01/source/real.py").is_file()
+    assert misspelt.returncode == 15, misspelt.stderr
+
+
+def test_settings_file_is_kept_but_data_and_what_is_written_are_not(tmp_path):
+    (tmp_path / "train.py").write_text(
+        "import json\nc = json.load(open('config.json'))\nd = open('val.bin', 'rb').read()\n"
+        "with open('log.txt', 'w') as f: f.write('x')\ng = open('../secret.txt').read()\n"
+    )
+    for name in ("config.json", "val.bin", "log.txt"):
+        (tmp_path / name).write_text("{}")
+
+    snapshot = take_snapshot(tmp_path / "train.py")
+
+    assert set(snapshot.files) == {"train.py", "config.json"}
+    assert set(snapshot.texts()) == {"train.py"}
+
+
+def test_package_one_folder_up_goes_along(tmp_path):
+    files = {
+        "scripts/train.py": "import json, pytest\n"
+        "from pack.model import GPT\nimport scripts.tools\nimport near\n",
+        "scripts/tools.py": "",
+        "scripts/near.py": "from pack import rope\n",
+        "pack/__init__.py": "",
+        "pack/model.py": "from .layers import A\nGPT = 1\n",
+        "pack/layers.py": "A = 1\n",
+        "pack/rope.py": "",
+        "near.py": "wrong",
+        "json.py": "wrong",
+        "pytest.py": "wrong",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    snapshot = take_snapshot(tmp_path / "scripts" / "train.py")
+
+    kept = [
+        "near.py",
+        "pack/__init__.py",
+        "pack/layers.py",
+        "pack/model.py",
+        "pack/rope.py",
+        "scripts/tools.py",
+    ]
+    assert sorted(snapshot.files) == [*kept, "train.py"]
+    assert snapshot.files["near.py"] == b"from pack import rope\n"
+    assert snapshot.places["pack/model.py"] == "../pack/model.py"
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [("gone.py", "does not exist"), ("layers", "is a folder"), ("json/notes.txt", "no .py file")],
 )
@@ -72,3 +149,18 @@ def test_knobs_of_a_script_are_listed_with_the_line_that_reads_them(folder, harn
     assert all(word in done.stdout for word in ("MATRIX_LR", "0.04", "float", "tools/env.py line 2"))
     assert nothing.returncode == 2
     assert "NO_SUCH" in nothing.stderr
+
+
+def test_data_folder_that_does_not_exist_is_refused(tmp_path, harness):
+    (tmp_path / "train.py").write_text(
+        "import os\nd = os.path.join(os.environ.get('DATA_DIR', 'data'), 'x')\n"
+    )
+    words = ("run", "round_001", "--script", "train.py", "--dry-run", "--runs", "runs")
+
+    wrong = harness(*words, "-o", "DATA_DIR=no/such/place")
+    (tmp_path / "here").mkdir()
+    right = harness(*words, "-o", "DATA_DIR=here")
+
+    assert wrong.returncode == 1
+    assert "DATA_DIR=no/such/place does not exist" in wrong.stderr
+    assert right.returncode == 0, right.stderr
