@@ -8,6 +8,7 @@ instant.
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import re
@@ -114,13 +115,28 @@ def _exit_unparsed(error: Any) -> NoReturn:
     if "NoArgs" in type(error).__name__:
         print(context.get_help(), file=sys.stderr)
         sys.exit(Exit.USAGE)
-    message = error.format_message().rstrip(".")
+    message = _name_value(error) or error.format_message().rstrip(".")
     message = message[:1].lower() + message[1:]
     hint = f"`{context.command_path} --help` lists what it takes" if context else ""
     print_error(message, hint)
     if "--json" in sys.argv:
         print_json("error", error=message, hint=hint, exit_code=int(Exit.USAGE))
     sys.exit(Exit.USAGE)
+
+
+def _name_value(error: Any) -> str:
+    """Say which value of which option was refused and why; empty where the error is of another kind."""
+    options, reason = (
+        getattr(getattr(error, "param", None), "opts", None) or [],
+        getattr(error, "message", ""),
+    )
+    if not str(reason).startswith("Input should be"):
+        return ""
+    words = [word for text in sys.argv[1:] for word in (text.split("=", 1) if text[:2] == "--" else (text,))]
+    values = [f"{name} {value}" for name, value in itertools.pairwise(words) if name in options]
+    what = str(reason).rstrip(".").removeprefix("Input should be ").split(",")[0]
+    what = what.replace("greater than or equal to", "at least").replace("a valid integer", "a whole number")
+    return f"{values[-1]} is not {what}" if values else ""
 
 
 def print_error(error: str, hint: str) -> None:

@@ -98,7 +98,7 @@ def describe(pair: Pair) -> list[str]:
         lines.append(f"  step time: {_tempo(pair.tempo)}")
     lines += [f"  caveat: {caveat}" for caveat in pair.caveats]
     if pair.whiff:
-        what = "WHIFF" if pair.whiff.kind == "whiff" else "acts at export only"
+        what = "WHIFF" if pair.whiff.kind == "whiff" else "acts after training only"
         lines.append(f"  {what}: {pair.whiff.why} (seed {pair.whiff.seed})")
     lines += [f"  {_moment(pair, moment)}" for moment in pair.moments]
     if pair.config:

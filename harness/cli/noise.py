@@ -89,7 +89,10 @@ def noise(
             typer.echo(f"  to play             {', '.join(str(turn.seed) for turn in turns)}")
             typer.echo("nothing was started; leave out --dry-run to play")
         else:
-            typer.echo(f"  {finished} of {wanted} seeds finished on this machine")
+            if finished > wanted:
+                typer.echo(f"  {finished} seeds finished on this machine, {wanted} were asked for")
+            else:
+                typer.echo(f"  {finished} of {wanted} seeds finished on this machine")
     if records:
         run_options.end_with(records)
     raise typer.Exit(Exit.DONE)

@@ -14,11 +14,12 @@ LISTED = 3  # names in an error
 
 
 def find_public(
-    entries: Sequence[StoredEntry], courses: Sequence[Course], course: Course, reference: str
+    entries: Sequence[StoredEntry], courses: Sequence[Course], course: Course | None, reference: str
 ) -> StoredEntry:
     """Return the imported entry that a reference means: its folder, a beginning of it, or its pull request.
 
-    courses: all that are known; their tables say which pull request is whose. course: of the hole.
+    courses: all that are known; their tables say which pull request is whose. course: of the hole; None for
+    any.
     Raises UsageError naming the reference and what to type when none or several are meant, or when no log of
     it shows a score.
     """
@@ -38,7 +39,7 @@ def find_public(
             f'"{reference}" has no score to compare with: no log of {found[0].slug} shows one',
             "`harness import FOLDER --as field` with a log of it",
         )
-    if found[0].entry.course != course.name:
+    if course is not None and found[0].entry.course != course.name:
         raise UsageError(
             f'"{reference}" was played on the {found[0].entry.course} course, this hole is on {course.name}',
             f"play it with --course {found[0].entry.course}, or name a public run of {course.name}",

@@ -66,7 +66,7 @@ SCRIPT_HINTS: dict[FailureKind, str] = {
     "killed": "the system may have run out of memory: "
     "lower TRAIN_BATCH_TOKENS, then `harness run ROUND --repeat`",
     "timeout": "raise --timeout, or lower MAX_WALLCLOCK_SECONDS",
-    "interrupted": "`harness run ROUND --repeat` plays it again",
+    "interrupted": "`harness run ROUND --seed SEED` plays it again",
     "bad_knob": "`harness knobs --script FILE` lists what it reads, and how",
 }
 
@@ -76,7 +76,9 @@ def hint_for(record: RunRecord) -> str:
     assert record.failure is not None
     kind = record.failure.kind
     hint = HINTS[kind] if record.code.trainer == "builtin" else SCRIPT_HINTS.get(kind, HINTS[kind])
-    return hint.replace("ROUND", record.hole)
+    if record.seed is None:
+        hint = hint.replace(" --seed SEED", "")
+    return hint.replace("ROUND", record.hole).replace("SEED", str(record.seed))
 
 
 _TORCHRUN_REPORT = re.compile(

@@ -68,9 +68,10 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
 def record_from_log(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: Path) -> RunRecord:
     """Write the record of a script's attempt that nobody saw the end of, from its log."""
     if record is not None:
+        seed = "" if launch.seed is None else f" --seed {launch.seed}"
         raise HarnessError(
             f"{launch.hole} attempt {attempt.number} has its record; {launch.script} cannot be resumed",
-            f"play it again: `harness run {launch.hole} --repeat`",
+            f"play it again: `harness run {launch.hole}{seed}`",
         )
     end = ProcessEnd(0, 0.0, after_harness=True)
     built = build_record(launch, attempt, end, load_course(launch.course, runs))

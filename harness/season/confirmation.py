@@ -48,7 +48,9 @@ class Claim:
     @property
     def shrinkage(self) -> float | None:
         """By how much the score looks too low if all candidates are equal, in bits per byte."""
-        return None if self.std is None else -self.bias * self.std / math.sqrt(self.chosen.n)
+        if self.std is None:
+            return None
+        return -self.bias * self.std / math.sqrt(self.chosen.n) if self.bias else 0.0
 
 
 @dataclass(frozen=True)

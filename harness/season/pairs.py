@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from harness.errors import UsageError
 from harness.field.entries import StoredEntry, find_entry
+from harness.field.reference import find_public
 from harness.records.curve import Curve, load_curve
+from harness.records.intent import is_public
 from harness.records.store import Store
 from harness.season.compare import AttemptCurve, Pair, Side, Whiff, compare, config_changes, find_whiff
 from harness.season.hole import PlayedHole
@@ -41,10 +43,13 @@ def parse_kinds(text: str) -> tuple[ComparisonKind, ...]:
 
 
 def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
-    """Return the hole, or the entry of the field, that a reference means: its folder or the beginning of it.
+    """Return the hole, or the entry of the field, that a reference means: its folder or the beginning of it,
+    or `field:NAME` or `pr:NUMBER` as for a parent.
 
     Raises UsageError for what is neither.
     """
+    if is_public(reference):
+        return find_public(season.public_entries(), season.courses(), None, reference)
     store = Store(season.runs)
     if (season.runs / "field" / reference).is_dir() or store.find(reference) is None:
         entries = [entry for entry in season.public_entries() if entry.slug.startswith(reference)]

@@ -58,3 +58,20 @@ def test_a_hole_that_is_not_there_is_not_said_to_be_resumed(harness):
     assert done.stdout + done.stderr == (
         'error: no hole matches "99" in runs/\nhint: `harness run round_001` plays the first\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("noise", "1", "--seeds", "1"), "--seeds 1 is not at least 2"),
+        (("noise", "1", "--seeds=-3"), "--seeds -3 is not at least 2"),
+        (("confirm", "1", "--seeds", "x"), "--seeds x is not a whole number"),
+        (("run", "1", "--timeout", "0"), "--timeout 0 is not at least 1"),
+        (("run", "1", "--max-cost", "abc"), "--max-cost abc is not a valid number"),
+    ],
+)
+def test_a_value_out_of_range_is_named(harness, words, error):
+    done = harness(*words)
+
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"error: {error}")
+    assert f"`harness {words[0]} --help`" in done.stderr

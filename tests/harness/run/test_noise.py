@@ -141,3 +141,19 @@ def test_a_hole_without_a_score_claims_nothing(play, put_record):
     assert done.returncode == 2
     assert "round_001 has no score that could be confirmed" in done.stderr
     assert "harness run round_001" in done.stderr
+
+
+def test_more_seeds_than_asked_for_are_not_so_many_of_fewer(play):
+    play("run", "round_001", *SMALL, "--seeds", "1,2,3")
+
+    done = play("noise", "1", "--seeds", "2")
+
+    assert done.stdout.endswith("  3 seeds finished on this machine, 2 were asked for\n")
+
+
+def test_a_hole_that_was_not_chosen_has_no_shrinkage_to_expect(play):
+    play("run", "round_001", *SMALL, "--seed", "1")
+
+    data = json.loads(play("confirm", "1", "--dry-run", "--json").stdout)
+
+    assert str(data["claim"]["expected_shrinkage_bpb"]) == "0.0"

@@ -92,6 +92,18 @@ def test_unknown_public_parent_says_what_to_type(reference, message, runs, hole,
     assert not (runs / "round_002").exists()
 
 
+@pytest.mark.parametrize("reference", ["pr:1477", f"field:{OTHER}", f"field:{OTHER[:20]}", OTHER])
+def test_compare_takes_a_public_run_by_the_words_for_a_parent(reference, runs, hole, harness):
+    import_paths([RECORDS / OTHER], runs, kind="field")
+    hole("pr:1477")
+
+    done = harness("compare", "1", reference)
+    unknown = harness("compare", "1", "pr:9999")
+
+    assert f"round_001_on_others against {OTHER}" in done.stdout, done.stderr
+    assert (unknown.returncode, '"pr:9999" is no imported public run' in unknown.stderr) == (2, True)
+
+
 def test_public_parent_of_another_course_or_text_is_not_compared(runs, hole, harness):
     import_paths([RECORDS / "2026-03-17_NaiveBaseline"], runs, kind="field")  # on the first export
     hole("field:2026-03-17")
