@@ -98,7 +98,8 @@ def pairs_of(
 def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool = False) -> Pair:
     """Compare two holes."""
     course = season.course(a.course)
-    ours, theirs = side_of(a), side_of(b)
+    seed = _seed_of_both(a, b)
+    ours, theirs = side_of(a, seed), side_of(b, seed)
     difference = season.evidence.difference(a, b, course) if course else None
     if course and (exact := season.evidence.on_equal_weights(a, b, course)):
         difference, shared = exact
@@ -145,15 +146,29 @@ def pair_reference(season: Season, standing: Standing, kind: ComparisonKind) -> 
     return replace(pair, label=kind, caveats=caveats)
 
 
-def side_of(played: PlayedHole) -> Side:
-    """Return a hole as a side: its group of attempts and the curve of the one that is shown."""
+def _seed_of_both(a: PlayedHole, b: PlayedHole) -> int | None:
+    """Return the newest seed that both played: curves of one seed differ by less luck."""
+    seeds = {record.seed for record in b.group}
+    return next((record.seed for record in reversed(a.group) if record.seed in seeds), None)
+
+
+def side_of(played: PlayedHole, seed: int | None = None) -> Side:
+    """Return a hole as a side: its group of attempts and the curve of the one that is shown.
+
+    seed: whose attempt is shown instead.
+    """
     records = played.group or ((played.record,) if played.record else ())
+    attempt = played.attempt
+    for entry in played.entries if seed is not None else ():
+        if entry.record in played.group and entry.record.seed == seed:
+            attempt = entry.attempt
+            records = (*(one for one in records if one != entry.record), entry.record)
     reason = ""
     if played.sample is None:
         problem = f": {played.problems[0]}" if played.problems and not played.records else ""
         attempts = {0: "no attempt"}.get(len(played.entries), "no complete attempt")
         reason = f"{played.name.folder} has {attempts}{problem}"
-    curve = load_curve(played.attempt.curve_path) if played.attempt else Curve()
+    curve = load_curve(attempt.curve_path) if attempt else Curve()
     return Side(played.name.folder, played.sample, records, curve, reason, played.summary.failed_seeds)
 
 

@@ -313,3 +313,13 @@ def test_a_parent_that_cannot_be_is_refused_before_anything_is_written(words, er
     message, _, advice = done.stderr.partition("hint:")
     assert (error in message, hint in advice) == (True, True), done.stderr
     assert not (runs / "round_004").exists()
+
+
+def test_curves_are_compared_on_a_seed_that_both_played(play):
+    play("run", "round_001", *SMALL, "--seeds", "1,2")
+    play("run", "round_002", *WIDE, "--seed", "1")
+
+    lines = [line for line in play("compare", "2", "1").stdout.splitlines() if " stood at " in line]
+
+    assert lines
+    assert all("round_001 (seed 1) at " in line for line in lines), lines
