@@ -360,7 +360,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
     seeds = sample.seeds if sample else ()
     machine = record.environment.machine if record else None
     on_machine = [one for one in files.group if one.environment.machine == machine]
-    machine_sample = sample_of(on_machine)
+    machine_sample = sample if len(on_machine) == len(files.group) else sample_of(on_machine)
     return Summary(
         title=intent.title or name.slug.replace("_", " ").title() or name.position,
         parent=intent.parent,

@@ -16,7 +16,6 @@ UNREADABLE = "Unreadable"
 OVER_CAP = "Over the Cap"
 SETS_PAR = "Sets Par"
 NO_PAR = "No Par"
-COURSE_RECORD = "Course Record"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from scipy.integrate import quad
 
 from harness.multiplicity import adjust, against_lowest, selection_bias, survival_limit
 from harness.stats import LEVEL, Sample, Spread, subtract
@@ -24,6 +25,13 @@ seeds = st.lists(scores, min_size=2, max_size=6).map(tuple)
 def test_lowest_of_several_is_low_by_luck(count, sigmas):
     """Published expected order statistics (Harter 1961)."""
     assert selection_bias(count) == pytest.approx(sigmas, abs=1e-4)
+
+
+def test_lowest_of_very_many_agrees_with_an_integration_by_scipy():
+    def density(x):
+        return x * 10_000 * scipy_stats.norm.pdf(x) * scipy_stats.norm.sf(x) ** 9_999
+
+    assert selection_bias(10_000) == pytest.approx(quad(density, -9, 0, epsabs=1e-12)[0], abs=1e-8)
 
 
 def test_luck_of_a_chosen_reference_is_no_loss():
