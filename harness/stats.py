@@ -17,6 +17,7 @@ from harness.figures import share
 LEVEL = 0.05  # of false verdicts
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 FEWEST_PAIRS = 3  # two paired differences have one degree of freedom, which shows nothing
+NO_SPREAD = 1e-9  # bpb: below, differences are equal but for rounding, and their spread shows nothing
 FEWEST_GROUPS = 5  # of several values, and
 FEWEST_FREEDOM = 10  # degrees of freedom in all, before a spread is pooled from them
 
@@ -425,7 +426,7 @@ def _pair(a: Sample, b: Sample) -> TestResult | None:
     differences = Sample(
         tuple(x - theirs[seed] for seed, x in zip(a.seeds, a.values, strict=False) if seed in theirs)
     )
-    if not differences.std:
+    if differences.std is None or differences.std < NO_SPREAD:
         return None
     error = differences.std / math.sqrt(differences.n)
     pairs = (differences.n, differences.n)

@@ -212,6 +212,15 @@ def test_pairs_are_shown_but_do_not_count_when_some_seeds_are_not_shared():
     assert (difference.test.name, difference.looks) == ("moderated t", 1)
 
 
+def test_pairs_that_are_equal_but_for_rounding_show_no_spread():
+    """Scores of four digits: 1.1002 - 1.1022 and 1.2004 - 1.2024 differ by one bit."""
+    a, b = Sample((1.1002, 1.2004, 1.1503), (1, 2, 3)), Sample((1.1022, 1.2024, 1.1523), (1, 2, 3))
+
+    difference = subtract(a, b, figure(0.01))
+
+    assert (difference.test.name, difference.outcome) == ("moderated t", "within noise")
+
+
 def test_the_same_weights_differ_exactly():
     worse = exact_difference(Sample((1.2080,), (7,)), Sample((1.2,), (7,)))
     same = exact_difference(Sample((1.2,), (7,)), Sample((1.2,), (7,)))
