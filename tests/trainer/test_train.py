@@ -116,10 +116,11 @@ def finished(tmp_path_factory):
 # what a run leaves --------------------------------------------------------------------------------
 
 
-def test_a_run_leaves_curve_artifact_and_result_and_no_checkpoint(finished):
+def test_a_run_leaves_curve_artifact_weights_and_result_and_no_checkpoint(finished):
     out, _, _ = finished
 
-    assert sorted(path.name for path in out.iterdir()) == ["curve.jsonl", "model.zlib", "result.json"]
+    files = ["curve.jsonl", "model.zlib", "result.json", "weights.safetensors"]
+    assert sorted(path.name for path in out.iterdir()) == files
 
 
 def test_the_result_adds_up(finished):

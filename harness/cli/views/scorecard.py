@@ -210,13 +210,14 @@ def _score(played: PlayedHole) -> str:
     if played.sample is None:
         return "no score"
     text = figures.bpb(played.sample.mean)
-    failed = len(played.summary.failed_seeds)
+    failed, apart = len(played.summary.failed_seeds), played.summary.repeat_std
+    repeats = f"; repeats of a seed spread by {apart:.4f}" if apart else ""
     if played.sample.std is not None:
         seeds = f"{played.sample.n} of {played.sample.n + failed}" if failed else f"{played.sample.n}"
         lost = f", {failed} failed" if failed else ""
-        return f"{text} (mean of {seeds} seeds{lost}, standard deviation {played.sample.std:.4f})"
+        return f"{text} (mean of {seeds} seeds{lost}, standard deviation {played.sample.std:.4f}{repeats})"
     stage = record.official.stage.replace("_", " ") if record and record.official else ""
-    return f"{text} ({stage}, 1 seed)" if stage else text
+    return f"{text} ({', '.join(filter(None, (stage, '1 seed')))}{repeats})" if stage or repeats else text
 
 
 def _comparison(comparison: Comparison) -> Text:

@@ -250,15 +250,18 @@ def _score_basis(played: PlayedHole, record: RunRecord, wording: Wording) -> str
 
 
 def seeds_note(played: PlayedHole, wording: Wording) -> str:
-    """How many seeds a score stands on, of how many that were begun."""
+    """How many seeds a score stands on, of how many that were begun; and how far repeats of one lie apart."""
     sample, failed = played.sample, len(played.summary.failed_seeds)
     if sample is None:
         return ""
     begun = {"begun": str(sample.n + failed), "failed": str(failed)}
+    apart = played.summary.repeat_std
+    repeats = ", " + wording.fill("note", "repeat_noise", spread=figures.bpb(apart)) if apart else ""
     if sample.std is None:
-        return wording.fill("note", "one_of_seeds", **begun) if failed else wording.say("note", "one_seed")
+        one = wording.fill("note", "one_of_seeds", **begun) if failed else wording.say("note", "one_seed")
+        return one + repeats
     key, spread = "some_seeds" if failed else "seeds", figures.bpb(sample.std)
-    return wording.fill("note", key, seeds=str(sample.n), spread=spread, **begun)
+    return wording.fill("note", key, seeds=str(sample.n), spread=spread, **begun) + repeats
 
 
 def loss_text(value: float | None) -> str:

@@ -243,4 +243,4 @@ def test_the_real_trainer_gives_what_a_whole_training_gives(harness, tmp_path):
     ]
     assert losses(tmp_path / "runs" / name) == losses(tmp_path / "runs" / "round_001")
     bits = harness("compare", name, "2", "--json", env=env)
-    assert json.loads(bits.stdout)["pairs"][0]["delta_bpb"] == 0
+    assert json.loads(bits.stdout)["pairs"][0]["difference"]["delta"] == 0

@@ -229,3 +229,15 @@ def test_worse_than_a_parent_allows_for_its_luck_when_it_is_the_lowest_so_far(pu
     assert (lowest.lowest_of, lowest.outcome) == (40, "within noise")
     assert (other.lowest_of, other.outcome) == (0, "worse")
     assert lowest.p_value > other.p_value
+
+
+def test_repeats_that_differ_are_shown_apart_from_the_seeds(put_record, harness, tmp_path):
+    for attempt, (seed, score) in enumerate([(7, 2.0800), (7, 2.0806), (8, 2.0)], start=1):
+        put_record("round_001_base", attempt, val_bpb=score, seed=seed, **PRACTICE)
+
+    shown = harness("show", "1").stdout
+    harness("publish", "--out", "site", "--no-pictures")
+
+    assert "mean of 2 seeds, standard deviation 0.0568; repeats of a seed spread by 0.0004" in shown
+    page = (tmp_path / "site" / "holes" / "round_001_base.html").read_text()
+    assert "mean of 2 seeds, spread 0.0568, repeats of a seed spread by 0.0004" in page
