@@ -270,6 +270,17 @@ def exact_difference(a: Sample, b: Sample, bound: float | None = None) -> Differ
     return Difference(a.mean - b.mean, (a.n, b.n), basis, bound=bound, exact=True)
 
 
+def pool_std(groups: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Return the pooled standard deviation of groups and all their degrees of freedom; None without any.
+
+    groups: standard deviation and degrees of freedom of each.
+    """
+    total = math.fsum(freedom for _, freedom in groups)
+    if not total:
+        return None
+    return math.sqrt(math.fsum(freedom * std**2 for std, freedom in groups) / total), total
+
+
 def pool_spread(groups: Sequence[tuple[float, float]], source: str) -> Spread | None:
     """Pool spreads of several configurations; None while there are too few to pool.
 
@@ -279,11 +290,11 @@ def pool_spread(groups: Sequence[tuple[float, float]], source: str) -> Spread | 
     variance, which is never below the location that Smyth takes: with unequal spreads that keeps the level.
     """
     groups = [(std, freedom) for std, freedom in groups if std > 0 and freedom > 0]
-    total = math.fsum(freedom for _, freedom in groups)
-    if len(groups) < FEWEST_GROUPS or total < FEWEST_FREEDOM:
+    pooled = pool_std(groups)
+    if pooled is None or len(groups) < FEWEST_GROUPS or pooled[1] < FEWEST_FREEDOM:
         return None
-    variance = math.fsum(freedom * std**2 for std, freedom in groups) / total
-    return Spread(math.sqrt(variance), _prior_freedom(groups, variance, total), source)
+    std, total = pooled
+    return Spread(std, _prior_freedom(groups, std**2, total), source)
 
 
 def _prior_freedom(groups: Sequence[tuple[float, float]], variance: float, most: float) -> float:

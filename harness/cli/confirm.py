@@ -19,15 +19,12 @@ from harness.cli.app import (
     open_season,
     print_json,
 )
-from harness.cli.run_options import SAFETY, WHAT
+from harness.cli.run_options import WHAT
 from harness.errors import Exit, UsageError
 
 Seeds = Annotated[
     int,
     typer.Option(metavar="N", min=1, help="Fresh seeds to have finished; at least 1.", rich_help_panel=WHAT),
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say which seeds would be played.", rich_help_panel=SAFETY)
 ]
 
 
@@ -40,7 +37,7 @@ def confirm_hole(
     rate: run_options.Rate = None,
     stall: run_options.Stall = None,
     slow: run_options.Slow = None,
-    dry_run: DryRun = False,
+    dry_run: series.DryRun = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:

@@ -18,7 +18,7 @@ from harness.cli.app import (
     open_season,
     print_json,
 )
-from harness.cli.run_options import SAFETY, WHAT
+from harness.cli.run_options import WHAT
 from harness.errors import Exit
 
 Seeds = Annotated[
@@ -29,9 +29,6 @@ Seeds = Annotated[
         help="Finished seeds to have; at least 2, by default as many as verdicts ask for: 5.",
         rich_help_panel=WHAT,
     ),
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say which seeds would be played.", rich_help_panel=SAFETY)
 ]
 
 
@@ -44,7 +41,7 @@ def noise(
     rate: run_options.Rate = None,
     stall: run_options.Stall = None,
     slow: run_options.Slow = None,
-    dry_run: DryRun = False,
+    dry_run: series.DryRun = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:

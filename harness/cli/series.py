@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from harness import figures
 from harness.cli import run_options
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     from harness.run.plan import Plan
     from harness.run.request import RunLimits, RunRequest
     from harness.season.hole import PlayedHole
+
+# Of commands that play seeds of their own choice.
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say which seeds would be played.", rich_help_panel=run_options.SAFETY),
+]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ its spread is the machine's, not the seeds'.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from harness.records.record import RunRecord
-from harness.stats import Sample
+from harness.stats import Sample, pool_std
 
 _Key = int | float | None
 
@@ -34,7 +33,8 @@ def sample_of(records: Sequence[RunRecord]) -> Sample | None:
         return None
     groups = group_by_seed(scored)
     values = tuple(
-        _mean([one.val_bpb for one in group if one.val_bpb is not None]) for group in groups.values()
+        Sample(tuple(one.val_bpb for one in group if one.val_bpb is not None)).mean
+        for group in groups.values()
     )
     seeds = tuple(record.seed for record, *_ in groups.values() if record.seed is not None)
     return Sample(values, seeds if len(seeds) == len(values) else ())
@@ -44,11 +44,11 @@ def mean_over_seeds(records: Sequence[RunRecord], read: Callable[[RunRecord], fl
     """Return the mean of a figure with each seed counted once, or None unless all the records know it."""
     means = []
     for group in group_by_seed(records).values():
-        known = [value for record in group if (value := read(record)) is not None]
+        known = tuple(value for record in group if (value := read(record)) is not None)
         if len(known) < len(group):
             return None
-        means.append(_mean(known))
-    return _mean(means) if means else None
+        means.append(Sample(known).mean)
+    return Sample(tuple(means)).mean if means else None
 
 
 def failed_seeds(records: Sequence[RunRecord], counted: Sequence[RunRecord]) -> tuple[int, ...]:
@@ -72,13 +72,13 @@ def repeat_spread(records: Sequence[RunRecord]) -> tuple[float, int] | None:
 
     None where no seed was played twice; 0.0 where all repeats are the same bit for bit.
     """
-    squares, freedom = 0.0, 0
-    for group in group_by_seed(records).values():
-        values = [record.val_bpb for record in group if record.val_bpb is not None]
-        if len(values) > 1 and group[0].seed is not None:
-            std = Sample(tuple(values)).std or 0.0
-            squares, freedom = squares + (len(values) - 1) * std**2, freedom + len(values) - 1
-    return (math.sqrt(squares / freedom), freedom) if freedom else None
+    samples = [
+        Sample(tuple(record.val_bpb for record in group if record.val_bpb is not None))
+        for group in group_by_seed(records).values()
+        if group[0].seed is not None
+    ]
+    pooled = pool_std([(sample.std, sample.n - 1) for sample in samples if sample.std is not None])
+    return (pooled[0], int(pooled[1])) if pooled else None
 
 
 def is_same_play(a: RunRecord, b: RunRecord) -> bool:
@@ -90,7 +90,3 @@ def is_same_play(a: RunRecord, b: RunRecord) -> bool:
     ) and (
         a.split == b.split or not (a.complete and b.complete)  # a run that failed early may not know it
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return values[0] if len(set(values)) == 1 else math.fsum(values) / len(values)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 
 from harness.courses.course import Course
 from harness.figures import number
@@ -15,7 +16,7 @@ from harness.season.artifact import ArtifactChange, artifact_change
 from harness.season.compare import config_changes, same_losses
 from harness.season.hole import AttemptEntry, PlayedHole
 from harness.season.knob_acts import acts_in
-from harness.season.ratios import RatioChange, compare_tempo, compare_weights, tempo_spread
+from harness.season.ratios import RatioChange, compare_tempo, compare_weights, tempo_spread, weights_spread
 from harness.stats import Difference, Sample, Spread, exact_difference, pool_spread, subtract
 
 FLOOR_SEEDS = 5  # distinct seeds of one configuration that measure its noise floor, see `harness noise`
@@ -28,7 +29,6 @@ class Evidence:
     holes: Sequence[PlayedHole]
     parent: Callable[[PlayedHole], PlayedHole | None]
     _spreads: dict[tuple[str | None, str | None], Spread | None] = field(default_factory=dict)
-    _tempo_spreads: dict[str, Spread | None] = field(default_factory=dict)
     _equal: dict[tuple[str, str], frozenset[int]] = field(default_factory=dict)
 
     def spread(self, course: Course, split: str | None) -> Spread | None:
@@ -90,16 +90,20 @@ class Evidence:
         """Compare milliseconds a step."""
         return compare_tempo(a, b, self._tempo_spread)
 
-    def _tempo_spread(self, machine: str) -> Spread | None:
-        """Every table asks for it, so it is pooled once a machine."""
-        if machine not in self._tempo_spreads:
-            self._tempo_spreads[machine] = tempo_spread(self.holes, machine)
-        return self._tempo_spreads[machine]
-
     def weights(self, a: PlayedHole, b: PlayedHole) -> RatioChange | None:
         """Compare the bytes of the weights."""
         same = bool(a.summary.seeds) and set(a.summary.seeds) == self.equal_weights(a, b)
-        return compare_weights(self.holes, a, b, same)
+        return compare_weights(a, b, same, self._weights_spread)
+
+    @cached_property
+    def _tempo_spread(self) -> Callable[[str], Spread | None]:
+        """Every table asks for it, so it is pooled once a machine."""
+        return cache(lambda machine: tempo_spread(self.holes, machine))
+
+    @cached_property
+    def _weights_spread(self) -> Callable[[str | None], Spread | None]:
+        """Every table asks for it, so it is pooled once a course."""
+        return cache(lambda course: weights_spread(self.holes, course))
 
     def artifact(self, a: PlayedHole, b: PlayedHole) -> ArtifactChange | None:
         """Compare the artifacts of the records shown, and say whether seeds alone differ as much."""
@@ -166,11 +170,9 @@ def _of_seed(played: PlayedHole, seed: int) -> AttemptEntry | None:
 def _trained_alike(a: AttemptEntry | None, b: AttemptEntry | None) -> bool:
     if a is None or b is None or a.record is None or b.record is None:
         return False
-    trained = [one.record.stage_bpb("pre_quantization") for one in (a, b) if one.record]
-    if None in trained:
-        changes = config_changes(a.record, b.record)
+    if None in [record.stage_bpb("pre_quantization") for record in (a.record, b.record)]:
         if a.record.code.source_sha256 != b.record.code.source_sha256:
             return False
-        if not all(acts_in(change.name) != "training" for change in changes):
+        if any(acts_in(change.name) == "training" for change in config_changes(a.record, b.record)):
             return False
     return same_losses(load_curve(a.attempt.curve_path), load_curve(b.attempt.curve_path))

@@ -100,11 +100,13 @@ def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool
     course = season.course(a.course)
     seed = _seed_of_both(a, b)
     ours, theirs = side_of(a, seed), side_of(b, seed)
-    difference = season.evidence.difference(a, b, course) if course else None
+    difference = None
     if course and (exact := season.evidence.on_equal_weights(a, b, course)):
         difference, shared = exact
         theirs = replace(theirs, sample=shared)
         across_stages = True  # of the same weights, another way to score them is the change that was made
+    elif course:
+        difference = season.evidence.difference(a, b, course)
     pair = compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
     plans = (f"{one.name.folder}: {one.summary.no_verdict}" for one in (a, b) if one.summary.no_verdict)
     evidence = season.evidence

@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.figures import number
 from harness.season.hole import PlayedHole
-from harness.stats import Sample, Spread, subtract
+from harness.stats import Sample, Spread, pool_std, subtract
 
 FEWEST_REPEATS = 3  # degrees of freedom, below which a spread says too little of the next run
 
@@ -65,12 +65,18 @@ def compare_tempo(
     )
 
 
+def weights_spread(holes: Sequence[PlayedHole], course: str | None) -> Spread | None:
+    """Pool how far the bytes of the weights lie apart from seed to seed on a course. None with too few."""
+    return _pool([hole.summary.model_sizes for hole in holes if hole.course == course], "seeds")
+
+
 def compare_weights(
-    holes: Sequence[PlayedHole], a: PlayedHole, b: PlayedHole, same_weights: bool
+    a: PlayedHole, b: PlayedHole, same_weights: bool, spread_on: Callable[[str | None], Spread | None]
 ) -> RatioChange | None:
     """Compare the bytes of the weights; None when one side has none.
 
-    same_weights: the training is the same, so that any difference is the packing's own.
+    same_weights: the training is the same, so that any difference is the packing's own. spread_on: returns
+    the `weights_spread` of a course.
     """
     ours, theirs = a.summary.model_sizes, b.summary.model_sizes
     if not ours or not theirs:
@@ -83,8 +89,7 @@ def compare_weights(
         return RatioChange(1.0, "equal", "as many bytes")
     if same_weights:
         return RatioChange(ratio, "more" if ratio > 1 else "less", "the same weights, packed otherwise", 1.0)
-    groups = [hole.summary.model_sizes for hole in holes if hole.course == a.course]
-    return _compare(ours, theirs, _pool(groups, "seeds"), "no seeds show how weights' bytes spread")
+    return _compare(ours, theirs, spread_on(a.course), "no seeds show how weights' bytes spread")
 
 
 def _compare(
@@ -115,17 +120,13 @@ def _repeats(holes: Sequence[PlayedHole], machine: str) -> list[list[float]]:
 
 def _pool(groups: Sequence[Sequence[float]], what: str) -> Spread | None:
     """Return the pooled standard deviation of the logarithms; None with too few repeats."""
-    squares, freedom, runs = 0.0, 0, 0
-    for group in groups:
-        sample = _logs(group)
-        if sample.std is not None:
-            squares += (sample.n - 1) * sample.std**2
-            freedom, runs = freedom + sample.n - 1, runs + sample.n
-    if freedom < FEWEST_REPEATS or squares == 0:
+    samples = [_logs(group) for group in groups if len(group) > 1]
+    pooled = pool_std([(sample.std or 0.0, sample.n - 1) for sample in samples])
+    if pooled is None or pooled[1] < FEWEST_REPEATS or pooled[0] == 0:
         return None
-    std = math.sqrt(squares / freedom)
-    source = f"{what} spread by {math.expm1(std):.2g} of their value ({number(runs, 'run')})"
-    return Spread(std, float(freedom), source)
+    std, freedom = pooled
+    runs = number(sum(sample.n for sample in samples), "run")
+    return Spread(std, freedom, f"{what} spread by {math.expm1(std):.2g} of their value ({runs})")
 
 
 def _logs(values: Sequence[float]) -> Sample:
