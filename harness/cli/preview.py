@@ -22,6 +22,14 @@ def preview(
     theme: Annotated[
         Path | None, typer.Option("--theme", help="Folder whose templates, assets and copy win over ours.")
     ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host",
+            metavar="NAME",
+            help="Another name it is asked under, such as a proxy's; repeatable.",
+        ),
+    ] = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -42,6 +50,6 @@ def preview(
         typer.echo(f"{what} in {one.seconds:.1f} s", err=True)
 
     if site is not None:
-        watching.preview_site(site, port, ready)
+        watching.preview_site(site, port, ready, host or ())
     else:
-        watching.preview_season(runs, theme, port, ready, built)
+        watching.preview_season(runs, theme, port, ready, built, host or ())

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -38,18 +38,27 @@ class Built:
     failed: bool
 
 
-def preview_site(out: Path, port: int, ready: Callable[[str], None]) -> None:
-    """Serve a published folder as it is, until interrupted. ready: is called with the address."""
-    with make_server(out, port) as server, _stopping():
+def preview_site(out: Path, port: int, ready: Callable[[str], None], hosts: Sequence[str] = ()) -> None:
+    """Serve a published folder as it is, until interrupted.
+
+    ready: is called with the address. hosts: see `make_server`.
+    """
+    with make_server(out, port, hosts=hosts) as server, _stopping():
         ready(server.address)
         server.serve_forever()
 
 
 def preview_season(
-    runs: Path, theme: Path | None, port: int, ready: Callable[[str], None], on_build: Callable[[Built], None]
+    runs: Path,
+    theme: Path | None,
+    port: int,
+    ready: Callable[[str], None],
+    on_build: Callable[[Built], None],
+    hosts: Sequence[str] = (),
 ) -> None:
     """Serve a season from its sources, building again whenever they change, until interrupted.
 
+    hosts: see `make_server`.
     Raises UsageError when there is nothing to watch, HarnessError when the port is taken.
     """
     if not runs.is_dir():
@@ -62,7 +71,7 @@ def preview_season(
         )
     with tempfile.TemporaryDirectory(prefix="harness-preview-") as folder, _stopping():
         news, out = News(), Path(folder) / "site"
-        with make_server(out, port, news) as server:
+        with make_server(out, port, news, hosts) as server:
             options = PublishOptions(server.address, theme, pictures=False, live=True)
             on_build(_build(runs, out, options, news))
             Thread(target=server.serve_forever, daemon=True).start()

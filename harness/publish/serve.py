@@ -1,5 +1,7 @@
 """Serves a site to this machine only, as a Pages host would. Reads files; changes nothing.
 
+A page of somebody else may let its own name point here (DNS rebinding) and read what is answered; so a
+request must name this machine, or a host that was named when the server was started.
 With `News`, open pages learn when they were built again; the script for that is added to what is sent, not to
 files.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import html
 import json
 import mimetypes
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -19,10 +22,12 @@ from pathlib import Path
 from threading import Condition
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.files import shared_dir
 
 LOOPBACK = "127.0.0.1"
+_OWN_NAMES = frozenset({LOOPBACK, "localhost", "[::1]"})
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:/@\s]+)(?::\d+)?", re.I)
 _HEARTBEAT_SECONDS = 10.0  # after which a closed page is noticed
 _SCRIPT = "/.preview.js"
 _NEWS = "/.preview/news"
@@ -72,11 +77,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, *arguments: object, out: Path, news: News | None) -> None:
-        self.out, self.news = out, news
+    def __init__(self, *arguments: object, out: Path, news: News | None, hosts: frozenset[str]) -> None:
+        self.out, self.news, self.hosts = out, news, hosts
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
+        if not self._names_us():
+            self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "not a name of this machine; add it with --host")
+            return
         url = urlsplit(self.path)
         if self.news is not None and url.path == _NEWS:
             self._send_news(self.news, parse_qs(url.query))
@@ -86,6 +94,33 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_file(unquote(url.path))
 
     do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "pages can be read and nothing else")
+
+    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = do_POST
+
+    def _names_us(self) -> bool:
+        """Whether the request is for this machine by name, at whatever port: a tunnel may have another."""
+        hosts = self.headers.get_all("Host", [])
+        within = urlsplit(self.path).netloc  # as a proxy asks; it wins over the header
+        return len(hosts) == 1 and all(
+            _host_name(text) in self.hosts for text in (*hosts, within or hosts[0])
+        )
+
+    def _refuse(self, status: HTTPStatus, why: str) -> None:
+        """Answer with a sentence and end the connection: what the request still holds is not read."""
+        self.close_connection = True
+        self.send_response(status)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", "GET, HEAD")
+        content = f"{why}\n".encode()
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def _send_file(self, path: str) -> None:
         name = self._name(path)
@@ -147,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         known = ""
-        while True:
+        while self.command != "HEAD":
             now = news.wait(known)
             message = json.dumps({"stale": news.stale(page, sent), "problems": news.problems})
             self.wfile.write(f"data: {message}\n\n".encode() if now != known else b": still here\n\n")
@@ -172,15 +207,28 @@ class SiteServer(ThreadingHTTPServer):
         return f"http://{LOOPBACK}:{self.server_address[1]}/"
 
 
-def make_server(out: Path, port: int, news: News | None = None) -> SiteServer:
+def _host_name(text: str) -> str:
+    """Return the name in a Host header, in small letters and without its port; empty where it is none."""
+    match = _HOST.fullmatch(text.strip())
+    return match[1].lower() if match else ""
+
+
+def make_server(out: Path, port: int, news: News | None = None, hosts: Sequence[str] = ()) -> SiteServer:
     """Return a server of `out` on loopback, not yet serving. port 0 takes any free one.
 
-    Raises HarnessError when the port is taken, or when there is no site and no news of one.
+    hosts: names beside this machine's own that pages may be asked under, such as a proxy's.
+    Raises HarnessError when the port is taken, or when there is no site and no news of one; UsageError for
+    what is no host's name.
     """
     if news is None and not (out / "index.html").is_file():
         raise HarnessError(f"there is no site in {out}", "`harness publish` builds one")
+    names = _OWN_NAMES.union(map(_host_name, hosts))
+    if "" in names:
+        raise UsageError(
+            f"--host {' '.join(hosts)} is not the name of a host", "write it like --host proxy.lan"
+        )
     try:
-        return SiteServer((LOOPBACK, port), partial(_Handler, out=out, news=news))
+        return SiteServer((LOOPBACK, port), partial(_Handler, out=out, news=news, hosts=names))
     except OSError as error:
         raise HarnessError(
             f"cannot listen on {LOOPBACK}:{port}: {error.strerror}", "name another port with --port"

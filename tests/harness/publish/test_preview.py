@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -169,8 +170,6 @@ def test_a_published_folder_is_served_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "site" / "index.html").write_text("<body>club</body>")
     (tmp_path / "secret.txt").write_text("secret")
     with make_server(tmp_path / "site", 0) as server:
-        from threading import Thread
-
         Thread(target=server.serve_forever, daemon=True).start()
         with urlopen(server.address) as answer:
             assert answer.read() == b"<body>club</body>"
@@ -178,6 +177,71 @@ def test_a_published_folder_is_served_as_it_is(tmp_path: Path) -> None:
             with pytest.raises(HTTPError, match="404"):
                 urlopen(server.address + outside)
         server.shutdown()
+
+
+def ask(port: int, request: str) -> str:
+    """Send a request word by word and return all of the answer."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(request.replace("\n", "\r\n").encode())
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+@pytest.fixture
+def club(tmp_path: Path) -> Iterator[int]:
+    """The port of a server of one page, which may be asked as the proxy club.lan, too."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<body>club</body>")
+    with make_server(tmp_path / "site", 0, hosts=["club.lan"]) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST:8000", "club.lan:443"])
+def test_a_request_that_names_this_machine_is_answered(club: int, host: str) -> None:
+    answer = ask(club, f"GET / HTTP/1.1\nHost: {host}\nConnection: close\n\n")
+
+    assert answer.startswith("HTTP/1.1 200")
+    assert "club" in answer
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        "GET / HTTP/1.1\nHost: evil.example",
+        "GET / HTTP/1.1\nHost: evil.example:8000",
+        "GET / HTTP/1.1\nHost: localhost.evil.example",
+        "GET / HTTP/1.1\nHost: localhost@evil.example",
+        "GET / HTTP/1.1\nHost: localhost\nHost: evil.example",
+        "GET http://evil.example/ HTTP/1.1\nHost: localhost",
+        "GET / HTTP/1.1\nHost:",
+        "GET / HTTP/1.0",
+        "HEAD / HTTP/1.1\nHost: evil.example",
+    ],
+)
+def test_a_page_of_somebody_else_cannot_read_the_season(club: int, request_head: str) -> None:
+    """DNS rebinding: the page's own name points to this machine, and only the Host header tells."""
+    answer = ask(club, f"{request_head}\nConnection: close\n\n")
+
+    assert answer.startswith("HTTP/1.1 421")
+    assert "club" not in answer
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_pages_are_read_and_nothing_else(club: int, method: str) -> None:
+    answer = ask(club, f"{method} / HTTP/1.1\nHost: localhost\nContent-Length: 4\n\nbody")
+
+    assert answer.startswith("HTTP/1.1 405")
+    assert "Allow: GET, HEAD" in answer
+    assert "<body>" not in answer
+
+
+def test_the_head_of_a_page_has_no_body(club: int) -> None:
+    answer = ask(club, "HEAD / HTTP/1.1\nHost: localhost\nConnection: close\n\n")
+
+    assert answer.startswith("HTTP/1.1 200")
+    assert "Content-Length: 17" in answer
+    assert "club" not in answer
 
 
 def test_what_cannot_be_previewed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +257,8 @@ def test_what_cannot_be_previewed_is_said(tmp_path: Path, monkeypatch: pytest.Mo
         preview("--theme", "nowhere")
     with pytest.raises(HarnessError, match="there is no site in nowhere"):
         preview("nowhere")
+    with pytest.raises(UsageError, match="not the name of a host"):
+        preview("--host", "http://proxy.lan/")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(HarnessError, match=f"cannot listen on 127.0.0.1:{port}") as error:
