@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
+from harness.scripts import grammar
 from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind, last_part
 from harness.scripts.companions import names_file
 from harness.scripts.environ_reads import WRAPPER, Read, find_reads
 from harness.scripts.system_names import is_never_own, is_system
-from harness.scripts.unpack import BYTE_ORDER_MARK, unpack_source
+from harness.scripts.unpack import unpack_source
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def read_script(files: Mapping[str, str] | str, settings: Mapping[str, str] | No
 def parse_source(text: str, name: str) -> ast.Module:
     """Parse Python. Raises UsageError with the place of a mistake."""
     try:
-        return ast.parse(text.removeprefix(BYTE_ORDER_MARK))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return grammar.parse(text)
+    except grammar.FAILURES as error:
         line = getattr(error, "lineno", None)
         raise UsageError(
             f"{name}{f' line {line}' if line else ''} is not Python: {getattr(error, 'msg', error)}",

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping
 
+from harness.scripts import grammar
 from harness.scripts.unpack import unpack_source
 
 MODULES = frozenset(
@@ -52,8 +53,8 @@ def find_uses(files: Mapping[str, str]) -> tuple[list[str], list[str]]:
         if unpacked.problem:
             problems.append(f"{name} {unpacked.problem}")
         try:
-            tree = ast.parse(unpacked.source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            tree = grammar.parse(unpacked.source)
+        except grammar.FAILURES as error:
             problems.append(f"{name} is not Python: {getattr(error, 'msg', error)}")
             continue
         place = f"{name} (unpacked)" if unpacked.layers else name

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from harness.scripts import grammar
 from harness.scripts.constants import Names, Scope, Unknown, fold
 
 MAX_LAYERS = 5
-BYTE_ORDER_MARK = "\ufeff"  # some editors write it first; Python skips it
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def unpack_source(text: str) -> Unpacked:
     """
     layers: list[str] = []
     wrappers: list[ast.Module] = []
-    text = text.removeprefix(BYTE_ORDER_MARK)
+    text = text.removeprefix(grammar.BYTE_ORDER_MARK)
     for _ in range(MAX_LAYERS):
         try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            tree = grammar.parse(text)
+        except grammar.FAILURES:
             return Unpacked(
                 text, tuple(layers), wrappers=tuple(wrappers)
             )  # whoever reads it says that it is no Python

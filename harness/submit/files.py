@@ -12,6 +12,7 @@ from typing import Any
 
 from harness import figures
 from harness.records.record import mean_stage_bpb
+from harness.scripts.grammar import parse
 from harness.scripts.unpack import unpack_source
 from harness.season.artifact import RULE_WORDS, code_rule
 from harness.season.hole import PlayedHole
@@ -64,7 +65,7 @@ def _requirements(submission: Submission) -> str:
     """What the code imports beyond Python itself, in the versions that the run had, where they are known."""
     versions = submission.runs[-1].record.environment.model_dump()
     imported = set()
-    for node in ast.walk(ast.parse(unpack_source(submission.code[SCRIPT].decode()).source)):
+    for node in ast.walk(parse(unpack_source(submission.code[SCRIPT].decode()).source)):
         if isinstance(node, ast.Import):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
