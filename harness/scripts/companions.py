@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from harness.scripts.casts import last_part
 
 MAX_BYTES = 1_000_000  # of a file that is read; larger ones are data
+MAX_COMMAND = 2000  # characters of a command; a longer text is none
 _READERS = frozenset(
     {"open", "read_text", "read_bytes", "run_path", "load", "load_inline", "read", "getsize"}
 )
@@ -48,6 +49,9 @@ _DATA = frozenset(
         ".parquet",
     }
 )
+_RUNNERS = frozenset(
+    {"execfile", "run_path", "spec_from_file_location", "SourceFileLoader", "load_source", "CDLL"}
+)
 _WRITES = re.compile(r"[rbt]*[wax+][rbt+]*")  # a mode of `open`
 
 
@@ -56,6 +60,8 @@ def companion_paths(tree: ast.Module) -> Iterator[PurePosixPath]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
             yield from _relative(node.value)
+        elif joined := _joined(node):
+            yield from _relative(joined)
         elif isinstance(node, ast.Call):
             name = last_part(node.func)
             if name in _STARTERS:
@@ -67,6 +73,97 @@ def companion_paths(tree: ast.Module) -> Iterator[PurePosixPath]:
                 for text in _texts(node):
                     if PurePosixPath(text).suffix not in {"", *_DATA}:
                         yield from _relative(text)
+    yield from executed_paths(tree)
+
+
+def executed_paths(tree: ast.Module) -> Iterator[PurePosixPath]:
+    """Yield the relative paths of the files that a file executes, compiles or hands to another program.
+
+    A name in such a call stands for what is assigned to it. What a function is called with is not followed.
+    """
+    values = _assigned(tree)
+    seen: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _executes(node):
+            yield from _paths(node, values, seen)
+
+
+def executes_file(tree: ast.Module, files: Collection[str]) -> bool:
+    """Whether all that a file hands to `exec` is one of some files, which are read apart."""
+    values = _assigned(tree)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and last_part(node.func) == "exec"]
+    return bool(calls) and all(
+        any(str(path) in files for path in _paths(call, values, set())) for call in calls
+    )
+
+
+def _assigned(tree: ast.Module) -> dict[str, list[ast.expr]]:
+    """Return what is assigned to each name anywhere in a file."""
+    values: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                pass
+            case (
+                ast.AnnAssign(target=target, value=ast.expr() as value)
+                | ast.NamedExpr(target=target, value=value)
+            ):
+                targets = [target]
+            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                targets = [target]
+            case _:
+                continue
+        for name in targets:
+            if isinstance(name, ast.Name):
+                values.setdefault(name.id, []).append(value)
+    return values
+
+
+def _paths(call: ast.Call, values: Mapping[str, list[ast.expr]], seen: set[str]) -> Iterator[PurePosixPath]:
+    """Yield the paths in a call and in what is assigned to its names."""
+    for part in _followed(call, values, seen):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            for word in {part.value, *part.value[:MAX_COMMAND].split()}:
+                yield from _relative(word)
+        elif joined := _joined(part):
+            yield from _relative(joined)
+
+
+def _executes(call: ast.Call) -> bool:
+    name = last_part(call.func)
+    if isinstance(call.func, ast.Name) and name in ("exec", "compile"):
+        return True
+    return name in _RUNNERS | _STARTERS or any(key.arg == "sources" for key in call.keywords)
+
+
+def _followed(node: ast.AST, values: Mapping[str, list[ast.expr]], seen: set[str]) -> Iterator[ast.AST]:
+    """Yield all parts of an expression and of what is assigned to its names, each name once."""
+    for part in ast.walk(node):
+        yield part
+        if isinstance(part, ast.Name) and part.id in values and part.id not in seen:
+            seen.add(part.id)
+            for value in values[part.id]:
+                yield from _followed(value, values, seen)
+
+
+def _joined(node: ast.AST) -> str | None:
+    """Return the path that constant parts at the end of `join(a, "b", "c.py")` or `a / "b" / "c.py"` make."""
+    if isinstance(node, ast.Call) and last_part(node.func) in ("join", "joinpath", "Path"):
+        parts: list[ast.expr] = list(node.args)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        parts = []
+        left: ast.expr = node
+        while isinstance(left, ast.BinOp) and isinstance(left.op, ast.Div):
+            parts.insert(0, left.right)
+            left = left.left
+    else:
+        return None
+    texts: list[str] = []
+    for part in reversed(parts):
+        if not (isinstance(part, ast.Constant) and isinstance(part.value, str)):
+            break
+        texts.insert(0, part.value)
+    return "/".join(texts) if len(texts) > 1 else None
 
 
 def names_file(call: ast.Call, files: frozenset[str]) -> bool:

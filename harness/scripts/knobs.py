@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.scripts import grammar
-from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind, last_part
-from harness.scripts.companions import names_file
+from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind
+from harness.scripts.companions import executes_file
 from harness.scripts.environ_reads import WRAPPER, Read, find_reads
 from harness.scripts.system_names import is_never_own, is_system
 from harness.scripts.unpack import unpack_source
@@ -96,7 +96,7 @@ def read_script(files: Mapping[str, str] | str, settings: Mapping[str, str] | No
             if _mentions_environment(wrapper):
                 trees[f"{name}{' layer' * number}{WRAPPER}"] = wrapper
         trees[name] = parse_source(result.source, name or "the script")
-        if result.problem and not _executes_file(trees[name], frozenset(files)):
+        if result.problem and not executes_file(trees[name], files.keys() - {name}):
             problems[name] = result.problem
     reads = find_reads(trees, settings)
     knobs: dict[str, ScriptKnob] = {}
@@ -121,12 +121,6 @@ def parse_source(text: str, name: str) -> ast.Module:
             f"{name}{f' line {line}' if line else ''} is not Python: {getattr(error, 'msg', error)}",
             "mend it, or name the script with --script FILE",
         ) from error
-
-
-def _executes_file(tree: ast.Module, files: frozenset[str]) -> bool:
-    """Whether what a file executes is another file of the script, which is read apart."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and last_part(node.func) == "exec"]
-    return bool(calls) and all(names_file(call, files) for call in calls)
 
 
 def _mentions_environment(tree: ast.Module) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from harness.scripts import grammar
+from harness.scripts.companions import executes_file
 from harness.scripts.unpack import unpack_source
 
 MODULES = frozenset(
@@ -50,13 +51,13 @@ def find_uses(files: Mapping[str, str]) -> tuple[list[str], list[str]]:
     problems: list[str] = []
     for name, text in files.items():
         unpacked = unpack_source(text)
-        if unpacked.problem:
-            problems.append(f"{name} {unpacked.problem}")
         try:
             tree = grammar.parse(unpacked.source)
         except grammar.FAILURES as error:
             problems.append(f"{name} is not Python: {getattr(error, 'msg', error)}")
             continue
+        if unpacked.problem and not executes_file(tree, files.keys() - {name}):
+            problems.append(f"{name} {unpacked.problem}")
         place = f"{name} (unpacked)" if unpacked.layers else name
         uses += [f"{place} line {line} {what}" for line, what in sorted(_in_tree(tree))]
     return uses, problems

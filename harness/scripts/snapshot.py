@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness.errors import HarnessError, UsageError
 from harness.scripts import companions
-from harness.scripts.companions import companion_paths
+from harness.scripts.casts import last_part
+from harness.scripts.companions import companion_paths, executed_paths
 from harness.scripts.git import fingerprint
+from harness.scripts.grammar import FAILURES, parse
 from harness.scripts.knobs import parse_source, unpacked
 
+_IMPORTERS = frozenset({"import_module", "__import__", "run_module"})
 MAX_FILES = 500
 MAX_BYTES = 20_000_000  # of all files; beyond it something else than code is being imported
 
@@ -46,6 +50,35 @@ class Snapshot:
     def code_bytes(self) -> int:
         """Bytes that count as code: every file, since all of them are needed to run."""
         return sum(map(len, self.files.values()))
+
+    @cached_property
+    def certain(self) -> frozenset[str]:
+        """The files that take part whenever the script runs: imported at the top of a file, or executed.
+
+        Of the others no reading tells: they are imported in a function or a branch, opened, or only named.
+        """
+        certain: set[str] = set()
+        waiting = [self.main]
+        while waiting:
+            name = waiting.pop()
+            if name in certain or name not in self.files:
+                continue
+            certain.add(name)
+            try:
+                tree = parse(unpacked(self.files[name].decode("utf-8", errors="replace"))[0])
+            except FAILURES:  # not Python: a shell script, a kernel
+                continue
+            for module in _imports(_top_nodes(tree.body), PurePosixPath(name)):
+                waiting += self._files_of(module)
+            folder = PurePosixPath(name).parent
+            waiting += [str(place) for path in executed_paths(tree) for place in (folder / path, path)]
+        return frozenset(certain)
+
+    def _files_of(self, module: PurePosixPath) -> list[str]:
+        own = [module.with_suffix(".py"), module / "__init__.py"] if module.parts else []
+        packages = [package / "__init__.py" for package in module.parents if package.parts]
+        found = [str(file) for file in own if str(file) in self.files][:1]
+        return found + [str(file) for file in packages if found]
 
     def texts(self) -> dict[str, str]:
         """Return the Python files as text, the script first."""
@@ -85,7 +118,7 @@ def take_snapshot(script: Path) -> Snapshot:
             continue
         text = files[str(name)].decode("utf-8", errors="replace")
         tree = parse_source(unpacked(text)[0], str(root / name))
-        for module in _imports(tree, name):
+        for module in _imports(ast.walk(tree), name):
             above = _is_above(root, module)
             for file in _find(root.parent if above else root, module):
                 if above:
@@ -143,23 +176,43 @@ def _read(path: Path) -> bytes:
         raise HarnessError(f"cannot read {path}: {error.strerror}", "check its permissions") from error
 
 
-def _imports(tree: ast.Module, importer: PurePosixPath) -> Iterator[PurePosixPath]:
-    """Yield what a file may import as paths without suffix, below the script's folder."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield PurePosixPath(*alias.name.split("."))
-        elif isinstance(node, ast.ImportFrom):
-            base = PurePosixPath()
-            if node.level:
-                parents = [importer.parent, *importer.parent.parents]
-                if node.level > len(parents):
-                    continue
-                base = parents[node.level - 1]
-            base = base.joinpath(*(node.module or "").split("."))
-            yield base
-            for alias in node.names:
-                yield base / alias.name
+def _imports(nodes: Iterable[ast.AST], importer: PurePosixPath) -> Iterator[PurePosixPath]:
+    """Yield what some nodes of a file may import as paths without suffix, below the script's folder."""
+    for node in nodes:
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    yield PurePosixPath(*alias.name.split("."))
+            case ast.ImportFrom(level=level):
+                base = PurePosixPath()
+                if level:
+                    parents = [importer.parent, *importer.parent.parents]
+                    if level > len(parents):
+                        continue
+                    base = parents[level - 1]
+                base = base.joinpath(*(node.module or "").split("."))
+                yield base
+                for alias in node.names:
+                    yield base / alias.name
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if last_part(node.func) in _IMPORTERS:
+                if re.fullmatch(r"\w+(\.\w+)*", name):
+                    yield PurePosixPath(*name.split("."))
+
+
+def _top_nodes(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+    """Yield what a file evaluates whenever it is run: nothing in a function, a branch or a handler."""
+    for statement in body:
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                continue
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__")), body=inner):
+                yield from _top_nodes(inner)
+            case ast.ClassDef(body=inner) | ast.With(body=inner) | ast.Try(body=inner):
+                yield from _top_nodes(inner)
+            case ast.If() | ast.For() | ast.While() | ast.Match():
+                continue
+            case _:
+                yield from ast.walk(statement)
 
 
 def _find(root: Path, module: PurePosixPath) -> Iterator[PurePosixPath]:

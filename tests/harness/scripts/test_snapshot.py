@@ -164,3 +164,47 @@ def test_data_folder_that_does_not_exist_is_refused(tmp_path, harness):
     assert wrong.returncode == 1
     assert "DATA_DIR=no/such/place does not exist" in wrong.stderr
     assert right.returncode == 0, right.stderr
+
+
+CERTAIN = {
+    "imported first": ("import real", True),
+    "imported by its text": ("m = importlib.import_module('real')", True),
+    "imported in a try": ("try:\n    from real import x\nexcept ImportError:\n    x = 1", True),
+    "imported when started": ("if __name__ == '__main__':\n    import real", True),
+    "executed in a function": ("def main():\n    exec(open('real.py').read())", True),
+    "executed by a name": (
+        "path = Path(__file__).parent / 'real.py'\nsource = path.read_text()\nexec(source)",
+        True,
+    ),
+    "executed from a with": ("with open('real.py') as file:\n    exec(file.read())", True),
+    "loaded by its place": ("spec = importlib.util.spec_from_file_location('r', 'real.py')", True),
+    "imported in a function": ("def main():\n    import real", False),
+    "imported in a branch": ("if FAST:\n    import real", False),
+    "only named": ("print('data is made by', 'real.py')", False),
+}
+
+
+@pytest.mark.parametrize("case", CERTAIN)
+def test_file_that_surely_takes_part_is_told_from_one_that_may(tmp_path, case):
+    line, certain = CERTAIN[case]
+    (tmp_path / "train.py").write_text(line)
+    (tmp_path / "real.py").write_text("x = 1\n")
+
+    snapshot = take_snapshot(tmp_path / "train.py")
+
+    assert sorted(snapshot.files) == ["real.py", "train.py"]
+    assert ("real.py" in snapshot.certain) is certain
+
+
+def test_executed_file_goes_along_whatever_its_place_and_ending(tmp_path):
+    (tmp_path / "train.py").write_text(
+        "exec(lzma.decompress(open(os.path.join(HERE, 'packed', 'code.bin'), 'rb').read()))\n"
+        "load(name='k', sources=['kernel.cu'])\n"
+    )
+    (tmp_path / "packed").mkdir()
+    for name in ("packed/code.bin", "kernel.cu", "unused.cu"):
+        (tmp_path / name).write_text("x")
+
+    snapshot = take_snapshot(tmp_path / "train.py")
+
+    assert snapshot.certain == {"train.py", "packed/code.bin", "kernel.cu"} == set(snapshot.files)
