@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 
+from harness.field.crash_lines import read_crash
 from harness.field.log_events import (
     COUNT,
     NUMBER,
     STEP,
     TO_MS,
-    Crash,
     Event,
     Marker,
     Setting,
@@ -29,7 +29,6 @@ from harness.field.log_events import (
 )
 from harness.field.result_lines import VAL_BPB, VAL_LOSS, read_result
 from harness.field.size_lines import read_size
-from harness.records.failures import FAILURE_SIGNS, FailureKind
 
 # Step lines ---------------------------------------------------------------------------------------
 
@@ -102,12 +101,6 @@ _WORDS = re.compile(
 _WORD = re.compile(rb"([A-Za-z_][\w.-]{0,80})[:=]\s?(\S{1,400})").finditer
 _INDENTED = re.compile(rb" {1,8}([A-Za-z_][\w.-]{0,80})\s?[:=](?: (.{0,4000}))?$", re.DOTALL).match
 _ASSIGNED = re.compile(rb"(?<!\S)([A-Za-z_]\w{0,80})=((?:[^\s=]|\s(?!\w{1,80}=)){0,400})").finditer
-_CRASH = re.compile(
-    rb"(?:\w{1,60}\.){0,8}\w{0,60}(?:Error|Exception|Interrupt|Exit)\b(?::|$)"
-    rb"|Traceback \(most recent call last\):"
-    rb"|(?:srun|slurmstepd): error:.{0,200}(?:Out Of Memory|oom.kill)|Killed$"
-).match
-_CRASH_WORDS = re.compile(rb"Error|Exception|Interrupt|Exit|illed|rror:|Traceback").search
 _HEADING = re.compile(rb"\W{0,8}hyper-?param(?:eter)?s\W{0,8}$", re.IGNORECASE).match
 _PARAMS_TABLE = re.compile(
     rb"\W{0,8}[\w ]{0,20}param\w{0,8} (?:budget|count|breakdown|table)\b", re.IGNORECASE
@@ -133,17 +126,6 @@ def _read_params(match: re.Match[bytes], number: int) -> Setting | None:
     if (inline := _read_inline(match[2], number)) is not None:
         more += tuple(pair for pair in inline.values if pair[0] != "model_params")
     return Setting(number, (("model_params", str(count)), *more))
-
-
-def read_crash(line: bytes, number: int) -> Crash | None:
-    """Read the line that names why a program ended; None for every other line."""
-    if not (_CRASH_WORDS(line) and _CRASH(line)):
-        return None
-    text = to_text(line)
-    kind: FailureKind = next((kind for kind, sign in FAILURE_SIGNS if sign.search(text)), "error")
-    if text.startswith(("Killed", "KeyboardInterrupt")):
-        return Crash(number, "killed" if text == "Killed" else "interrupted", text)
-    return Crash(number, kind, text)
 
 
 def _read_inline(line: bytes, number: int) -> Setting | None:
@@ -253,7 +235,7 @@ def read_line(line: bytes, number: int) -> Event | None:
     if first == 0x20:
         if match := _INDENTED(line):
             return Setting(number, ((to_text(match[1]), to_text(match[2] or b"", 2000)),), True)
-        return None
+        return read_crash(line, number)
     if first == 0x3D:  # =
         if _PARAMS_TABLE(line):
             return Marker(number, "params_table")

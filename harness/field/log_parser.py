@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import HarnessError
+from harness.field.crash_lines import read_crash
 from harness.field.log_events import (
     Event,
     Marker,
@@ -41,13 +42,12 @@ from harness.field.log_lines import (
     STRETCH_TRAIN,
     STRETCH_VAL,
     read_assignments,
-    read_crash,
     read_line,
     read_table_total,
 )
 from harness.field.log_prefix import (
     PREFIX_STARTS,
-    learn_prefix,
+    PrefixLearner,
     starts_with_clock,
     strip_clocks,
     strip_prefix,
@@ -136,19 +136,24 @@ class LogParser:
         self.number = 0
         self._stream = LogStream(self)
         self._tracker = RunTracker(sink)
-        self.warn = self._tracker.warn
+        self._stream_warnings: list[tuple[int, str]] = []
         self._section: str | None = None  # hyperparameters, params_table
         self._section_left = 0  # lines that it may still have
         self._in_code = self._in_docstring = False
         self._code_start = 0
         self._prefix: re.Pattern[bytes] | None = None  # of this file, where it has one that no list knows
-        self._blocks_to_learn = 4
+        self._learner: PrefixLearner | None = PrefixLearner()
         self._silent_shapes: set[bytes] = set()  # of lines that never hold an event
 
     @property
     def run(self) -> LoggedRun:
         """The run that the last line belongs to."""
         return self._tracker.run
+
+    def warn(self, line: int, text: str) -> None:
+        """Note what is odd about the bytes of a line."""
+        self._stream_warnings.append((line, text))
+        self._tracker.warn(line, text)
 
     # Feeding ------------------------------------------------------------------------------------
 
@@ -172,6 +177,10 @@ class LogParser:
     def close(self) -> ParsedLog:
         """End the log: read a last line without a newline, close the last run, say what is odd about it."""
         last_line = self._stream.close()
+        if self._learner is not None and self._learner.learn():
+            self._prefix = self._learner.pattern
+            self._restart()
+            self._read_lines(self._learner.head)
         if last_line is not None:
             self._read_unfinished(last_line)
         self._leave_code(self.number + 1)
@@ -191,17 +200,40 @@ class LogParser:
     # Whole lines --------------------------------------------------------------------------------
 
     def read_block(self, data: bytes) -> None:
+        """Read whole lines; those at the head of the log once more when they show that it has a prefix."""
+        if self._stream.has_escape:
+            data = _ESCAPES.sub(b"", data)
+        while self._learner is not None and data:
+            end = self._learner.split(data)
+            lines, data = data[:end], data[end:]
+            if self._learner.add(lines):
+                self._prefix = self._learner.pattern
+                self._restart()
+                lines = self._learner.head
+            if self._learner.done:
+                self._learner = None
+            self._read_lines(lines)
+        if data:
+            self._read_lines(data)
+
+    def _restart(self) -> None:
+        """Forget what was read; events that were passed on already are not passed on again."""
+        self.number = 0
+        self._tracker = self._tracker.restarted()
+        for line, text in self._stream_warnings:
+            self._tracker.warn(line, text)
+        self._section, self._section_left = None, 0
+        self._in_code = self._in_docstring = False
+        self._silent_shapes.clear()
+
+    def _read_lines(self, data: bytes) -> None:
         """Read whole lines. Every byte of a log passes here: this decides the speed."""
-        if self._blocks_to_learn:
-            self._blocks_to_learn -= 1
-            self._prefix = learn_prefix(data)
-            if self._prefix is not None:
-                self._blocks_to_learn = 0
         if self._prefix is not None:
             data = self._prefix.sub(b"", data)
-        if self._stream.has_cr or self._stream.has_escape:
+        if self._stream.has_cr:
             for line in data[:-1].split(b"\n"):
-                self.read_whole_line(line)
+                self.number += 1
+                self._read_raw(line, self.number)
             return
         if starts_with_clock(data):
             data = strip_clocks(data)
@@ -287,19 +319,14 @@ class LogParser:
         return True
 
     def read_whole_line(self, line: bytes) -> None:
-        self.number += 1
-        if self._prefix is not None:
-            line = self._prefix.sub(b"", line, count=1)
-        self._read_raw(line, self.number)
+        self.read_block(line + b"\n")
 
     def read_segment(self, segment: bytes, number: int) -> None:
         """Read a part of line `number` that ended with a carriage return."""
         self._read_line(segment, number)
 
     def _read_raw(self, line: bytes, number: int) -> None:
-        """Read a line that may hold carriage returns and escape sequences."""
-        if b"\x1b" in line:
-            line = _ESCAPES.sub(b"", line)
+        """Read a line that may hold carriage returns."""
         for segment in line.split(b"\r"):
             if segment:
                 self._read_line(self._shorten(segment, number), number)
@@ -307,7 +334,7 @@ class LogParser:
     def _shorten(self, line: bytes, number: int) -> bytes:
         if len(line) <= MAX_LINE_BYTES:
             return line
-        self.warn(number, f"a line of {len(line):,} bytes; only its beginning was read")
+        self._tracker.warn(number, f"a line of {len(line):,} bytes; only its beginning was read")
         return line[:MAX_LINE_BYTES]
 
     # One line -----------------------------------------------------------------------------------
@@ -387,15 +414,16 @@ class LogParser:
 
     def _leave_code(self, number: int) -> None:
         if self._in_code:
-            self.warn(self._code_start, f"source code up to line {number - 1} was passed over")
+            self._tracker.warn(self._code_start, f"source code up to line {number - 1} was passed over")
             self._in_code = self._in_docstring = False
 
     def _read_unfinished(self, line: bytes) -> None:
         """Read a last line without a newline: only what cannot have been cut short is read."""
         self.number += 1
+        line = _ESCAPES.sub(b"", line)
         if self._prefix is not None:
             line = self._prefix.sub(b"", line, count=1)
-        segments = _ESCAPES.sub(b"", line).split(b"\r")
+        segments = line.split(b"\r")
         for segment in segments[:-1]:
             if segment:
                 self._read_line(segment, self.number)
@@ -409,7 +437,9 @@ class LogParser:
         if event is None:
             return
         if _may_be_cut(event, stripped):
-            self.warn(self.number, "the last line ends without a newline, in the middle; it was not read")
+            self._tracker.warn(
+                self.number, "the last line ends without a newline, in the middle; it was not read"
+            )
             return
         self._read_line(last, self.number)
 

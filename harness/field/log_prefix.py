@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 
 # One blank at most is eaten after each, since hyperparameters are known by their indent.
 _PREFIX = re.compile(
@@ -11,7 +12,9 @@ _PREFIX = re.compile(
     rb"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?:?(?: [-|:])? "
     rb"|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]? "
     rb"|\[(?:rank|default|worker)[ :]?(\d{1,4})\]:? ?"
-    rb"|(\d{1,4}): (?=step:|final_|quantized|\d+/\d)"
+    rb"|[Rr]ank ?(\d{1,4}): ?"
+    rb"|(\d{1,4}): (?=step:|final_|quantized|\d+/\d|Traceback|(?:\w+\.)*\w*Error\b| )"
+    rb"|\((?:\w+[ ,] ?)?(?:pid|ip|rank)=[\w.:, =-]{1,60}\) "
     rb"|\[(?:INFO|DEBUG|WARNING|ERROR|root|stdout|stderr|[a-z]{2,20}|__main__)\]:? "
     rb"|(?:INFO|DEBUG)(?::root)?(?:: ?| - | )"
     rb"){1,4}"
@@ -28,7 +31,7 @@ def strip_clocks(block: bytes) -> bytes:
     return _CLOCKS.sub(b"\n", b"\n" + block)[1:]
 
 
-PREFIX_STARTS = frozenset(b"0123456789[ID")
+PREFIX_STARTS = frozenset(b"0123456789[(IDrR")
 
 
 def strip_prefix(line: bytes) -> tuple[bytes, int | None]:
@@ -36,31 +39,137 @@ def strip_prefix(line: bytes) -> tuple[bytes, int | None]:
     match = _PREFIX(line)
     if match is None:
         return line, None
-    rank = match[1] or match[2]
+    rank = match[1] or match[2] or match[3]
     return line[match.end() :], None if rank is None else int(rank)
 
 
-# A prefix that no list knows: what stands before the beginnings of known lines, on most lines of the file.
-_BEFORE_KNOWN = re.compile(
-    rb"(?m)^([^\n\r]{2,80}?[\s:|\])>-])(?:step:\d+/\d+ |\d+/\d+ (?:train|val)_loss"
-    rb"|model_params:|seed:\d|world_size:\d|warmup_step:|final_\w+ val_loss"
-    rb"|Serialized model|Total submission size|stopping_early:|val_loader:)"
+def strip_text_prefix(line: str) -> str:
+    """Remove the same from a line of text."""
+    return strip_prefix(line.encode())[0].decode()
+
+
+# Prefixes that no list knows ----------------------------------------------------------------------
+
+# How lines begin that only a trainer prints, found by a word: what stands before them is a prefix. The first
+# are steps; of each other word, a line is one kind.
+_KNOWN: tuple[tuple[bytes, Callable[[bytes, int], re.Match[bytes] | None]], ...] = (
+    (b"step:", re.compile(rb"step:\d+/\d+ [tvl]").match),
+    (b"step ", re.compile(rb"step +\d+(?:/\d+)? ?(?:\(\d|\||:)").match),
+    (b"iter ", re.compile(rb"iter \d+: loss").match),
+    (b"seed:", re.compile(rb"seed: ?\d").match),
+    (b"model_params:", re.compile(rb"model_params: ?\d").match),
+    (b"world_size:", re.compile(rb"world_size: ?\d").match),
+    (b"warmup_step:", re.compile(rb"warmup_step:").match),
+    (b"Serialized model", re.compile(rb"Serialized model").match),
+    (b"stopping_early:", re.compile(rb"stopping_early:").match),
+    (b"val_loader:", re.compile(rb"val_loader:").match),
+    (b"Hyperparameters:", re.compile(rb"Hyperparameters:").match),
+    (b"train_loss: ", re.compile(rb"train_loss: \d").match),
 )
+_INSIDE = re.compile(rb"[\w\n]").match  # of a longer word, or at a line's start
+_BARE_STEP = re.compile(rb"(?<![\w:/])\d+/\d+ $").search
+_WORDS_ALONE = re.compile(rb"[A-Za-z \t]*$").match  # `warmup step:1/20` is another kind of step
+_STEP_KINDS = 3
+MAX_PREFIX_BYTES = 120
+# What differs from line to line inside one prefix: numbers, levels, the place in the source.
+_VARIES = re.compile(
+    rb"(?P<place>[\w.<>/-]+(?:\.py|:[\w.<>]+):\d+)"
+    rb"|(?P<level>\b(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|SUCCESS|TRACE)\b *)"
+    rb"|(?P<number>\d+)|(?P<blanks>  +)"
+)
+_PATTERNS = {
+    "place": rb"[\w.<>/-]{1,80}(?::[\w.<>]{1,80})?:\d{1,7}",
+    "level": rb"(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|SUCCESS|TRACE) *",
+    "number": rb"\d{1,20}",
+    "blanks": rb" {2,60}",
+}
+MAX_LEARN_LINES, _LEARN_BYTES = 4_096, 256 * 1024  # at the head of a file; what is learnt then is kept
 MIN_LINES = 6  # fewer show no habit
+_MIN_COUNT = 3
 
 
-def learn_prefix(block: bytes) -> re.Pattern[bytes] | None:
-    """Return a pattern of the prefix that most lines of a block share, digits aside; None if there is none.
+_RANK_TAG = re.compile(rb"\[?(?:rank|default|worker)[ :]?\d{1,4}\]?:? ?$").search
+MAX_SHAPES = 200
 
-    What `strip_prefix` knows is left to it, since it tells ranks apart.
+
+class PrefixLearner:
+    """Learns from the head of a log what stands before the lines of its trainer, as it is read line by line.
+
+    head: the lines so far. pattern: of the prefixes found, each at the start of a line; None if there are
+    none. done: whether no more is to be learnt. What `strip_prefix` knows is left to it, since it tells
+    ranks apart.
     """
-    lines = [line for line in block[:65_536].split(b"\n")[:400] if line.strip()]
-    prefixes = _BEFORE_KNOWN.findall(block[:65_536])
-    if len(lines) < MIN_LINES or not prefixes:
-        return None
-    shape, count = Counter(re.sub(rb"\d+", b"0", prefix) for prefix in prefixes).most_common(1)[0]
-    if count < 3 or strip_prefix(shape + b"x")[0] == b"x":
-        return None
-    pattern = rb"(?m)^" + rb"\d{1,20}".join(re.escape(part) for part in shape.split(b"0"))
-    begins = re.compile(pattern)
-    return begins if 2 * sum(1 for line in lines if begins.match(line)) > len(lines) else None
+
+    def __init__(self) -> None:
+        self.head = b""
+        self.pattern: re.Pattern[bytes] | None = None
+        self.done = False
+        self._lines = 0
+        self._due = MIN_LINES  # at how many lines it is looked at again, however the log comes in pieces
+        self._shapes: dict[bytes, Counter[int]] = {}  # pattern of a prefix -> kinds of lines after it
+        self._learnt: set[bytes] = set()
+
+    def split(self, data: bytes) -> int:
+        """Return how many bytes of a block of whole lines can be added before it is looked at again."""
+        end = 0
+        for _ in range(self._due - self._lines):
+            end = data.find(b"\n", end) + 1
+            if end == 0:
+                end = len(data)
+                break
+        room = _LEARN_BYTES - len(self.head)
+        return end if end <= room else min(end, data.find(b"\n", max(room - 1, 0)) + 1)
+
+    def add(self, lines: bytes) -> bool:
+        """Take whole lines; return whether a prefix was found, so that the head must be read again."""
+        self.head += lines
+        self._lines += lines.count(b"\n")
+        for kind, (word, begins) in enumerate(_KNOWN):
+            at = lines.find(word)
+            while at >= 0:
+                if at and not _INSIDE(lines[at - 1 : at]) and begins(lines, at):
+                    self._count(lines[lines.rfind(b"\n", 0, at) + 1 : at], max(kind, _STEP_KINDS))
+                at = lines.find(word, at + 1)
+        if len(self.head) >= _LEARN_BYTES or self._lines >= MAX_LEARN_LINES:
+            self.done = True
+        elif self._lines < self._due:
+            return False
+        self._due *= 2
+        return self.learn()
+
+    def learn(self) -> bool:
+        """Look at the head once more; return whether a prefix was found that was not known before."""
+        found = {shape for shape, kinds in self._shapes.items() if self._is_habit(shape, kinds)}
+        if found <= self._learnt:
+            return False
+        self._learnt |= found
+        self.pattern = re.compile(rb"(?m)^(?:" + rb"|".join(sorted(self._learnt)) + rb")")
+        return True
+
+    def _count(self, prefix: bytes, kind: int) -> None:
+        if step := _BARE_STEP(prefix[-30:]):  # `N/M train_loss:`
+            prefix = prefix[: len(prefix) - len(step[0])]
+        if rank := _RANK_TAG(prefix):
+            prefix = prefix[: rank.start()]
+        if not 2 <= len(prefix) <= MAX_PREFIX_BYTES or b"\r" in prefix or _WORDS_ALONE(prefix):
+            return
+        if strip_prefix(prefix + b"x")[0] == b"x":
+            return
+        shape = _pattern_of(prefix)
+        if shape in self._shapes or len(self._shapes) < MAX_SHAPES:
+            self._shapes.setdefault(shape, Counter())[kind] += 1
+
+    def _is_habit(self, shape: bytes, kinds: Counter[int]) -> bool:
+        """Whether a prefix stands before lines of several kinds, or on most lines of the head."""
+        if kinds.total() < _MIN_COUNT:
+            return False
+        return len(kinds) > 1 or 2 * len(re.findall(rb"(?m)^" + shape, self.head)) > self._lines
+
+
+def _pattern_of(prefix: bytes) -> bytes:
+    """Turn a prefix into a pattern of all that are like it but for numbers, levels and places."""
+    pattern, at = b"", 0
+    for match in _VARIES.finditer(prefix):
+        pattern += re.escape(prefix[at : match.start()]) + _PATTERNS[str(match.lastgroup)]
+        at = match.end()
+    return pattern + re.escape(prefix[at:])

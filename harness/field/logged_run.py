@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+from harness.field.crash_lines import outweighs
 from harness.field.log_events import (
     Crash,
     ResultLine,
@@ -370,8 +371,8 @@ class LoggedRun:
             self.steps, self.planned_steps = stop.step, stop.planned or self.planned_steps
 
     def add_crash(self, crash: Crash) -> None:
-        """Keep the last error, but not the one with which a launcher or another process follows it."""
-        if self.crash is None or not any(word in crash.text for word in _FOLLOWING_ERRORS):
+        """Keep the line that is nearest to the reason, of those since the last step."""
+        if self.crash is None or self.ended_by is None or outweighs(crash, self.crash):
             self.crash = crash
 
     @property
@@ -491,7 +492,6 @@ class LoggedRun:
         return tuple((line.label, *_printed(line)) for line in self.results)
 
 
-_FOLLOWING_ERRORS = ("ChildFailedError", "DistBackendError", "SignalException", "ncclRemoteError")
 _NUMBERS = frozenset({"model_params", "seed", "world_size", "val_tokens"})
 _NOT_KNOBS = frozenset({"val_bpb", "torch", "model_params", "val_tokens"})
 

@@ -23,6 +23,7 @@ from harness.field.log_events import (
     ValLine,
     Warn,
 )
+from harness.field.log_prefix import MAX_LEARN_LINES
 from harness.field.logged_run import MAX_SETTINGS, LoggedRun
 from harness.field.size_lines import more_sizes
 
@@ -79,6 +80,8 @@ class RunTracker:
         self.pending: _NextSetup | None = None
         self.idle_shapes: set[bytes] = set()
         self._warnings_left_out = 0
+        self._passed_on: set[int] = set()  # lines at the head whose events were passed on
+        self._seen_before: frozenset[int] = frozenset()
         self._resumed_at: int | None = None
         self._warmed_up = self._has_section = False
 
@@ -107,11 +110,21 @@ class RunTracker:
             self.run.add_crash(event)
         elif isinstance(event, Marker):
             self._take_marker(event)
-        if self.sink is not None or self.collected is not None:
-            self.emit(event)
+        self.emit(event)
+
+    def restarted(self) -> RunTracker:
+        """Return a tracker for the same log from its first line on; it passes no event on again."""
+        again = RunTracker(self.sink)
+        again.collected = self.collected
+        again._passed_on, again._seen_before = self._passed_on, frozenset(self._passed_on)
+        return again
 
     def emit(self, event: Event) -> None:
         """Pass an event on that changes no run."""
+        if (self.sink is None and self.collected is None) or event.line in self._seen_before:
+            return
+        if event.line <= MAX_LEARN_LINES:
+            self._passed_on.add(event.line)
         if self.sink is not None:
             self.sink(event)
         if self.collected is not None:

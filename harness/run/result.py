@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.courses.course import Course
+from harness.field.log_prefix import strip_text_prefix
 from harness.files import open_plain, read_plain
 from harness.records.failures import FAILURE_SIGNS, FailureKind
 from harness.records.launch import Launch
@@ -218,11 +219,12 @@ def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | N
 def _by_signs(
     tail: tuple[str, ...], signs: tuple[tuple[FailureKind, re.Pattern[str]], ...]
 ) -> Failure | None:
-    """Name a failure by its last lines."""
-    text = "\n".join(tail)
+    """Name a failure by its last lines, which a launcher may have marked with ranks and times."""
+    lines = [strip_text_prefix(line) for line in tail]
+    text = "\n".join(lines)
     for kind, pattern in signs:
         if match := pattern.search(text):
-            line = next((line for line in reversed(tail) if pattern.search(line)), match[0])
+            line = next((line for line in reversed(lines) if pattern.search(line)), match[0])
             return Failure(kind=kind, message=line.strip(), last_lines=tail)
     return None
 

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from harness.field.log_parser import parse_log
+from harness.field.log_events import ValLine
+from harness.field.log_parser import LogParser, parse_log
 from harness.field.logged_run import LoggedRun
 
 SETUP = "model_params:20123456\nworld_size:8 grad_accum_steps:1\nseed:11\nwarmup_step:1/5\n"
@@ -205,6 +206,32 @@ def test_sizes_in_other_words(line: str, total: int | None, model: int | None, c
         ("ModuleNotFoundError: No module named 'zstandard'", "missing_module"),
         ("RuntimeError: x\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError:", "error"),
         ("Killed", "killed"),
+        ("rank0: ValueError: no such shard", "error"),
+        ("(Trainer pid=4711, ip=10.0.0.3) ValueError: no such shard", "error"),
+        ("1: torch.OutOfMemoryError: CUDA out of memory.", "out_of_memory"),
+        ("train.sh: line 12:  4711 Killed                  python train_gpt.py", "killed"),
+        ("Segmentation fault (core dumped)", "error"),
+        (
+            "slurmstepd: error: *** JOB 4711 ON node3 CANCELLED AT 2026-03-20T12:00:07 DUE TO TIME LIMIT ***",
+            "timeout",
+        ),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=4711.0.", "killed"),
+        (
+            "[rank2]:[E320 12:00:07.1 ProcessGroupNCCL.cpp:616] [Rank 2] Watchdog caught collective "
+            "operation timeout: WorkNCCL(SeqNum=9, Timeout(ms)=600000)\n"
+            "[rank2]: torch.distributed.DistBackendError: NCCL communicator was aborted",
+            "timeout",
+        ),
+        (
+            "Traceback (most recent call last):\nx.errors.ChildFailedError:\n"
+            "  exitcode  : -9 (pid: 4711)\n  traceback : Signal 9 (SIGKILL) received by PID 4711",
+            "killed",
+        ),
+        (
+            "[rank3]: torch.OutOfMemoryError: CUDA out of memory.\n[rank0]: RuntimeError: peer left",
+            "out_of_memory",
+        ),
+        ("loss is nan at step 4500, stopping", "nan"),
     ],
 )
 def test_a_log_that_ends_in_an_error_says_which(end: str, kind: str) -> None:
@@ -217,6 +244,21 @@ def test_a_log_that_ends_in_an_error_says_which(end: str, kind: str) -> None:
 
 def test_an_error_that_the_run_survived_did_not_end_it() -> None:
     assert read("ImportError: flash_attn\n" + SETUP + STEPS).ended_by is None
+
+
+def test_the_last_error_of_a_chain_is_the_reason() -> None:
+    chain = "KeyError: 'wte'\n\nDuring handling of the above exception:\n\nRuntimeError: no weights for wte\n"
+    run = read(SETUP + STEPS + chain)
+
+    assert run.ended_by is not None
+    assert run.ended_by.text == "RuntimeError: no weights for wte"
+
+
+def test_what_was_survived_does_not_hide_how_it_ended() -> None:
+    run = read("RuntimeError: compiled again\n" + SETUP + STEPS + "Traceback (most recent call last):\n")
+
+    assert run.ended_by is not None
+    assert run.ended_by.text.startswith("Traceback")
 
 
 # Prefixes -----------------------------------------------------------------------------------------
@@ -242,3 +284,52 @@ def test_a_prefix_before_most_lines_is_learnt_from_the_file(prefix: str) -> None
     assert (run.final_val_bpb, run.bytes_total) == (1.226, 15_050_000)
     assert run.official is not None
     assert run.official.label == "final_int6_lzma_roundtrip_exact"
+
+
+@pytest.mark.parametrize(
+    ("out", "err"),
+    [
+        ("web-1  | ", "web-1  | "),
+        ("2026-03-20 12:00:07 | INFO    | run:log:12 - ", "2026-03-20 12:00:08 | ERROR   | run:main:90 - "),
+        ("I0320 12:00:07.123456 4711 train.py:120] ", "[rank0]: "),
+        ("own_job_d704: ", ""),
+        ("(train_fn pid=4711) ", "(train_fn pid=4711) [rank0]: "),
+    ],
+)
+def test_lines_of_both_streams_are_read_with_their_own_prefixes(out: str, err: str) -> None:
+    lines = [out + line for line in (SETUP + STEPS).splitlines()]
+    lines += [err + "Traceback (most recent call last):", err + "ValueError: no such shard"]
+    run = read("\n".join(lines) + "\n")
+
+    assert (run.seed, run.steps) == (11, 4400)
+    assert run.ended_by is not None
+    assert run.ended_by.text == "ValueError: no such shard"
+
+
+def test_a_prefix_on_a_part_of_the_lines_is_learnt() -> None:
+    noise = "a line of the launcher\n" * 40
+    text = SETUP + STEPS + SIZES + ROUND_TRIP
+    run = read(noise + "".join("gpu-7> " + line for line in text.splitlines(keepends=True)) + noise)
+
+    assert (run.seed, run.steps, run.final_val_bpb) == (11, 4400, 1.226)
+
+
+def test_a_word_of_the_line_itself_is_no_prefix() -> None:
+    warm = "".join(
+        f"warmup step:{step}/5 train_loss:6.0000 train_time:9ms step_avg:9.00ms\n" for step in range(5)
+    )
+
+    assert read(warm + SETUP + STEPS).train.count == 1
+    steps = "".join(f"step:{step}/900 train_loss:3.0 train_time:{step}ms\n" for step in range(1, 900))
+    assert read(steps).train.count == 899
+
+
+def test_a_prefix_is_learnt_from_a_log_that_comes_line_by_line() -> None:
+    parser, events = LogParser(), []
+    for line in (SETUP + STEPS + SIZES + ROUND_TRIP).splitlines():
+        events += parser.feed(f"web-1  | {line}\n")
+    log = parser.close()
+
+    assert log.result is not None
+    assert (log.result.seed, log.result.final_val_bpb) == (11, 1.226)
+    assert [event.step for event in events if isinstance(event, ValLine)] == [0, 4400]

@@ -473,6 +473,19 @@ def test_failure_of_a_torchrun_worker_is_named(play, tmp_path):
     assert record_of(tmp_path)["failure"]["kind"] == "out_of_memory"
 
 
+def test_an_error_behind_ranks_is_named_without_them(harness, tmp_path):
+    lines = ["Traceback (most recent call last):", "  File 3, in main", "ValueError: heads differ"]
+    text = "".join(f"[rank{rank}]: {line}\n" for rank in (0, 1) for line in lines)
+    (tmp_path / "own.py").write_text(f"import sys\nsys.stderr.write({text!r})\nsys.exit(1)\n")
+
+    done = harness("run", "round_007", "--script", "own.py")
+
+    assert done.returncode == 10
+    failure = record_of(tmp_path)["failure"]
+    assert (failure["kind"], failure["message"]) == ("error", "ValueError: heads differ")
+    assert "ValueError: heads differ" in done.stderr + done.stdout
+
+
 def test_packed_script_is_checked_and_played(script, play, tmp_path):
     blob = base64.b85encode(lzma.compress(script.read_bytes())).decode()
     script.write_text(f"import lzma,base64\nexec(lzma.decompress(base64.b85decode({blob!r})))\n")
