@@ -23,6 +23,7 @@ from harness.field.log_events import (
     ValLine,
     read_count,
 )
+from harness.field.size_lines import choose_code, code_words
 from harness.field.thinned_curve import ThinnedCurve
 from harness.records.record import Stage
 
@@ -87,7 +88,7 @@ class LoggedRun:
     bytes_raw_model: int | None = None
     codec: str | None = None
     _models: list[Size] = field(default_factory=list)
-    _codes: dict[str, int] = field(default_factory=dict)
+    _codes: dict[str, Size] = field(default_factory=dict)  # `compressed` -> the last such line
     _totals: list[Size] = field(default_factory=list)
     _packed_at: int | None = None  # the line with the first size of the artifact
     vague_sizes: list[str] = field(default_factory=list)  # size lines in megabytes only
@@ -281,7 +282,7 @@ class LoggedRun:
     def _counted_totals(self) -> list[Size]:
         """The totals that are not the raw checkpoint's; a wrapper's repetition only where nothing else is."""
         raw = self.bytes_raw_model
-        raw_totals = {raw + code for code in self._codes.values()} if raw is not None else set()
+        raw_totals = {raw + (code.bytes or 0) for code in self._codes.values()} if raw is not None else set()
         counted = [size for size in self._totals if size.codec is not None or size.bytes not in raw_totals]
         return [size for size in counted if size.codec != "wrapper"] or counted[-1:]
 
@@ -298,13 +299,12 @@ class LoggedRun:
     @property
     def bytes_code(self) -> int | None:
         """The code that counts: the one that adds up to the total, else the compressed one."""
-        total, model = self.bytes_total, self.bytes_model
-        if total is not None and model is not None and total - model in self._codes.values():
-            return total - model
-        for variant in ("compressed", "", "uncompressed"):
-            if variant in self._codes:
-                return self._codes[variant]
-        return next(reversed(self._codes.values()), None)
+        return choose_code(self._codes, self.bytes_total, self.bytes_model)
+
+    @property
+    def code_counts(self) -> dict[str, int]:
+        """Every count of the code by the log's own words: `Code size (compressed)`."""
+        return {code_words(code): code.bytes or 0 for code in self._codes.values()}
 
     @property
     def sizes_add_up(self) -> bool | None:
@@ -394,7 +394,7 @@ class LoggedRun:
             self.codec = size.codec
         elif size.kind == "code":
             if len(self._codes) < 20:
-                self._codes[(size.codec or "").lower()] = size.bytes
+                self._codes[(size.codec or "").lower()] = size
         else:
             self._totals = [*self._totals[-7:], size]
         if self._packed_at is None and (

@@ -14,7 +14,7 @@ _SIZE = re.compile(
     rb"|(code[ _]size|code)"
     rb"|((?:total[ _])?(?:submission|artifact)[ _]size|total[ _]size"
     rb"|(?:final |compressed |total )?artifact|total))"
-    rb"(?:[ _]bytes)?[\s_]{0,2}(?:\(?([\w+./ =()-]{1,40}?)\)?)?\s{0,2}[:=]"
+    rb"(?:[ _]bytes)?[\s_]{0,2}(?:\(?([\w+./ =(),-]{1,40}?)\)?)?\s{0,2}[:=]"
     rb"\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b",
     re.IGNORECASE,
 ).match
@@ -26,6 +26,8 @@ _LIMIT = re.compile(
     r"(?:^|[ _(])(?:limit|cap|max|maximum|budget|allowed|target|headroom|remaining|left|margin)\)?$",
     re.IGNORECASE,
 ).search
+_CODE_WORDS = re.compile(r"code[^:=]{0,60}(?=[:=])", re.IGNORECASE).match
+_WITH_CODE = re.compile(r"\+ ?code\b ?", re.IGNORECASE).match  # `Serialized model + code`
 _PART = re.compile(
     rb"(?<![\w.])(model|code|total)(?:[ _](?:bytes|size))?\s?[:=]\s{0,8}" + COUNT + rb"(?![.\w])",
     re.IGNORECASE,
@@ -60,6 +62,26 @@ def more_sizes(line: bytes, number: int) -> list[Size]:
     return [size for text in texts if text and (size := read_size(text, number)) is not None]
 
 
+def choose_code(codes: dict[str, Size], total: int | None, model: int | None) -> int | None:
+    """Return the count of the code that adds up to the total, else the compressed one.
+
+    codes: the lines by what they say of the code, `compressed`.
+    """
+    counts = {variant: code.bytes for variant, code in codes.items()}
+    if total is not None and model is not None and total - model in counts.values():
+        return total - model
+    for variant in ("compressed", "", "uncompressed"):
+        if variant in counts:
+            return counts[variant]
+    return next(reversed(counts.values()), None)
+
+
+def code_words(size: Size) -> str:
+    """Return what a log calls a count of the code: `Code size (compressed)`."""
+    words = _CODE_WORDS(size.text)
+    return words[0].strip() if words else "code"
+
+
 def _read_match(match: re.Match[bytes], line: bytes, number: int) -> Size | None:
     kind = _KINDS[next(index for index in range(3) if match[index + 1])]
     unit = (match[6] or b"").lower()
@@ -67,8 +89,11 @@ def _read_match(match: re.Match[bytes], line: bytes, number: int) -> Size | None
     name = (match[1] or match[2] or match[3]).lower().replace(b"_", b" ")
     if codec is not None and _LIMIT(codec):
         return None
-    if name.rpartition(b" ")[2] in _SHORT and unit != b"bytes":
+    counts_bytes = unit == b"bytes" or (kind == "code" and line[match.end(2) :].lower().startswith(b"_bytes"))
+    if name.rpartition(b" ")[2] in _SHORT and not counts_bytes:
         return None
+    if kind == "model" and codec is not None and (both := _WITH_CODE(codec)):
+        kind, codec = "total", codec[both.end() :] or None
     if kind == "model" and codec is None and name == b"serialized model":
         kind = "raw_model"
     exact = unit in (b"bytes", b"b") or (not unit and b"." not in match[5] and len(match[5]) > 3)

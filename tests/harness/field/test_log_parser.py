@@ -439,6 +439,26 @@ def test_compressed_code_counts_and_adds_up() -> None:
     assert (run.bytes_raw_model, run.codec, run.sizes_add_up) == (135409136, "quantized+brotli", True)
 
 
+@pytest.mark.parametrize(
+    ("plain", "packed", "total"),
+    [
+        ("Code size (uncompressed)", "Code size (compressed)", "Total submission size int6+lzma"),
+        ("code_bytes_uncompressed", "code_bytes_compressed", "Serialized model + code"),
+        ("Code size", "Code size (minified, lzma)", "Serialized model + code int6+lzma"),
+    ],
+)
+def test_each_count_of_the_code_keeps_its_words(plain: str, packed: str, total: str) -> None:
+    run = result(
+        HEAD
+        + STEPS
+        + f"{plain}: 141871 bytes\n{packed}: 32000 bytes\nSerialized model int6+lzma: 15900000 bytes\n"
+        + f"{total}: 15932000 bytes\nSubmission size limit: 16000000 bytes\n"
+    )
+
+    assert run.code_counts == {plain: 141871, packed: 32000}
+    assert (run.bytes_total, run.bytes_model, run.bytes_code) == (15932000, 15900000, 32000)
+
+
 def test_raw_total_of_a_run_that_died_is_not_the_artifact() -> None:
     text = (
         HEAD
