@@ -209,7 +209,7 @@ def _record(
         "hole": hole,
         "attempt": attempt,
         "course": course,
-        "split": "py3.11.7-fb51b4a77635" if course == "practice" else "sp1024-151m",
+        "split": "py3.11.7-fb51b4a77635" if course == "practice" else "current",
         "status": fate,
         "started_at": _stamp(started),
         "ended_at": _stamp(started + dt.timedelta(minutes=11)),

@@ -25,7 +25,8 @@ from harness.errors import Exit, HarnessError, UsageError
 from harness.records.store import Attempt, attempts_without_record
 
 if TYPE_CHECKING:
-    from harness.season.season import Season, Standing
+    from harness.season.season import Season
+    from harness.season.standing import Standing
 
 app = typer.Typer(
     name="harness",

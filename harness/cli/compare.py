@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from harness.season.compare import Change, Measure, Moment, Pair, Side
     from harness.season.ratios import RatioChange
     from harness.season.schema import Reference, SideData
-    from harness.season.season import Season, Standing
+    from harness.season.season import Season
+    from harness.season.standing import Standing
 
 PLOTS = (".svg", ".png", ".pdf")
 MOST_SETTINGS = 40
@@ -256,7 +257,7 @@ def _reference(season: Season, standing: Standing, pair: Pair) -> Reference | No
     """Say what the second side is: a hole of ours, an entry of the field, or a published score."""
     from harness.season.differences import reference_of
     from harness.season.schema import Reference
-    from harness.season.season import KINDS
+    from harness.season.standing import KINDS
 
     kind = next((one for one in KINDS if one == pair.label.split(", ")[0]), None)
     score = pair.b.sample.mean if pair.b.sample else None

@@ -31,7 +31,7 @@ from harness.cli.app import (
 from harness.errors import UsageError
 
 if TYPE_CHECKING:  # the cache's rows are printed without it
-    from harness.season.season import Comparison, ComparisonKind, Standing
+    from harness.season.standing import Comparison, ComparisonKind, Standing
 
 
 class Row(NamedTuple):

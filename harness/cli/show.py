@@ -23,7 +23,8 @@ from harness.cli.app import (
 
 if TYPE_CHECKING:
     from harness.season.hole import PlayedHole
-    from harness.season.season import Season, Standing
+    from harness.season.season import Season
+    from harness.season.standing import Standing
 
 
 @app.command(cls=PlainCommand, short_help="Show one hole's scorecard")

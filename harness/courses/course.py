@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
@@ -159,6 +159,10 @@ LAST_PLACE = 1e-4
 # Targets at a text's end that fill no sequence are not scored; 4,096 is the longest in public logs.
 UNSCORED_TOKENS = 4096
 
+SUSPECT = "suspect"  # the split of a record whose bytes fit no known one
+# Mean bytes that a token stands for: a vocabulary of 200,000 pieces reaches 4.8 on English text.
+MAX_TOKEN_BYTES = 16
+
 SPLIT_TOLERANCE = 1e-3  # up to which two records' byte counts are of one text; two exports differ by 3 %
 
 
@@ -182,6 +186,8 @@ def check_bytes(
     exports differ by 3 %.
     """
     if not tokens or not val_loss or not val_bpb:
+        if course and course.splits and tokens and not any(_may_be(tokens, s) for s in course.splits):
+            return Badge("suspect", f"{tokens:,} tokens cannot be the text of a known split")
         missing = "number of validation tokens" if not tokens else "val_loss or val_bpb"
         return Badge("unchecked", f"the {missing} is not known")
     implied = tokens * val_loss / (math.log(2) * val_bpb)
@@ -204,12 +210,59 @@ def check_bytes(
     return Badge("unchecked", "this course has no list of splits", None, implied)
 
 
-def check_record_bytes(course: Course | None, record: RunRecord) -> Badge:
-    """Check the bytes behind a record's official score, by the tokens and the loss of that evaluation."""
+def _may_be(tokens: int, split: Split) -> bool:
+    """Whether so many tokens can stand for a split: each for a byte at least, and for not too many."""
+    return split.val_bytes / MAX_TOKEN_BYTES <= tokens <= split.val_bytes + UNSCORED_TOKENS
+
+
+class ByteEvidence(NamedTuple):
+    """What `check_bytes` needs to know of a score."""
+
+    tokens: int | None = None
+    val_loss: float | None = None
+    val_bpb: float | None = None
+    val_bytes: int | None = None
+
+
+def byte_evidence(record: RunRecord) -> ByteEvidence:
+    """Return the tokens and the loss of the evaluation behind a record's official score."""
     score = record.counted_score
     loss = score.val_loss if score and score.val_loss is not None else record.val_loss
     tokens = (score.tokens if score else None) or record.data.val_tokens
-    return check_bytes(course, tokens, loss, record.val_bpb, record.data.val_bytes)
+    return ByteEvidence(tokens, loss, record.val_bpb, record.data.val_bytes)
+
+
+def check_record_bytes(course: Course | None, record: RunRecord) -> Badge:
+    """Check the bytes behind a record's official score, by the tokens and the loss of that evaluation."""
+    return check_bytes(course, *byte_evidence(record))
+
+
+def scored_bytes(record: RunRecord) -> int | None:
+    """Return how many bytes of text the official score is of: counted, else of an unknown text implied."""
+    score = record.counted_score
+    known = score.bytes if score and score.bytes else record.data.val_bytes
+    if known is not None or record.split != SUSPECT:
+        return known
+    implied = check_record_bytes(None, record).implied_bytes
+    return round(implied) if implied else None
+
+
+def foreign_text(course: Course | None, split: str | None, evidence: ByteEvidence) -> str:
+    """Say why a score is not of the course's validation text: then it has no verdict and beats nobody.
+
+    split: as the record names it. Empty where the text is the course's, where nobody can tell, and on a
+    course that lists no splits.
+    """
+    if course is None or not course.splits:
+        return ""
+    what = f"not the validation text of {course.name}"
+    badge = check_bytes(course, *evidence)
+    if badge.kind == "suspect":
+        return f"{what}: {badge.why}"
+    if split is None or split in [known.name for known in course.splits]:
+        return ""
+    known = " and ".join(known.name for known in course.splits)
+    return f"{what}: its split is {split}; known are {known}"
 
 
 RECORD_TRACK = "10min_16mb"  # the others are not bound by the ten minutes, so they hold no record

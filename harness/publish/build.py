@@ -33,7 +33,8 @@ if TYPE_CHECKING:  # records, templates and all: not needed to see that nothing 
     from harness.publish.pages import Site
     from harness.publish.views.index import Line, Round
     from harness.season.bindings import BoundNotes
-    from harness.season.season import Season, Standing
+    from harness.season.season import Season
+    from harness.season.standing import Standing
 
 PAGES_PER_PROCESS = 24  # pages needed to start another process
 Task = TypeVar("Task")

@@ -30,7 +30,8 @@ from harness.records.store import HoleName, attempt_names, hole_names
 if TYPE_CHECKING:  # not needed to see that nothing changed
     from harness.season.bindings import BoundNotes
     from harness.season.hole import PlayedHole
-    from harness.season.season import Season, Standing
+    from harness.season.season import Season
+    from harness.season.standing import Standing
     from harness.stats import Difference
 
 MARKER = ".harness-site"

@@ -12,7 +12,8 @@ from harness import JSON_SCHEMA
 from harness.publish.views.index import Line
 from harness.season.differences import claims_data, hole_data
 from harness.season.schema import PredictionData, SiteHole
-from harness.season.season import Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Standing
 
 
 def holes_json(season: Season, standings: Sequence[Standing], lines: Sequence[Line]) -> str:

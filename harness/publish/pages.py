@@ -32,7 +32,8 @@ from harness.publish.words.wording import Wording
 from harness.records.record import dump_record
 from harness.season.hole import PlayedHole
 from harness.season.prediction import as_data, calibrate, forecast
-from harness.season.season import Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Standing
 
 NEWEST = 50  # holes in a feed
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

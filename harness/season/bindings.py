@@ -18,7 +18,8 @@ from harness.errors import HarnessError, nearest
 from harness.records.notes import Binding, Notes, fill_bindings, parse_notes, read_notes
 from harness.season.hole import PlayedHole, alike
 from harness.season.quantities import OF, QUANTITIES, STAGES, Quantity, Source, Value, Writer, find_hole
-from harness.season.season import KINDS, Season
+from harness.season.season import Season
+from harness.season.standing import KINDS
 
 # Reading a binding --------------------------------------------------------------------------------
 

@@ -19,8 +19,9 @@ from harness.season.differences import (
 from harness.season.hole import PlayedHole
 from harness.season.prediction import Calibration, calibrate, calibration_data, forecast
 from harness.season.schema import BriefBest, BriefHole, DeadEndData
-from harness.season.season import Season, Standing
+from harness.season.season import Season
 from harness.season.selection import Selection, describe_selection, selection_data, selection_of
+from harness.season.standing import Standing
 from harness.stats import Z_95, Difference
 
 LAST = 5
@@ -72,7 +73,9 @@ def brief_season(season: Season, course: str | None = None) -> Brief:
     holes = [hole for hole in season.holes if course is None or hole.course in (None, course)]
     standings = [season.standing(hole) for hole in holes]
     played = [standing for standing in standings if standing.played.entries]
-    complete = [s for s in played if s.played.sample is not None and not s.played.invalid]
+    complete = [
+        s for s in played if s.played.sample is not None and not s.played.invalid and not s.foreign_text
+    ]
     split = complete[-1].played.split if complete else None
     best = min(
         (s for s in complete if s.played.counts and s.played.split in (None, split)), key=_mean, default=None

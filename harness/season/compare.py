@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.courses.course import SPLIT_TOLERANCE, Course
+from harness.courses.course import SPLIT_TOLERANCE, Course, byte_evidence, foreign_text
 from harness.figures import number
 from harness.records.curve import Curve
 from harness.records.record import UNHASHED_KNOBS, RunRecord
@@ -160,6 +160,8 @@ def compare(
     changes = config_changes(a.circumstances, b.circumstances)
     stages = other_stages(a.records, b.records, (a.name, b.name))
     obstacle, reason = incomparable(a, b)
+    if obstacle is None and (foreign := _foreign_text(a, b, course)):
+        obstacle, reason = "other text", foreign
     if obstacle is None and stages and not across_stages:
         obstacle, reason = "other stages", stages
     if obstacle is None and course is None:
@@ -219,6 +221,17 @@ def incomparable(a: Side, b: Side) -> tuple[Obstacle | None, str]:
         return None, ""
     difference = other_text(a.record, b.record, (a.name, b.name))
     return ("other text", difference) if difference else (None, "")
+
+
+def _foreign_text(a: Side, b: Side, course: Course | None) -> str:
+    """Say which side alone scored another text than the course's; a published score is of the course's."""
+    reasons = [
+        foreign_text(course, side.record.split, byte_evidence(side.record)) if side.record else ""
+        for side in (a, b)
+    ]
+    if all(reasons):  # `incomparable` found them to be of one text
+        return ""
+    return next((f"{side.name}: {why}" for side, why in zip((a, b), reasons, strict=True) if why), "")
 
 
 def _loss_difference(a: Side, b: Side) -> float | None:

@@ -18,7 +18,8 @@ from harness.season.schema import (
     ScoreData,
     TestData,
 )
-from harness.season.season import Comparison, ComparisonKind, Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Comparison, ComparisonKind, Standing
 from harness.stats import Difference, Sample, TestResult
 
 

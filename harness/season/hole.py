@@ -17,7 +17,15 @@ from typing import Literal, NamedTuple, TypeVar
 
 from harness import cache
 from harness.cache import CacheEntry, is_unchanged, load_entries, save_entries
-from harness.courses.course import SPLIT_TOLERANCE
+from harness.courses.course import (
+    SPLIT_TOLERANCE,
+    SUSPECT,
+    ByteEvidence,
+    Course,
+    byte_evidence,
+    foreign_text,
+    scored_bytes,
+)
 from harness.errors import HarnessError
 from harness.records.intent import Decision, Intent, load_decisions, load_intent
 from harness.records.record import RunRecord, find_record, mean_stage_bpb
@@ -100,7 +108,7 @@ class Summary(NamedTuple):
     record shown. Of the group's runs on it: step_times, of each that trained, in ms, empty where one is not
     known; machine_seeds and machine_std, how many seeds and their spread. par, sota: as an older record
     noted them. cap_bytes, artifact_bytes, steps, step_ms: of the record shown.
-    decision: its word.
+    evidence: on whose bytes the score of the record shown stands. decision: its word.
     """
 
     title: str
@@ -111,6 +119,7 @@ class Summary(NamedTuple):
     split: str | None
     stage: str | None
     scored_bytes: int | None
+    evidence: tuple[float | None, ...]
     values: tuple[float, ...]
     seeds: tuple[int, ...]
     failed_seeds: tuple[int, ...]
@@ -189,6 +198,12 @@ class PlayedHole:
         """What its score is a score of."""
         summary = self.summary
         return ScoreKind(summary.course, summary.split, summary.stage, summary.scored_bytes)
+
+    def foreign_text(self, course: Course | None) -> str:
+        """Say why its score is not of the course's validation text; empty where nothing speaks against it."""
+        if self.sample is None:
+            return ""
+        return foreign_text(course, self.split, ByteEvidence(*self.summary.evidence))  # type: ignore[arg-type]
 
     @cached_property
     def sample(self) -> Sample | None:
@@ -370,6 +385,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
         split=kind.split,
         stage=kind.stage,
         scored_bytes=kind.scored_bytes,
+        evidence=tuple(byte_evidence(record)) if record else (),
         values=sample.values if sample else (),
         seeds=seeds,
         failed_seeds=failed_seeds(files.records, files.group),
@@ -410,7 +426,7 @@ def _known(values: Sequence[Figure | None]) -> tuple[Figure, ...]:
 
 def kind_of(record: RunRecord) -> ScoreKind:
     official = record.official
-    return ScoreKind(record.course, record.split, official.stage if official else None, _scored_bytes(record))
+    return ScoreKind(record.course, record.split, official.stage if official else None, scored_bytes(record))
 
 
 def alike(a: ScoreKind, b: ScoreKind) -> bool:
@@ -424,14 +440,11 @@ def text_difference(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "s
         return "course"
     if a.split and b.split and a.split != b.split:
         return "split"
+    if SUSPECT in (a.split, b.split) and not (a.split == b.split and a.scored_bytes and b.scored_bytes):
+        return "split"  # of a text that nobody knows, only the count of its bytes shows that it is the same
     if a.scored_bytes and b.scored_bytes and abs(a.scored_bytes / b.scored_bytes - 1) > SPLIT_TOLERANCE:
         return "scored_bytes"
     return None
-
-
-def _scored_bytes(record: RunRecord) -> int | None:
-    score = record.counted_score
-    return score.bytes if score and score.bytes else record.data.val_bytes
 
 
 def mismatch(
@@ -451,7 +464,12 @@ def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
         case "course":
             return f"different courses: {names[0]} was played on {one.course}, {names[1]} on {other.course}"
         case "split":
-            return f"different validation splits: {names[0]} {one.split}, {names[1]} {other.split}"
+            if one.split == other.split:
+                return f"nothing shows that {names[0]} and {names[1]} scored the same text"
+            return (
+                f"different validation splits: {names[0]} {one.split or 'unknown'}, "
+                f"{names[1]} {other.split or 'unknown'}"
+            )
         case "scored_bytes":
             return (
                 f"not the same validation text: {names[0]} scored {one.scored_bytes:,} bytes, "

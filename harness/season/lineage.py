@@ -13,7 +13,8 @@ from harness import figures
 from harness.records.intent import is_public
 from harness.season.differences import comparison_data, describe_outcome, place_data
 from harness.season.schema import BranchData
-from harness.season.season import Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Standing
 
 
 @dataclass(frozen=True)

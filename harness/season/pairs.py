@@ -15,7 +15,8 @@ from harness.records.intent import is_public
 from harness.records.store import Store
 from harness.season.compare import AttemptCurve, Pair, Side, Whiff, compare, config_changes, find_whiff
 from harness.season.hole import PlayedHole
-from harness.season.season import KINDS, Comparison, ComparisonKind, Season, Standing
+from harness.season.season import Season
+from harness.season.standing import KINDS, Comparison, ComparisonKind, Standing
 from harness.stats import Sample
 
 WORDS: dict[str, ComparisonKind] = {

@@ -16,8 +16,9 @@ from harness.errors import HarnessError
 from harness.records.prediction import Prediction, Seal, load_seals
 from harness.season.artifact import artifact_change
 from harness.season.hole import PlayedHole
-from harness.season.season import Comparison, Season, Standing
+from harness.season.season import Season
 from harness.season.series import find_series
+from harness.season.standing import Comparison, Standing
 
 Outcome = Literal["held", "missed", "cannot tell", "open"]
 State = Literal["sealed", "changed", "not sealed", "nothing predicted"]

@@ -13,7 +13,8 @@ from harness.records.store import Store
 from harness.season.compare import Pair
 from harness.season.hole import PlayedHole
 from harness.season.pairs import pair_holes
-from harness.season.season import KINDS, Season, Standing
+from harness.season.season import Season
+from harness.season.standing import KINDS, Standing
 from harness.stats import Difference, Sample
 
 Value = float | int | str | tuple[float, float]

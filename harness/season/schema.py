@@ -18,7 +18,7 @@ from harness.season.hole import HoleStatus
 from harness.season.prediction import Outcome as PredictionOutcome
 from harness.season.prediction import State as PredictionState
 from harness.season.ratios import RatioOutcome
-from harness.season.season import ComparisonKind
+from harness.season.standing import ComparisonKind
 from harness.stats import Outcome, TestName
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from harness.courses.course import Course, ReferenceScore, course_names, load_course
 from harness.errors import HarnessError, UsageError
@@ -31,74 +31,12 @@ from harness.season.hole import (
     other_text,
     summarise_holes,
 )
-from harness.season.verdict import Verdict, judge_hole
+from harness.season.standing import KINDS, Comparison, ComparisonKind, Standing
+from harness.season.verdict import judge_hole
 from harness.stats import Difference, Sample
 
 if TYPE_CHECKING:
     from harness.field.entries import StoredEntry
-
-ComparisonKind = Literal["par", "sota", "best", "previous", "parent"]
-
-
-class Comparison(NamedTuple):
-    """A hole against one reference. difference is None when `reason` says why there is none.
-
-    caveat: what to know about the number. entry: the public run that is the parent.
-    """
-
-    kind: ComparisonKind
-    label: str = ""
-    val_bpb: float | None = None
-    date: dt.date | None = None
-    source: str = ""
-    hole: PlayedHole | None = None
-    difference: Difference | None = None
-    reason: str = ""
-    caveat: str = ""
-    entry: StoredEntry | None = None
-
-    @property
-    def reference(self) -> str:
-        """What to call the other side: a hole's folder, `field:SLUG`, or the name of a published score."""
-        if self.hole is not None:
-            return self.hole.name.folder
-        return f"{FIELD_PREFIX}{self.entry.slug}" if self.entry is not None else self.label
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Everything that is computed about a hole's place in its field. evidence: of its whole season.
-
-    record_obstacles: of a hole that beats the SOTA, what keeps it from being a record.
-    """
-
-    played: PlayedHole
-    course: Course | None
-    verdict: Verdict
-    comparisons: dict[ComparisonKind, Comparison]
-    evidence: Evidence
-    sets_par: bool = False
-    record_obstacles: tuple[str, ...] = ()
-
-    @property
-    def story(self) -> Comparison:
-        """The comparison that a hole is told by: its parent where they can be compared, else par."""
-        parent = self.comparisons["parent"]
-        return parent if parent.difference is not None else self.comparisons["par"]
-
-    @property
-    def course_record(self) -> bool:
-        """Whether a hole beats the SOTA of its day within the rules, as far as its records tell."""
-        better = _is_better(self.comparisons["sota"])
-        return better and self.played.status == "ok" and not self.record_obstacles
-
-    @property
-    def headroom_bytes(self) -> int | None:
-        summary = self.played.summary
-        if summary.artifact_bytes is None:
-            return None
-        cap = summary.cap_bytes or (self.course.caps.artifact_bytes if self.course else None)
-        return None if cap is None else cap - summary.artifact_bytes
 
 
 @dataclass
@@ -162,7 +100,7 @@ class Season:
             evidence=self.evidence,
             sets_par=sets_par,
             record_obstacles=self.record_obstacles(played, compared["sota"].val_bpb)
-            if "sota" in compared and _is_better(compared["sota"])
+            if "sota" in compared and compared["sota"].better
             else (),
         )
 
@@ -305,6 +243,9 @@ class Season:
             return Comparison(kind, reason=played.summary.no_verdict)
         if course is None:
             return Comparison(kind, reason=f'the course "{played.course}" is not known')
+        foreign = played.foreign_text(course)
+        if foreign and (kind in ("par", "sota") or is_public(played.summary.parent)):
+            return Comparison(kind, reason=foreign)
         reference = _REFERENCES[kind](self, played, course)
         if reference.val_bpb is None:
             return reference
@@ -330,7 +271,11 @@ class Season:
         """
         if course is None or course.par is not None:
             return None
-        finals = {first: hole for first, hole in self._first.items() if not _not_final(first)}
+        finals = {
+            first: hole
+            for first, hole in self._first.items()
+            if not _not_final(first) and not hole.foreign_text(course)
+        }
         matches = [hole for first, hole in finals.items() if alike(first._replace(stage=None), kind)]
         return min(matches, key=self._place, default=None)
 
@@ -438,7 +383,6 @@ class Season:
         )
 
 
-KINDS: tuple[ComparisonKind, ...] = ("par", "sota", "best", "previous", "parent")
 _REFERENCES = {
     "par": Season._par,
     "sota": Season._sota,
@@ -493,7 +437,3 @@ def _on_shared_seeds(reference: Comparison, difference: Difference, shared: Samp
     seeds = ", ".join(map(str, shared.seeds))
     caveat = f"on seed {seeds} alone, where the weights are the same; {whole.mean:.4f} over all its seeds"
     return reference._replace(val_bpb=shared.mean, difference=difference, caveat=caveat)
-
-
-def _is_better(comparison: Comparison) -> bool:
-    return comparison.difference is not None and comparison.difference.outcome == "better"

@@ -44,7 +44,8 @@ class Selection:
 
 def selection_of(season: Season, played: PlayedHole) -> Selection | None:
     """Return what choosing a hole for its score means; None where it is not the lowest of several."""
-    confirmation = confirm(season, played) if played.counts else None
+    counts = played.counts and not played.foreign_text(season.course(played.course))
+    confirmation = confirm(season, played) if counts else None
     if confirmation is None or not confirmation.claim.lowest or confirmation.claim.candidates < 2:
         return None
     middle = statistics.median(

@@ -16,6 +16,7 @@ UNREADABLE = "Unreadable"
 OVER_CAP = "Over the Cap"
 SETS_PAR = "Sets Par"
 NO_PAR = "No Par"
+NO_VERDICT = "No Verdict"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ class Verdict:
 def judge_hole(
     played: PlayedHole, course: Course | None, to_par: Difference | None, sets_par: bool, no_par: str
 ) -> Verdict:
-    """Give a hole its golf name, or say why it has none. no_par: why there is no distance to par."""
+    """Give a hole its golf name, or say why it has none. no_par: why there is no distance to par.
+
+    A score of another text than the course's has no verdict, whatever it is.
+    """
     if played.status == "over_cap":
         return Verdict(OVER_CAP, 2, "the artifact is not under the cap")
     if played.status == "unreadable":
@@ -49,6 +53,8 @@ def judge_hole(
         return Verdict(NOT_FINISHED, 2, "no attempt was completed")
     if played.summary.no_verdict:
         return Verdict(STILL_OUT, 0, played.summary.no_verdict)
+    if foreign := played.foreign_text(course):
+        return Verdict(NO_VERDICT, 0, foreign)
     if sets_par:
         return Verdict(SETS_PAR, 0, "the first complete hole of a course without par sets it")
     if course is None or to_par is None:

@@ -19,8 +19,9 @@ from harness.run.result import hint_for
 from harness.season.differences import describe_interest, hole_data
 from harness.season.hole import AttemptEntry, PlayedHole
 from harness.season.schema import AttemptData, ShownHole
-from harness.season.season import Comparison, Season, Standing
+from harness.season.season import Season
 from harness.season.series import Series
+from harness.season.standing import Comparison, Standing
 
 _OUTCOME_STYLE = {"better": "green", "worse": "yellow"}  # the others are no change: dim
 _LABELS = {
@@ -52,6 +53,9 @@ def scorecard(standing: Standing) -> RenderableType:
     for kind, label in _LABELS.items():
         comparison = standing.comparisons[kind]  # type: ignore[index]
         if kind == "parent" and not played.intent.parent:
+            continue
+        if comparison.reason and comparison.reason == standing.foreign_text:  # the verdict says it
+            grid.add_row(label, Text("not compared: another validation text", style="dim"))
             continue
         grid.add_row(label, _comparison(comparison))
         note = describe_interest(comparison.difference) if comparison.difference else ""

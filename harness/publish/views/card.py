@@ -66,7 +66,8 @@ from harness.season.bindings import BoundNotes, bind_notes
 from harness.season.hole import PlayedHole
 from harness.season.pairs import parent_whiff
 from harness.season.prediction import forecast
-from harness.season.season import ComparisonKind, Season, Standing
+from harness.season.season import Season
+from harness.season.standing import ComparisonKind, Standing
 
 
 @dataclass(frozen=True)

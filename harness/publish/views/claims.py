@@ -10,7 +10,8 @@ from harness.publish.views.tables import TITLE_LENGTH
 from harness.publish.words.commentary import tidy
 from harness.publish.words.wording import Wording
 from harness.season.confirmation import confirm
-from harness.season.season import Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Standing
 
 _CONFIRMATIONS = {
     "confirmed": "confirmed",

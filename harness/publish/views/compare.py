@@ -20,7 +20,7 @@ from harness.season.compare import counted_config
 from harness.season.differences import seeds_to_show
 from harness.season.hole import PlayedHole
 from harness.season.ratios import RatioChange
-from harness.season.season import Comparison, ComparisonKind, Standing
+from harness.season.standing import Comparison, ComparisonKind, Standing
 from harness.stats import Difference, Outcome
 
 MOST_SETTINGS = 40

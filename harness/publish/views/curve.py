@@ -19,7 +19,8 @@ from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
 from harness.records.curve import Curve, load_curve
 from harness.season.hole import PlayedHole
-from harness.season.season import Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Standing
 
 TABLE_ROWS = 12
 THINNED = 150  # stretches, two points each: finer than any picture of ours shows

@@ -14,7 +14,8 @@ from harness.publish.words.facts import FACTS
 from harness.publish.words.wording import Wording
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
-from harness.season.season import Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Standing
 
 
 @dataclass(frozen=True)

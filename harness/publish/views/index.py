@@ -24,7 +24,8 @@ from harness.publish.views.compare import DeltaCard, field_file
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording
 from harness.records.store import HOLES_PER_ROUND
-from harness.season.season import Season, Standing
+from harness.season.season import Season
+from harness.season.standing import Standing
 
 ROWS_ON_INDEX = 36  # the newest rounds, up to so many holes, are on the index in full
 NINE = HOLES_PER_ROUND // 2
@@ -35,7 +36,7 @@ class Line:
     """A hole on the scorecard, and in the feeds. curve: some of its training losses.
 
     among_many: it is better or worse by itself, which does not survive the correction for the number of such
-    claims. Known when those of all holes are.
+    claims. Known when those of all holes are. foreign_text: why its score is not of the course's text.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Line:
     val_bpb: float | None
     par: float | None
     in_play: str
+    foreign_text: str
     prediction: dict[str, Any]
     curve: Sequence[Point]
     among_many: bool = False
@@ -121,6 +123,7 @@ def index_line(
         val_bpb=sample.mean if sample else None,
         par=par.val_bpb,
         in_play=card.in_play.line if card.in_play else "",
+        foreign_text=standing.foreign_text,
         prediction=prediction,
         curve=tuple(curve),
     )
@@ -231,7 +234,11 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
 
 
 def on_one_split(scored: list[Line]) -> list[Line]:
-    """Keep the holes of the split with the most holes; an unknown split counts as the course's only one."""
+    """Keep the holes of the split with the most holes; an unknown split counts as the course's only one.
+
+    Scores of another text than the course's are left out.
+    """
+    scored = [line for line in scored if not line.foreign_text]
     counted = Counter(line.split for line in scored if line.split)
     if len(counted) < 2:
         return scored

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness import figures
-from harness.courses.course import RECORD_TRACK, Course, ReferenceScore, check_record_bytes
+from harness.courses.course import (
+    RECORD_TRACK,
+    Course,
+    ReferenceScore,
+    byte_evidence,
+    check_record_bytes,
+    foreign_text,
+)
 from harness.field.entries import StoredEntry, find_entry
 from harness.publish.views.compare import field_anchor
 from harness.publish.views.index import Line, on_one_split
@@ -112,7 +119,12 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     comparable = on_one_split(scored)
     par = course.par.val_bpb if course.par else next((line.val_bpb for line in comparable), None)
     public = [entry for entry in season.public_entries() if entry.entry.course == name]
-    ranked = [entry for entry in public if entry.sample is not None and not _over_cap(entry)]
+    foreign = {entry.slug: _foreign_text(entry, course) for entry in public}
+    ranked = [
+        entry
+        for entry in public
+        if entry.sample is not None and not _over_cap(entry) and not foreign[entry.slug]
+    ]
     references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
 
     comparable = sorted(comparable, key=lambda line: line.val_bpb or 0.0)
@@ -135,12 +147,13 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
             href=line.href,
             score=line.score,
             artifact=line.artifact,
-            reason=wording.say("field", "other_split") if line.name in elsewhere else line.summary,
+            reason=line.foreign_text
+            or (wording.say("field", "other_split") if line.name in elsewhere else line.summary),
         )
         for line in own
         if line.status not in ("ok", "unplayed") or line.name in elsewhere
     ]
-    cut += [_below(entry, wording) for entry in public if entry not in ranked]
+    cut += [_below(entry, foreign[entry.slug], wording) for entry in public if entry not in ranked]
     return Board(
         title=course.title,
         what=course.what,
@@ -294,8 +307,16 @@ def _largest_artifact(entry: StoredEntry) -> str:
     return figures.megabytes(max(sizes)) if sizes else ""
 
 
-def _below(entry: StoredEntry, wording: Wording) -> Below:
-    """An imported entry below the line: over the cap, or without a score that a log shows."""
+def _foreign_text(entry: StoredEntry, course: Course) -> str:
+    """Say why the score of an entry's newest log is not of the course's text."""
+    if not entry.complete:
+        return ""
+    record = entry.complete[-1]
+    return foreign_text(course, record.split, byte_evidence(record))
+
+
+def _below(entry: StoredEntry, foreign: str, wording: Wording) -> Below:
+    """An imported entry without a rank: over the cap, of another text, or with no score that a log shows."""
     reason = "cut_over_cap" if _over_cap(entry) else "cut_no_score" if entry.records else "cut_no_log"
     score = figures.bpb(entry.val_bpb) if entry.val_bpb is not None else ""
     return Below(
@@ -303,7 +324,7 @@ def _below(entry: StoredEntry, wording: Wording) -> Below:
         href="",
         score=score,
         artifact=_largest_artifact(entry),
-        reason=wording.say("field", reason),
+        reason=foreign or wording.say("field", reason),
         anchor=field_anchor(entry.slug),
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from markupsafe import Markup
 
 from harness import figures
-from harness.courses.course import check_record_bytes
+from harness.courses.course import byte_evidence, check_record_bytes
 from harness.errors import HarnessError
 from harness.publish.drawings.charts import artifact_bar
 from harness.publish.words.commentary import Facts, tidy
@@ -23,7 +23,7 @@ from harness.records.curve import Curve
 from harness.records.launch import Launch, load_launch
 from harness.records.record import RunRecord, excess_bytes, mean_gap, mean_stage_bpb
 from harness.season.hole import PlayedHole
-from harness.season.season import Standing
+from harness.season.standing import Standing
 
 if TYPE_CHECKING:
     from harness.season.progress import AttemptProgress
@@ -403,6 +403,8 @@ def byte_check(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
 
     if badge.kind == "unchecked":
         return row("unchecked", "none_listed", implied=implied) if implied else row("unchecked", "no_tokens")
+    if badge.implied_bytes is None:
+        return row("suspect", "impossible_tokens", "bad", tokens=figures.count(byte_evidence(record).tokens))
     if badge.expected_bytes is None:
         return row("suspect", "unknown_export", "bad", implied=implied)
     word, tone = _BADGES[badge.kind]

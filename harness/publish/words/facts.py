@@ -16,7 +16,7 @@ from harness.records.record import RunRecord, excess_bytes, mean_gap, mean_stage
 from harness.season.artifact import ArtifactChange
 from harness.season.compare import Whiff, config_changes
 from harness.season.hole import PlayedHole
-from harness.season.season import Standing
+from harness.season.standing import Standing
 from harness.stats import Difference, Outcome
 
 NEAR_CAP = 0.02  # share of the cap that is free, below which the artifact is called tight

@@ -6,7 +6,8 @@ import pytest
 
 from harness.season.brief import brief_season
 from harness.season.pairs import pair_holes
-from harness.season.season import KINDS, load_season, summarise_season
+from harness.season.season import load_season, summarise_season
+from harness.season.standing import KINDS
 
 NAN = {"status": "failed", "failure": {"kind": "nan", "message": "the loss is nan"}}
 INTERRUPTED = {"status": "stopped", "failure": {"kind": "interrupted", "message": "asked to stop"}}
