@@ -14,7 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.courses.course import Course
-from harness.field.log_prefix import strip_text_prefix
+from harness.field.crash_lines import outweighs, read_crash
+from harness.field.log_events import Crash
+from harness.field.log_prefix import strip_prefix
 from harness.files import open_plain, read_plain
 from harness.records.failures import FAILURE_SIGNS, FailureKind
 from harness.records.launch import Launch
@@ -49,6 +51,10 @@ HINTS: dict[FailureKind, str] = {
     "nan": "lower the learning rates, or set GRAD_CLIP_NORM=1.0",
     "missing_data": "check DATA_PATH and TOKENIZER_PATH",
     "missing_module": "install the module in the environment that harness runs in",
+    "missing_program": "install the program, or put its folder on PATH",
+    "no_gpu": "this machine has no GPU that it can use; "
+    "`harness run ROUND --emit DIR` writes a bundle for one that has",
+    "wrong_python": "name another interpreter with --python PATH",
     "bad_knob": "see the last lines; `harness knobs` lists types and ranges",
     "killed": "the system may have run out of memory; `harness resume ROUND` goes on from the checkpoint",
     "timeout": "raise --timeout, or `harness resume ROUND` to go on from the checkpoint",
@@ -68,6 +74,7 @@ SCRIPT_HINTS: dict[FailureKind, str] = {
     "lower TRAIN_BATCH_TOKENS, then `harness run ROUND --repeat`",
     "timeout": "raise --timeout, or lower MAX_WALLCLOCK_SECONDS",
     "interrupted": "`harness run ROUND --seed SEED` plays it again",
+    "missing_module": "install the module for the Python that ran, or name one that has it: --python PATH",
     "bad_knob": "`harness knobs --script FILE` lists what it reads, and how",
 }
 
@@ -85,6 +92,10 @@ def hint_for(record: RunRecord) -> str:
 _TORCHRUN_REPORT = re.compile(
     r"torch/distributed/elastic/.* failed \(exitcode: (?!-)|Sending process \d+ closing signal"
 )
+
+# Frames of a traceback: Python starts another program; a file of the snapshot.
+_STARTS_PROGRAM = re.compile(r"in _execute_child|in execvpe?\b|in posix_spawn")
+_OF_SNAPSHOT = re.compile(r"^\"[^\"<]*/source/[^\"]*\.py\"")
 
 # Terminal control: colours, cursor moves, titles, and the bare bytes that would ring or blank.
 _CONTROL = re.compile(
@@ -177,7 +188,7 @@ def _script_end_reasons(end: ProcessEnd, tail: tuple[str, ...]) -> EndReasons:
     if end.stop or end.interrupted or end.exit_code != 0:
         failure = _failure(end, tail, None)
         return EndReasons(failure, failure)
-    by_log = _by_signs(tail, FAILURE_SIGNS)
+    by_log = name_failure(tail)
     if by_log is None and end.after_harness:
         what = "the harness was killed, and the run ended with it"
         by_log = Failure(kind="killed", message=what, last_lines=tail)
@@ -207,7 +218,7 @@ def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | N
     if end.interrupted:
         return Failure(kind="interrupted", message="the run was asked to stop", last_lines=tail)
     # A signal tells more than any line but that memory has run out.
-    if failure := _by_signs(tail, FAILURE_SIGNS if end.exit_code >= 0 else FAILURE_SIGNS[:1]):
+    if failure := name_failure(tail) if end.exit_code >= 0 else _by_signs(tail, FAILURE_SIGNS[:1]):
         return failure
     if end.exit_code < 0:
         name = signal.Signals(-end.exit_code).name
@@ -216,17 +227,53 @@ def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | N
     return Failure(kind="no_result", message=message, last_lines=tail)
 
 
+def name_failure(tail: tuple[str, ...]) -> Failure | None:
+    """Name a failure by the line that is nearest to the reason, else by any line that holds a sign."""
+    lines = [_without_prefix(line) for line in tail]
+    reason: Crash | None = None
+    for number, line in enumerate(lines):
+        crash = read_crash(line.encode(), number)
+        if crash is not None and (reason is None or outweighs(crash, reason)):
+            reason = crash
+    if reason is None or reason.text.startswith("Traceback"):
+        return _by_signs(tail, FAILURE_SIGNS)
+    return Failure(kind=_kind_of(reason, lines), message=reason.text, last_lines=tail)
+
+
+def _kind_of(reason: Crash, lines: list[str]) -> FailureKind:
+    """Name the kind of an error by its line, by the frames above it and by what its message goes on with."""
+    if reason.kind not in ("error", "missing_data"):
+        return reason.kind
+    start = max((i for i in range(reason.line) if lines[i].startswith("Traceback")), default=reason.line)
+    frames = "\n".join(lines[start : reason.line])
+    if _STARTS_PROGRAM.search(frames) and reason.text.startswith(("FileNotFoundError", "PermissionError")):
+        return "missing_program"
+    if _OF_SNAPSHOT.search(frames.rpartition("File ")[2]) and reason.text.startswith("SyntaxError"):
+        return "wrong_python"  # the file was read before it was started, so a newer Python takes it
+    if reason.kind == "error":
+        rest = lines[reason.line + 1 :]
+        end = next((i for i, line in enumerate(rest) if line.startswith("Traceback")), len(rest))
+        if more := _by_signs(tuple(rest[:end]), FAILURE_SIGNS[:-1]):
+            return more.kind
+    return reason.kind
+
+
 def _by_signs(
     tail: tuple[str, ...], signs: tuple[tuple[FailureKind, re.Pattern[str]], ...]
 ) -> Failure | None:
-    """Name a failure by its last lines, which a launcher may have marked with ranks and times."""
-    lines = [strip_text_prefix(line) for line in tail]
+    """Name a failure by its last lines."""
+    lines = [_without_prefix(line) for line in tail]
     text = "\n".join(lines)
     for kind, pattern in signs:
         if match := pattern.search(text):
             line = next((line for line in reversed(lines) if pattern.search(line)), match[0])
             return Failure(kind=kind, message=line.strip(), last_lines=tail)
     return None
+
+
+def _without_prefix(line: str) -> str:
+    """Take off what torch and launchers put before a line, such as `[rank0]: `."""
+    return strip_prefix(line.encode())[0].decode(errors="replace")
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:

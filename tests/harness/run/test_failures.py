@@ -1,0 +1,106 @@
+"""Each way to fail has a name of its own, told from the last lines of a log."""
+
+import json
+
+import pytest
+
+from harness.run.result import name_failure
+
+HEAD = "Traceback (most recent call last):"
+FRAME = '  File "/runs/round_001/attempt_01/source/train_gpt.py", line 7, in <module>'
+PROGRAM = (
+    '  File "/usr/lib/python3.11/subprocess.py", line 548, in run',
+    '  File "/usr/lib/python3.11/subprocess.py", line 1955, in _execute_child',
+    "    raise child_exception_type(errno_num, err_msg, err_filename)",
+)
+NO_FILE = "FileNotFoundError: [Errno 2] No such file or directory: "
+
+
+def last(*lines):
+    return (HEAD, FRAME, *lines)
+
+
+@pytest.mark.parametrize(
+    ("tail", "kind", "message"),
+    [
+        (last("RuntimeError: CUDA is required"), "no_gpu", None),
+        (last("RuntimeError: No CUDA GPUs are available"), "no_gpu", None),
+        (last("RuntimeError: Found no NVIDIA driver on your system. Please check"), "no_gpu", None),
+        (last("AssertionError: Torch not compiled with CUDA enabled"), "no_gpu", None),
+        (last("ValueError: ProcessGroupNCCL is only supported with GPUs, no GPUs found!"), "no_gpu", None),
+        (last("RuntimeError: CUDA error: invalid device ordinal"), "no_gpu", None),
+        (last("RuntimeError: [metal::load_device] No Metal device available."), "no_gpu", None),
+        (("loading", "CUDA is required"), "no_gpu", "CUDA is required"),  # sys.exit("CUDA is required")
+        (last("RuntimeError: the run cannot start", "This script requires a CUDA GPU."), "no_gpu", None),
+        (last("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"), "out_of_memory", None),
+        (last("RuntimeError: CUDA error: device-side assert triggered"), "error", None),
+        (last(*PROGRAM, f"{NO_FILE}'no-such-smi'"), "missing_program", None),
+        (last(f"{NO_FILE}'shards/fineweb_train_000000.bin'"), "missing_data", None),
+        (("cannot do", f"{NO_FILE}'nvidia-smi'"), "missing_program", None),
+        (
+            last("subprocess.CalledProcessError: Command 'nvidia-smi' returned non-zero exit status 127."),
+            "missing_program",
+            None,
+        ),
+        (
+            (
+                "sh: 1: nvidia-smi: not found",
+                *last("RuntimeError: mat1 and mat2 shapes differ"),
+            ),
+            "error",
+            "RuntimeError: mat1 and mat2 shapes differ",
+        ),
+        (("step:1/2 train_loss:3.1", "sh: 1: nvidia-smi: not found"), "missing_program", None),
+        (last("    x = f'{d['a']}'", "SyntaxError: f-string: unmatched '['"), "wrong_python", None),
+        ((HEAD, '  File "<string>", line 1', "SyntaxError: invalid syntax"), "error", None),
+        (last("ImportError: cannot import name 'override' from 'typing' (typing.py)"), "wrong_python", None),
+        (last("RuntimeError: Python 3.12 or newer is required"), "wrong_python", None),
+        (last("ModuleNotFoundError: No module named 'flash_attn'"), "missing_module", None),
+        (
+            last(
+                "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory",
+            ),
+            "missing_module",
+            None,
+        ),
+        (
+            last(f"{NO_FILE}'a.bin'", "During handling of the above exception", *last("KeyError: 'a'")),
+            "error",
+            "KeyError: 'a'",
+        ),
+        (("[rank0]: " + HEAD, "[rank0]: RuntimeError: CUDA is required"), "no_gpu", None),
+    ],
+)
+def test_kind_is_told_by_the_line_that_ended_the_program(tail, kind, message):
+    failure = name_failure(tail)
+
+    assert (failure.kind, failure.last_lines) == (kind, tail)
+    assert failure.message in " ".join(tail)
+    if message is not None:
+        assert failure.message == message
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "hint"),
+    [
+        ('raise RuntimeError("CUDA is required")', "no_gpu", "`harness run round_001 --emit DIR`"),
+        ('import subprocess; subprocess.run(["no-such-smi"])', "missing_program", "install the program"),
+        ('open("shards/train_000000.bin", "rb")', "missing_data", "check DATA_PATH"),
+        (
+            "import sys\nfor rank in (0, 1):\n"
+            '    print(f"[rank{rank}]: Traceback (most recent call last):", file=sys.stderr)\n'
+            '    print(f"[rank{rank}]: RuntimeError: shapes differ", file=sys.stderr)\n'
+            "sys.exit(1)",
+            "error",
+            "error: RuntimeError: shapes differ",
+        ),
+    ],
+)
+def test_a_script_that_fails_has_its_kind_and_a_hint(script, kind, hint, harness, tmp_path):
+    (tmp_path / "train_gpt.py").write_text(script + "\n")
+
+    done = harness("run", "round_001", "--script", "train_gpt.py")
+
+    record = json.loads((tmp_path / "runs/round_001/attempt_01/record.json").read_text())
+    assert (done.returncode, record["failure"]["kind"]) == (10, kind)
+    assert hint in " ".join(done.stdout.replace("│", " ").split())
