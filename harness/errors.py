@@ -50,11 +50,21 @@ class UsageError(HarnessError):
         super().__init__(message, hint, Exit.USAGE)
 
 
-def first_problem(error: ValidationError) -> str:
-    """Return the first thing a model refused as `place: what is wrong with it`."""
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"])) or "file"
-    return f"{where}: {first['msg']}"
+_MOST_PROBLEMS = 5  # of one file that are named
+
+
+def explain(error: ValidationError) -> str:
+    """Return what a model refused as `place: what is wrong with it (found VALUE)`, the first ones."""
+    problems = error.errors(include_url=False)
+    lines = []
+    for item in problems[:_MOST_PROBLEMS]:
+        where = ".".join(str(part) for part in item["loc"])
+        what = item["msg"].removeprefix("Value error, ")
+        value = "" if isinstance(item["input"], dict) else f" (found {item['input']!r:.80})"
+        lines.append(f"{where}: {what}{value}" if where else what)
+    if len(problems) > _MOST_PROBLEMS:
+        lines.append(f"and {len(problems) - _MOST_PROBLEMS} more")
+    return "; ".join(lines)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

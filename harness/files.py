@@ -10,57 +10,91 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tomllib
+import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from harness.errors import HarnessError
 
 PACKAGE = Path(__file__).resolve().parent
 _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)  # a system without it has no such links either
+_NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes would be waited for
 _CHUNK = 1 << 16  # bytes
+_NO_FILES = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe, no file"),
+    (stat.S_ISCHR, "a device, no file"),
+    (stat.S_ISBLK, "a device, no file"),
+)
 
 
-def open_plain(path: Path, mode: str = "rb") -> BinaryIO:
-    """Open a file in a binary mode. Raises OSError, for a link too."""
-    return cast("BinaryIO", open(path, mode, opener=_open))
+def open_plain(path: Path, mode: str = "rb", root: Path | None = None) -> BinaryIO:
+    """Open a file in a binary mode, without waiting for anybody.
+
+    root: a folder above it; no part of the path below that folder may be a link.
+    Raises OSError, for a link, a folder, a pipe, a socket and a device too.
+    """
+    return cast("BinaryIO", open(path, mode, opener=lambda _, flags: _open(path, flags, root)))
 
 
-def read_plain(path: Path) -> bytes:
-    """Read a whole file. Raises OSError, for a link too."""
-    file = _open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # half the time of a file object
+def read_plain(path: Path, max_bytes: int | None = None, root: Path | None = None) -> bytes:
+    """Read a whole file, as `open_plain` opens it. Raises OSError, for one larger than `max_bytes` too."""
+    file = _open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0), root)  # half the time of a file object
     try:
-        return b"".join(iter(lambda: os.read(file, _CHUNK), b""))
+        parts, size = [], 0
+        while part := os.read(file, _CHUNK):
+            size += len(part)
+            if max_bytes is not None and size > max_bytes:
+                size = max(size, os.fstat(file).st_size)
+                raise OSError(errno.EFBIG, f"it has {size:,} bytes, and at most {max_bytes:,} are read")
+            parts.append(part)
+        return b"".join(parts)
     finally:
         os.close(file)
 
 
-def _open(path: str | Path, flags: int) -> int:
+def _open(path: Path, flags: int, root: Path | None = None) -> int:
+    flags |= _NO_LINKS | _NO_WAIT
     try:
-        return os.open(path, flags | _NO_LINKS, 0o666)
+        if root is None:
+            file = os.open(path, flags, 0o666)
+        else:
+            file = _open_below(root, path.relative_to(root).parts, flags)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
             raise OSError(error.errno, "it is a link, and links are not followed", str(path)) from error
+        if error.errno == errno.ENXIO:  # a socket, or a pipe that nobody reads
+            raise OSError(error.errno, "it is no file", str(path)) from error
         raise
+    mode = os.fstat(file).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(file)
+        what = next((name for is_kind, name in _NO_FILES if is_kind(mode)), "no file")
+        raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO, f"it is {what}", str(path))
+    return file
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a file that people write. Raises HarnessError with the place of a mistake."""
+def _open_below(root: Path, parts: Sequence[str], flags: int) -> int:
+    """Open a file part by part, each in the folder that was opened before it: none can be made a link."""
+    if ".." in parts:
+        raise OSError(errno.EINVAL, "it leads out of its folder", str(root.joinpath(*parts)))
+    if os.open not in os.supports_dir_fd:  # Windows, where a link needs a privilege
+        return os.open(root.joinpath(*parts), flags, 0o666)
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
-    return parse_toml(content, path)
-
-
-def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
-    """Read what people wrote in a file. Raises HarnessError with the place of a mistake."""
-    try:
-        return tomllib.loads(content.decode())
-    except UnicodeDecodeError as error:
-        raise HarnessError(f"{path} is not UTF-8 text: {error.reason}", "save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise HarnessError(f"{path} is not valid TOML: {error}", "mend that line") from error
+        for part in parts[:-1]:
+            try:
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=folder)
+            except NotADirectoryError as error:  # so is a link called where a folder is asked for
+                if stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+                raise
+            os.close(folder)
+            folder = inner
+        return os.open(parts[-1], flags, 0o666, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -7,20 +7,26 @@ the published leaderboard lies in `harness/data/field`; a user's additions stand
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
+import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field
 
-from harness.errors import HarnessError, UsageError, first_problem, nearest
-from harness.files import data_path, read_toml
+from harness.documents import FileProblem, MissingFile, check_model, naming, read_json, read_toml
+from harness.errors import UsageError, nearest
+from harness.files import data_path
+from harness.records.frozen import MAX_NAME, NAME, CourseName, Date, PositiveFloat, PositiveInt
 from harness.records.record import Frozen, RunRecord
 from harness.stats import Spread
+
+MAX_BYTES = 2_000_000  # of a course, of the additions, of a leaderboard
 
 
 class ReferenceScore(Frozen):
@@ -32,7 +38,7 @@ class ReferenceScore(Frozen):
 
     name: str
     val_bpb: PositiveFloat
-    date: dt.date
+    date: Date
     source: str
     author: str | None = None
     track: str | None = None
@@ -48,7 +54,7 @@ class Par(Frozen):
 
     val_bpb: PositiveFloat
     name: str
-    date: dt.date
+    date: Date
     source: str
     split: str | None = None
     on_others: str = ""
@@ -69,7 +75,7 @@ class Noise(Frozen):
 
     std_bpb: PositiveFloat
     freedom: PositiveFloat = 10.0
-    date: dt.date
+    date: Date
     source: str
 
 
@@ -100,7 +106,7 @@ class CourseData(Frozen):
 
 
 class Course(Frozen):
-    name: str
+    name: CourseName
     title: str
     what: str
     caps: Caps
@@ -268,44 +274,56 @@ def foreign_text(course: Course | None, split: str | None, evidence: ByteEvidenc
 RECORD_TRACK = "10min_16mb"  # the others are not bound by the ten minutes, so they hold no record
 
 
-def load_course(name: str, runs: Path | None = None) -> Course:
+def load_course(name: str, runs: Path | None = None, problems: list[str] | None = None) -> Course:
     """Return a course by name, with the user's additions from `runs/field.toml`.
 
     A file `runs/courses/NAME.toml` of the same form adds a course of one's own.
-    Raises HarnessError naming the nearest known course, or the place of a mistake in a file.
+    problems: takes what is wrong with the additions, which are then left out; None: it is raised.
+    Raises UsageError naming the nearest known course, or FileProblem with the place of a mistake in a file.
     """
-    own = runs / "courses" / f"{name}.toml" if runs else None
-    shipped = data_path("courses", f"{name}.toml")
-    path = own if own is not None and own.is_file() else shipped
-    if not path.is_file():
-        known = course_names(runs)
-        close = nearest(name, known)
+    known = course_names(runs)
+    if name not in known:  # what stands in a file may be a path
+        close = nearest(name[:MAX_NAME], known)
         raise UsageError(
-            f'no course is called "{name}"',
+            f'no course is called "{name[:MAX_NAME]}"',
             (f"did you mean {close}? " if close else "") + f"known courses: {', '.join(known)}",
         )
-    course = _read_course(path)
-    refreshed = runs / "field" / "leaderboard.json" if runs else None
-    if refreshed is not None and name == "fineweb" and refreshed.is_file():
-        course = course.model_copy(update={"field": read_leaderboard(refreshed)})
-    additions = _read_additions(runs / "field.toml") if runs else {}
-    extra = tuple(additions.get(name, ()))
+    file = Path("courses", f"{name}.toml")
+    own = runs is not None and os.path.lexists(runs / file)
+    course = _read_course(runs / file, runs) if runs and own else _read_course(data_path(*file.parts))
+    if runs is None:
+        return course
+    try:
+        if name == "fineweb":
+            with suppress(MissingFile):
+                board = read_leaderboard(runs / "field" / "leaderboard.json", runs)
+                course = course.model_copy(update={"field": board})
+        extra = tuple(_read_additions(runs).get(name, ()))
+    except FileProblem as error:
+        if problems is None:
+            raise
+        problems.append(error.message)
+        return course
     return course.model_copy(update={"field": course.field + extra}) if extra else course
 
 
 def course_names(runs: Path | None = None) -> list[str]:
     """Return the names of all courses, shipped and own, in order."""
     folders = [data_path("courses")] + ([runs / "courses"] if runs else [])
-    return sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.toml")})
+    return sorted({name for folder in folders for name in find_names(folder)})
+
+
+def find_names(folder: Path) -> list[str]:
+    """Return the names of the TOML files in a folder: those that can be a course's or a policy's."""
+    return [path.stem for path in folder.glob("*.toml") if re.fullmatch(NAME, path.stem)]
 
 
 @cache
-def _read_course(path: Path) -> Course:
-    raw = read_toml(path)
-    try:
-        course = Course.model_validate(raw)
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", "compare it with a shipped course") from error
+def _read_course(path: Path, root: Path | None = None) -> Course:
+    hint = "compare it with a shipped course"
+    course = check_model(Course, read_toml(path, MAX_BYTES, hint, root), path, hint)
+    if course.name != path.stem:
+        raise FileProblem(f"{path}: its name is {course.name}", f'write name = "{path.stem}"')
     if course.data:
         here = path.parent.resolve()
         places = {"path": str(here / course.data.path), "tokenizer": str(here / course.data.tokenizer)}
@@ -316,19 +334,18 @@ def _read_course(path: Path) -> Course:
     return course
 
 
-def read_leaderboard(path: Path) -> tuple[ReferenceScore, ...]:
-    """Read a leaderboard as data. Raises HarnessError when the file is not one."""
-    try:
-        board = json.loads(path.read_text(encoding="utf-8"))
+def read_leaderboard(path: Path, root: Path | None = None) -> tuple[ReferenceScore, ...]:
+    """Read a leaderboard as data. root: as in `open_plain`.
+
+    Raises MissingFile, or FileProblem when the file is not one.
+    """
+    hint = "refresh it with `harness import --leaderboard FILE.md`"
+    board = read_json(path, MAX_BYTES, hint, root)
+    with naming(f"{path} is not a leaderboard", hint):
         where = f"{board['source']['repository']} at {board['source']['commit'][:8]}"
         return tuple(
             read_leaderboard_row(row, f"{where}, {row['record'] or 'table row'}") for row in board["rows"]
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HarnessError(
-            f"{path} is not a leaderboard: {error!r:.200}",
-            "refresh it with `harness import --leaderboard FILE.md`",
-        ) from error
 
 
 def read_leaderboard_row(row: Mapping[str, Any], source: str) -> ReferenceScore:
@@ -345,21 +362,20 @@ def read_leaderboard_row(row: Mapping[str, Any], source: str) -> ReferenceScore:
     )
 
 
-def _read_additions(path: Path) -> dict[str, list[ReferenceScore]]:
+def _read_additions(runs: Path) -> dict[str, list[ReferenceScore]]:
     """Read `[[reference]]` tables of `runs/field.toml` by course."""
-    if not path.is_file():
+    path, hint = runs / "field.toml", "a [[reference]] has course, name, val_bpb, date, source"
+    try:
+        tables = read_toml(path, MAX_BYTES, hint, runs).get("reference", [])
+    except MissingFile:
         return {}
     additions: dict[str, list[ReferenceScore]] = {}
-    for number, row in enumerate(read_toml(path).get("reference", []), start=1):
-        entry = dict(row)
-        course = entry.pop("course", None)
-        if course is None:
-            raise HarnessError(f"{path}: reference {number} names no course", 'add course = "fineweb"')
-        try:
-            additions.setdefault(course, []).append(ReferenceScore.model_validate(entry))
-        except ValidationError as error:
-            raise HarnessError(
-                f"{path}: reference {number}: {first_problem(error)}",
-                "a reference has course, name, val_bpb, date, source",
-            ) from error
+    with naming(path, hint):
+        for number, row in enumerate(tables, start=1):
+            with naming(f"{path}: reference {number}", hint):
+                entry = dict(row)
+                course = entry.pop("course", None)
+                if not isinstance(course, str):
+                    raise FileProblem(f"{path}: reference {number} names no course", 'add course = "fineweb"')
+                additions.setdefault(course, []).append(ReferenceScore.model_validate(entry))
     return additions

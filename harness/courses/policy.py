@@ -10,20 +10,23 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
+from pydantic import Field, model_validator
+
+from harness.courses.course import Course, find_names
+from harness.documents import MissingFile, check_model, read_toml
+from harness.errors import HarnessError, UsageError, nearest
+from harness.files import data_path
+from harness.records.frozen import (
+    CourseName,
+    Date,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
-    model_validator,
 )
-
-from harness.courses.course import Course
-from harness.errors import HarnessError, UsageError, first_problem, nearest
-from harness.files import data_path, read_toml
 from harness.records.record import Frozen
+
+MAX_BYTES = 256_000  # of a policy file
 
 Reading = Literal["own tokenizer", "baseline tokenizer", "per byte"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -88,9 +91,9 @@ class Policy(Frozen):
     schema_: Literal[1] = Field(default=1, alias="schema")
     name: str
     title: str
-    course: str
-    since: dt.date
-    until: dt.date | None = None
+    course: CourseName
+    since: Date
+    until: Date | None = None
     source: str
     limits: PolicyLimits = PolicyLimits()
     significance: Significance | None = None
@@ -107,19 +110,21 @@ class Policy(Frozen):
 def load_policy(name: str, runs: Path) -> Policy:
     """Return a policy by its name, or from a file.
 
-    Raises UsageError for an unknown one, HarnessError with the place of a mistake in a file.
+    Raises UsageError for an unknown one, FileProblem with the place of a mistake in a file.
     """
     if name.endswith(".toml") or "/" in name:
         path = Path(name)
-        if not path.is_file():
+        try:
+            return _read(path)
+        except MissingFile:
             raise UsageError(
                 f"there is no policy file {path}", f"known policies: {', '.join(policy_names(runs))}"
-            )
-        return _read(path)
-    for folder in _folders(runs):
-        if (folder / f"{name}.toml").is_file():
-            return _read(folder / f"{name}.toml")
+            ) from None
     names = policy_names(runs)
+    if name in find_names(runs / "policies"):
+        return _read(runs / "policies" / f"{name}.toml", runs)
+    if name in names:
+        return _read(data_path("policies", f"{name}.toml"))
     close = nearest(name, names)
     raise UsageError(
         f'no policy is called "{name}"',
@@ -129,7 +134,7 @@ def load_policy(name: str, runs: Path) -> Policy:
 
 def policy_names(runs: Path) -> list[str]:
     """Return the names of all policies, the user's and ours."""
-    return sorted({path.stem for folder in _folders(runs) for path in folder.glob("*.toml")})
+    return sorted({*find_names(runs / "policies"), *find_names(data_path("policies"))})
 
 
 def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
@@ -157,12 +162,6 @@ def record_rules(course: Course, day: dt.date | None, runs: Path) -> tuple[Polic
     return policy.limits, policy.significance
 
 
-def _folders(runs: Path) -> tuple[Path, ...]:
-    return (runs / "policies", data_path("policies"))
-
-
-def _read(path: Path) -> Policy:
-    try:
-        return Policy.model_validate(read_toml(path))
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", "compare it with `docs/policies.md`") from error
+def _read(path: Path, root: Path | None = None) -> Policy:
+    hint = "compare it with `docs/policies.md`"
+    return check_model(Policy, read_toml(path, MAX_BYTES, hint, root), path, hint)

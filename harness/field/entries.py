@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import os
 import re
 from collections.abc import Iterable
@@ -12,15 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field
 
 from harness.courses.course import Course, ReferenceScore
-from harness.errors import HarnessError, first_problem
+from harness.documents import MissingFile, read_model
+from harness.errors import HarnessError
 from harness.field.seeds import SeedCount, count_seeds
 from harness.files import write_whole
+from harness.records.frozen import CourseName, Date, NonNegativeFloat, NonNegativeInt, PositiveInt
 from harness.records.record import Frozen, RunRecord, find_record
 from harness.records.store import find_attempts
 from harness.stats import Sample
+
+MAX_BYTES = 1_000_000  # of an entry
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -40,10 +43,10 @@ class FieldEntry(Frozen):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     name: str
-    course: str
+    course: CourseName
     author: str | None = None
     github_id: str | None = None
-    date: dt.date | None = None
+    date: Date | None = None
     pr: PositiveInt | None = None  # its own pull request, where the submission file names it
     source: str
     submission_sha256: str | None = None
@@ -149,12 +152,10 @@ class FieldStore:
     def load(self, slug: str) -> StoredEntry | None:
         """Read one entry, or return None when there is none. Raises HarnessError when its file is broken."""
         path = self.root / slug / "entry.json"
-        if not path.is_file():
-            return None
         try:
-            entry = FieldEntry.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise HarnessError(f"{path}: {first_problem(error)}", "import the entry again") from error
+            entry = read_model(FieldEntry, path, MAX_BYTES, "import the entry again", self.root.parent)
+        except MissingFile:
+            return None
         records, problems = [], []
         for attempt in find_attempts(path.parent):
             try:

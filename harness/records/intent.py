@@ -6,24 +6,21 @@ The intent is written before the hole is played. Every decision is kept; the new
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import (
-    AwareDatetime,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
-from harness.errors import HarnessError, UsageError, first_problem
-from harness.files import parse_toml, read_plain, write_whole
-from harness.records.frozen import Frozen
+from harness.documents import MissingFile, check_model, read_model, read_toml
+from harness.errors import HarnessError, UsageError
+from harness.files import write_whole
+from harness.records.frozen import AwareDatetime, CourseName, Date, Frozen, Int
 from harness.records.prediction import Prediction
+from harness.records.seed_plan import MAX_SEEDS
 from harness.records.store import Hole
+
+MAX_BYTES = 256_000  # of either file
 
 # The closed list of kinds of play, as the caddie names them.
 Strategy = Literal[
@@ -52,31 +49,23 @@ class Intent(Frozen):
     title: str = ""
     strategy: Strategy | None = None
     hypothesis: str = ""
-    course: str | None = None
+    course: CourseName | None = None
     preset: str | None = None
     script: str | None = None  # a training script of one's own instead of the built-in trainer
-    seeds: tuple[int, ...] = ()
+    seeds: Annotated[tuple[Int, ...], Field(max_length=MAX_SEEDS)] = ()
     parent: str | None = None
-    created: dt.date | None = None
+    created: Date | None = None
     prediction: Prediction | None = None
     overrides: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict)
 
 
 def load_intent(path: Path) -> Intent:
-    """Read a `round.toml`; a missing one means nothing. Raises HarnessError with the place of a mistake."""
+    """Read a `round.toml`; a missing one means nothing. Raises FileProblem with the place of a mistake."""
     try:
-        content = read_plain(path)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raw = read_toml(path, MAX_BYTES)
+    except MissingFile:
         return Intent()
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}", "put a file there") from error
-    try:
-        return Intent.model_validate(parse_toml(content, path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        known = ", ".join(Intent.model_fields)
-        hint = f"known keys: {known}" if first["type"] == "extra_forbidden" else "mend that line"
-        raise HarnessError(f"{path}: {first_problem(error)} (found {first['input']!r:.80})", hint) from error
+    return check_model(Intent, raw, path, f"mend that line; known keys: {', '.join(Intent.model_fields)}")
 
 
 def dump_intent(intent: Intent) -> str:
@@ -113,17 +102,11 @@ class Decisions(Frozen):
 
 
 def load_decisions(path: Path) -> Decisions:
-    """Read a `decision.json`; a missing one holds none. Raises HarnessError with the place of a mistake."""
+    """Read a `decision.json`; a missing one holds none. Raises FileProblem with the place of a mistake."""
     try:
-        return Decisions.model_validate(json.loads(read_plain(path)))
-    except FileNotFoundError:
+        return read_model(Decisions, path, MAX_BYTES, "mend it, or restore it from git")
+    except MissingFile:
         return Decisions()
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", "mend it, or restore it from git") from error
-    except (ValueError, RecursionError) as error:
-        raise HarnessError(f"{path} is not JSON: {error}", "mend it, or restore it from git") from error
 
 
 def decide(hole: Hole, choice: str, reason: str, who: str, when: dt.datetime) -> Decision:

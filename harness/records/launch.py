@@ -5,22 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import (
+from pydantic import Field
+
+from harness.documents import read_model
+from harness.records.frozen import (
     AwareDatetime,
-    Field,
+    CourseName,
     FiniteFloat,
+    Frozen,
+    Int,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
-    ValidationError,
 )
-
-from harness.errors import HarnessError, first_problem
-from harness.files import read_plain
-from harness.records.frozen import Frozen
 from harness.records.origin import EvaluatedFrom
 from harness.records.record import Code, CodeRule, Data, Score
 from harness.records.seed_plan import PlannedSeeds, Purpose
+
+MAX_BYTES = 2_000_000
 
 
 class Trained(Frozen):
@@ -47,7 +49,7 @@ class Launch(Frozen):
     schema_: Literal[1] = Field(default=1, alias="schema")
     hole: str
     attempt: PositiveInt
-    course: str
+    course: CourseName
     split: str | None = None
     cap_bytes: PositiveInt
     preset: str | None = None
@@ -56,7 +58,7 @@ class Launch(Frozen):
     config: dict[str, str]
     environ: dict[str, str] = Field(default_factory=dict)  # what a script is handed, in its own spelling
     hidden: tuple[str, ...] = ()  # variables of the shell that a script must not see
-    seed: int | None = None
+    seed: Int | None = None
     planned_seeds: PlannedSeeds = ()
     purpose: Purpose | None = None
     nproc: PositiveInt = 1
@@ -74,13 +76,8 @@ class Launch(Frozen):
 
 
 def load_launch(path: Path) -> Launch:
-    """Read a `launch.json`. Raises HarnessError naming the file and the first thing wrong with it."""
-    try:
-        return Launch.model_validate_json(read_plain(path))
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", "this attempt cannot be resumed") from error
+    """Read a `launch.json`. Raises FileProblem naming the file and what is wrong with it."""
+    return read_model(Launch, path, MAX_BYTES, "this attempt cannot be resumed")
 
 
 def dump_launch(launch: Launch) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.files import read_plain
+from harness.documents import MissingFile, read_file
+
+MAX_BYTES = 256_000  # of the file: a book of 40,000 words
 
 # The sections a page knows, with the headings that may open them (folded to lower case).
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -65,11 +67,11 @@ class Notes:
 def read_notes(path: Path) -> str:
     """Return the text of a `notes.md`; empty when there is none. Bytes that are not UTF-8 become U+FFFD.
 
-    Raises OSError when it cannot be read, as when it is a link.
+    Raises FileProblem when it cannot be read, as when it is a link or too long for notes.
     """
     try:
-        return read_plain(path).decode("utf-8", errors="replace")
-    except (FileNotFoundError, IsADirectoryError):
+        return read_file(path, MAX_BYTES, "shorten it, or put a file there").decode("utf-8", errors="replace")
+    except MissingFile:
         return ""
 
 

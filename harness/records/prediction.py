@@ -13,11 +13,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from harness.errors import HarnessError, UsageError, first_problem, nearest
-from harness.files import read_plain, write_whole
-from harness.records.frozen import Frozen
+from harness.documents import MissingFile, read_model
+from harness.errors import HarnessError, UsageError, explain, nearest
+from harness.files import write_whole
+from harness.records.frozen import AwareDatetime, Frozen
 from harness.records.origin import Sha256
 from harness.records.store import Hole
 
@@ -25,6 +26,7 @@ Metric = Literal["val_bpb", "artifact_bytes", "step_ms"]
 Direction = Literal["lower", "higher"]
 Reference = Literal["parent", "par"]
 MAX_SEALS = 1000
+MAX_BYTES = 4_000_000  # of the file
 
 Hypothesis = Annotated[str, StringConstraints(max_length=20_000)]
 Size = Annotated[float, Field(ge=0, le=1e15)]
@@ -126,16 +128,12 @@ def make_seal(when: dt.datetime, hypothesis: str, prediction: Prediction | None,
 
 
 def load_seals(path: Path) -> Seals:
-    """Read a `prediction.json`; a missing one holds none. Raises HarnessError with the place of a mistake."""
+    """Read a `prediction.json`; a missing one holds none. Raises FileProblem with what is wrong."""
     hint = "restore it from git; without its seal a prediction is not scored"
     try:
-        return Seals.model_validate_json(read_plain(path))
-    except (FileNotFoundError, NotADirectoryError):
+        return read_model(Seals, path, MAX_BYTES, hint)
+    except MissingFile:
         return Seals()
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror or error}", hint) from error
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", hint) from error
 
 
 def seal(
@@ -167,7 +165,7 @@ def seal(
             write_whole(hole.prediction_path, text.encode())
     except ValidationError as error:
         raise HarnessError(
-            f"{hole.path}: what round.toml predicts cannot be sealed: {first_problem(error)}",
+            f"{hole.path}: what round.toml predicts cannot be sealed: {explain(error)}",
             "check the clock of this machine, and shorten the hypothesis if it is long",
         ) from error
     except OSError as error:  # no lock

@@ -14,28 +14,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import (
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from harness.documents import FileProblem, MissingFile, naming, parse_json, read_file
+from harness.files import write_whole
+from harness.records.failures import FailureKind
+from harness.records.frozen import (
     AwareDatetime,
-    ConfigDict,
-    Field,
+    CourseName,
     FiniteFloat,
+    Int,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
-    model_validator,
 )
-
-from harness.errors import HarnessError
-from harness.files import read_plain, write_whole
-from harness.records.failures import FailureKind
 from harness.records.frozen import Frozen as Frozen
 from harness.records.origin import EvaluatedFrom, Provenance
 from harness.records.seed_plan import PlannedSeeds, Purpose
 from trainer.config import NEUTRAL
 
 SCHEMA = 2
+MAX_BYTES = 2_000_000  # of the file; a thousand files that a script left are named in it
 
 Status = Literal["ok", "over_cap", "stopped", "failed"]
 CodeRule = Literal["package", "script", "packed"]  # what of our trainer was counted as code
@@ -156,7 +156,7 @@ class RunRecord(Frozen):
     schema_: Literal[2] = Field(default=2, alias="schema")
     hole: str
     attempt: PositiveInt = 1
-    course: str
+    course: CourseName
     split: str | None = None  # which export of the course's validation text
     status: Status
     failure: Failure | None = None
@@ -192,7 +192,7 @@ class RunRecord(Frozen):
     stop_reason: str | None = None
     resumes: NonNegativeInt = 0
 
-    seed: int | None = None
+    seed: Int | None = None
     planned_seeds: PlannedSeeds = ()
     purpose: Purpose | None = None
     preset: str | None = None
@@ -351,61 +351,47 @@ def parse_record(raw: object, place: str) -> RunRecord:
     """Validate decoded JSON as a record, upgrading older schemas first.
 
     place: what to call it in an error, usually the file's path.
-    Raises HarnessError naming the place and each offending field.
+    Raises FileProblem naming the place and each offending field.
     """
+    hint = "compare it with docs/record.md"
     if not isinstance(raw, dict):
-        raise HarnessError(f"{place} holds {type(raw).__name__}, not a record", "expected one JSON object")
+        raise FileProblem(f"{place} holds {type(raw).__name__}, not a record", "expected one JSON object")
     number = raw.get("schema", 1)
-    while number in UPGRADERS:
-        try:
+    while type(number) is int and number in UPGRADERS:
+        with naming(f"{place}: schema {number} cannot be upgraded", hint):
             raw = UPGRADERS[number](raw)
-        except (KeyError, TypeError, ValueError) as error:
-            raise HarnessError(
-                f"{place}: schema {number} cannot be upgraded: {error}", "compare it with docs/record.md"
-            ) from error
         number = raw["schema"]
     if number != SCHEMA:
-        raise HarnessError(
-            f"{place} has schema {number!r}; this harness reads up to {SCHEMA}",
+        raise FileProblem(
+            f"{place} has schema {number!r:.80}; this harness reads up to {SCHEMA}",
             "upgrade the harness, or check the file",
         )
-    try:
+    with naming(f"{place} is not a valid record", hint):
         return RunRecord.model_validate(raw)
-    except ValidationError as error:
-        raise HarnessError(
-            f"{place} is not a valid record: {_explain(error)}", "see docs/record.md"
-        ) from error
 
 
 def load_record(path: Path) -> RunRecord:
-    """Read and validate a `record.json`. Raises HarnessError naming the file and what is wrong with it."""
-    try:
-        content = read_plain(path)
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}") from error
+    """Read and validate a `record.json`.
+
+    Raises MissingFile, or FileProblem naming the file and what is wrong with it.
+    """
+    hint = "restore it from git, or run the hole again"
+    content = read_file(path, MAX_BYTES, hint)
     try:  # nearly every record: decoded and checked in one go, which takes half the time
         record = RunRecord.model_validate_json(content)
         if "schema_" in record.model_fields_set:
             return record
     except ValidationError:
         pass  # an older schema, or a mistake that the slower way names
-    try:
-        raw = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise HarnessError(
-            f"{path} is not JSON: {error}", "restore it from git, or run the hole again"
-        ) from error
-    return parse_record(raw, str(path))
+    return parse_record(parse_json(content, path, hint), str(path))
 
 
 def find_record(path: Path) -> RunRecord | None:
-    """Return the record, or None while there is none. Raises HarnessError when it cannot be trusted."""
+    """Return the record, or None while there is none. Raises FileProblem when it cannot be trusted."""
     try:
         return load_record(path)
-    except HarnessError as error:
-        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-            return None
-        raise
+    except MissingFile:
+        return None
 
 
 def write_record(path: Path, record: RunRecord) -> None:
@@ -416,17 +402,6 @@ def dump_record(record: RunRecord) -> str:
     """Return the text of `record.json`: indented, fixed key order, nothing unmeasured, final newline."""
     text = record.model_dump_json(by_alias=True, indent=2, exclude_none=True)
     return text + "\n"
-
-
-def _explain(error: ValidationError) -> str:
-    """Turn pydantic's report into one line a person can act on."""
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        what = item["msg"].removeprefix("Value error, ")
-        value = "" if isinstance(item["input"], dict) else f" (found {item['input']!r:.80})"
-        lines.append(f"{where}: {what}{value}" if where else what)
-    return "; ".join(lines)
 
 
 def _upgrade_seed(raw: dict[str, Any]) -> dict[str, Any]:

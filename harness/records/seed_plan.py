@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
+from harness.records.frozen import Int
+
+MAX_SEEDS = 10_000
 Purpose = Literal["confirm"]  # a fresh seed, played after the hole had been chosen for its score
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
-    if repeated is not None:
+    if len(set(seeds)) < len(seeds):
+        repeated = next(seed for seed in seeds if seeds.count(seed) > 1)
         raise ValueError(f"seed {repeated} is planned twice")
     return seeds
 
 
 # All seeds of the command that started the attempt, its own among them; empty when nobody planned any.
-PlannedSeeds = Annotated[tuple[int, ...], AfterValidator(_distinct)]
+PlannedSeeds = Annotated[tuple[Int, ...], Field(max_length=MAX_SEEDS), AfterValidator(_distinct)]

@@ -5,19 +5,17 @@ Whatever happened, a record comes out; a failure is named by a table of signs, w
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from harness.courses.course import Course
+from harness.documents import FileProblem, naming, read_json
 from harness.field.crash_lines import outweighs, read_crash
 from harness.field.log_events import Crash
 from harness.field.log_prefix import strip_prefix
-from harness.files import open_plain, read_plain
+from harness.files import open_plain
 from harness.records.failures import FAILURE_SIGNS, FailureKind
 from harness.records.launch import Launch
 from harness.records.record import (
@@ -35,6 +33,7 @@ from harness.records.store import Attempt
 from harness.run.capture import ProcessEnd
 from harness.run.script_result import EndReasons, known_at_launch, record_script, status_of
 
+MAX_RESULT_BYTES = 2_000_000
 LAST_LINES = 20
 _TAIL_BYTES = 64 * 1024
 
@@ -110,17 +109,16 @@ def build_record(launch: Launch, attempt: Attempt, end: ProcessEnd, course: Cour
         return record_script(launch, attempt, end, course, _script_end_reasons(end, tail))
     fields = known_at_launch(launch, recorded_config(launch.config, launch.overrides))
     fields |= {"preset": launch.preset, "environment": Environment(harness=launch.harness)}
-    result = _read_result(attempt.result_path)
+    result = read_result(attempt.result_path)
     if result is None:
         failure = _failure(end, tail, None)
         return RunRecord(**fields, status=status_of(failure), failure=failure)
     try:
-        return RunRecord(**fields | _measured(result, launch, end, tail))
-    except (ValidationError, KeyError, TypeError) as error:
-        problem = f"result.json does not add up: {error}"
-        return RunRecord(
-            **fields, status="failed", failure=Failure(kind="no_result", message=problem, last_lines=tail)
-        )
+        with naming("result.json does not add up"):
+            return RunRecord(**fields | _measured(result, launch, end, tail))
+    except FileProblem as error:
+        failure = Failure(kind="no_result", message=error.message, last_lines=tail)
+        return RunRecord(**fields, status="failed", failure=failure)
 
 
 def _measured(
@@ -276,10 +274,10 @@ def _without_prefix(line: str) -> str:
     return strip_prefix(line.encode())[0].decode(errors="replace")
 
 
-def _read_result(path: Path) -> dict[str, Any] | None:
+def read_result(path: Path) -> dict[str, Any] | None:
     try:
-        result = json.loads(read_plain(path))
-    except (OSError, ValueError):
+        result = read_json(path, MAX_RESULT_BYTES)
+    except FileProblem:
         return None
     return result if isinstance(result, dict) and "status" in result else None
 

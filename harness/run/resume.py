@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
@@ -19,7 +18,7 @@ from harness.run import processes
 from harness.run.builtin import TRAINER_FOLDER
 from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
 from harness.run.play import conclude, lock_attempt, run_attempt
-from harness.run.result import build_record
+from harness.run.result import build_record, read_result
 from harness.scripts.git import fingerprint_folder, read_code
 
 
@@ -93,10 +92,8 @@ def _wait_for_end(attempt: Attempt, launch: Launch) -> None:
 
 
 def _finished(attempt: Attempt) -> bool:
-    try:
-        return bool(json.loads(attempt.result_path.read_bytes()).get("status") == "ok")
-    except (OSError, ValueError, AttributeError):
-        return False
+    result = read_result(attempt.result_path)
+    return result is not None and result["status"] == "ok"
 
 
 def _write_with_warning(attempt: Attempt, record: RunRecord, warning: str) -> RunRecord:

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.field.log_events import StepLine, TrainLine, ValLine
 from harness.field.log_parser import LogParser
+from harness.files import open_plain
 from harness.records.launch import Launch, load_launch
 from harness.records.store import Attempt
 from harness.run import processes
@@ -66,7 +67,7 @@ def inspect_attempt(hole: str, attempt: Attempt) -> Unfinished:
 def last_step(log: Path) -> int | None:
     """Return the last step that a log shows, from its end."""
     try:
-        with log.open("rb") as file:
+        with open_plain(log) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
             events = LogParser().feed(file.read() + b"\n")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from harness.documents import FileProblem
 from harness.errors import HarnessError, nearest
 from harness.records.notes import Binding, Notes, fill_bindings, parse_notes, read_notes
 from harness.season.hole import PlayedHole, alike
@@ -259,8 +260,8 @@ def bind_notes(season: Season, played: PlayedHole) -> BoundNotes:
     path = played.hole.notes_path
     try:
         text = read_notes(path)
-    except OSError as error:
-        return BoundNotes(unread=str(error.strerror))
+    except FileProblem as error:
+        return BoundNotes(unread=error.message)
     problems: list[NoteProblem] = []
     sources: Sources = {}
 

@@ -114,12 +114,9 @@ class NotesReport:
 
 
 def check_notes(season: Season, played: PlayedHole) -> NotesReport:
-    """Hold a hole's notes against the records. Raises HarnessError when they cannot be read."""
+    """Hold a hole's notes against the records. Raises FileProblem when they cannot be read."""
     path = played.hole.notes_path
-    try:
-        text = read_notes(path)
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}", "check its permissions") from error
+    text = read_notes(path)
     figures = _Figures(season, played)
     matches = [
         _match(figures, numeral, f"{path}:{numeral.line}")

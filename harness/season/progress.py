@@ -151,7 +151,7 @@ def is_locked(path: Path) -> bool:
     except ImportError:  # Windows
         return False
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -53,12 +53,14 @@ class Season:
     marks: Mapping[str, str] = field(default_factory=dict)
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
     _field: tuple[list[StoredEntry], list[str]] | None = None
+    _additions: list[str] = field(default_factory=list)  # what is wrong with those to the field
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Name the files that could not be read so far: of holes, of courses, of the field."""
         courses = (course.message for course in self._courses.values() if isinstance(course, HarnessError))
-        return (*self.hole_problems, *courses, *(self._field[1] if self._field else ()))
+        field = dict.fromkeys((*self._additions, *(self._field[1] if self._field else ())))
+        return (*self.hole_problems, *courses, *field)
 
     def public_entries(self) -> list[StoredEntry]:
         """Return the imported entries of the field."""
@@ -74,7 +76,7 @@ class Season:
             return None
         if name not in self._courses:
             try:
-                self._courses[name] = load_course(name, self.runs)
+                self._courses[name] = load_course(name, self.runs, self._additions)
             except HarnessError as error:
                 self._courses[name] = error
         course = self._courses[name]

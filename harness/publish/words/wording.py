@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 import nh3
 from markupsafe import Markup, escape
 
+from harness.documents import read_toml
 from harness.errors import HarnessError
-from harness.files import read_toml, shared_dir
+from harness.files import shared_dir
 from harness.publish.words.commentary import Facts, Narrator, VoiceLines, read_script, tidy
 from harness.records.notes import Notes
 
 if TYPE_CHECKING:  # most holes have no notes
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
+
+MAX_BYTES = 1_000_000  # of a file of the copy
 
 # The scorecard's figures, in order; each has a term of the glossary as its tooltip.
 TOOLTIPS = ("bpb", "loss", "params", "artifact", "wall", "steps", "step-avg")
@@ -102,9 +105,9 @@ def _read_terms(theme: Path | None) -> list[dict[str, str]]:
 
 
 def _read(name: str, theme: Path | None) -> dict[str, Any]:
-    ours = read_toml(shared_dir("site") / "copy" / name)
+    ours = read_toml(shared_dir("site") / "copy" / name, MAX_BYTES)
     own = theme / "copy" / name if theme else None
-    return _overlay(ours, read_toml(own)) if own is not None and own.is_file() else ours
+    return _overlay(ours, read_toml(own, MAX_BYTES)) if own is not None and own.is_file() else ours
 
 
 def _overlay(ours: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

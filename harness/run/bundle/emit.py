@@ -14,20 +14,24 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field
 
 from harness import __version__
-from harness.errors import HarnessError, UsageError, first_problem
+from harness.documents import MissingFile, check_model, read_json
+from harness.errors import HarnessError, UsageError
 from harness.files import is_used, write_whole
+from harness.records.frozen import AwareDatetime, CourseName, Int, PositiveInt
 from harness.records.intent import Intent
 from harness.records.record import Code, CodeRule, Data, Frozen
+from harness.records.seed_plan import MAX_SEEDS
 from harness.run.builtin import TRAINER_FOLDER
 from harness.run.bundle import start
 from harness.run.plan import Plan
 from trainer.config import KNOBS, PRESETS
 
+MAX_BYTES = 2_000_000  # of bundle.json
 MAX_DATA_BYTES = 64_000_000  # data up to this rides along: a practice course does, FineWeb does not
 PLACES = ("DATA_PATH", "TOKENIZER_PATH")
 # `auto` comes to something else over there, and so does "all cores".
@@ -53,7 +57,7 @@ class Bundle(Frozen):
     id: str
     hole: str
     intent: dict[str, Any]
-    course: str
+    course: CourseName
     split: str | None
     cap_bytes: PositiveInt
     kind: Literal["builtin", "script"]
@@ -64,7 +68,7 @@ class Bundle(Frozen):
     environ: dict[str, str]  # what is handed over, without places
     places: dict[str, str]  # variables that name files, as they were written: looked up over there
     hidden: tuple[str, ...]
-    seeds: tuple[int | None, ...]
+    seeds: Annotated[tuple[Int | None, ...], Field(max_length=MAX_SEEDS)]
     nproc: PositiveInt
     launcher: Literal["python", "torchrun"]
     modules: tuple[str, ...]
@@ -73,7 +77,7 @@ class Bundle(Frozen):
     fingerprints: Data
     data: DataFiles
     files: dict[str, str]
-    created_at: str
+    created_at: AwareDatetime
     harness: str
     code_bytes: PositiveInt | None = None
     code_rule: CodeRule | None = None
@@ -108,17 +112,12 @@ def load_bundle(folder: Path) -> Bundle:
     """
     path = folder / "bundle.json"
     try:
-        raw = json.loads(path.read_bytes())
-        bundle = Bundle.model_validate(raw)
-    except OSError as error:
+        raw = read_json(path, MAX_BYTES, "copy it again", folder)
+    except MissingFile as error:
         raise HarnessError(
-            f"{folder} is no launch bundle: {path.name}: {error.strerror}",
-            "`harness run ROUND --emit DIR` writes one",
+            f"{folder} is no launch bundle: {error.message}", "`harness run ROUND --emit DIR` writes one"
         ) from error
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", "it was written by another version") from error
-    except ValueError as error:
-        raise HarnessError(f"{path} is not JSON: {error}", "copy it again") from error
+    bundle = check_model(Bundle, raw, path, "it was written by another version")
     if start.bundle_id(raw) != bundle.id:
         raise HarnessError(f"{path} was changed after it was written", "copy it again, as it was emitted")
     return bundle

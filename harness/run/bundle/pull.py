@@ -7,28 +7,28 @@ hash before anything is written. An attempt appears whole, and the same results 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, NonNegativeFloat, PositiveInt, ValidationError
+from pydantic import Field
 
 from harness import __version__
 from harness.courses.course import load_course
-from harness.errors import HarnessError, first_problem
+from harness.documents import FileProblem, check_model, naming, parse_json, read_file, read_json
+from harness.errors import HarnessError
 from harness.files import write_whole
+from harness.records.frozen import AwareDatetime, Int, NonNegativeFloat, PositiveInt
 from harness.records.intent import Intent, dump_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.origin import Provenance
 from harness.records.record import Frozen, RunRecord, dump_record, find_record
 from harness.records.store import Attempt, Hole, Store, require_hole_name
 from harness.run.bundle import start
-from harness.run.bundle.emit import PLACES, Bundle, load_bundle
+from harness.run.bundle.emit import MAX_BYTES, PLACES, Bundle, load_bundle
 from harness.run.capture import ProcessEnd
 from harness.run.result import build_record
 
@@ -38,8 +38,8 @@ class Finish(Frozen):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     bundle: str
-    seed: int | None
-    exit_code: int
+    seed: Int | None
+    exit_code: Int
     interrupted: bool
     wall_seconds: NonNegativeFloat
     started_at: AwareDatetime
@@ -82,7 +82,7 @@ def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[PulledSeed]:
         if not (source / start.FINISH).is_file():
             seeds.append(PulledSeed(seed, "missing", bundle.hole, why=_why_missing(source)))
             continue
-        finish, digest = _load_finish(source / start.FINISH, bundle)
+        finish, digest = _load_finish(source / start.FINISH, folder, bundle)
         if record := _earlier_record(hole, digest):
             seeds.append(PulledSeed(seed, "known", bundle.hole, record.attempt, record))
             continue
@@ -117,14 +117,9 @@ def _why_missing(source: Path) -> str:
     return f"{source.name} has no {start.FINISH}: {unfinished}"
 
 
-def _load_finish(path: Path, bundle: Bundle) -> tuple[Finish, str]:
-    try:
-        content = path.read_bytes()
-        finish = Finish.model_validate_json(content)
-    except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}", "copy it again") from error
-    except ValidationError as error:
-        raise HarnessError(f"{path}: {first_problem(error)}", "copy it again") from error
+def _load_finish(path: Path, root: Path, bundle: Bundle) -> tuple[Finish, str]:
+    content = read_file(path, MAX_BYTES, "copy it again", root)
+    finish = check_model(Finish, parse_json(content, path, "copy it again"), path, "copy it again")
     if finish.bundle != bundle.id:
         raise HarnessError(
             f"{path} is of another bundle ({finish.bundle[:12]})", "pull the folder that it was played in"
@@ -218,8 +213,8 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
     """What was launched, as it was started over there."""
     config = bundle.config | ({"SEED": str(finish.seed)} if finish.seed is not None else {})
     if bundle.kind == "builtin":  # `auto` has come to something over there
-        with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
-            resolved = json.loads(attempt.result_path.read_bytes())["config"]
+        with contextlib.suppress(FileProblem), naming(attempt.result_path):
+            resolved = read_json(attempt.result_path, MAX_BYTES)["config"]
             config = {name: str(resolved.get(name, value)) for name, value in config.items()}
     return Launch(
         hole=bundle.hole,
@@ -257,7 +252,6 @@ def _record(
         warnings.append(
             "another code ran than was launched; `source/` has what lay in the bundle when it was pulled"
         )
-    emitted = dt.datetime.fromisoformat(bundle.created_at)
     machine: dict[str, Any] = {
         "python": finish.python,
         "platform": finish.platform,
@@ -270,7 +264,7 @@ def _record(
                 update=machine if bundle.kind == "script" else {"harness": bundle.harness}
             ),
             "provenance": Provenance(
-                source=f"bundle {bundle.id[:12]}, emitted {emitted:%Y-%m-%d}",
+                source=f"bundle {bundle.id[:12]}, emitted {bundle.created_at:%Y-%m-%d}",
                 sha256=digest,
                 importer=f"harness {__version__}",
             ),
