@@ -21,7 +21,9 @@ import typer
 from typer.core import TyperCommand
 
 from harness import JSON_SCHEMA, __version__
+from harness.cli.terminal import guard_streams, unguarded
 from harness.errors import Exit, HarnessError, UsageError
+from harness.plain_text import escape_json, plain_line
 from harness.records.store import Attempt, attempts_without_record
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class PlainCommand(TyperCommand):
 
 def main() -> None:
     """Run the command line. The only place where a HarnessError is caught."""
+    guard_streams()
     try:
         if sys.argv[1:2] == ["ls"]:  # what is typed most often need not wait for the other commands
             importlib.import_module("harness.cli.ls")
@@ -213,9 +216,8 @@ def print_result(text: str) -> None:
 
 
 def print_json(command: str, **data: Any) -> None:
-    print_result(
-        json.dumps({"schema": JSON_SCHEMA, "command": command, **data}, ensure_ascii=False, indent=2)
-    )
+    text = json.dumps({"schema": JSON_SCHEMA, "command": command, **data}, ensure_ascii=False, indent=2)
+    print_result(escape_json(text))
 
 
 def warn(text: str) -> None:
@@ -231,10 +233,10 @@ class CourseProgress:
     def __call__(self, what: str, share: float) -> None:
         if sys.stderr.isatty():
             filled = int(share * 30)
-            bar = f"\r{what:40.40} [{'#' * filled}{'.' * (30 - filled)}]"
-            print(bar, end="", file=sys.stderr, flush=True)
+            bar = f"\r{plain_line(what):40.40} [{'#' * filled}{'.' * (30 - filled)}]"
+            print(bar, end="", file=unguarded(sys.stderr), flush=True)
             if share >= 1:
-                print("\r" + " " * 74 + "\r", end="", file=sys.stderr, flush=True)
+                print("\r" + " " * 74 + "\r", end="", file=unguarded(sys.stderr), flush=True)
         elif what != self._last:
             print(what, file=sys.stderr, flush=True)
         self._last = what

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import Json, PlainCommand, Runs, Strict, app, open_season, print_json, report_problems
+from harness.cli.terminal import console
 from harness.errors import Exit
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candi
 
 def print_report(report: Report) -> None:
     """Print a row for each rule: outcome, rule, what was measured; with limit and hint where needed."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -81,9 +81,7 @@ def print_report(report: Report) -> None:
         if result.hint and result.outcome != "pass":
             measured.append(f"\nhint: {result.hint}", style="dim")
         table.add_row(Text(result.outcome, style=_STYLES[result.outcome]), result.title, measured)
-    console = Console(highlight=False)
-    console.print(
-        f'{report.subject} under "{report.policy.title}" ({report.policy.name}, {since})', markup=False
-    )
-    console.print(table)
-    console.print(report.closing, style="bold", markup=False)
+    screen = console()
+    screen.print(f'{report.subject} under "{report.policy.title}" ({report.policy.name}, {since})')
+    screen.print(table)
+    screen.print(report.closing, style="bold")

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import CourseProgress, Json, PlainCommand, Runs, app, print_json, warn
+from harness.cli.terminal import unguarded_streams
+from harness.plain_text import plain_line
 
 data = typer.Typer(name="data", help="Fetch and check training data.", no_args_is_help=True)
 app.add_typer(data)
@@ -35,9 +37,11 @@ def pull(
     """Fetch the published shards and tokenizer; what is there already stays, what was begun goes on."""
     from harness.courses import download
 
-    pulled = download.pull(
-        variant, to, train_shards, repository or download.REPOSITORY, lambda line: typer.echo(line, err=True)
-    )
+    def report(line: str) -> None:
+        typer.echo(plain_line(line), err=True)
+
+    with unguarded_streams():  # the hub's library draws its own bars
+        pulled = download.pull(variant, to, train_shards, repository or download.REPOSITORY, report)
     if as_json:
         print_json(
             "data pull",

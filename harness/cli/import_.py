@@ -11,6 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from harness.cli.app import Json, PlainCommand, Runs, app, print_json, warn
+from harness.cli.terminal import console
 from harness.errors import Exit, UsageError
 
 
@@ -147,9 +148,8 @@ def _import_progress(total: int) -> Iterator[Callable[[str], None]]:
     if total < 4 or not sys.stderr.isatty():
         yield lambda name: None
         return
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=console(err=True), transient=True) as progress:
         task = progress.add_task("importing", total=total)
         yield lambda name: progress.update(task, advance=1, description=name[:40])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.app import Json, PlainCommand, app, print_json, warn
+from harness.cli.terminal import console
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +92,6 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
 
 def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -101,7 +101,7 @@ def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> 
     table.add_column(headings[-1])
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+    console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _explain(data: dict[str, Any]) -> str:

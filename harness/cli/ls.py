@@ -29,6 +29,7 @@ from harness.cli.app import (
     report_unfinished,
 )
 from harness.errors import UsageError
+from harness.plain_text import plain_line
 
 if TYPE_CHECKING:  # the cache's rows are printed without it
     from harness.season.standing import Comparison, ComparisonKind, Standing
@@ -58,8 +59,8 @@ NARROWEST_TITLE = 16
 _PARENT, _DECISION = "vs parent", "decision"  # columns that are left out where they are empty
 _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
     ("hole", False, lambda s: s.played.name.folder.split("_")[1]),
-    ("title", False, lambda s: printable(s.played.title)),
-    ("course", False, lambda s: printable(s.played.course or "")),
+    ("title", False, lambda s: plain_line(s.played.title)),
+    ("course", False, lambda s: plain_line(s.played.course or "")),
     ("val_bpb", True, lambda s: figures.bpb(s.played.sample.mean) if s.played.sample else "-"),
     ("vs par", True, lambda s: short_delta(s.comparisons["par"])),
     (_PARENT, True, lambda s: short_delta(s.comparisons["parent"])),
@@ -280,11 +281,6 @@ def short_delta(comparison: Comparison) -> str:
         return "-"
     mark = "~" if comparison.difference.outcome in ("within noise", "cannot tell") else ""
     return mark + figures.delta(comparison.difference.delta)
-
-
-def printable(text: str) -> str:
-    """Return text without the characters that could move a terminal's cursor or colour it."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def _pad_column(cells: list[str], width: int, right: bool) -> list[str]:

@@ -20,6 +20,7 @@ from harness.cli.app import (
     report_problems,
     report_unfinished,
 )
+from harness.cli.terminal import console
 
 if TYPE_CHECKING:
     from harness.season.hole import PlayedHole
@@ -37,8 +38,6 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one hole's scorecard, with every comparison computed against the field of its day."""
-    from rich.console import Console
-
     from harness.cli.views import scorecard
     from harness.records.store import Store
     from harness.season import pairs, prediction
@@ -72,7 +71,7 @@ def show(
         for line in prediction.describe(predicted):
             typer.echo(f"  prediction: {line}")
         if len(standing.played.entries) > 1:
-            Console(highlight=False).print(scorecard.attempts_table(standing.played))
+            console().print(scorecard.attempts_table(standing.played))
         if record and record.scores:
             if len(standing.played.group) > 1:
                 typer.echo(f"  {scorecard.shown_attempt(standing.played)}:")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app, print_json
+from harness.cli.terminal import console
 
 
 @app.command(cls=PlainCommand, short_help="Watch an attempt while it trains")
@@ -24,8 +25,6 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Watch an attempt while it trains, from any terminal: loss, tempo, time left, projected finish."""
-    from rich.console import Console
-
     from harness.cli.views import watched
     from harness.run.watch import watch as watching
 
@@ -33,11 +32,11 @@ def watch(
     if as_json:
         print_json("watch", **watching.as_data(watcher.read()))
         return
-    console = Console(highlight=False)
+    screen = console()
     if once:
-        watched.show_once(watcher, console)
+        watched.show_once(watcher, screen)
         return
     try:
-        watched.follow(watcher, console, every)
+        watched.follow(watcher, screen, every)
     except KeyboardInterrupt:
         typer.echo("the run goes on", err=True)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 
 from harness import JSON_SCHEMA
+from harness.plain_text import escape_json
 from harness.publish.views.index import Line
 from harness.season.differences import claims_data, hole_data
 from harness.season.schema import PredictionData, SiteHole
@@ -20,7 +21,7 @@ def holes_json(season: Season, standings: Sequence[Standing], lines: Sequence[Li
     """Return the file's text. lines: of the same holes, in the same order."""
     holes = [_site_hole(season, *pair) for pair in zip(standings, lines, strict=True)]
     content = {"schema": JSON_SCHEMA, "claims": claims_data(season), "holes": holes}
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return escape_json(json.dumps(content, indent=1, ensure_ascii=False)) + "\n"
 
 
 def _site_hole(season: Season, standing: Standing, line: Line) -> dict[str, object]:

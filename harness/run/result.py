@@ -16,6 +16,7 @@ from harness.field.crash_lines import outweighs, read_crash
 from harness.field.log_events import Crash
 from harness.field.log_prefix import strip_prefix
 from harness.files import open_plain
+from harness.plain_text import plain
 from harness.records.failures import FAILURE_SIGNS, FailureKind
 from harness.records.launch import Launch
 from harness.records.record import (
@@ -95,11 +96,6 @@ _TORCHRUN_REPORT = re.compile(
 # Frames of a traceback: Python starts another program; a file of the snapshot.
 _STARTS_PROGRAM = re.compile(r"in _execute_child|in execvpe?\b|in posix_spawn")
 _OF_SNAPSHOT = re.compile(r"^\"[^\"<]*/source/[^\"]*\.py\"")
-
-# Terminal control: colours, cursor moves, titles, and the bare bytes that would ring or blank.
-_CONTROL = re.compile(
-    r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|[\x00-\x08\x0b-\x1f\x7f]"
-)
 
 
 def build_record(launch: Launch, attempt: Attempt, end: ProcessEnd, course: Course) -> RunRecord:
@@ -295,7 +291,7 @@ def last_lines(log: Path) -> tuple[str, ...]:
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ()
-    cleaned = (_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n"))
+    cleaned = (plain(line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n"))
     lines = [line[:500] for line in cleaned if line.strip()]
     report = next((i for i, line in enumerate(lines) if _TORCHRUN_REPORT.search(line)), None)
     return tuple(lines[:report][-LAST_LINES:])

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import figures
+from harness.cli import terminal
 from harness.field.log_events import ResultLine, StopLine, TrainLine, ValLine
 from harness.field.log_parser import LogParser
 
@@ -33,7 +34,7 @@ class LiveView:
     def __init__(self, title: str, tokens_per_step: int, console: Console | None = None) -> None:
         self._title = title
         self._tokens_per_step = tokens_per_step
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or terminal.console(err=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._parser = LogParser()
         self._losses: list[float] = []

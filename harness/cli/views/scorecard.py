@@ -6,12 +6,13 @@ import shlex
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from harness import figures
+from harness.cli.terminal import console
 from harness.records.intent import decision_data
 from harness.records.origin import trained_in
 from harness.records.record import RunRecord, excess_bytes, mean_gap
@@ -192,7 +193,7 @@ def _series_command(record: RunRecord, series: Series) -> str:
 
 def print_card(standing: Standing) -> None:
     """Print a scorecard to standard output, in colour only on a terminal."""
-    Console(highlight=False, soft_wrap=False).print(scorecard(standing))
+    console().print(scorecard(standing))
 
 
 def _panel(played: PlayedHole, body: RenderableType, subtitle: str) -> Panel:

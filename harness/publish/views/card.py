@@ -5,7 +5,6 @@ Numbers are worded by `harness.figures`, sentences come from `site/copy` and the
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from markupsafe import Markup
 
 from harness import figures
 from harness.publish.drawings.charts import Mark, MarkRole, number_line
+from harness.publish.views.command import repeat_command
 from harness.publish.views.compare import (
     DeltaCard,
     compare_file,
@@ -436,7 +436,7 @@ def _figures(sources: _CardSources) -> CardFigures:
         model=model_rows(standing, wording) + byte_check(standing, wording),
         overrides=tuple(tidy(f"{name}={value}", 200) for name, value in sorted(sources.overrides.items())),
         overrides_none=_without_overrides(sources),
-        command=_command(played, sources.overrides),
+        command=repeat_command(played, sources.overrides),
         attempts=attempt_rows(played, wording),
         warnings=tuple(tidy(text, 300) for text in problems),
         has_record=record is not None,
@@ -454,19 +454,6 @@ def _without_overrides(sources: _CardSources) -> str:
     if script:
         return wording.fill("hole", "overrides_none_script", script=tidy(script, 120))
     return wording.say("hole", "overrides_none")
-
-
-def _command(played: PlayedHole, overrides: dict[str, str]) -> str:
-    """The line that plays the hole again."""
-    if played.record and played.record.evaluated_from:
-        return tidy(shlex.join(played.record.command), 2000)
-    parts = [f"harness run {played.name.folder}"]
-    if played.record and played.record.preset:
-        parts.append(f"--preset {played.record.preset}")
-    elif played.intent.script:
-        parts.append(f"--script {shlex.quote(played.intent.script)}")
-    parts += [f"-o {shlex.quote(f'{name}={value}')}" for name, value in sorted(overrides.items())]
-    return tidy(" ".join(parts), 2000)
 
 
 # The story ----------------------------------------------------------------------------------------

@@ -17,16 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError
-
-# Control characters and those that turn the direction of the text around them; lone surrogates.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
-)
+from harness.plain_text import plain_line
 
 
 def tidy(text: str, limit: int | None = None) -> str:
     """Make one line of anything: no control or direction-changing characters, cut at a word when too long."""
-    line = " ".join((text if text.isprintable() else _UNPRINTABLE.sub(" ", text)).split())
+    line = " ".join(plain_line(text).split())
     if limit is None or len(line) <= limit:
         return line
     cut = line[: limit - 1]

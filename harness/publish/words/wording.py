@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from harness.documents import read_toml
 from harness.errors import HarnessError
 from harness.files import shared_dir
+from harness.plain_text import plain
 from harness.publish.words.commentary import Facts, Narrator, VoiceLines, read_script, tidy
 from harness.records.notes import Notes
 
@@ -174,7 +175,7 @@ def render_notes(text: str) -> Markup:
     """Turn notes into HTML. Headings become h3, since a page's sections are h2."""
     if not text.strip():
         return Markup("")
-    tokens = _markdown().parse(_drop_unprintable(text))
+    tokens = _markdown().parse(plain(text))
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = "h3"
@@ -200,16 +201,6 @@ def _clean(tokens: list[Token]) -> Markup:
     return Markup(clean.replace("</table>", "</table></div>").strip())
 
 
-def _drop_unprintable(text: str) -> str:
-    """Replace control and direction-changing characters, line by line, so that Markdown keeps its lines."""
-    return "\n".join(line if line.isprintable() else _keep_spaces(line) for line in text.split("\n"))
-
-
-def _keep_spaces(line: str) -> str:
-    """Like `tidy`, but indentation and inner spaces stay: they mean something in Markdown."""
-    return "".join(char if char == "\t" or tidy(char) or char == " " else " " for char in line)
-
-
 def render_plain(text: str) -> Markup:
     """Turn plain text into HTML: escaped, no markup."""
     return Markup(escape(text))
@@ -218,8 +209,8 @@ def render_plain(text: str) -> Markup:
 def excerpt(rendered: Markup, limit: int = EXCERPT) -> str:
     """Return the first words of rendered prose as plain text, cut at a word."""
     spaced = re.sub(r"</(?:p|li|h3|td|th|pre)>", " ", str(rendered)).replace("<p>", "")
-    plain = nh3.clean(spaced, tags=set()) if "<" in spaced else spaced
-    return tidy(html.unescape(plain), limit)
+    words = nh3.clean(spaced, tags=set()) if "<" in spaced else spaced
+    return tidy(html.unescape(words), limit)
 
 
 def split_direction(text: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from threading import Thread
@@ -284,6 +285,59 @@ def test_hostile_notes_and_titles_are_harmless(runs: Path, tmp_path: Path) -> No
         assert "\u202e" not in html
     for feed in ("feed.xml", "sitemap.xml"):
         ET.parse(tmp_path / "site" / feed)
+
+
+def test_what_a_log_said_leaves_feeds_and_pages_whole(runs: Path, tmp_path: Path) -> None:
+    """A coloured traceback, a bell, bytes that no XML may hold, text that turns around."""
+    said = "\x1b[31mRuntimeError\x1b[0m: \x07\x00 <b>&no \x9b1m\u202ereverse\uffff"
+    attempt = runs / "round_006_fp16embed" / "attempt_01"
+    record = json.loads((attempt / "record.json").read_text())
+    failure = {"kind": "error", "message": said, "last_lines": [said]}
+    record |= {"status": "failed", "failure": failure, "warnings": [said], "preset": said}
+    (attempt / "record.json").write_text(json.dumps(record))
+
+    publish(runs, tmp_path / "site", PublishOptions(base_url="https://example.org", pictures=False))
+
+    allowed = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\uffff]")
+    for page in (tmp_path / "site").rglob("*"):
+        if page.suffix in (".html", ".xml", ".json", ".txt", ".csv"):
+            assert not allowed.search(page.read_text(encoding="utf-8")), page.name
+    ET.parse(tmp_path / "site" / "feed.xml")
+    shown = json.loads((tmp_path / "site" / "holes" / "round_006_fp16embed.json").read_text())
+    assert shown["failure"]["message"] == said
+    page = (tmp_path / "site" / "holes" / "round_006_fp16embed.html").read_text()
+    assert "RuntimeError: &lt;b&gt;&amp;no" in page or "RuntimeError:  &lt;b&gt;" in page
+
+
+@pytest.mark.parametrize(
+    "evil", ["$(touch OWNED)", "a;touch OWNED", "`touch OWNED`", "'; touch OWNED '", "x\ntouch OWNED"]
+)
+@pytest.mark.parametrize("where", ["preset", "override", "script"])
+def test_the_command_on_a_page_runs_nothing_else(runs: Path, tmp_path: Path, evil: str, where: str) -> None:
+    hole = runs / "round_006_fp16embed"
+    record = json.loads((hole / "attempt_01" / "record.json").read_text())
+    record["preset"] = evil if where == "preset" else None
+    record["overrides"] = {"A": evil if where == "override" else "1"}
+    (hole / "attempt_01" / "record.json").write_text(json.dumps(record))
+    (hole / "round.toml").write_text(
+        f"title = 'T'\nscript = {json.dumps(evil)}\n" if where == "script" else ""
+    )
+
+    publish(runs, tmp_path / "site", PublishOptions(pictures=False))
+
+    page = (tmp_path / "site" / "holes" / "round_006_fp16embed.html").read_text()
+    command = unescape(re.search(r'<pre class="command"[^>]*>([^<]*)</pre>', page)[1])
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "harness").write_text("#!/bin/sh\n")
+    (bin_ / "harness").chmod(0o755)
+    subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{bin_}:{os.environ['PATH']}"},
+        check=True,
+    )
+    assert not (tmp_path / "OWNED").exists()
 
 
 def test_a_theme_wins_file_by_file(runs: Path, tmp_path: Path) -> None:
