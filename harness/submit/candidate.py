@@ -6,7 +6,6 @@ Gathers and reads; `harness.submit.referee` judges.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,9 +26,6 @@ from harness.season.season import Season
 from harness.stats import Sample
 from harness.submit.code import SCRIPT, find_trainer, trainer_script
 
-LOG_HEAD = 1_000_000  # the table stands before the first step
-_NVIDIA_SMI = re.compile(rb"^\|\s+\d+\s+(NVIDIA [^|]+?)\s{2,}", re.MULTILINE)
-
 
 @dataclass(frozen=True)
 class CandidateRun:
@@ -39,15 +35,6 @@ class CandidateRun:
     record: RunRecord
     log: Path | None = None
     model: Path | None = None
-
-    @cached_property
-    def gpu(self) -> str | None:
-        """The device's name: the record's, else that of the table which nvidia-smi left in the log."""
-        if self.record.environment.device_name or self.log is None:
-            return self.record.environment.device_name
-        with self.log.open("rb") as file:
-            match = _NVIDIA_SMI.search(file.read(LOG_HEAD))
-        return match[1].decode("ascii", "replace").strip() if match else None
 
 
 @dataclass(frozen=True)

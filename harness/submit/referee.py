@@ -17,14 +17,12 @@ from harness.submit.candidate import Candidate, Case
 from harness.submit.result import RuleOutcome, RuleResult
 from harness.submit.rules.limits import (
     check_attest,
-    check_eval_time,
     check_files,
     check_local_code,
-    check_machine,
     check_network,
     check_size,
-    check_train_time,
 )
+from harness.submit.rules.run_limits import check_eval_time, check_machine, check_train_time
 from harness.submit.rules.score import (
     check_byte_count,
     check_log_proves,

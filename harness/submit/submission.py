@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.courses.course import Course
+from harness.field.evaluation_time import measure_evaluation
 from harness.records.notes import Notes
 from harness.records.record import RunRecord, over_cap
 from harness.records.store import Attempt
@@ -39,11 +40,12 @@ class SubmittedRun:
             return self.record.artifact_bytes
         return None if self.record.model_bytes is None else self.record.model_bytes + code_bytes
 
-    @property
+    @cached_property
     def eval_seconds(self) -> float | None:
-        """Seconds of the evaluation that counts."""
-        score = self.record.counted_score
-        return score.seconds if score else None
+        """Seconds of the evaluation, as the referee counts them."""
+        log = self.attempt.log_path
+        time = measure_evaluation(self.record.eval_seconds, log if log.is_file() else None)
+        return time.counted if time else None
 
     @property
     def hardware(self) -> str | None:

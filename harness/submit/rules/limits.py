@@ -1,4 +1,4 @@
-"""Rules on what a run may take and must bring: bytes on disk, code, network, files, seconds, the machine."""
+"""Rules on what a submission weighs and must bring: bytes on disk, code, network, files."""
 
 from __future__ import annotations
 
@@ -180,82 +180,3 @@ def check_files(case: Case) -> Iterator[RuleResult]:
 def check_attest(case: Case) -> Iterator[RuleResult]:
     for one in case.policy.attest:
         yield RuleResult("your_word", "please attest", one.what)
-
-
-def check_train_time(case: Case) -> Iterator[RuleResult]:
-    cap, steps = case.policy.limits.train_seconds, case.policy.limits.over_by_steps
-    if cap is None:
-        return
-    limit = f"at most {cap:,.0f} s" + (f" and {number(steps, 'step')}" if steps else "")
-    times = [(run.record.train_seconds, run) for run in case.candidate.runs]
-    known = [(seconds, run) for seconds, run in times if seconds is not None]
-    if len(known) < len(times):
-        yield RuleResult(
-            "training_time",
-            "cannot tell",
-            f"{len(times) - len(known)} of {len(times)} runs tell no time",
-            limit,
-        )
-        return
-    seconds, run = max(known, key=lambda pair: pair[0])
-    spare = steps * (run.record.step_ms or 0) / 1000
-    measured = f"{seconds:,.3f} s ({run.name})"
-    if seconds <= cap:
-        yield RuleResult("training_time", "pass", measured, limit)
-    elif case.policy.limits.allows_training(seconds, run.record.step_ms):
-        yield RuleResult(
-            "training_time",
-            "pass",
-            f"{measured}: over by less than its last steps took, {spare:.3f} s",
-            limit,
-        )
-    else:
-        yield RuleResult(
-            "training_time", "fail", measured, limit, "lower MAX_WALLCLOCK_SECONDS and play again"
-        )
-
-
-def check_eval_time(case: Case) -> Iterator[RuleResult]:
-    cap = case.policy.limits.eval_seconds
-    if cap is None:
-        return
-    limit = f"at most {cap:,.0f} s"
-    known = [
-        (run.record.eval_seconds, run) for run in case.candidate.runs if run.record.eval_seconds is not None
-    ]
-    if known and max(known, key=lambda pair: pair[0])[0] > cap:
-        seconds, run = max(known, key=lambda pair: pair[0])
-        yield RuleResult(
-            "evaluation_time", "fail", f"{seconds:,.1f} s ({run.name})", limit, "evaluate with less"
-        )
-    elif len(known) < len(case.candidate.runs):
-        missing = len(case.candidate.runs) - len(known)
-        yield RuleResult(
-            "evaluation_time",
-            "cannot tell",
-            f"{missing} of {len(case.candidate.runs)} runs tell no time",
-            limit,
-        )
-    else:
-        yield RuleResult("evaluation_time", "pass", f"{max(s for s, _ in known):,.1f} s", limit)
-
-
-def check_machine(case: Case) -> Iterator[RuleResult]:
-    gpus, hardware = case.policy.limits.gpus, case.policy.limits.hardware
-    if gpus is None and hardware is None:
-        return
-    limit = f"{gpus or ''} x {hardware or 'GPU'}".strip()
-    machines = {
-        (run.record.environment.world_size, run.gpu, run.record.environment.device)
-        for run in case.candidate.runs
-    }
-    measured = "; ".join(
-        sorted(f"{size or '?'} x {name or device or 'unknown device'}" for size, name, device in machines)
-    )
-    fits = [case.policy.limits.allows_machine(*machine) for machine in machines]
-    if False in fits:
-        yield RuleResult("machine", "fail", measured, limit, "play it on the machine the rule names")
-    elif None in fits:
-        yield RuleResult("machine", "cannot tell", measured, limit, "the record or log must name the GPUs")
-    else:
-        yield RuleResult("machine", "pass", measured, limit)

@@ -1,0 +1,81 @@
+"""Names of GPUs as logs and submission files print them: `8xH100 80GB SXM`, a row of nvidia-smi's table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.field.submission_file import MAX_BYTES
+
+LOG_HEAD = 1_000_000  # machines are named before the first step
+_MODEL = (
+    r"(?:NVIDIA[ -])?(?:GeForce[ -]|Tesla[ -]|Quadro[ -])?"
+    r"(?:(?:G?[HB]200|GB300|GH200|GB10|[AH]100|[AH]800|B[123]00|[HL]20|A(?:10G?|16|30|40)|L40S?|L4|V100|P100|T4|MI[23]\d\dX?)"
+    r"(?![\w/])|RTX[ -]?(?:PRO[ -]?|A)?\d{4}(?:[ -]?(?:Ti|SUPER|Ada))?\b)"
+    r"(?:[ -]?(?:\d{2,3} ?GB\b|SXM\d?\b|PCIe\b|NVL\b|HBM\d\w?\b))*"
+)
+_COUNTED = re.compile(r"(?<![\w.])(\d{1,3}) ?[x×*] ?(?:GPUs? )?(" + _MODEL + ")", re.IGNORECASE)
+_ROW = re.compile(r"^\|\s+\d+\s+(NVIDIA [^|]+?)\s{2,}", re.MULTILINE)  # of nvidia-smi's table
+_NAMED = re.compile(
+    r"(?:NVIDIA[ -]|\b(?:gpus?|device(?:_name)?|hardware|machine|accelerator)\b[\w ]{0,20}[:=(]\s{0,3})"
+    r"(" + _MODEL + ")",
+    re.IGNORECASE,
+)
+_ANY = re.compile(r"(?<![\w.])(" + _MODEL + ")", re.IGNORECASE)
+_KEYS = re.compile(r"hardware|gpu|machine|platform|device|accelerator|compute", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class NamedGpu:
+    """A GPU's name, and how many of it where that is said next to it."""
+
+    name: str
+    count: int | None = None
+
+
+def gpu_in_log(log: Path) -> NamedGpu | None:
+    """Return the GPU that a log names: in nvidia-smi's table, as `8xH100`, or after a word as `device`."""
+    try:
+        with log.open("rb") as file:
+            head = file.read(LOG_HEAD).decode("utf-8", "replace")
+    except OSError:
+        return None
+    if row := _ROW.search(head):
+        return NamedGpu(row[1].strip())
+    return _counted(head) or (NamedGpu(named[1].strip()) if (named := _NAMED.search(head)) else None)
+
+
+def gpu_in_submission(submission: Path) -> NamedGpu | None:
+    """Return the GPU that a submission file names: under a key as `hardware`, else in any of its texts."""
+    try:
+        with submission.open("rb") as file:
+            raw = json.loads(file.read(MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    texts = list(_texts(raw))
+    named = [text for key, text in texts if _KEYS.search(key)]
+    for text in named:
+        if gpu := _counted(text):
+            return gpu
+        if plain := _ANY.search(text):
+            return NamedGpu(plain[1].strip())
+    return next((gpu for _, text in texts if (gpu := _counted(text))), None)
+
+
+def _counted(text: str) -> NamedGpu | None:
+    match = _COUNTED.search(text)
+    return NamedGpu(match[2].strip(), int(match[1])) if match else None
+
+
+def _texts(value: object, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict) and depth < 6:
+        for name, inner in value.items():
+            yield from _texts(inner, f"{key} {name}", depth + 1)
+    elif isinstance(value, list) and depth < 6:
+        for inner in value:
+            yield from _texts(inner, key, depth + 1)
