@@ -1,26 +1,24 @@
 """How a program turns text that it was given into a number or a yes/no: followed from the read to the cast.
 
-Works on syntax trees; nothing is executed. `Program` holds all files of one program.
+Works on syntax trees; nothing is executed.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
-from harness.scripts.constants import Func, Names, Scope, Unknown, fold
+from harness.scripts.constants import Func, Scope, Unknown, fold
+from harness.scripts.program import MAX_CALLS, Program, last_part
 
 CastKind = Literal[
     "text", "word", "int", "float", "flag"
 ]  # word: text that is compared with names of choices
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-
 TRUE_WORDS = ("1", "true", "yes", "on", "y", "t")
 FALSE_WORDS = ("0", "false", "no", "off", "n", "f")
-MAX_CALLS = 4  # how deep helpers may call helpers
 _WORDS = frozenset({*TRUE_WORDS, *FALSE_WORDS, ""})
 _MAX_USES = 50  # of one name that are looked at
 _TRANSPARENT = frozenset({"strip", "lower", "upper", "casefold", "rstrip", "lstrip"})
@@ -32,66 +30,6 @@ class Use:
 
     kind: CastKind = "text"
     words: tuple[str, str] | None = None
-
-
-class Program:
-    """All files of a program: what they define, which node stands in which, and who calls what."""
-
-    def __init__(self, trees: Iterable[ast.Module]) -> None:
-        self.names = Names()
-        self.calls: dict[str, list[ast.Call]] = {}  # by the last part of what is called
-        self.readers: set[ast.AST] = set()  # calls that read the environment, with a default or without
-        self._of: dict[ast.AST, ast.AST] = {}
-        for tree in trees:
-            self.names.collect(tree)
-            for node in ast.walk(tree):
-                self._of.update(dict.fromkeys(ast.iter_child_nodes(node), node))
-                if isinstance(node, ast.Call) and (name := last_part(node.func)):
-                    self.calls.setdefault(name, []).append(node)
-
-    def of(self, node: ast.AST) -> ast.AST | None:
-        return self._of.get(node)
-
-    def above(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
-        """Yield (child, parent) from a node up to the module."""
-        parent = self._of.get(node)
-        while parent is not None:
-            yield node, parent
-            node, parent = parent, self._of.get(parent)
-
-    def body(self, node: ast.AST) -> ast.AST | None:
-        """Return the function, class or module whose names a node sees first."""
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
-        return next((parent for _, parent in self.above(node) if isinstance(parent, kinds)), None)
-
-
-def dotted(node: ast.expr) -> str:
-    """Return `os.environ` of a chain of names, also after `__import__("os")`; "" of anything else."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    first = node.id if isinstance(node, ast.Name) else imported_module(node)
-    return ".".join([first, *reversed(parts)]) if first else ""
-
-
-def imported_module(node: ast.AST) -> str:
-    """Return the module that `__import__("os")` or `importlib.import_module("os")` gives, else ""."""
-    match node:
-        case ast.Call(func=ast.Name(id="__import__") | ast.Name(id="import_module"), args=[name, *_]):
-            pass
-        case ast.Call(func=ast.Attribute(attr="__import__" | "import_module"), args=[name, *_]):
-            pass
-        case _:
-            return ""
-    value = name.value if isinstance(name, ast.Constant) else ""
-    return value if isinstance(value, str) else ""
-
-
-def last_part(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Name):
-        return node.id
-    return node.attr if isinstance(node, ast.Attribute) else None
 
 
 class Tracer:
@@ -243,17 +181,13 @@ class Tracer:
         """Return the first telling use of a name in a body, in the order of the text."""
         shadowed = replace(scope, values={k: v for k, v in scope.values.items() if k != name})
         end = (getattr(after, "end_lineno", 0), getattr(after, "end_col_offset", 0))
-        uses = [
+        uses = (
             node
-            for part in body
-            for node in ast.walk(part)
-            if isinstance(node, ast.Name)
-            and node.id == name
-            and isinstance(node.ctx, ast.Load)
-            and (after is None or (node.lineno, node.col_offset) > end)
-        ]
+            for node in self.program.loads(name, body)
+            if after is None or (node.lineno, node.col_offset) > end
+        )
         weak: Use | None = None
-        for node in sorted(uses, key=lambda node: (node.lineno, node.col_offset))[:_MAX_USES]:
+        for node in islice(uses, _MAX_USES):
             if not self._is_reached(node, shadowed):
                 continue
             use = self.use_of(node, shadowed, depth)

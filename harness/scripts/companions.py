@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 
-from harness.scripts.casts import last_part
+from harness.scripts.program import last_part
 
 MAX_BYTES = 1_000_000  # of a file that is read; larger ones are data
 MAX_COMMAND = 2000  # characters of a command; a longer text is none

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.scripts import decoders
+from harness.scripts.nodes import nodes_of
 
 TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _CONTAINERS: dict[str, type] = {"list": list, "tuple": tuple, "dict": dict, "set": set}
@@ -94,19 +95,21 @@ class Names:
 
     def collect(self, tree: ast.Module) -> None:
         """Add a file's definitions. A name that is assigned twice is no constant."""
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                self.functions.setdefault(node.name, Func(node))
-            elif isinstance(node, ast.ClassDef):
-                self.classes.setdefault(node.name, node)
-            elif isinstance(node, ast.Import):
-                self.modules |= {alias.asname or alias.name: alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                self.modules |= {
-                    alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names
-                }
+        nodes, body = nodes_of(tree), tree.body
+        inner = [*nodes.of(ast.FunctionDef), *nodes.of(ast.AsyncFunctionDef), *nodes.of(ast.ClassDef)]
+        for definition in [*body, *inner]:  # what stands in the module itself comes first
+            if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
+                self.functions.setdefault(definition.name, Func(definition))
+            elif isinstance(definition, ast.ClassDef):
+                self.classes.setdefault(definition.name, definition)
+        for plain in nodes.of(ast.Import):
+            self.modules |= {alias.asname or alias.name: alias.name for alias in plain.names}
+        for node in nodes.of(ast.ImportFrom):
+            self.modules |= {
+                alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names
+            }
         assigned: set[str] = set()
-        for statement in tree.body:
+        for statement in body:
             for target, value in assignments(statement):
                 if not isinstance(target, ast.Name):
                     continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from harness.scripts.casts import FUNCTIONS, MAX_CALLS, Function, Program, Tracer, Use, dotted, last_part
+from harness.scripts.casts import Tracer, Use
 from harness.scripts.companions import names_file
 from harness.scripts.constants import (
     NOT_KNOWN,
@@ -24,15 +24,15 @@ from harness.scripts.constants import (
     assignments,
     fold,
 )
-from harness.scripts.flow import names_in, scope_at, unknown_is
+from harness.scripts.flow import names_in, unknown_is
+from harness.scripts.nodes import nodes_of
 from harness.scripts.presets import Preset, holds_at, is_certain, settings_in
+from harness.scripts.program import FUNCTIONS, MAX_CALLS, Function, Program, Site, dotted, last_part
+from harness.scripts.reach import DEFAULT_NAMES, Reach, defaults_of
 from harness.scripts.system_names import is_never_own
 
 WRAPPER = " (wrapper)"  # ends the name of a file's outer part, where the script itself is packed
-_MAX_ROWS = 2_000  # of a table that is looped over
 _MAX_USES = 16  # calls that are looked at to learn how a name that is written out is used
-_DEFAULT_NAMES = ("default", "fallback", "dflt", "d", "val", "value", "v")
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
 @dataclass(frozen=True)
@@ -94,24 +94,23 @@ class _Finder:
         self.file, self.tree, self.program, self.names = file, tree, program, program.names
         self.modules, self.environs, self.getters = {"os"}, {"os.environ"}, {"os.getenv", "os.environ.get"}
         self._helpers_entered: list[Func] = []
-        self._calls: dict[tuple[Function, int], list[Scope]] = {}
         self.unset = replace(program.names, values={}, used=set(), environment=self._when_unset)
+        self.nodes, self.reach = nodes_of(tree), Reach(program, self._value)
         self._find_aliases()
-        self.accesses = {node: found for node in ast.walk(tree) if (found := self._access(node))}
+        kinds = (ast.Call, ast.Subscript, ast.Compare)
+        self.accesses = {node: found for node in self.nodes.of(*kinds) if (found := self._access(node))}
         program.readers |= self.accesses.keys()
         self.presets: list[Preset] = []
 
     def add_reads(self, reads: Reads) -> None:
         self.presets = list(self._find_presets())
-        for node in ast.walk(self.tree):
-            access = self.accesses.get(node)
-            if access is None:
-                if why := self._unclear(node):
-                    reads.unclear.append((self.file, _line(node), why))
-                continue
+        for node in self.nodes.of(ast.For, ast.comprehension, ast.Call, ast.ClassDef):
+            if why := self._unclear(node):
+                reads.unclear.append((self.file, _line(node), why))
+        for access in sorted(self.accesses.values(), key=lambda access: _place(access.node)):
             is_named = isinstance(access.name, ast.Constant)
             needed = names_in([access.name, *([access.default] if access.default else [])])
-            scopes = self._scopes(access.node, 0, needed)
+            scopes = self.reach.scopes(access.node, needed)
             found = [self._read(access, s) for s in islice(scopes, _MAX_USES if is_named else None)]
             reads.named += [read for read in found if read]
             if found and not any(found):
@@ -120,26 +119,33 @@ class _Finder:
                     (self.file, access.node.lineno, f"reads a name that is computed: {text}")
                 )
 
+        if self.reach.is_cut:
+            reads.unclear.append((self.file, 1, "has more calls within calls than are followed"))
+
     # What reads the environment -----------------------------------------------------------------
 
     def _find_aliases(self) -> None:
         """Learn other names of `os.environ` and `os.getenv` in this file."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                self.modules |= {alias.asname for alias in node.names if alias.name == "os" and alias.asname}
-            elif isinstance(node, ast.ImportFrom) and node.module == "os":
-                for alias in node.names:
-                    kind = {"environ": self.environs, "getenv": self.getters}.get(alias.name)
-                    if kind is not None:
-                        kind.add(alias.asname or alias.name)
+        for plain in self.nodes.of(ast.Import):
+            self.modules |= {alias.asname for alias in plain.names if alias.name == "os" and alias.asname}
+        for node in self.nodes.of(ast.ImportFrom):
+            for alias in node.names if node.module == "os" else ():
+                kind = {"environ": self.environs, "getenv": self.getters}.get(alias.name)
+                if kind is not None:
+                    kind.add(alias.asname or alias.name)
+        places = self.nodes.of(ast.Assign, ast.AnnAssign, ast.NamedExpr, *FUNCTIONS)
+        pairs = [pair for place in places for pair in (*assignments(place), *_parameter_defaults(place))]
+        pairs = [(target, value) for target, value in pairs if not isinstance(value, ast.Constant)]
         for _ in range(3):  # an alias of an alias
             for module in self.modules:
                 self.environs.add(f"{module}.environ")
                 self.getters.add(f"{module}.getenv")
             self.getters |= {f"{environ}.get" for environ in self.environs}
-            for node in ast.walk(self.tree):
-                for target, value in (*assignments(node), *_parameter_defaults(node)):
-                    self._learn(target, value)
+            known = len(self.environs) + len(self.getters) + len(self.modules)
+            for target, value in pairs:
+                self._learn(target, value)
+            if known == len(self.environs) + len(self.getters) + len(self.modules):
+                break
 
     def _learn(self, target: ast.expr, value: ast.expr) -> None:
         if not isinstance(target, ast.Name | ast.Attribute):
@@ -171,9 +177,9 @@ class _Finder:
 
     def _find_presets(self) -> Iterator[Preset]:
         """Yield what the file puts into the environment itself."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes.of(ast.Assign, ast.Call):
             for name, value in settings_in(node, self._is_environ):
-                for scope in self._scopes(node, 0, names_in([name, value])):
+                for scope in self.reach.scopes(node, names_in([name, value])):
                     known = unknown_is(fold, name, self.names, scope)
                     text = _as_text(self._value_unset(value, scope)[0])
                     if isinstance(known, str) and text is not None and is_certain(node, known, self.program):
@@ -217,35 +223,7 @@ class _Finder:
             return f"class {node.name} reads its settings itself"
         return None
 
-    # With which values a place is reached -------------------------------------------------------
-
-    def _scopes(self, node: ast.AST, depth: int, needed: frozenset[str]) -> Iterator[Scope]:
-        """Yield the scopes in which a node is evaluated: one per row of a table, one per call of a helper.
-
-        needed: names that matter there; what the statements before the node assign to them is followed.
-        """
-        path = [node]
-        for child, parent in self.program.above(node):
-            if isinstance(parent, ast.For) and child is not parent.iter:
-                outer = self._rows(parent.target, parent.iter, depth)
-            elif isinstance(parent, _COMPREHENSIONS) and child is not parent.generators[0]:
-                yield from self._rows(parent.generators[0].target, parent.generators[0].iter, depth)
-                return
-            elif isinstance(parent, FUNCTIONS) and (parent.args.args or parent.args.kwonlyargs):
-                outer = iter(self._called(parent, depth))
-            elif isinstance(parent, FUNCTIONS):
-                outer = self._scopes(parent, depth, frozenset())
-            elif isinstance(parent, ast.Module):
-                outer = iter((Scope(),))
-            else:
-                path.append(parent)
-                continue
-            body = parent.body if needed and isinstance(parent.body, list) else []
-            for scope in outer:
-                inner = scope_at(path, body, scope, needed, self._value) if body else scope
-                if inner is not None:
-                    yield inner
-            return
+    # What expressions come to ------------------------------------------------------------------
 
     def _value(self, node: ast.expr, scope: Scope) -> Any:
         """Return what an expression comes to: always, or while variables are not set, or NOT_KNOWN."""
@@ -305,78 +283,14 @@ class _Finder:
         self.unset.used |= variables | {name}
         return (value,)
 
-    def _rows(self, target: ast.expr, walked: ast.expr, depth: int) -> Iterator[Scope]:
-        """Yield the scopes of a loop's body. A loop over what is not known is one scope without its names."""
-        for outer in self._scopes(walked, depth, names_in([walked])):
-            rows = unknown_is(fold, walked, self.names, outer)
-            if not isinstance(rows, list | dict | str):
-                yield outer
-                continue
-            for row in list(rows)[:_MAX_ROWS]:
-                yield outer.with_values(_bind(target, row))
-
-    def _called(self, function: Function, depth: int) -> list[Scope]:
-        """Return a scope for each call of a function; one without values when nobody calls it.
-
-        Calls that hand over the same values count once, and so each function is looked at once a depth.
-        """
-        key = (function, depth)
-        if key not in self._calls:
-            self._calls[key] = [Scope()]  # for a call of itself
-            self._calls[key] = list(islice(self._call_scopes(function, depth), _MAX_ROWS))
-        return self._calls[key]
-
-    def _call_scopes(self, function: Function, depth: int) -> Iterator[Scope]:
-        calls = self._calls_of(function) if depth < MAX_CALLS else []
-        outside = [
-            call for call in calls if not any(parent is function for _, parent in self.program.above(call))
-        ]
-        if not outside:
-            yield Scope()
-        for call in outside:
-            seen = set()
-            for caller in self._scopes(call, depth + 1, names_in([call])):
-                values = self._arguments(function, call, caller)
-                if (shown := repr(values)) not in seen:
-                    seen.add(shown)
-                    yield Scope(values, call, caller)
-
-    def _calls_of(self, function: Function) -> list[ast.Call]:
-        """Return the calls of a function; of `__init__` those of its class, and of `super()` below it."""
-        name = _name_of(function, self.program) if isinstance(function, ast.Lambda) else function.name
-        owner = self.program.of(function)
-        calls = self.program.calls
-        if name != "__init__" or not isinstance(owner, ast.ClassDef):
-            return calls.get(name or "", [])
-        return calls.get(owner.name, []) + [
-            call
-            for call in calls.get("__init__", ())
-            if any(
-                isinstance(parent, ast.ClassDef) and owner.name in map(last_part, parent.bases)
-                for _, parent in self.program.above(call)
-            )
-        ]
-
     def _arguments(self, function: Function, call: ast.Call, caller: Scope) -> dict[str, Any]:
         """Return the values of a function's parameters in a call, those that can be told."""
-        words = function.args
-        plain = [word.arg for word in (*words.posonlyargs, *words.args)]
-        arguments: dict[str, ast.expr] = {}
-        defaults = dict(zip(plain[len(plain) - len(words.defaults) :], words.defaults, strict=True))
-        for word, value in zip(words.kwonlyargs, words.kw_defaults, strict=True):
-            if value is not None:
-                defaults[word.arg] = value
-        bound = isinstance(call.func, ast.Attribute) or getattr(function, "name", "") == "__init__"
-        if bound and plain[:1] in (["self"], ["cls"]):
-            plain = plain[1:]
-        arguments |= dict(zip(plain, call.args, strict=False))
-        arguments |= {word.arg: word.value for word in call.keywords if word.arg}
-        values = {}
-        for name, node in (defaults | arguments).items():
-            value = self._value(node, caller if name in arguments else Scope())
-            if value is not NOT_KNOWN:
-                values[name] = value
-        return values
+        given = Site(call, tuple(call.args), tuple(call.keywords)).arguments(
+            function, self.program.is_method(function)
+        )
+        values = {name: self._value(node, Scope()) for name, node in defaults_of(function).items()}
+        values |= {name: self._value(node, caller) for name, node in given.items()}
+        return {name: value for name, value in values.items() if value is not NOT_KNOWN}
 
     # How a value is read ------------------------------------------------------------------------
 
@@ -433,7 +347,7 @@ class _Finder:
             elif value is not None:
                 return value, variables
         if scope.call is not None:
-            for name in _DEFAULT_NAMES:
+            for name in DEFAULT_NAMES:
                 value, variables = self._value_unset(ast.Name(name), Scope(scope.values))
                 if name in scope.values and value is not NOT_KNOWN and value is not None:
                     return value, variables
@@ -471,23 +385,8 @@ def _line(node: ast.AST) -> int:
     return int(getattr(node, "lineno", 0) or getattr(getattr(node, "iter", None), "lineno", 0))
 
 
-def _bind(target: ast.expr, row: Any) -> dict[str, Any]:
-    if isinstance(target, ast.Name):
-        return {target.id: row}
-    if isinstance(target, ast.Tuple | ast.List) and isinstance(row, list | tuple):
-        bound: dict[str, Any] = {}
-        for part, value in zip(target.elts, row, strict=False):
-            bound |= _bind(part, value)
-        return bound
-    return {}
-
-
-def _name_of(function: ast.Lambda, program: Program) -> str | None:
-    """Return the name that a lambda is assigned to."""
-    parent = program.of(function)
-    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
-        return parent.targets[0].id
-    return None
+def _place(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset
 
 
 def _use_by_type(kind: type) -> Use:

@@ -1,20 +1,26 @@
 """What names hold where a node stands: the statements before it in one body, followed without running them.
 
 A branch whose test is known is taken or left out; where a test is not known, both are followed and names that
-they leave different are not known. Loops before the node make the names that they assign unknown.
+they leave different are not known. Loops before the node make the names that they assign unknown. Statements
+that neither end a body nor assign a name of interest are passed over.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from harness.scripts.constants import NOT_KNOWN, Scope, Unknown, assignments
+from harness.scripts.nodes import below, children
+from harness.scripts.program import Program
 
 Fold = Callable[[ast.expr, Scope], Any]
 _ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
+_TYPES = frozenset({"isinstance", "str", "int", "float", "bool", "list", "tuple", "dict", "set"})
 
 
 def names_in(nodes: Iterable[ast.AST]) -> frozenset[str]:
@@ -22,26 +28,123 @@ def names_in(nodes: Iterable[ast.AST]) -> frozenset[str]:
     return frozenset(
         part.id
         for node in nodes
-        for part in ([node] if isinstance(node, ast.Name) else ast.walk(node))
+        for part in ([node] if isinstance(node, ast.Name) else below(node))
         if isinstance(part, ast.Name)
     )
 
 
-def scope_at(
-    path: Sequence[ast.AST], body: Sequence[ast.stmt], scope: Scope, needed: frozenset[str], fold: Fold
-) -> Scope | None:
-    """Return the scope with what the statements before a node assign; None when the node is not reached.
+def unknown_is(fold: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a fold gives, NOT_KNOWN instead of Unknown."""
+    try:
+        return fold(*arguments)
+    except Unknown:
+        return NOT_KNOWN
 
-    path: the node and all that it stands in, up to the statement of `body`. needed: the names of interest.
-    fold: gives an expression's value, NOT_KNOWN where it is not known.
-    """
-    flow = _Flow(frozenset(path), scope, _closure(body, needed, scope), fold)
-    return flow.scope() if flow.walk(body) else None
+
+def running(statement: ast.AST) -> Iterator[ast.AST]:
+    """Yield a statement's nodes, those of functions that it defines left out."""
+    waiting = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, _FUNCTIONS):
+            waiting += children(node)
+
+
+def _values_given(statement: ast.AST, name: str) -> list[ast.expr]:
+    """Return what a statement gives to a name."""
+    if isinstance(statement, ast.AugAssign):
+        return [statement.value]
+    return [
+        value
+        for target, value in assignments(statement)
+        if isinstance(target, ast.Name) and target.id == name
+    ]
+
+
+class Bodies:
+    """What is known of the bodies of a program, each statement looked at once."""
+
+    def __init__(self, program: Program, fold: Fold) -> None:
+        self.program = program
+        self.fold = fold  # gives an expression's value, NOT_KNOWN where it is not known
+        self._assigns: dict[ast.AST, frozenset[str]] = {}
+        self._ends: dict[ast.AST, bool] = {}
+        self._sources: dict[tuple[ast.AST, str], frozenset[str]] = {}
+        self._tests: dict[ast.AST | None, frozenset[str]] = {}
+        for test in program.nodes_of(ast.If):
+            owner = program.owner(test)
+            self._tests[owner] = self._tests.get(owner, frozenset()) | names_in([test.test])
+        self._with_ends = {program.owner(node) for node in program.nodes_of(*_ENDS)}
+
+    def scope_at(self, path: Sequence[ast.AST], owner: ast.AST, scope: Scope, needed: frozenset[str]) -> Any:
+        """Return the scope with what the statements before a node assign; None when it is not reached.
+
+        path: the node and all that it stands in, up to the statement of the body. owner: the function or
+        module with that body. needed: the names of interest.
+        """
+        body = getattr(owner, "body", [])
+        names = self.names_behind(owner, needed, frozenset(scope.values))
+        within = self.program.owner(path[0])
+        plain = within not in self._with_ends and not any(isinstance(part, ast.If) for part in path)
+        if not isinstance(body, list) or (plain and not any(map(partial(self._stores, owner), names))):
+            return scope
+        flow = _Flow(self, frozenset(path), scope, names)
+        return flow.scope() if flow.walk(body) else None
+
+    def _stores(self, owner: ast.AST, name: str) -> list[ast.Name]:
+        """Return the places in a body, functions within left out, where a name is given a value."""
+        function = owner if isinstance(owner, _FUNCTIONS) else self.program.owner(owner)
+        return [node for node in self.program.stores(name) if self.program.owner(node) is (function or owner)]
+
+    def names_behind(
+        self, owner: ast.AST, needed: frozenset[str], tested: frozenset[str] = frozenset()
+    ) -> frozenset[str]:
+        """Return the names of interest, those they are worked out from, and those of `tested` that tests ask
+        for."""
+        function = owner if isinstance(owner, _FUNCTIONS) else self.program.owner(owner)
+        found = set(needed | (self._tests.get(function or owner, frozenset()) & tested))
+        waiting = list(found)
+        while waiting:
+            more = self._sources_of(function or owner, waiting.pop()) - found
+            found |= more
+            waiting += more
+        return frozenset(found)
+
+    def _sources_of(self, owner: ast.AST, name: str) -> frozenset[str]:
+        """Return the names that stand in what a name is given in a function or module."""
+        key = (owner, name)
+        if key not in self._sources:
+            statements = [self.program.of(node) for node in self._stores(owner, name)]
+            self._sources[key] = names_in(
+                value
+                for statement in statements
+                if statement is not None
+                for value in _values_given(statement, name)
+            )
+        return self._sources[key]
+
+    def assigned_by(self, statement: ast.AST) -> frozenset[str]:
+        """Return the names that a statement, or one within it, assigns."""
+        if statement not in self._assigns:
+            nodes = running(statement)
+            self._assigns[statement] = frozenset(
+                node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            )
+        return self._assigns[statement]
+
+    def may_end(self, statement: ast.AST) -> bool:
+        """Whether a statement, or one within it, ends the body or the turn of a loop."""
+        if statement not in self._ends:
+            self._ends[statement] = any(isinstance(node, _ENDS) for node in running(statement))
+        return self._ends[statement]
 
 
 class _Flow:
-    def __init__(self, path: frozenset[ast.AST], scope: Scope, needed: frozenset[str], fold: Fold) -> None:
-        self.path, self.base, self.needed, self.fold = path, scope, needed, fold
+    def __init__(
+        self, bodies: Bodies, path: frozenset[ast.AST], scope: Scope, needed: frozenset[str]
+    ) -> None:
+        self.bodies, self.path, self.base, self.needed = bodies, path, scope, needed
         self.values: dict[str, Any] = dict(scope.values)
 
     def scope(self) -> Scope:
@@ -60,8 +163,7 @@ class _Flow:
         """Go into the statement that holds the node."""
         blocks = [block for _, block in ast.iter_fields(statement) if isinstance(block, list)]
         inside = next((block for block in blocks if any(part in self.path for part in block)), None)
-        is_function = isinstance(statement, _DEFINITIONS) and not isinstance(statement, ast.ClassDef)
-        if inside is None or is_function:
+        if inside is None or isinstance(statement, _FUNCTIONS):
             return True
         if isinstance(statement, ast.If):
             taken = self._test(statement.test)
@@ -79,6 +181,10 @@ class _Flow:
         """Follow a statement; True when the body ends with it."""
         if isinstance(statement, _ENDS):
             return True
+        if isinstance(statement, _DEFINITIONS):
+            return False
+        if self.needed.isdisjoint(self.bodies.assigned_by(statement)) and not self.bodies.may_end(statement):
+            return False
         if isinstance(statement, ast.If):
             return self._branch(statement)
         if isinstance(statement, ast.With):
@@ -90,7 +196,7 @@ class _Flow:
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
             for target, value in assignments(statement):
                 self._assign(target, value)
-        elif not isinstance(statement, _DEFINITIONS):
+        else:
             self._forget(statement)
         return False
 
@@ -116,56 +222,17 @@ class _Flow:
         if not isinstance(target, ast.Name):
             self._forget(target)
         elif target.id in self.needed:
-            self.values[target.id] = self.fold(value, self.scope())
+            self.values[target.id] = self.bodies.fold(value, self.scope())
 
     def _forget(self, node: ast.AST) -> None:
         """Take the names that are assigned anywhere in a node for unknown."""
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and part.id in self.needed:
-                self.values[part.id] = NOT_KNOWN
+        for name in self.bodies.assigned_by(node) & self.needed:
+            self.values[name] = NOT_KNOWN
 
     def _test(self, test: ast.expr) -> bool | None:
         """Return what a test comes to; None when it hangs on anything but names that are known here."""
-        names = names_in([test]) - {
-            "isinstance",
-            "str",
-            "int",
-            "float",
-            "bool",
-            "list",
-            "tuple",
-            "dict",
-            "set",
-        }
+        names = names_in([test]) - _TYPES
         if not names or not names <= self.values.keys():
             return None
-        value = self.fold(test, self.scope())
+        value = self.bodies.fold(test, self.scope())
         return value if isinstance(value, bool) else None
-
-
-def _closure(body: Sequence[ast.stmt], needed: frozenset[str], scope: Scope) -> frozenset[str]:
-    """Return the names of interest, those they are worked out from, and the parameters that tests ask for."""
-    pairs = []
-    for statement in body:
-        if isinstance(statement, _DEFINITIONS) and not isinstance(statement, ast.ClassDef):
-            continue
-        for node in ast.walk(statement):
-            if isinstance(node, ast.If):
-                needed |= names_in([node.test]) & scope.values.keys()
-            elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-                pairs.append((node.target.id, names_in([node.value])))
-            else:
-                pairs += [(t.id, names_in([v])) for t, v in assignments(node) if isinstance(t, ast.Name)]
-    while True:
-        more = needed.union(*(values for target, values in pairs if target in needed))
-        if more == needed:
-            return needed
-        needed = more
-
-
-def unknown_is(fold: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a fold gives, NOT_KNOWN instead of Unknown."""
-    try:
-        return fold(*arguments)
-    except Unknown:
-        return NOT_KNOWN

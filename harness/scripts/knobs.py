@@ -98,7 +98,8 @@ def read_script(files: Mapping[str, str] | str, settings: Mapping[str, str] | No
         trees[name] = parse_source(result.source, name or "the script")
         if result.problem and not executes_file(trees[name], files.keys() - {name}):
             problems[name] = result.problem
-    reads = find_reads(trees, settings)
+    with grammar.without_collector():
+        reads = find_reads(trees, settings)
     knobs: dict[str, ScriptKnob] = {}
     for read in reads.named:
         if not is_never_own(read.name):

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.scripts.casts import FUNCTIONS, Program
+from harness.scripts.program import FUNCTIONS, Program
 
 
 @dataclass(frozen=True)
