@@ -12,7 +12,11 @@ from harness.records.failures import FailureKind
 from harness.records.record import Stage
 
 SizeKind = Literal["raw_model", "model", "code", "total"]
-Claim = Literal["artifact", "evaluation", "unknown", "none"]  # how far a label speaks of the artifact
+SummaryFact = Literal[
+    "val_bpb", "best_val_bpb", "val_loss", "train_ms", "peak_mib", "steps", "params_rounded"
+]
+# How far a label speaks of the artifact; stated: no label, but the trainer's closing summary.
+Claim = Literal["artifact", "evaluation", "unknown", "none", "stated"]
 
 
 # NamedTuples, since a log of a gigabyte holds millions of them -------------------------------
@@ -29,19 +33,21 @@ class TrainLine(NamedTuple):
     step_avg_ms: float | None = None  # mean since the start, as printed
     time_is_ms: bool = True  # whether the log printed milliseconds
     tag: str | None = None  # the stage in brackets; the loss changes its meaning between stages
+    form: str = ""  # the word before the step; "" for the challenge's own lines
 
 
 class ValLine(NamedTuple):
-    """A step line with a validation loss and bits per byte, both before quantization."""
+    """A step line with a validation loss, bits per byte or both, before quantization. None: not printed."""
 
     line: int
     step: int
     planned: int
-    loss: float
-    bpb: float
+    loss: float | None
+    bpb: float | None
     time_ms: float | None = None
     step_avg_ms: float | None = None
     time_is_ms: bool = True
+    form: str = ""
 
 
 class StepLine(NamedTuple):
@@ -52,6 +58,7 @@ class StepLine(NamedTuple):
     planned: int
     time_ms: float | None = None
     step_avg_ms: float | None = None
+    form: str = ""
 
 
 class ResultLine(NamedTuple):
@@ -93,6 +100,15 @@ class Setting(NamedTuple):
     inline: bool = False  # in the middle of a line that says other things, too
 
 
+class Summary(NamedTuple):
+    """A number that a trainer states when it has ended: milliseconds, MiB, or as its name says."""
+
+    line: int
+    fact: SummaryFact
+    value: float
+    text: str
+
+
 class StopLine(NamedTuple):
     """`stopping_early: REASON`."""
 
@@ -126,7 +142,9 @@ class Warn(NamedTuple):
     text: str
 
 
-Event = TrainLine | ValLine | StepLine | ResultLine | Size | Setting | StopLine | Crash | Marker | Warn
+Event = (
+    TrainLine | ValLine | StepLine | ResultLine | Size | Setting | Summary | StopLine | Crash | Marker | Warn
+)
 
 
 # Numbers ------------------------------------------------------------------------------------------

@@ -22,11 +22,13 @@ from harness.field.log_events import (
     Setting,
     StepLine,
     StopLine,
+    Summary,
     TrainLine,
     ValLine,
     read_count,
     to_text,
 )
+from harness.field.metric_lines import read_metrics, read_summary
 from harness.field.result_lines import VAL_BPB, VAL_LOSS, read_result
 from harness.field.size_lines import read_size
 
@@ -59,6 +61,8 @@ def _read_step(match: re.Match[bytes], number: int) -> Event | None:
     if loss and bpb:
         values = float(loss[1]), float(bpb[1])
         return ValLine(number, step, planned, *values, time_ms, avg_ms, time_is_ms)
+    if loss:
+        return ValLine(number, step, planned, float(loss[1]), None, time_ms, avg_ms, time_is_ms)
     if train := _TRAIN_LOSS(rest):
         tag = _TAG(rest)
         tag_text = to_text(tag[1]) if tag else None
@@ -76,12 +80,13 @@ _PYTHON = re.compile(rb"(?:Running )?Python (\d+\.\d+\S{0,20})").match
 _TORCH = re.compile(
     rb"(?:Running )?(?:Py)?Torch(?: version)?:? v?(\d+\.\d[\w.+-]{0,40})", re.IGNORECASE
 ).match
+_PARAMS_NAME = (
+    rb"(?:(?:model|total|num|n|number of|trainable)[ _])?param(?:eter)?s?(?:[ _]count)?\s?[:=]\s{0,8}"
+)
 _PARAMS = re.compile(
-    rb"(?:(?:model|total|num|n)[ _])?param(?:eter)?s?(?:[ _]count)?\s?[:=]\s{0,8}"
-    + COUNT
-    + rb"(?!\.|\s?[kKmMbB]\b)(.{0,300})",
-    re.IGNORECASE | re.DOTALL,
+    _PARAMS_NAME + COUNT + rb"(?!\.|\s?[kKmMbB]\b)(.{0,300})", re.IGNORECASE | re.DOTALL
 ).match
+_ROUNDED_PARAMS = re.compile(_PARAMS_NAME + rb"(\d{1,6}(?:\.\d{1,4})?)\s?([kmb])\b", re.IGNORECASE).match
 _SHORT_KEYS = re.compile(rb"(?<![\w.])(ws|s|ga):(\d{1,18})(?![\w.])").finditer
 # In the middle of a line that says other things, too.
 _INLINE = re.compile(
@@ -103,9 +108,12 @@ _INDENTED = re.compile(rb" {1,8}([A-Za-z_][\w.-]{0,80})\s?[:=](?: (.{0,4000}))?$
 _ASSIGNED = re.compile(rb"(?<!\S)([A-Za-z_]\w{0,80})=((?:[^\s=]|\s(?!\w{1,80}=)){0,400})").finditer
 _HEADING = re.compile(rb"\W{0,8}hyper-?param(?:eter)?s\W{0,8}$", re.IGNORECASE).match
 _PARAMS_TABLE = re.compile(
-    rb"\W{0,8}[\w ]{0,20}param\w{0,8} (?:budget|count|breakdown|table)\b", re.IGNORECASE
+    rb"\W{0,8}[\w ]{0,20}param\w{0,8} (?:budget|counts?|breakdown|table)\b", re.IGNORECASE
 ).match
 _TABLE_TOTAL = re.compile(rb"\W{0,8}total\b[^\d\n]{0,60}(\d[\d,_]{3,20})(?![\d.])", re.IGNORECASE).match
+_TABLE_ROW = re.compile(
+    rb"\|\s{1,20}([A-Za-z][\w ]{0,40}?)\s{1,40}\|\s{1,20}(\d[\d,_]{0,20})\s{0,80}\|?\s*$"
+).match
 _RESUME = re.compile(
     rb"resum\w{0,6}\b.{0,200}?\bstep[ :=]{1,3}(\d{1,12})(?!\d)", re.IGNORECASE | re.DOTALL
 ).match
@@ -115,6 +123,15 @@ _CODE = re.compile(
     rb"(?:from [\w.]{1,80} import |import [\w.]{1,80}(?:\s|,|$)|def \w{1,80}\(|async def |class \w{1,80}[(:]"
     rb"|@\w{1,40}[\w.(]{0,40}|\"\"\"|'''|#!/|# -\*- |if __name__ ==)"
 ).match
+
+
+def _read_rounded_params(line: bytes, number: int) -> Summary | None:
+    """Read parameters that are printed in thousands, millions or billions only."""
+    match = _ROUNDED_PARAMS(line)
+    if match is None:
+        return None
+    value = float(match[1]) * {b"k": 1e3, b"m": 1e6, b"b": 1e9}[match[2].lower()]
+    return Summary(number, "params_rounded", value, to_text(match[0], 60))
 
 
 def _read_params(match: re.Match[bytes], number: int) -> Setting | None:
@@ -150,6 +167,8 @@ def _read_words(line: bytes, number: int) -> Event | None:
 def _read_other(line: bytes, number: int) -> Event | None:
     """Read a line that is neither a step nor a result; the table below says which pattern may fit."""
     first = line[0] | 0x20  # ASCII lower case
+    if first in b"bfmnptv" and (summary := read_summary(line, number)):
+        return summary
     if first in b"abcfmpqst" and (size := read_size(line, number)):
         return size
     if first == 0x70 or first == 0x72:  # p, r
@@ -187,6 +206,8 @@ def _read_other(line: bytes, number: int) -> Event | None:
         return Marker(number, "hyperparameters")
     elif first == 0x6E and (match := _PARAMS(line)):  # n
         return _read_params(match, number)
+    if b"aram" in line and (rounded := _read_rounded_params(line, number)):
+        return rounded
     if _CODE(line):
         return Marker(number, "code", to_text(line, 80))
     if crash := read_crash(line, number):
@@ -199,15 +220,7 @@ def _read_other(line: bytes, number: int) -> Event | None:
 # Digits do not decide whether a line means something, only what: lines of one shape are alike.
 SHAPES = bytes.maketrans(b"123456789", b"000000000")
 
-# Consecutive step lines of the commonest family, whole and in order: read many at a time.
-STRETCH = re.compile(
-    rb"(?:step:\d{1,12}+/\d{1,12}+ "
-    rb"(?:train_loss:\d{1,9}+\.\d{1,17}+|val_loss:\d{1,9}+\.\d{1,17}+ val_bpb:\d{1,9}+\.\d{1,17}+)"
-    rb" train_time:\d{1,15}+ms step_avg:\d{1,12}+\.\d{1,9}+ms\n)++"
-).match
-STRETCH_STEPS = re.compile(rb"step:(\d+)/").findall
-STRETCH_TRAIN = re.compile(rb"step:(\d+)/\d+ train_loss:([\d.]+) train_time:(\d+)").findall
-STRETCH_VAL = re.compile(rb"step:(\d+)/\d+ val_loss:([\d.]+) val_bpb:([\d.]+) train_time:(\d+)").findall
+_METRIC_STARTS = frozenset(b"sSiIuU[")
 
 
 def read_line(line: bytes, number: int) -> Event | None:
@@ -221,13 +234,15 @@ def read_line(line: bytes, number: int) -> Event | None:
     first = line[0]
     if line.startswith(b"step:"):
         match = _STEP(line)
-        return _read_step(match, number) if match else None
+        return _read_step(match, number) if match else read_metrics(line, number)
     if 0x30 <= first <= 0x39:
         if match := _TRAIN_B(line):
             step, planned, loss, time = match.groups()
             return TrainLine(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
         match = _BARE_STEP(line)
         return _read_step(match, number) if match else None
+    if first in _METRIC_STARTS and (point := read_metrics(line, number)):
+        return point
     if b"val_bpb" in line and (result := read_result(line, number)):
         return result
     if 0x41 <= first <= 0x7A:  # a letter, an underscore or an opening bracket
@@ -244,6 +259,8 @@ def read_line(line: bytes, number: int) -> Event | None:
         if _HEADING(line):
             return Marker(number, "hyperparameters")
         return Marker(number, "params_table") if _PARAMS_TABLE(line) else None
+    if first == 0x7C and (cells := _TABLE_ROW(line)):  # |
+        return read_line(cells[1] + b": " + cells[2], number)
     if first in b"\"'#@" and _CODE(line):
         return Marker(number, "code", to_text(line, 80))
     return None

@@ -12,12 +12,9 @@ thinned, and a caller who needs every point passes a `sink`.
 
 from __future__ import annotations
 
-import operator
 import re
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import compress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,10 +34,6 @@ from harness.field.log_events import (
 )
 from harness.field.log_lines import (
     SHAPES,
-    STRETCH,
-    STRETCH_STEPS,
-    STRETCH_TRAIN,
-    STRETCH_VAL,
     read_assignments,
     read_line,
     read_table_total,
@@ -55,6 +48,7 @@ from harness.field.log_prefix import (
 from harness.field.log_stream import MAX_LINE_BYTES, LogStream
 from harness.field.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
 from harness.field.run_tracker import RunTracker, Sink
+from harness.field.step_stretch import MIN_STRETCH_BYTES, match_stretch, take_stretch
 
 BLOCK_BYTES = 256 * 1024
 
@@ -114,7 +108,6 @@ def parse_lines(lines: Iterable[str | bytes]) -> ParsedLog:
 # Shapes of lines without an event are remembered, so that progress lines cost one look-up each.
 _MAX_SHAPES = 8192
 _MAX_SHAPE_BYTES = 240
-_MIN_STRETCH_BYTES = 300  # about four step lines; fewer are read one by one
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 _NO_EVENT = Warn(-1, "nothing")
@@ -241,9 +234,9 @@ class LogParser:
         if self._tracker.sink is None and self._tracker.collected is None:
             at = 0 if data.startswith(b"step:") else data.find(b"\nstep:") + 1
             while at or data.startswith(b"step:"):
-                stretch = STRETCH(data, at)
+                stretch = match_stretch(data, at)
                 end = stretch.end() if stretch else at
-                if stretch and end - at >= _MIN_STRETCH_BYTES:
+                if stretch and end - at >= MIN_STRETCH_BYTES:
                     self._read_shapes(data[begin:at])
                     begin = end if self._take_stretch(stretch[0]) else at
                 at = data.find(b"\nstep:", max(end - 1, at)) + 1
@@ -284,39 +277,11 @@ class LogParser:
 
     def _take_stretch(self, text: bytes) -> bool:
         """Take many step lines at once; False when they must be read one by one."""
-        run = self.run
-        if self._in_code or self._section is not None or self._tracker.pending is not None:
+        if self._in_code or self._section is not None:
             return False
-        steps = list(map(int, STRETCH_STEPS(text)))
-        lines = text.split(b"\n")
-        lines.pop()
-        if lines[0] == self._tracker.last_step_line or (run.steps is not None and steps[0] < run.steps):
-            return False
-        last_line, last_number = lines[-1], self.number + len(lines)
-        vals: list[bytes] = []
-        if b" val_loss:" in text:
-            places = _line_indices(text, b" val_loss:")
-            vals, val_steps = [lines[index] for index in places], [steps[index] for index in places]
-            if not _ascends(val_steps) or not all(map(operator.le, steps, steps[1:])):
-                return False
-            is_train = bytearray(b"\x01") * len(lines)
-            for index in places:
-                is_train[index] = 0
-            lines, steps = list(compress(lines, is_train)), list(compress(steps, is_train))
-        if not _ascends(steps):
-            return False
-        for curve, these, find in ((run.train, lines, STRETCH_TRAIN), (run.val, vals, STRETCH_VAL)):
-            if these:
-                thinned = b"\n".join([*these[curve.due()], these[-1]])
-                curve.add_many(len(these), list(zip(*find(thinned), strict=True)))
-        if vals:
-            run.lines["last_val"] = self.number + places[-1] + 1
-        last = read_line(last_line, last_number)
-        assert isinstance(last, TrainLine | ValLine)
-        run.advance(last)
-        run.curve_mark = zlib.crc32(text.replace(b"\n", b""), run.curve_mark)
-        self.number, self._tracker.last_step_line = last_number, last_line
-        return True
+        last = take_stretch(text, self.number, self._tracker)
+        self.number = last or self.number
+        return last is not None
 
     def read_whole_line(self, line: bytes) -> None:
         self.read_block(line + b"\n")
@@ -467,21 +432,6 @@ class LogParser:
         elif marker.what == "code":
             self._in_code, self._code_start = True, marker.line
             self._in_docstring = (line.count(b'"""') + line.count(b"'''")) % 2 == 1
-
-
-def _ascends(steps: list[int]) -> bool:
-    """Whether each step is beyond the one before, as it is not for a line printed twice."""
-    return all(map(operator.lt, steps, steps[1:]))
-
-
-def _line_indices(text: bytes, word: bytes) -> list[int]:
-    """Return which lines of a text hold a word, by searching rather than by looking at each."""
-    places, line, counted, at = [], 0, 0, text.find(word)
-    while at >= 0:
-        line += text.count(b"\n", counted, at)
-        places.append(line)
-        counted, at = at, text.find(word, at + 1)
-    return places
 
 
 def _is_plain(value: str) -> bool:

@@ -19,19 +19,19 @@ from harness.field.log_events import (
     Size,
     StepLine,
     StopLine,
+    Summary,
+    SummaryFact,
     TrainLine,
     ValLine,
     read_count,
 )
+from harness.field.printed_sizes import PrintedSizes
+from harness.field.score_choice import TWIN_BPB, ScoreChoice, choose_score
 from harness.field.size_lines import choose_code, code_words
 from harness.field.thinned_curve import ThinnedCurve
 from harness.records.record import Stage
 
 RunStatus = Literal["wallclock_cap", "completed", "truncated", "eval_only", "not_a_run"]
-
-TWIN_BPB = 5e-5  # values this close are one result at two precisions
-RULE = "the lowest val_bpb among post-quantization result lines, read from its most precise twin"
-CAP_BYTES = 16_000_000  # of the challenge; tells which of several artifacts of one log was handed in
 
 # What is kept of one run, so that a log of any size is read in constant memory.
 MAX_RESULTS = 500
@@ -66,6 +66,8 @@ class LoggedRun:
     val: ThinnedCurve = field(default_factory=lambda: ThinnedCurve(3))  # loss, bpb, time in ms
     tags: dict[str, int] = field(default_factory=dict)  # stage in brackets -> its first step
     curve_mark: int = 0  # checksum of the step lines, to recognise a second copy
+    forms: set[str] = field(default_factory=set)  # of its step lines, by the word before the step
+    summary: dict[SummaryFact, Summary] = field(default_factory=dict)
     nan_step: int | None = None  # the first step whose training loss is no number
 
     results: list[ResultLine] = field(default_factory=list)
@@ -75,6 +77,7 @@ class LoggedRun:
     eval_mode: str | None = None
 
     model_params: int | None = None
+    params_are_rounded: bool = False
     seed: int | None = None
     world_size: int | None = None
     torch: str | None = None
@@ -85,19 +88,18 @@ class LoggedRun:
     _inline: dict[str, tuple[str, int]] = field(default_factory=dict)  # name -> value and line
     crash: Crash | None = None
 
-    bytes_raw_model: int | None = None
-    codec: str | None = None
-    _models: list[Size] = field(default_factory=list)
-    _codes: dict[str, Size] = field(default_factory=dict)  # `compressed` -> the last such line
-    _totals: list[Size] = field(default_factory=list)
-    _packed_at: int | None = None  # the line with the first size of the artifact
-    vague_sizes: list[str] = field(default_factory=list)  # size lines in megabytes only
+    sizes: PrintedSizes = field(default_factory=PrintedSizes)
 
     # What the run is ----------------------------------------------------------------------------
 
     @property
     def trains(self) -> bool:
         return self.steps is not None or self.stop is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether training is over."""
+        return self.stop is not None or bool(self.results)
 
     @property
     def progressed(self) -> bool:
@@ -120,80 +122,14 @@ class LoggedRun:
     # Scores -------------------------------------------------------------------------------------
 
     @property
-    def scored(self) -> list[ResultLine]:
-        """The results that can be the score: of the artifact by their label or by their place in the log.
-
-        Where there is none, what was printed after the artifact's size under a label that says nothing.
-        """
-        lines = [line for line in self.results if line.val_bpb is not None and line.val_bpb > 0]
-        by_name = [line for line in lines if line.claim == "artifact"]
-        packed_at = min((line.line for line in by_name), default=None)
-        if self._packed_at is not None and (packed_at is None or self._packed_at < packed_at):
-            packed_at = self._packed_at
-        if packed_at is None:
-            return [line for line in lines if line.claim == "evaluation" and not self._steps_follow(line)]
-        sure = [
-            line
-            for line in lines
-            if line in by_name or (line.claim == "evaluation" and line.line > packed_at)
-        ]
-        return sure or [line for line in lines if line.claim == "unknown" and line.line > packed_at]
+    def choice(self) -> ScoreChoice:
+        """Which result is the score, and why."""
+        return choose_score(self.results, self.sizes, self._last_step_line)
 
     @property
     def official(self) -> ResultLine | None:
-        """The line that holds the score, by `RULE`; None when the artifact was not evaluated."""
-        scored = self.scored
-        if not scored:
-            return None
-        artifacts = self._artifacts(scored)
-        if len(artifacts) > 1:
-            fit = [lines for size, lines in artifacts if size < CAP_BYTES]
-            scored = [line for lines in fit for line in lines] or scored
-        lowest = min(line.val_bpb for line in scored if line.val_bpb is not None)
-        twins = [line for line in scored if line.val_bpb is not None and line.val_bpb - lowest <= TWIN_BPB]
-        return max(twins, key=lambda line: (line.decimals, -(line.val_bpb or 0), -line.line))
-
-    @property
-    def official_is_sure(self) -> bool:
-        """Whether the score's label, or its place after the artifact's size, says what it is of."""
-        official = self.official
-        return official is not None and (
-            official.claim == "artifact" or (official.claim == "evaluation" and self._packed_at is not None)
-        )
-
-    @property
-    def why_official(self) -> str | None:
-        """One sentence: which rule chose the official line, out of how many."""
-        official = self.official
-        if official is None:
-            return None
-        scored = self.scored
-        artifacts = self._artifacts(scored)
-        among = f", of the {len(artifacts)} artifacts in the log one that fits" if len(artifacts) > 1 else ""
-        sure = "" if self.official_is_sure else "; not sure, since no label says that it is the artifact's"
-        return f"{RULE}{among}: line {official.line}, {official.label} (of {len(scored)}){sure}"
-
-    def _steps_follow(self, line: ResultLine) -> bool:
-        """Whether the run went on training after a result."""
-        return self._last_step_line > line.line
-
-    def _artifacts(self, scored: list[ResultLine]) -> list[tuple[int, list[ResultLine]]]:
-        """Group results by the artifact whose size stands before them: (bytes of the total, results).
-
-        One group, or none, unless artifacts of different sizes were made and scored one after the other.
-        """
-        groups: list[tuple[int, list[ResultLine]]] = []
-        totals = self._counted_totals()
-        for line in scored:
-            before = [total for total in totals if (total.line < line.line)]
-            size = (before or totals[:1])[-1].bytes if totals else None
-            if size is None:
-                return []
-            if groups and groups[-1][0] == size:
-                groups[-1][1].append(line)
-            else:
-                groups.append((size, [line]))
-        return groups
+        """The line that holds the score; None when the artifact was not evaluated."""
+        return self.choice.official
 
     @property
     def final_val_bpb(self) -> float | None:
@@ -214,12 +150,17 @@ class LoggedRun:
             twins = [line for line in results_of_stage if abs((line.val_bpb or 0.0) - last) <= TWIN_BPB]
             return max(twins, key=lambda line: line.decimals)
         if stage == "pre_quantization" and self.val.last is not None:
-            step, (loss, bpb, _) = self.val.last
-            if math.isfinite(loss) and math.isfinite(bpb):
-                place = self.lines.get("last_val", 1)
-                label = f"val at step {step}"
-                return ResultLine(place, label, stage, loss, bpb, f"{loss:.4f}", f"{bpb:.4f}")
+            _, (_, bpb, _) = self.val.last
+            if math.isfinite(bpb):
+                return self._last_validation(stage)
         return None
+
+    def _last_validation(self, stage: Stage) -> ResultLine:
+        assert self.val.last is not None
+        step, (loss, bpb, _) = self.val.last
+        known_loss, digits = (loss, f"{loss:.4f}") if math.isfinite(loss) else (None, "")
+        place, bpb_text = self.lines.get("last_val", 1), f"{bpb:.4f}" if digits else f"{bpb:.6g}"
+        return ResultLine(place, f"val at step {step}", stage, known_loss, bpb, digits, bpb_text)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -249,8 +190,11 @@ class LoggedRun:
 
     @property
     def train_time_ms(self) -> float | None:
-        """From the stop line, else from the last step line in milliseconds."""
-        return self.stop.time_ms if self.stop and self.stop.time_ms is not None else self.last_step_ms
+        """From the stop line, else as stated at the end, else from the last step line in milliseconds."""
+        if self.stop is not None and self.stop.time_ms is not None:
+            return self.stop.time_ms
+        stated = self.summary.get("train_ms")
+        return stated.value if stated else self.last_step_ms
 
     @property
     def derived_step_ms(self) -> float | None:
@@ -265,46 +209,23 @@ class LoggedRun:
     @property
     def bytes_total(self) -> int | None:
         """The last total printed that is not the raw checkpoint's; of several artifacts, the scored one's."""
-        total = self._official_total()
+        total = self.choice.total
         return total.bytes if total else None
 
     @property
     def bytes_model(self) -> int | None:
         """The compressed model."""
-        if not self._models:
-            return None
-        total = self._official_total()
-        if total is not None and total is not self._counted_totals()[-1]:
-            before = [model for model in self._models if model.line < total.line]
-            return (before or self._models)[-1].bytes
-        return self._models[-1].bytes
-
-    def _counted_totals(self) -> list[Size]:
-        """The totals that are not the raw checkpoint's; a wrapper's repetition only where nothing else is."""
-        raw = self.bytes_raw_model
-        raw_totals = {raw + (code.bytes or 0) for code in self._codes.values()} if raw is not None else set()
-        counted = [size for size in self._totals if size.codec is not None or size.bytes not in raw_totals]
-        return [size for size in counted if size.codec != "wrapper"] or counted[-1:]
-
-    def _official_total(self) -> Size | None:
-        totals = self._counted_totals()
-        official = self.official
-        if official is not None and len(totals) > 1:
-            artifacts = self._artifacts(self.scored)
-            if len(artifacts) > 1:
-                size = next((size for size, lines in artifacts if official in lines), None)
-                return next((total for total in reversed(totals) if total.bytes == size), totals[-1])
-        return totals[-1] if totals else None
+        return self.sizes.model_before(self.choice.total)
 
     @property
     def bytes_code(self) -> int | None:
         """The code that counts: the one that adds up to the total, else the compressed one."""
-        return choose_code(self._codes, self.bytes_total, self.bytes_model)
+        return choose_code(self.sizes.codes, self.bytes_total, self.bytes_model)
 
     @property
     def code_counts(self) -> dict[str, int]:
         """Every count of the code by the log's own words: `Code size (compressed)`."""
-        return {code_words(code): code.bytes or 0 for code in self._codes.values()}
+        return {code_words(code): code.bytes or 0 for code in self.sizes.codes.values()}
 
     @property
     def sizes_add_up(self) -> bool | None:
@@ -324,8 +245,8 @@ class LoggedRun:
 
     def add_val(self, point: ValLine) -> None:
         self.advance(point)
-        time = math.nan if point.time_ms is None else point.time_ms
-        self.val.add(point.step, (point.loss, point.bpb, time))
+        values = (point.loss, point.bpb, point.time_ms)
+        self.val.add(point.step, tuple(math.nan if value is None else value for value in values))
         self.lines["last_val"] = point.line
 
     def add_step(self, point: StepLine) -> None:
@@ -334,6 +255,7 @@ class LoggedRun:
     def advance(self, point: TrainLine | ValLine | StepLine) -> None:
         """Take what every step line has."""
         self.steps, self.last_line, self._last_step_line = point.step, point.line, point.line
+        self.forms.add(point.form)
         self.planned_steps = point.planned or self.planned_steps
         if point.step_avg_ms is not None:
             self.step_avg_ms = point.step_avg_ms
@@ -364,6 +286,47 @@ class LoggedRun:
         self.last_line = result.line
         return result
 
+    def add_summary(self, summary: Summary) -> None:
+        """Take what the trainer states of the whole run; what the run measured itself stands."""
+        if summary.fact != "params_rounded" and not self.trains:
+            return
+        self.summary[summary.fact], self.last_line = summary, summary.line
+        if summary.fact == "peak_mib" and self.peak_memory_mib is None:
+            self.peak_memory_mib = summary.value
+        elif summary.fact == "steps" and self.stop is None and summary.value >= (self.steps or 0):
+            self.steps = int(summary.value)
+        elif summary.fact == "val_loss" and self._states_no_score_yet() and any(self.forms):
+            self.val.add(self.steps or 0, (summary.value, math.nan, math.nan))
+            self.lines["last_val"] = summary.line
+
+    def _states_no_score_yet(self) -> bool:
+        """Whether a loss alone is the validation of the last step, not a part of a closing summary."""
+        return self.val.last is None or self.val.last[0] < (self.steps or 0)
+
+    def take_summary(self) -> None:
+        """Let the score that a trainer states at its end count, where the log shows no artifact's."""
+        rounded = self.summary.get("params_rounded")
+        if self.model_params is None and rounded is not None:
+            self.model_params, self.params_are_rounded = round(rounded.value), True
+            self.lines["model_params"] = rounded.line
+        stated = self.summary.get("val_bpb") or self.summary.get("best_val_bpb")
+        if (
+            stated is None
+            or stated.line < max(self._last_step_line, self.sizes.packed_at or 0)
+            or self.official is not None
+        ):
+            return
+        last_bpb = self.val.last[1][1] if self.val.last else math.nan
+        if stated.fact == "best_val_bpb" and math.isfinite(last_bpb):
+            result = self._last_validation("pre_quantization")
+        else:
+            loss = self.summary.get("val_loss")
+            value, text = (loss.value, loss.text) if loss else (None, "")
+            result = ResultLine(
+                stated.line, stated.fact, "pre_quantization", value, stated.value, text, stated.text
+            )
+        self.add_result(result._replace(claim="stated"))
+
     def add_stop(self, stop: StopLine) -> None:
         self.stop, self.last_line = stop, stop.line
         self.lines["stop"] = stop.line
@@ -382,25 +345,9 @@ class LoggedRun:
 
     def add_size(self, size: Size) -> None:
         self.last_line = size.line
-        if size.bytes is None:
-            if len(self.vague_sizes) < 20:
-                self.vague_sizes.append(size.text)
-            return
-        self.lines[f"bytes_{size.kind}"] = size.line
-        if size.kind == "raw_model":
-            self.bytes_raw_model = size.bytes
-        elif size.kind == "model":
-            self._models = [*self._models[-7:], size]
-            self.codec = size.codec
-        elif size.kind == "code":
-            if len(self._codes) < 20:
-                self._codes[(size.codec or "").lower()] = size
-        else:
-            self._totals = [*self._totals[-7:], size]
-        if self._packed_at is None and (
-            size.kind == "model" or (size.kind == "total" and self._counted_totals())
-        ):
-            self._packed_at = size.line
+        self.sizes.add(size)
+        if size.bytes is not None:
+            self.lines[f"bytes_{size.kind}"] = size.line
 
     def add_setting(self, setting: Setting) -> None:
         """Take facts and hyperparameters; the first value printed of each counts.
@@ -442,11 +389,10 @@ class LoggedRun:
         for line in recap.results:
             if (line.label, *_printed(line)) not in known:
                 self.results.append(line)
-        for name in ("stop", "crash", "total_eval_ms", "peak_memory_mib", "eval_mode", "bytes_raw_model"):
+        for name in ("stop", "crash", "total_eval_ms", "peak_memory_mib", "eval_mode"):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(recap, name))
-        self._models, self._totals = self._models or recap._models, self._totals or recap._totals
-        self._codes = self._codes or recap._codes
+        self.sizes.fill_from(recap.sizes)
         self.hyperparameters = recap.hyperparameters | self.hyperparameters
 
     def same_head(self, other: LoggedRun) -> bool:
@@ -471,8 +417,6 @@ class LoggedRun:
             "stop",
             "step_avg_ms",
             "last_step_ms",
-            "bytes_raw_model",
-            "codec",
             "total_eval_ms",
             "peak_memory_mib",
         ):
@@ -480,8 +424,7 @@ class LoggedRun:
                 setattr(self, name, getattr(copy, name))
         if len(self.results) < len(copy.results):
             self.results = copy.results
-        self._models, self._totals = self._models or copy._models, self._totals or copy._totals
-        self._codes = self._codes or copy._codes
+        self.sizes.fill_from(copy.sizes)
         self.hyperparameters = copy.hyperparameters | self.hyperparameters
 
     @property

@@ -19,6 +19,7 @@ from harness.field.log_events import (
     Size,
     StepLine,
     StopLine,
+    Summary,
     TrainLine,
     ValLine,
     Warn,
@@ -104,6 +105,8 @@ class RunTracker:
             for more in more_sizes(line, event.line):
                 self.run.add_size(more)
                 self.emit(more)
+        elif isinstance(event, Summary):
+            self.run.add_summary(event)
         elif isinstance(event, StopLine):
             self.run.add_stop(event)
         elif isinstance(event, Crash):
@@ -134,6 +137,9 @@ class RunTracker:
         """Add a step line to the current run, or to a new one when its number goes back."""
         run = self.run
         before = run.steps
+        inner = before is not None and point.form not in run.forms and self.pending is None
+        if inner and (run.ended or point.step < (before or 0)):
+            return  # a loop inside the run, such as adaptation on the text that is scored
         if before is not None and point.step <= before and self._goes_back(point, before):
             self._new_run(self.pending.line if self.pending else point.line)
             run = self.run
@@ -234,6 +240,7 @@ class RunTracker:
         run = self.run
         run.last_line = max(run.last_line, run.first_line)
         run.take_inline()
+        run.take_summary()
         if self.runs and self.runs[-1].repeats(run):
             self.runs[-1].take_recap(run)
             return
@@ -285,12 +292,14 @@ class RunTracker:
 def _oddities(run: LoggedRun) -> list[str]:
     """Say what a reader of a run should know."""
     odd = []
+    if run.params_are_rounded:
+        odd.append(f"the parameters are printed rounded only: {run.model_params:,}")
     if run.sizes_add_up is False:
         odd.append(
             f"model {run.bytes_model:,} + code {run.bytes_code:,} bytes is not the total {run.bytes_total:,}"
         )
-    if run.vague_sizes and run.bytes_total is None:
-        odd.append(f"sizes only in megabytes: {run.vague_sizes[-1]}")
+    if run.sizes.vague and run.bytes_total is None:
+        odd.append(f"sizes only in megabytes: {run.sizes.vague[-1]}")
     if run.nan_step is not None:
         odd.append(f"the training loss is not a number from step {run.nan_step} on")
     if run.results_left_out:
@@ -301,8 +310,8 @@ def _oddities(run: LoggedRun) -> list[str]:
     if official is None and any(line.stage != "pre_quantization" for line in run.results):
         labels = ", ".join(sorted({line.label for line in run.results})[:5])
         odd.append(f"no result line with a known label; not taken for a score: {labels}")
-    elif official is not None and not run.official_is_sure:
-        odd.append(f"the score is not sure: no label says that {official.label} is the artifact's")
+    elif official is not None and run.choice.doubt:
+        odd.append(f"the score {official.label} is not sure: {run.choice.doubt}")
     if run.status == "completed" and (run.steps or 0) < (run.planned_steps or 0):
         odd.append(f"no stop line, and the last step line is {run.steps} of {run.planned_steps}")
     return odd

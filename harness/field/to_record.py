@@ -345,7 +345,7 @@ def facts_of_log(log: ParsedLog, course: Course) -> tuple[dict[str, Any], list[s
     assert run is not None
     warnings = [f"line {warn.line}: {warn.text}" if warn.line else warn.text for warn in log.warnings]
     line, scores = run.official, _scores(run)
-    official = Official(stage=line.stage, label=line.label, why=run.why_official or "") if line else None
+    official = Official(stage=line.stage, label=line.label, why=run.choice.why or "") if line else None
     counted = next((s for s in counted_scores(scores, official) if line and s.line == line.line), None)
     code, model, total = run.bytes_code, run.bytes_model, run.bytes_total
     if run.sizes_add_up is False:

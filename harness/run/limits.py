@@ -40,8 +40,9 @@ class LimitWatcher:
                 self._check_number("train_loss", event.step, event.loss)
                 self._check_tempo(event)
             elif isinstance(event, ValLine):
-                self._check_number("val_loss", event.step, event.loss)
-                self._check_number("val_bpb", event.step, event.bpb)
+                for name, value in (("val_loss", event.loss), ("val_bpb", event.bpb)):
+                    if value is not None:
+                        self._check_number(name, event.step, value)
 
     def stop_reason(self) -> StopReason | None:
         """Return why the run must stop, or None."""

@@ -71,7 +71,8 @@ class LiveView:
             if isinstance(event, TrainLine):
                 self._keep(event.loss)
             elif isinstance(event, ValLine):
-                self._val = f"val_bpb {event.bpb:.4f} at step {event.step:,}"
+                value = f"val_loss {event.loss:.4f}" if event.bpb is None else f"val_bpb {event.bpb:.4f}"
+                self._val = f"{value} at step {event.step:,}"
         if any(isinstance(event, TrainLine | ValLine | ResultLine | StopLine) for event in events):
             self._print(text)
         elif text.strip():

@@ -53,7 +53,7 @@ def test_a_lower_result_after_the_artifact_is_the_score(label: str) -> None:
     run = read(SETUP + STEPS + SIZES + ROUND_TRIP + f"{label} val_loss:2.00000000 val_bpb:1.18450000\n")
 
     assert run.final_val_bpb == 1.1845
-    assert run.official_is_sure
+    assert run.choice.doubt is None
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_unknown_label_after_the_size_counts_alone_and_is_called_not_sure() -
     text = SETUP + STEPS + SIZES + "my_own_check val_loss:2.10000000 val_bpb:1.24380000\n"
 
     assert read(text).final_val_bpb == 1.2438
-    assert "not sure" in (read(text).why_official or "")
+    assert "not sure" in (read(text).choice.why or "")
     assert "my_own_check" in warnings(text)
     assert read(text + ROUND_TRIP).final_val_bpb == 1.226
 

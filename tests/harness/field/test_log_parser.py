@@ -165,8 +165,8 @@ def test_official_score_is_the_precise_twin_of_the_lowest() -> None:
 
     assert run.official is not None
     assert (run.official.val_bpb_text, run.official.line) == ("1.11183590", 20)
-    assert run.why_official is not None
-    assert "line 20, final_int6_sliding_window_exact (of 4)" in run.why_official
+    assert run.choice.why is not None
+    assert "line 20, final_int6_sliding_window_exact (of 4)" in run.choice.why
     assert run.eval_ms == 78358
 
 
@@ -389,7 +389,7 @@ def test_loss_that_is_no_number_is_reported_with_its_step() -> None:
             "=== Parameter budget ===\n  embedding   524,288\n  blocks  1,000,000\n  TOTAL      1,524,288",
             1524288,
         ),
-        ("model_params:17.1M", None),
+        ("model_params:17.1M", 17_100_000),
         ("model_params:" + "9" * 5000, None),
     ],
 )
@@ -436,7 +436,7 @@ def test_compressed_code_counts_and_adds_up() -> None:
     )
 
     assert (run.bytes_total, run.bytes_model, run.bytes_code) == (15988805, 15960206, 28599)
-    assert (run.bytes_raw_model, run.codec, run.sizes_add_up) == (135409136, "quantized+brotli", True)
+    assert (run.sizes.raw_model, run.sizes.codec, run.sizes_add_up) == (135409136, "quantized+brotli", True)
 
 
 @pytest.mark.parametrize(

@@ -486,6 +486,21 @@ def test_an_error_behind_ranks_is_named_without_them(harness, tmp_path):
     assert "ValueError: heads differ" in done.stderr + done.stdout
 
 
+def test_a_script_that_ends_with_a_summary_has_a_score(harness, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "for step in range(4):\n"
+        "    print(f'\\rstep {step:05d} ({step}.0%) | loss: {5 - step:.6f} | remaining: 1s   ', end='')\n"
+        "print('\\n---\\nval_bpb:          1.512345\\ntraining_seconds: 12.5\\nnum_steps:        8')\n"
+    )
+
+    done = harness("run", "round_007", "--script", "own.py")
+
+    assert done.returncode == 0, done.stderr
+    record = record_of(tmp_path)
+    assert (record["val_bpb"], record["steps"], record["train_seconds"]) == (1.512345, 8, 12.5)
+    assert "trained weights" in record["official"]["why"]
+
+
 def test_packed_script_is_checked_and_played(script, play, tmp_path):
     blob = base64.b85encode(lzma.compress(script.read_bytes())).decode()
     script.write_text(f"import lzma,base64\nexec(lzma.decompress(base64.b85decode({blob!r})))\n")
