@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -21,6 +22,7 @@ PACKAGE = Path(__file__).resolve().parent
 _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)  # a system without it has no such links either
 _NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes would be waited for
 _CHUNK = 1 << 16  # bytes
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _NO_FILES = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe, no file"),
@@ -117,6 +119,24 @@ def write_error(path: Path, error: OSError) -> HarnessError:
         f"cannot write {path}: {error.strerror or error}",
         "check the disk's space and the folder's permissions, or name another folder with --runs DIR",
     )
+
+
+def exchange(a: Path, b: Path) -> bool:
+    """Let two paths change places in one step, so that neither is ever missing.
+
+    False where the system or the disk cannot; nothing is changed then. Raises OSError for other reasons.
+    """
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if call is None:
+        return False
+    if call(_HERE, os.fsencode(a), _HERE, os.fsencode(b), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(code, os.strerror(code), str(b))
 
 
 # Folders ------------------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import HarnessError, UsageError
-from harness.publish.folder import (
+from harness.publish.folder import SiteFolder
+from harness.publish.manifest import (
     EMPTY,
     HoleEntry,
     Manifest,
-    SiteFolder,
     Sources,
     digest,
     key_of,

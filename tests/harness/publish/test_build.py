@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import os
@@ -20,6 +21,7 @@ from urllib.request import urlopen
 import pytest
 
 from harness.errors import HarnessError
+from harness.publish import folder as site_folder
 from harness.publish import pages
 from harness.publish.build import PublishOptions, PublishReport, publish
 from harness.publish.serve import make_server
@@ -189,6 +191,101 @@ def test_a_publish_killed_between_its_two_renames_is_mended(runs: Path, tmp_path
     out.rename(tmp_path / ".site.publishing-999999999-old")
     publish(runs, out, PLAIN)
     assert file_hashes(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "site"]
+
+
+# Publishes, and ends at the n-th change of the file system as kill -9 would; prints what they were.
+KILLED = """
+import os, signal, sys
+changes = ("os.rename", "os.mkdir", "os.link", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym")
+seen, last = [], int(sys.argv[3])
+def watch(event, args):
+    writes = event == "open" and isinstance(args[1], str) and args[1][:1] in "wxa"
+    if event in changes or writes:
+        seen.append(event)
+        if len(seen) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+from harness.publish.build import PublishOptions, publish
+from pathlib import Path
+sys.addaudithook(watch)
+publish(Path(sys.argv[1]), Path(sys.argv[2]), PublishOptions(pictures=False))
+print(*seen)
+"""
+
+
+def test_a_killed_publish_leaves_the_old_site_or_the_new_one(tmp_path: Path) -> None:
+    """Never none and never half of one, wherever it ends; and the next publish sweeps up."""
+    runs, out = tmp_path / "runs", tmp_path / "site"
+    shutil.copytree(SEASON / "round_001_baseline", runs / "round_001_baseline")
+    publish(runs, out, PLAIN)
+    old = file_hashes(out)
+    (runs / "round_001_baseline" / "notes.md").write_text("## The Shot\n\nchanged\n")
+    publish(runs, tmp_path / "new", PLAIN)
+    new = file_hashes(tmp_path / "new")
+    shutil.rmtree(tmp_path / "new")
+
+    shutil.copytree(out, tmp_path / "kept")
+
+    def publish_until(change: int) -> subprocess.CompletedProcess[str]:
+        for left in (out, *tmp_path.glob(".site.*")):
+            shutil.rmtree(left)
+        shutil.copytree(tmp_path / "kept", out)
+        command = (sys.executable, "-c", KILLED, str(runs), str(out), str(change))
+        env = os.environ | {"HARNESS_CACHE": str(tmp_path / "cache")}
+        return subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
+
+    publish_until(0)  # the cache knows the season now
+    changes = publish_until(0).stdout.split()
+    assert file_hashes(out) == new
+    gone = len(changes) - changes[::-1].index("shutil.rmtree")  # of the old site, whose place is taken
+    found = []
+    for change in (1, gone // 2, gone - 1, gone, gone + 1, gone + 10):
+        assert publish_until(change).returncode == -9
+        hashes = file_hashes(out)
+        found.append("old" if hashes == old else "new" if hashes == new else "neither")
+    assert found == ["old", "old", "old", "new", "new", "new"]
+
+    publish(runs, out, PLAIN)
+    assert file_hashes(out) == new
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "kept", "runs", "site"]
+
+
+def test_what_a_dead_publish_left_is_swept_though_its_number_is_in_use(runs: Path, tmp_path: Path) -> None:
+    """A number may be another process's by now; the lock tells."""
+    left = tmp_path / f".site.publishing-{os.getppid()}"
+    left.mkdir()
+    os.utime(left, (0, 0))
+
+    publish(runs, tmp_path / "site", PLAIN)
+
+    assert not left.exists()
+
+
+def test_another_publish_at_work_is_left_alone(runs: Path, tmp_path: Path) -> None:
+    """It is known by its lock, even where its number says nothing, as from another container."""
+    busy = tmp_path / ".site.publishing-999999999"
+    busy.mkdir()
+    os.utime(busy, (0, 0))
+    file = os.open(busy, os.O_RDONLY)
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+    publish(runs, tmp_path / "site", PLAIN)
+
+    assert busy.exists()
+    os.close(file)
+
+
+def test_a_disk_that_cannot_exchange_folders_gets_its_site(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "site"
+    publish(runs, out, PLAIN)
+    (runs / "round_001_baseline" / "notes.md").write_text("## The Shot\n\nchanged\n")
+    monkeypatch.setattr(site_folder, "exchange", lambda a, b: False)
+
+    publish(runs, out, PLAIN)
+
+    assert "changed" in (out / "holes" / "round_001_baseline.html").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "site"]
 
 
