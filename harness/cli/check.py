@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,18 +32,26 @@ def check(
     course: Annotated[
         str, typer.Option("--course", metavar="NAME", help="Course of a folder's logs.")
     ] = "fineweb",
+    track: Annotated[
+        str | None,
+        typer.Option("--track", metavar="NAME", help="10min, non-record or unlimited; else as it is named."),
+    ] = None,
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Check a hole against the rules of a policy."""
     from harness.courses.policy import load_policy, policy_for
+    from harness.courses.track import NamedTrack, read_track
     from harness.submit.referee import as_data
     from harness.submit.referee import check as judge
 
     named_policy = load_policy(policy, runs) if policy else None
+    named_track = read_track(track) if track else None
     season = open_season(runs)
     candidate = _candidate(season, reference, runs, course)
+    if named_track:
+        candidate = replace(candidate, track=NamedTrack(named_track, "as --track says"))
     report = judge(season, candidate, named_policy or policy_for(candidate.course.name, candidate.day, runs))
     if as_json:
         print_json("check", **as_data(report), problems=list(season.problems))
@@ -83,5 +92,6 @@ def print_report(report: Report) -> None:
         table.add_row(Text(result.outcome, style=_STYLES[result.outcome]), result.title, measured)
     screen = console()
     screen.print(f'{report.subject} under "{report.policy.title}" ({report.policy.name}, {since})')
+    screen.print(f"{report.track.track.name} track: {report.track.source}", style="dim")
     screen.print(table)
     screen.print(report.closing, style="bold")

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from harness.courses.course import Course, find_names
+from harness.courses.track import Track
 from harness.documents import MissingFile, check_model, read_toml
 from harness.errors import HarnessError, UsageError, nearest
 from harness.files import data_path
@@ -105,6 +106,15 @@ class Policy(Frozen):
         if self.until and self.until < self.since:
             raise ValueError(f"until {self.until} is before since {self.since}")
         return self
+
+
+def on_track(policy: Policy, track: Track) -> Policy:
+    """Return a policy as it binds a track: outside the record track without time, machine and gain."""
+    if track.for_records:
+        return policy
+    free = {"train_seconds": None, "eval_seconds": None, "gpus": None, "hardware": None}
+    limits = policy.limits.model_copy(update=free)
+    return policy.model_copy(update={"limits": limits, "significance": None})
 
 
 def load_policy(name: str, runs: Path) -> Policy:

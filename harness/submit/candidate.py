@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.courses.claim import Claim, complete_claim
 from harness.courses.course import Course, load_course
 from harness.courses.policy import Policy
+from harness.courses.track import TRACKS, NamedTrack, find_track
 from harness.errors import HarnessError, UsageError
 from harness.field.entries import StoredEntry, find_row
 from harness.field.seeds import SeedCount, count_seeds
@@ -25,6 +26,8 @@ from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.stats import Sample
 from harness.submit.code import SCRIPT, find_trainer, trainer_script
+
+RECORDS_BY_DEFAULT = NamedTrack(TRACKS[0], "nothing names another")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Candidate:
     """runs: whose mean is the score. others: the remaining attempts. published: by somebody else.
 
     claim: when it was claimed, and by which pull request. claimed_bpb: the score its submission file names.
-    played: the hole, if it is one of ours; folder, submission: if it is a submission folder.
+    played: the hole, if it is one of ours; folder, submission: if it is a submission folder. track: whose
+    rules it asks for.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Candidate:
     published: bool = False
     played: PlayedHole | None = None
     claimed_bpb: float | None = None
+    track: NamedTrack = RECORDS_BY_DEFAULT
 
     @property
     def day(self) -> dt.date | None:
@@ -156,6 +161,7 @@ def entry_candidate(season: Season, entry: StoredEntry) -> Candidate:
         CodeOnDisk(missing="the code of a public run is not kept here"),
         published=True,
         claimed_bpb=entry.entry.claimed.val_bpb if entry.entry.claimed else None,
+        track=find_track(course, claim.record),
     )
 
 
@@ -192,6 +198,7 @@ def folder_candidate(folder: Path, runs_folder: Path, course_name: str = "finewe
         folder,
         submission,
         claimed_bpb=submission.val_bpb if submission else None,
+        track=find_track(course, folder.name, folder, submission.track if submission else None),
     )
 
 

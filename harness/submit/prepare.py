@@ -21,9 +21,10 @@ from typing import Any
 
 from harness import figures
 from harness.courses.claim import Claim
-from harness.courses.course import RECORD_TRACK, load_course
+from harness.courses.course import load_course
 from harness.courses.policy import Policy, policy_for
-from harness.errors import HarnessError, UsageError, nearest
+from harness.courses.track import NamedTrack, read_track
+from harness.errors import HarnessError
 from harness.files import refuse_used
 from harness.records.notes import Notes
 from harness.records.record import RunRecord, over_cap
@@ -35,7 +36,7 @@ from harness.submit.candidate import CandidateRun, attempt_runs, folder_candidat
 from harness.submit.code import make_code
 from harness.submit.files import folder_data, make_files
 from harness.submit.referee import check
-from harness.submit.result import RuleId, RuleResult
+from harness.submit.result import RuleResult
 from harness.submit.submission import (
     Author,
     Submission,
@@ -46,14 +47,6 @@ from harness.submit.submission import (
     size_rule,
     submitted_runs,
 )
-
-# What people type -> the track's name in submission files.
-TRACKS = {
-    "10min": RECORD_TRACK,
-    "non-record": "non-record-16mb",
-    "unlimited": "non-record-unlimited-compute-16mb",
-}
-_SPELLINGS = TRACKS | {name: name for name in TRACKS.values()} | {"non_record_16mb": "non-record-16mb"}
 
 
 def prepare(
@@ -70,7 +63,7 @@ def prepare(
     `trainer_script`.
     Raises UsageError for an unknown track, HarnessError when the hole has nothing to submit.
     """
-    name = _track_name(track)
+    name = read_track(track).file_name
     if not played.group:
         raise HarnessError(*_nothing_to_submit(played))
     runs = submitted_runs(played)
@@ -105,10 +98,6 @@ def _load_notes(season: Season, played: PlayedHole) -> Notes:
     return bound.notes
 
 
-# Rules of the ten-minute track alone.
-_RECORD_ONLY: frozenset[RuleId] = frozenset({"training_time", "evaluation_time", "machine", "significance"})
-
-
 def _judge(submission: Submission, season: Season, policy: Policy | None) -> list[RuleResult]:
     """Judge the files as they would be written, by a policy; by default the one of the hole's day."""
     try:
@@ -134,13 +123,13 @@ def _judge(submission: Submission, season: Season, policy: Policy | None) -> lis
                 runs=runs,
                 others=others,
                 claim=Claim(submission.played.day),
+                track=NamedTrack(read_track(submission.track), "as --track says"),
                 played=submission.played,
             )
             report = check(season, candidate, policy)
     except HarnessError as error:
         return [RuleResult("referee", "cannot tell", error.message, hint=error.hint)]
-    results = [r for r in report.results if submission.track == RECORD_TRACK or r.id not in _RECORD_ONLY]
-    return [_without_limit(result, submission) for result in results]
+    return [_without_limit(result, submission) for result in report.results]
 
 
 def _with_own_code(submission: Submission, run: SubmittedRun) -> RunRecord:
@@ -178,17 +167,6 @@ def write(submission: Submission, out: Path) -> list[Path]:
             f"cannot write {out}: {error.strerror or error}", "name another folder with --write DIR"
         ) from error
     return [out / name for name in submission.files]
-
-
-def _track_name(track: str) -> str:
-    name = _SPELLINGS.get(track.lower())
-    if name is None:
-        close = nearest(track, _SPELLINGS)
-        raise UsageError(
-            f'no track is called "{track}"',
-            (f"did you mean {close}? " if close else "") + f"known tracks: {', '.join(TRACKS)}",
-        )
-    return name
 
 
 def _nothing_to_submit(played: PlayedHole) -> tuple[str, str]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.courses.policy import Policy
+from harness.courses.policy import Policy, on_track
+from harness.courses.track import NamedTrack
 from harness.figures import number
 from harness.season.season import Season
 from harness.submit.candidate import Candidate, Case
@@ -53,6 +54,7 @@ class Report:
     subject: str
     title: str
     policy: Policy
+    track: NamedTrack
     results: tuple[RuleResult, ...]
 
     def count(self, outcome: RuleOutcome) -> int:
@@ -77,9 +79,9 @@ class Report:
 
 def check(season: Season, candidate: Candidate, policy: Policy) -> Report:
     """Judge a candidate by every rule of a policy that applies to it."""
-    case = Case(candidate, policy, season)
+    case = Case(candidate, on_track(policy, candidate.track.track), season)
     results = [result for rule in RULES for result in rule(case)]
-    return Report(candidate.name, candidate.title, policy, tuple(results))
+    return Report(candidate.name, candidate.title, policy, candidate.track, tuple(results))
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -93,6 +95,7 @@ def as_data(report: Report) -> dict[str, Any]:
             "since": report.policy.since.isoformat(),
             "source": report.policy.source,
         },
+        "track": {"name": report.track.track.file_name, "source": report.track.source},
         "compliant": None
         if not report.failed and report.count("pass") < len(report.results)
         else not report.failed,
