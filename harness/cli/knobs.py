@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from harness.cli.terminal import console
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
+    from harness.scripts.arguments import ScriptOption
 
 
 @app.command(cls=PlainCommand, short_help="List the knobs and what they do")
@@ -28,7 +29,8 @@ def knobs(
     as_json: Json = False,
 ) -> None:
     """List the trainer's knobs: type, default, range, meaning, other names, and what public scripts mean by
-    the name where that is something else; or the knobs of a script, read off its source."""
+    the name where that is something else; or the knobs and command-line options of a script, read off its
+    source."""
     from harness.run.request import unknown_name
     from trainer.config import KNOBS
     from trainer.names import ALIASES
@@ -57,12 +59,20 @@ def knobs(
 
 def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
     from harness.scripts.knobs import read_script
+    from harness.scripts.options import read_options
     from harness.scripts.snapshot import take_snapshot
 
-    script = read_script(take_snapshot(path).texts())
-    matches = [knob for name, knob in sorted(script.knobs.items()) if pattern.upper() in name.upper()]
-    if not matches and not script.dynamic:
-        what = f'no knob with "{pattern}" in its name' if pattern else "no environment variable at all"
+    texts = take_snapshot(path).texts()
+    script, taken = read_script(texts), read_options(texts)
+    word = pattern.upper()
+    matches = [knob for name, knob in sorted(script.knobs.items()) if word in name.upper()]
+    options = [o for o in (*taken.options.values(), *taken.bare) if word.replace("_", "-") in _folded(o)]
+    if not matches and not options and not script.dynamic and not taken.unclear:
+        what = (
+            f'no knob or option with "{pattern}" in its name'
+            if pattern
+            else "no environment variable and no option at all"
+        )
         raise UsageError(f"{path} reads {what}", "`harness knobs --script FILE` lists all of them")
     if as_json:
         rows = [
@@ -77,17 +87,51 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
             }
             for k in matches
         ]
-        print_json("knobs", script=str(path), knobs=rows, unchecked=list(script.unclear))
+        unchecked = list(script.unclear)
+        print_json(
+            "knobs",
+            script=str(path),
+            knobs=rows,
+            unchecked=unchecked,
+            options=[asdict(option) for option in options],
+            commands=list(taken.commands),
+            unchecked_options=list(taken.unclear),
+        )
         return
-    _print_table(
-        ("knob", "default", "type", "read in", "with"),
-        [
-            (k.name, k.default if k.default is not None else "computed or none", k.kind, k.place, k.how)
-            for k in matches
-        ],
-    )
+    if matches:
+        _print_table(
+            ("knob", "default", "type", "read in", "with"),
+            [
+                (k.name, k.default if k.default is not None else "computed or none", k.kind, k.place, k.how)
+                for k in matches
+            ],
+        )
+    if options:
+        _print_table(("option", "default", "type", "taken in", "help"), [_option_row(o) for o in options])
+    if taken.commands:
+        print(f"commands: {', '.join(taken.commands)}")
     for what in script.unclear:
         warn(f"unchecked: {what}; names it reads there are not listed")
+    for what in taken.unclear:
+        warn(f"unchecked: {what}; options it takes there are not listed")
+
+
+def _folded(option: ScriptOption) -> str:
+    return " ".join((option.name, *option.others)).upper().replace("_", "-")
+
+
+def _option_row(option: ScriptOption) -> tuple[str, ...]:
+    """Return an option's spellings, default, type with its choices, place and help."""
+    spellings = [option.name, *option.others, *([option.off] if option.off else [])]
+    default = "required" if option.required else "none"
+    words = {"1": "", "0": "", "?": ", may be left out"}.get(option.takes, ", several words")
+    return (
+        ", ".join(spellings),
+        option.default if option.default is not None else default,
+        ("one of " + ", ".join(option.choices) if option.choices else option.kind) + words,
+        option.place,
+        option.help,
+    )
 
 
 def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Literal
 
 from harness.scripts.constants import Func, Scope, Unknown, fold
-from harness.scripts.program import MAX_CALLS, Program, last_part
+from harness.scripts.program import MAX_CALLS, Function, Program, last_part
 
 CastKind = Literal[
     "text", "word", "int", "float", "flag"
@@ -60,6 +60,11 @@ class Tracer:
             if use.kind in ("flag", "word"):
                 break
         return use
+
+    def use_of_parameter(self, function: Function, name: str) -> Use:
+        """Say how a function uses what it is given under a name."""
+        body = function.body if isinstance(function.body, list) else [function.body]
+        return self._first_use(name, body, Scope(), 0)
 
     def _is_reached(self, node: ast.AST, scope: Scope) -> bool:
         """Whether the branches around a node are taken, as far as their tests can be told."""

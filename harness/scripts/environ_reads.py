@@ -60,11 +60,7 @@ def find_reads(trees: Mapping[str, ast.Module], settings: Mapping[str, str] | No
 
     settings: variables that are set; defaults that hang on them are worked out from these values.
     """
-    program = Program(trees.values())
-    reads = Reads()
-    finders = [_Finder(file, tree, program, settings or {}) for file, tree in trees.items()]
-    for finder in finders:
-        finder.files = frozenset(trees)
+    reads, finders = Reads(), finders_of(trees, settings)
     presets: dict[str, str] = {}  # of wrappers around packed code, which run first
     for finder in finders:
         finder.outer_presets = dict(presets)
@@ -72,6 +68,12 @@ def find_reads(trees: Mapping[str, ast.Module], settings: Mapping[str, str] | No
         if finder.file.endswith(WRAPPER):
             presets |= {preset.name: preset.value for preset in finder.presets}
     return reads
+
+
+def finders_of(trees: Mapping[str, ast.Module], settings: Mapping[str, str] | None = None) -> list[Finder]:
+    """Return what looks at each file of one program."""
+    program = Program(trees.values())
+    return [Finder(file, tree, program, settings or {}, frozenset(trees)) for file, tree in trees.items()]
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,18 @@ class _Access:
     is_setting: bool = False  # setdefault, which reads and sets
 
 
-class _Finder:
+class Finder:
     """Finds the reads of one file."""
 
-    def __init__(self, file: str, tree: ast.Module, program: Program, settings: Mapping[str, str]) -> None:
-        self.settings, self.outer_presets = settings, dict[str, str]()
-        self.files = frozenset[str]()  # of the program
+    def __init__(
+        self,
+        file: str,
+        tree: ast.Module,
+        program: Program,
+        settings: Mapping[str, str],
+        files: frozenset[str],
+    ) -> None:
+        self.settings, self.outer_presets, self.files = settings, dict[str, str](), files
         self.file, self.tree, self.program, self.names = file, tree, program, program.names
         self.modules, self.environs, self.getters = {"os"}, {"os.environ"}, {"os.getenv", "os.environ.get"}
         self._helpers_entered: list[Func] = []
@@ -181,7 +189,7 @@ class _Finder:
             for name, value in settings_in(node, self._is_environ):
                 for scope in self.reach.scopes(node, names_in([name, value])):
                     known = unknown_is(fold, name, self.names, scope)
-                    text = _as_text(self._value_unset(value, scope)[0])
+                    text = _as_text(self.value_unset(value, scope)[0])
                     if isinstance(known, str) and text is not None and is_certain(node, known, self.program):
                         yield Preset(known, text, _outermost_call(node, scope))
 
@@ -202,12 +210,12 @@ class _Finder:
                 return _Access(node, node.args[0], (*node.args[1:], *keyword, None)[0], False, sets)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             if self._is_environ(node.value):
-                return _Access(node, node.slice, None, not self._guarded(node))
+                return _Access(node, node.slice, None, not self.is_guarded(node))
         elif isinstance(node, ast.Compare) and self._is_environ(node.comparators[0]):
             return _Access(node, node.left, None, False)
         return None
 
-    def _guarded(self, node: ast.AST) -> bool:
+    def is_guarded(self, node: ast.AST) -> bool:
         """Whether a read stands where it need not happen: inside an `if`, a `try` or a function."""
         kinds = (ast.If, ast.IfExp, ast.Try, ast.FunctionDef, ast.Lambda)
         return any(isinstance(parent, kinds) for _, parent in self.program.above(node))
@@ -229,12 +237,12 @@ class _Finder:
         """Return what an expression comes to: always, or while variables are not set, or NOT_KNOWN."""
         value = unknown_is(fold, node, self.names, scope)
         if value is NOT_KNOWN:
-            value, variables = self._value_unset(node, scope)
+            value, variables = self.value_unset(node, scope)
             if value is not NOT_KNOWN and variables:
                 return WhenUnset(value, variables)
         return value
 
-    def _value_unset(self, node: ast.expr, scope: Scope) -> tuple[Any, frozenset[str]]:
+    def value_unset(self, node: ast.expr, scope: Scope) -> tuple[Any, frozenset[str]]:
         """Return what an expression comes to while nothing is set, and the variables that this hangs on."""
         before = set(self.unset.used)
         self.unset.used.clear()
@@ -340,7 +348,7 @@ class _Finder:
         for node in nodes:
             if node is None:
                 continue
-            value, variables = self._value_unset(node, scope)
+            value, variables = self.value_unset(node, scope)
             if value is NOT_KNOWN:
                 if node is access.default and not (isinstance(node, ast.Name) and scope.call):
                     return None, frozenset()  # computed
@@ -348,7 +356,7 @@ class _Finder:
                 return value, variables
         if scope.call is not None:
             for name in DEFAULT_NAMES:
-                value, variables = self._value_unset(ast.Name(name), Scope(scope.values))
+                value, variables = self.value_unset(ast.Name(name), Scope(scope.values))
                 if name in scope.values and value is not NOT_KNOWN and value is not None:
                     return value, variables
         return None, frozenset()
