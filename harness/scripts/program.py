@@ -83,6 +83,10 @@ class Program:
             yield node, parent
             node, parent = parent, self._of.get(parent)
 
+    def module(self, node: ast.AST) -> ast.AST | None:
+        """Return the module that a node stands in."""
+        return next((parent for _, parent in self.above(node) if isinstance(parent, ast.Module)), None)
+
     def body(self, node: ast.AST) -> ast.AST | None:
         """Return the function, class or module whose names a node sees first."""
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
