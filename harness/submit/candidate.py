@@ -6,6 +6,7 @@ Gathers and reads; `harness.submit.referee` judges.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,8 @@ from harness.courses.policy import Policy
 from harness.courses.track import TRACKS, NamedTrack, find_track
 from harness.errors import HarnessError, UsageError
 from harness.field.entries import StoredEntry, find_row
+from harness.field.log_parser import parse_log
+from harness.field.logged_run import LoggedRun
 from harness.field.seeds import SeedCount, count_seeds
 from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import LogFile, read_record_folders, record_from_run
@@ -32,12 +35,21 @@ RECORDS_BY_DEFAULT = NamedTrack(TRACKS[0], "nothing names another")
 
 @dataclass(frozen=True)
 class CandidateRun:
-    """One run with what lies on disk of it. name: how it is called in sentences."""
+    """One run with what lies on disk of it. name: how it is called in sentences. logged: its log as read."""
 
     name: str
     record: RunRecord
     log: Path | None = None
     model: Path | None = None
+    logged: LoggedRun | None = None
+
+    @cached_property
+    def code_counts(self) -> Mapping[str, int]:
+        """Every count of the code in the log of a public run, by the log's own words."""
+        logged = self.logged
+        if logged is None and self.log is not None and self.record.provenance is not None:
+            logged = parse_log(self.log).result
+        return logged.code_counts if logged else {}
 
 
 @dataclass(frozen=True)
@@ -216,7 +228,7 @@ def _log_run(
         record, _ = record_from_run(file, course, hole, number, file.name, day, None)
     except HarnessError:  # a log without a run, such as a summary
         return None
-    return CandidateRun(file.name, record, file.path)
+    return CandidateRun(file.name, record, file.path, logged=file.run)
 
 
 def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:

@@ -37,6 +37,7 @@ from harness.submit.code import make_code
 from harness.submit.files import folder_data, make_files
 from harness.submit.referee import check
 from harness.submit.result import RuleResult
+from harness.submit.rules.size import size_rule
 from harness.submit.submission import (
     Author,
     Submission,
@@ -44,7 +45,6 @@ from harness.submit.submission import (
     author_rule,
     course_rule,
     log_rule,
-    size_rule,
     submitted_runs,
 )
 

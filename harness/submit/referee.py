@@ -19,10 +19,8 @@ from harness.submit.result import RuleOutcome, RuleResult
 from harness.submit.rules.limits import (
     check_attest,
     check_files,
-    check_local_code,
-    check_network,
-    check_size,
 )
+from harness.submit.rules.local_code import check_local_code, check_network
 from harness.submit.rules.run_limits import check_eval_time, check_machine, check_train_time
 from harness.submit.rules.score import (
     check_byte_count,
@@ -31,6 +29,7 @@ from harness.submit.rules.score import (
     check_significance,
     check_split,
 )
+from harness.submit.rules.size import check_size
 
 RULES: tuple[Callable[[Case], Iterator[RuleResult]], ...] = (
     check_size,

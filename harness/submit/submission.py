@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.courses.course import Course
 from harness.field.evaluation_time import measure_evaluation
 from harness.records.notes import Notes
-from harness.records.record import RunRecord, over_cap
+from harness.records.record import RunRecord
 from harness.records.store import Attempt
 from harness.season.hole import PlayedHole
 from harness.stats import Sample
@@ -186,32 +186,3 @@ def log_rule(run: SubmittedRun) -> RuleResult:
         hint=f"copy it from where seed {seed} was played, or play it again: "
         f"`harness run {run.record.hole} --seed {seed} --repeat`",
     )
-
-
-def size_rule(submission: Submission, run: SubmittedRun) -> RuleResult:
-    record, total = run.record, submission.total_bytes(run)
-    cap = submission.course.caps.artifact_bytes
-    seed = f"seed {record.seed}"
-    if record.model_bytes is None or total is None:
-        why = f"attempt {record.attempt} does not say how large its model is"
-        return RuleResult("size", "fail", why, subject=seed)
-    on_disk = _model_bytes(run)
-    if on_disk is not None and on_disk != record.model_bytes:
-        what = f"{record.model_file} has {on_disk:,} bytes, its record says {record.model_bytes:,}"
-        return RuleResult("size", "fail", what, hint="play the attempt again", subject=seed)
-    what = (
-        f"{total:,} bytes = model {record.model_bytes:,} + code {submission.code_bytes:,}; "
-        f"cap {cap:,}, headroom {cap - total:,}"
-    )
-    if record.code_bytes is not None and record.code_bytes != submission.code_bytes:
-        what += f" (the record counted {record.artifact_bytes:,}, with {record.code_bytes:,} bytes of code)"
-    if over_cap(total, cap):
-        hint = "the artifact must be under the cap: make the model smaller"
-        return RuleResult("size", "fail", what, hint=hint, subject=seed)
-    what += "" if on_disk else "; the weights themselves are not here"
-    return RuleResult("size", "pass", what, subject=seed)
-
-
-def _model_bytes(run: SubmittedRun) -> int | None:
-    path = run.attempt.path / (run.record.model_file or "model.zlib")
-    return path.stat().st_size if path.is_file() else None

@@ -391,7 +391,8 @@ def test_public_record_folders_are_judged_from_their_logs(judge):
 
     assert results["artifact size"] == (
         "fail",
-        "16,059,704 bytes (16.060 MB, 15.316 MiB), the largest of 3: 59,705 bytes too many",
+        '16,059,704 bytes (16.060 MB, 15.316 MiB) = model 15,979,649 + code 80,055 ("Code size"): '
+        "59,705 bytes too many (train_seed3141.log, the largest of 3)",
     )
     assert results["submission files"][0] == "fail"
     assert "train_gpt.py" in results["submission files"][1]

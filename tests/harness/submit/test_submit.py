@@ -278,7 +278,7 @@ def own_script(folder, data):
     [
         (other_trainer, "code", "not the one that made", "git worktree add"),
         (no_log, "log", "train.log is not here", "--repeat"),
-        (too_large, "size", "cap 16,000,000", "smaller"),
+        (too_large, "size", "limit: under 16,000,000 bytes", "smaller"),
         (other_model, "size", "model.zlib has 1 bytes", "again"),
         (too_slow, "training time", "900", ""),
         (own_script, "code", "is not kept in", "train_gpt.py"),

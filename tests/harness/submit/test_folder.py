@@ -1,0 +1,166 @@
+"""`harness check FOLDER`: bytes, local code and files of a submission folder, of other people's above all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PLAIN, PACKED = 90_000, 30_000  # bytes of one script as it is written, and packed
+HEAD = "val_loader:shards tokens:62021632\nworld_size:8\nseed:1\n"
+STEP = "step:100/100 val_loss:2.0700 val_bpb:1.2260 train_time:599000ms step_avg:5990.00ms\n"
+SCORE = "final_int8_zlib_roundtrip_exact val_loss:2.07000000 val_bpb:1.22598797 eval_time:20000ms\n"
+SUBMISSION = {"name": "N", "author": "A", "github_id": "a", "date": "2026-03-18", "val_bpb": 1.22598797}
+Check = Callable[..., dict[str, dict[str, str]]]
+
+
+def sizes(model: int, **counts: int) -> str:
+    """The size lines of a log; the last count of the code is the one in the total."""
+    lines = [f"Code size{words and f' ({words})'}: {count} bytes" for words, count in _words(counts)]
+    lines += [f"Serialized model int8+zlib: {model} bytes"]
+    return "\n".join([*lines, f"Total submission size int8+zlib: {model + [*counts.values()][-1]} bytes\n"])
+
+
+def _words(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return [("" if name == "plain" else name, count) for name, count in counts.items()]
+
+
+def padded(source: str, size: int) -> str:
+    return source + "#" * (size - len(source) - 1) + "\n"
+
+
+@pytest.fixture
+def check(harness: Callable, tmp_path: Path) -> Check:
+    """Check a folder with these files; None leaves out one that is otherwise there."""
+
+    def call(files: dict[str, str | None], log: str | None = None) -> dict[str, dict[str, str]]:
+        folder = tmp_path / "folder"
+        there = {
+            "README.md": "words",
+            "submission.json": json.dumps(SUBMISSION),
+            "train_gpt.py": "import os\n",
+            "train_seed1.log": None if log is None else HEAD + STEP + log + SCORE,
+        } | files
+        for name, text in there.items():
+            if text is not None:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(text)
+        done = harness("check", str(folder), "--json")
+        assert done.stdout, done.stderr
+        report = json.loads(done.stdout)
+        assert done.returncode == (13 if report["compliant"] is False else 0)
+        return {finding["rule"]: finding for finding in report["findings"]}
+
+    return call
+
+
+ROOM = 16_000_000 - 1
+SIZES = {
+    "fits as it lies here": (PLAIN, sizes(ROOM - PLAIN, plain=PLAIN), "pass", "headroom 1"),
+    "packed in the log and here": (PACKED, sizes(ROOM - PACKED, plain=PACKED), "pass", f"code {PACKED:,}"),
+    "fits even unpacked": (
+        PLAIN,
+        sizes(ROOM - PLAIN, uncompressed=PLAIN, compressed=PACKED),
+        "pass",
+        f'the 90,000 bytes of code in the folder, its "Code size (uncompressed)", it is {ROOM:,}',
+    ),
+    "log counts both": (
+        PLAIN,
+        sizes(ROOM - PACKED, uncompressed=PLAIN, compressed=PACKED),
+        "cannot tell",
+        'code 30,000 ("Code size (compressed)"); with the 90,000 bytes of code in the folder',
+    ),
+    "log counts the packed code alone": (
+        PLAIN,
+        sizes(ROOM - PACKED, plain=PACKED),
+        "cannot tell",
+        "it is 16,059,999, 60,000 bytes too many",
+    ),
+    "no total, but parts": (
+        PLAIN,
+        f"Code size: {PACKED} bytes\nSerialized model int8+zlib: {ROOM - PACKED} bytes\n",
+        "cannot tell",
+        f"model {ROOM - PACKED:,} + code {PACKED:,}",
+    ),
+    "a total without parts": (PLAIN, f"Total submission size: {ROOM - PLAIN} bytes\n", "pass", ""),
+    "a total without parts and without room": (
+        PLAIN,
+        f"Total submission size: {ROOM - PACKED} bytes\n",
+        "cannot tell",
+        "it is 16,059,999",
+    ),
+    "packed here, plain in the log": (
+        PACKED,
+        sizes(ROOM - PACKED, plain=PLAIN),
+        "cannot tell",
+        f"60,000 bytes too many; with the 30,000 bytes of code in the folder it is {ROOM:,}",
+    ),
+    "too many by the log": (PLAIN, sizes(ROOM - PACKED, plain=PLAIN), "fail", "60,000 bytes too many"),
+    "model alone": (100, sizes(ROOM + 1, plain=100), "fail", "101 bytes too many"),
+    "model alone, no code": (
+        100,
+        f"Serialized model int8+zlib: {ROOM + 1} bytes\n",
+        "fail",
+        "+ code 100: 101 bytes",
+    ),
+    "no size": (100, "", "cannot tell", "no size is known"),
+}
+
+
+@pytest.mark.parametrize("case", SIZES)
+def test_size_is_what_the_log_counts_and_both_counts_are_shown(case: str, check: Check) -> None:
+    script, log, outcome, words = SIZES[case]
+
+    size = check({"train_gpt.py": padded("import os\n", script)}, log)["artifact size"]
+
+    assert size["outcome"] == outcome, size["measured"]
+    assert words in size["measured"]
+
+
+def test_what_would_decide_an_open_size_is_said(check: Check) -> None:
+    size = check({"train_gpt.py": padded("import os\n", PLAIN)}, sizes(ROOM - PACKED, plain=PACKED))
+
+    assert "in at most 30,000 bytes" in size["artifact size"]["hint"]
+    assert size["local code"]["outcome"] == "cannot tell"
+
+
+BESIDE = {
+    "executed": ("exec(open('real.py').read())\n", "fail"),
+    "executed in a function": ("def main():\n    runpy.run_path('real.py')\n", "fail"),
+    "imported": ("from real import train\n", "fail"),
+    "imported in a function": ("def main():\n    import real\n", "cannot tell"),
+    "only named": ("print('made by', 'real.py')\n", "cannot tell"),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_file_beside_that_is_not_counted_fails_where_it_surely_runs(case: str, check: Check) -> None:
+    source, outcome = BESIDE[case]
+    log = sizes(ROOM - PACKED, plain=len(source))
+
+    results = check({"train_gpt.py": source, "real.py": padded("x = 1\n", PLAIN)}, log)
+
+    assert results["local code"]["outcome"] == results["artifact size"]["outcome"] == outcome
+    assert "real.py" in results["local code"]["measured"]
+    assert results["network"]["outcome"] == "pass", results["network"]["measured"]
+
+
+def test_count_of_all_code_in_another_form_counts_it(check: Check) -> None:
+    """The log counts the script and its module plain, and takes the packed count for the total."""
+    source = "import real\n"
+    log = sizes(15_000_000, uncompressed=len(source) + PLAIN, compressed=PACKED)
+
+    code = check({"train_gpt.py": source, "real.py": padded("x = 1\n", PLAIN)}, log)["local code"]
+
+    assert (code["outcome"], '"Code size (uncompressed)" 90,012' in code["measured"]) == ("pass", True)
+
+
+def test_code_for_a_newer_python_is_read(check: Check) -> None:
+    source = 'import os, urllib.request\nprint(f"{os.environ.get("SEED", "1")} {", ".join([])}")\n'
+
+    results = check({"train_gpt.py": source}, sizes(15_000_000, plain=len(source)))
+
+    assert results["local code"]["outcome"] == "pass"
+    assert results["network"]["measured"] == "train_gpt.py line 1 imports urllib.request"
