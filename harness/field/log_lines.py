@@ -243,7 +243,7 @@ def read_line(line: bytes, number: int) -> Event | None:
         return _read_step(match, number) if match else None
     if first in _METRIC_STARTS and (point := read_metrics(line, number)):
         return point
-    if b"val_bpb" in line and (result := read_result(line, number)):
+    if (b"bpb" in line or b"BPB" in line or b"byte" in line) and (result := read_result(line, number)):
         return result
     if 0x41 <= first <= 0x7A:  # a letter, an underscore or an opening bracket
         return _read_other(line, number)

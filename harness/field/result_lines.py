@@ -15,6 +15,17 @@ from harness.records.record import Stage
 VAL_LOSS = re.compile(rb"(?<![\w.])val_loss\s?[:=]\s?" + NUMBER, re.IGNORECASE).search
 VAL_BPB = re.compile(rb"(?<![\w.])val_bpb\s?[:=]\s?" + NUMBER, re.IGNORECASE).search
 
+# The same numbers in other words; they count only under a label that names an evaluation or the artifact.
+_LOSS = re.compile(
+    rb"(?<![\w.])(?:val(?:idation)?[_ ])?loss\s?(?:[:=]\s{0,8}|\s)" + NUMBER + rb"(?![\w%])", re.IGNORECASE
+).search
+_BPB = re.compile(
+    rb"(?<![\w.])(?:val(?:idation)?[_ ])?(?:bpb|bits[_ ]per[_ ]byte)\s?(?:\(([^()]{1,60})\)\s?)?"
+    rb"(?:[:=]\s{0,20}|\s)" + NUMBER + rb"(?![\w%])",
+    re.IGNORECASE,
+).search
+_DECORATION = re.compile(rb"[>*=#~+|\-\s]{1,20}").match
+
 _LABEL_WORD = re.compile(rb"[A-Za-z][\w+.-]{0,80}(?::[A-Za-z]\w{0,40})?:?$").match
 _INNER_PARENTHESES = re.compile(rb"[A-Za-z][^\s()%]{0,80}\([^\s()%]{1,40}\)[\w+.-]{1,80}:?$").match
 _OTHER_SIGNS = re.compile(rb"[A-Za-z](?![^\s]*\d/\d)[^\s%=()]{0,120}$").match
@@ -38,7 +49,11 @@ _EVALUATION = re.compile(
     r"|stride|window|(?<![a-z])eval|final|legal|exact$"
 )
 _DIFFERENCE = re.compile(r"(?<![a-z])(?:gap|delta|diff(?:erence)?|improvement|gain|degradation)(?![a-z])")
-_ASIDE = re.compile(r"diagnostic|debug|probe|sanity|dummy|baseline|target|best(?![a-z_]*agree)")
+_ASIDE = re.compile(
+    r"diagnostic|debug|probe|sanity|dummy|baseline|target|best(?![a-z_]*agree)|fake.?quant|teacher|calib"
+    r"|(?<![a-z])(?:running|partial|interim|progress|chunk|batch|so.far|cumulative|mean|train)(?![a-z])"
+)
+_BEFORE_ADAPTATION = re.compile(r"(?<![a-z])(?:pre|before|no|without)[ _.-]?(?:ttt|test.?time\w*)")
 _AVERAGED = re.compile(r"(?<![a-z])(?:ema|swa|lawa|averaged?)(?![a-z])")  # of weights, which may be unrounded
 _TRUSTED_STARTS = ("final_", "quantized", "legal_ttt")
 
@@ -59,7 +74,7 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = (
 
 def stage_of(label: str) -> Stage:
     """Name the stage a label belongs to; "other" when the label names none."""
-    folded = label.lower()
+    folded = _BEFORE_ADAPTATION.sub("", label.lower())
     if claim_of(label) == "none" and _FLOAT.search(folded):
         return "pre_quantization"
     return next((stage for pattern, stage in _STAGES if pattern.search(folded)), "other")
@@ -79,10 +94,13 @@ def claim_of(label: str) -> Claim:
         return "none"
     if _ASIDE.search(folded):
         return "unknown" if names_artifact else "none"
-    if names_artifact or folded.startswith(_TRUSTED_STARTS):
+    if names_artifact:
         return "artifact"
+    trusted = folded.startswith(_TRUSTED_STARTS)
     if _AVERAGED.search(folded):
-        return "none"
+        return "unknown" if trusted else "none"
+    if trusted:
+        return "artifact"
     return "evaluation" if _EVALUATION.search(folded) else "unknown"
 
 
@@ -90,20 +108,29 @@ def claim_of(label: str) -> Claim:
 
 
 def read_result(line: bytes, number: int) -> ResultLine | None:
-    """Read `LABEL [annotations] val_loss:X [words] val_bpb:Y`, or `LABEL val_bpb:Y` where the label names an
-    evaluation.
+    """Read `LABEL [annotations] val_loss:X [words] val_bpb:Y`, and its like in other words (`LABEL BPB: Y`,
+    `val_bpb (LABEL): Y`) or with the bits per byte alone where the label names an evaluation.
 
     None for progress lines (a fraction or a percentage stands before the numbers) and for bare numbers.
     """
+    if decoration := _DECORATION(line):  # `>>> final ..`
+        line = line[decoration.end() :]
     loss, bpb = VAL_LOSS(line), VAL_BPB(line)
+    bpb_text = bpb[1] if bpb else b""
+    in_words = bpb is None
     if bpb is None:
-        return None
-    head = line[: min(loss.start(), bpb.start()) if loss else bpb.start()]
-    words = _label_words(head)
+        loss, bpb = _LOSS(line), _BPB(line)
+        if bpb is None:
+            return None
+        bpb_text = bpb[2]
+    words = _label_words(line[: min(loss.start(), bpb.start()) if loss else bpb.start()])
+    if in_words and not words and bpb[1] and bpb.start() == 0:
+        words = _label_words(bpb[1])
     if not words:
         return None
     label = to_text(b" ".join(words))
-    if loss is None and claim_of(label) not in ("artifact", "evaluation"):
+    claim = claim_of(label)
+    if (loss is None or in_words) and claim not in ("artifact", "evaluation"):
         return None
     match = _EVAL_TIME(line)
     return ResultLine(
@@ -111,11 +138,11 @@ def read_result(line: bytes, number: int) -> ResultLine | None:
         label,
         stage_of(label),
         finite(loss[1]) if loss else None,
-        finite(bpb[1]),
+        finite(bpb_text),
         loss[1].decode() if loss else "",
-        bpb[1].decode(),
+        bpb_text.decode(),
         float(match[1]) * TO_MS[match[2]] if match else None,
-        claim=claim_of(label),
+        claim=claim,
     )
 
 
@@ -124,7 +151,7 @@ def _label_words(head: bytes) -> list[bytes]:
     if len(head) > 300 or not head[:1].isalpha():
         return []
     words: list[bytes] = []
-    for chunk in head.split():
+    for chunk in head.replace(b" | ", b" ").split():
         if b"(" in chunk and _INNER_PARENTHESES(chunk):
             words.append(chunk.removesuffix(b":"))
             continue

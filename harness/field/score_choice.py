@@ -63,8 +63,7 @@ def choose_score(results: Sequence[ResultLine], sizes: PrintedSizes, last_step_l
 def _candidates(results: Sequence[ResultLine], sizes: PrintedSizes, last_step_line: int) -> list[ResultLine]:
     """The results that can be the score: of the artifact by their label or by their place in the log.
 
-    Where there is none, what was printed after the artifact's size under a label that says nothing, or what
-    the trainer states at its end.
+    Where there is none, what the trainer states at its end.
     """
     lines = [line for line in results if line.val_bpb is not None and line.val_bpb > 0]
     by_name = [line for line in lines if line.claim == "artifact"]
@@ -75,10 +74,9 @@ def _candidates(results: Sequence[ResultLine], sizes: PrintedSizes, last_step_li
     if packed_at is None:
         evaluated = [line for line in lines if line.claim == "evaluation" and line.line > last_step_line]
         return evaluated or stated
-    sure = [
-        line for line in lines if line in by_name or (line.claim == "evaluation" and line.line > packed_at)
-    ]
-    return sure or [line for line in lines if line.claim == "unknown" and line.line > packed_at] or stated
+    after = ("evaluation", "unknown")  # what these are of is told by their place
+    found = [line for line in lines if line in by_name or (line.claim in after and line.line > packed_at)]
+    return found or stated
 
 
 def _lowest(lines: Sequence[ResultLine]) -> ResultLine:

@@ -75,19 +75,60 @@ def test_a_result_that_is_not_of_the_artifact_is_never_the_score(label: str) -> 
     assert read(SETUP + STEPS + SIZES + other).official is None
 
 
+@pytest.mark.parametrize(
+    ("line", "label", "bpb"),
+    [
+        ("val_bpb (int6 roundtrip): 1.2044", "int6 roundtrip", 1.2044),
+        ("Final sliding-window BPB: 1.2044", "Final sliding-window", 1.2044),
+        ("final eval: loss=2.0333 bpb=1.2044", "final eval", 1.2044),
+        ("int6 roundtrip | val_loss 2.0333 | val_bpb 1.2044", "int6 roundtrip", 1.2044),
+        (">>> final_sliding val_loss:2.0333 val_bpb:1.2044", "final_sliding", 1.2044),
+        ("sliding window bits per byte: 1.2044", "sliding window", 1.2044),
+        ("ppm_mixer val_bpb:1.2044 order=4 T=0.9", "ppm_mixer", 1.2044),
+        ("sliding_eval running bpb: 1.2044", ROUND_TRIP.split()[0], 1.226),
+        ("sliding window speed 1.2044 bpb 3.1x", ROUND_TRIP.split()[0], 1.226),
+        ("val_bpb (pre-quant): 1.2044", ROUND_TRIP.split()[0], 1.226),
+        ("teacher_eval val_loss:2.0333 val_bpb:1.2044", ROUND_TRIP.split()[0], 1.226),
+        ("fake_quant_eval val_loss:2.0333 val_bpb:1.2044", ROUND_TRIP.split()[0], 1.226),
+        ("quant gap: val_bpb 0.0044", ROUND_TRIP.split()[0], 1.226),
+        ("improvement_exact val_loss:0.0040 val_bpb:0.0044", ROUND_TRIP.split()[0], 1.226),
+    ],
+)
+def test_a_score_in_other_words(line: str, label: str, bpb: float) -> None:
+    official = read(SETUP + STEPS + SIZES + ROUND_TRIP + line + "\n").official
+
+    assert official is not None
+    assert (official.label, official.val_bpb) == (label, bpb)
+
+
+def test_a_stage_before_adaptation_is_not_called_adaptation() -> None:
+    run = read(SETUP + STEPS + SIZES + "pre_ttt_sliding_exact val_loss:2.00000000 val_bpb:1.18450000\n")
+
+    assert run.official is not None
+    assert run.official.stage == "sliding_window"
+
+
 def test_an_evaluation_before_the_artifact_is_made_is_not_its_score() -> None:
     early = "sliding_window_eval val_loss:1.9000 val_bpb:1.1200\n"
 
     assert read(SETUP + STEPS + early + SIZES + ROUND_TRIP).final_val_bpb == 1.226
 
 
-def test_an_unknown_label_after_the_size_counts_alone_and_is_called_not_sure() -> None:
+def test_an_unknown_label_after_the_size_counts_and_is_called_not_sure() -> None:
     text = SETUP + STEPS + SIZES + "my_own_check val_loss:2.10000000 val_bpb:1.24380000\n"
 
     assert read(text).final_val_bpb == 1.2438
     assert "not sure" in (read(text).choice.why or "")
     assert "my_own_check" in warnings(text)
     assert read(text + ROUND_TRIP).final_val_bpb == 1.226
+    assert read(text + ROUND_TRIP).choice.doubt is None
+
+
+def test_a_lower_result_under_an_unknown_label_counts_and_is_called_not_sure() -> None:
+    text = SETUP + STEPS + SIZES + ROUND_TRIP + "my_own_mixer val_loss:2.00000000 val_bpb:1.18450000\n"
+
+    assert read(text).final_val_bpb == 1.1845
+    assert "my_own_mixer is not sure" in warnings(text)
 
 
 def test_bits_per_byte_alone_are_a_score_without_a_loss() -> None:
