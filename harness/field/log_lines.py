@@ -22,7 +22,6 @@ from harness.field.log_events import (
     Setting,
     StepLine,
     StopLine,
-    Summary,
     TrainLine,
     ValLine,
     read_count,
@@ -30,6 +29,7 @@ from harness.field.log_events import (
 )
 from harness.field.metric_lines import read_metrics, read_summary
 from harness.field.result_lines import VAL_BPB, VAL_LOSS, read_result
+from harness.field.run_facts import read_facts, read_rounded_params
 from harness.field.size_lines import read_size
 
 # Step lines ---------------------------------------------------------------------------------------
@@ -86,17 +86,7 @@ _PARAMS_NAME = (
 _PARAMS = re.compile(
     _PARAMS_NAME + COUNT + rb"(?!\.|\s?[kKmMbB]\b)(.{0,300})", re.IGNORECASE | re.DOTALL
 ).match
-_ROUNDED_PARAMS = re.compile(_PARAMS_NAME + rb"(\d{1,6}(?:\.\d{1,4})?)\s?([kmb])\b", re.IGNORECASE).match
 _SHORT_KEYS = re.compile(rb"(?<![\w.])(ws|s|ga):(\d{1,18})(?![\w.])").finditer
-# In the middle of a line that says other things, too.
-_INLINE = re.compile(
-    rb"(?<![\w.-])-{0,2}(?:(seed)|(world[_ ]size|num_gpus|nproc[_-]per[_-]node|n_gpus)"
-    rb"|((?:model|total|num|n)[ _]param(?:eter)?s))\s?[:= ]\s?"
-    rb"(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?![\w/-]|[.,]\d|\s?[kKmMbB]\b)",
-    re.IGNORECASE,
-).finditer
-_INLINE_NAMES = ("seed", "world_size", "model_params")
-_INLINE_WORDS = re.compile(rb"seed|world|gpus|nproc|param", re.IGNORECASE).search
 _VAL_LOADER = re.compile(rb"val_loader\b.{0,1000}?\btokens:\s?" + COUNT, re.DOTALL).match
 _PEAK = re.compile(rb"peak memory allocated:\s{0,8}(\d{1,9}(?:\.\d{1,9})?)\s?MiB").match
 _EVAL_TOTAL = re.compile(rb"total_eval_time:\s?" + NUMBER + rb"s\b").match
@@ -104,7 +94,7 @@ _WORDS = re.compile(
     rb"[A-Za-z_][\w.-]{0,80}[:=]\s?[^\s:=][^\s=]{0,400}(?:\s[A-Za-z_][\w.-]{0,80}[:=][^\s=]{1,400}){0,60}\s{0,8}$"
 ).match
 _WORD = re.compile(rb"([A-Za-z_][\w.-]{0,80})[:=]\s?(\S{1,400})").finditer
-_INDENTED = re.compile(rb" {1,8}([A-Za-z_][\w.-]{0,80})\s?[:=](?: (.{0,4000}))?$", re.DOTALL).match
+_INDENTED = re.compile(rb" {1,8}([A-Za-z_][\w.-]{0,80})\s{0,30}[:=](?: (.{0,4000}))?$", re.DOTALL).match
 _ASSIGNED = re.compile(rb"(?<!\S)([A-Za-z_]\w{0,80})=((?:[^\s=]|\s(?!\w{1,80}=)){0,400})").finditer
 _HEADING = re.compile(rb"\W{0,8}hyper-?param(?:eter)?s\W{0,8}$", re.IGNORECASE).match
 _PARAMS_TABLE = re.compile(
@@ -125,42 +115,22 @@ _CODE = re.compile(
 ).match
 
 
-def _read_rounded_params(line: bytes, number: int) -> Summary | None:
-    """Read parameters that are printed in thousands, millions or billions only."""
-    match = _ROUNDED_PARAMS(line)
-    if match is None:
-        return None
-    value = float(match[1]) * {b"k": 1e3, b"m": 1e6, b"b": 1e9}[match[2].lower()]
-    return Summary(number, "params_rounded", value, to_text(match[0], 60))
-
-
 def _read_params(match: re.Match[bytes], number: int) -> Setting | None:
     count = read_count(match[1])
     if count is None:
         return None
     names = {b"ws": "world_size", b"s": "seed", b"ga": "grad_accum_steps"}
     more = tuple((names[word[1]], word[2].decode()) for word in _SHORT_KEYS(match[2]))
-    if (inline := _read_inline(match[2], number)) is not None:
+    if (inline := read_facts(match[2], number)) is not None:
         more += tuple(pair for pair in inline.values if pair[0] != "model_params")
     return Setting(number, (("model_params", str(count)), *more))
-
-
-def _read_inline(line: bytes, number: int) -> Setting | None:
-    """Read seed, world size and parameters from the middle of a line; the first of each counts."""
-    if not _INLINE_WORDS(line):
-        return None
-    values: dict[str, str] = {}
-    for match in _INLINE(line[:2000]):
-        name = _INLINE_NAMES[next(index for index in range(3) if match[index + 1])]
-        values.setdefault(name, match[4].decode())
-    return Setting(number, tuple(values.items()), inline=True) if values else None
 
 
 def _read_words(line: bytes, number: int) -> Event | None:
     if _WARMUP(line):
         return Marker(number, "warmup")
     if not _WORDS(line):
-        return _read_inline(line, number)
+        return read_facts(line, number)
     return Setting(number, tuple((to_text(word[1]), to_text(word[2])) for word in _WORD(line)))
 
 
@@ -206,7 +176,7 @@ def _read_other(line: bytes, number: int) -> Event | None:
         return Marker(number, "hyperparameters")
     elif first == 0x6E and (match := _PARAMS(line)):  # n
         return _read_params(match, number)
-    if b"aram" in line and (rounded := _read_rounded_params(line, number)):
+    if b"aram" in line and (rounded := read_rounded_params(line, number)):
         return rounded
     if _CODE(line):
         return Marker(number, "code", to_text(line, 80))
@@ -240,7 +210,7 @@ def read_line(line: bytes, number: int) -> Event | None:
             step, planned, loss, time = match.groups()
             return TrainLine(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
         match = _BARE_STEP(line)
-        return _read_step(match, number) if match else None
+        return _read_step(match, number) if match else _read_count_of_params(line, number)
     if first in _METRIC_STARTS and (point := read_metrics(line, number)):
         return point
     if (b"bpb" in line or b"BPB" in line or b"byte" in line) and (result := read_result(line, number)):
@@ -248,9 +218,11 @@ def read_line(line: bytes, number: int) -> Event | None:
     if 0x41 <= first <= 0x7A:  # a letter, an underscore or an opening bracket
         return _read_other(line, number)
     if first == 0x20:
+        if (b"exitcode" in line or b"traceback" in line) and (crash := read_crash(line, number)):
+            return crash
         if match := _INDENTED(line):
             return Setting(number, ((to_text(match[1]), to_text(match[2] or b"", 2000)),), True)
-        return read_crash(line, number)
+        return None
     if first == 0x3D:  # =
         if _PARAMS_TABLE(line):
             return Marker(number, "params_table")
@@ -258,12 +230,16 @@ def read_line(line: bytes, number: int) -> Event | None:
     if first == 0x2D:  # -
         if _HEADING(line):
             return Marker(number, "hyperparameters")
-        return Marker(number, "params_table") if _PARAMS_TABLE(line) else None
+        return Marker(number, "params_table") if _PARAMS_TABLE(line) else read_facts(line, number)
     if first == 0x7C and (cells := _TABLE_ROW(line)):  # |
         return read_line(cells[1] + b": " + cells[2], number)
     if first in b"\"'#@" and _CODE(line):
         return Marker(number, "code", to_text(line, 80))
-    return None
+    return read_facts(line, number)
+
+
+def _read_count_of_params(line: bytes, number: int) -> Event | None:
+    return read_rounded_params(line, number) or read_facts(line, number)
 
 
 def read_assignments(line: bytes, number: int) -> Setting | None:

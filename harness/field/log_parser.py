@@ -47,6 +47,7 @@ from harness.field.log_prefix import (
 )
 from harness.field.log_stream import MAX_LINE_BYTES, LogStream
 from harness.field.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
+from harness.field.run_facts import read_facts
 from harness.field.run_tracker import RunTracker, Sink
 from harness.field.step_stretch import MIN_STRETCH_BYTES, match_stretch, take_stretch
 
@@ -415,6 +416,8 @@ class LogParser:
         kind = type(event)
         if kind is Setting and event.indented and self._section is None:  # type: ignore[union-attr]
             self._tracker.emit(event)  # a note, not a hyperparameter
+            if facts := read_facts(line, event.line):
+                self._tracker.take(facts, line)
             return
         self._tracker.take(event, line)
         if kind is Marker:

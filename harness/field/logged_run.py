@@ -26,6 +26,7 @@ from harness.field.log_events import (
     read_count,
 )
 from harness.field.printed_sizes import PrintedSizes
+from harness.field.run_facts import as_fact
 from harness.field.score_choice import TWIN_BPB, ScoreChoice, choose_score
 from harness.field.size_lines import choose_code, code_words
 from harness.field.thinned_curve import ThinnedCurve
@@ -86,6 +87,7 @@ class LoggedRun:
     peak_memory_mib: float | None = None
     hyperparameters: dict[str, str] = field(default_factory=dict)
     _inline: dict[str, tuple[str, int]] = field(default_factory=dict)  # name -> value and line
+    _late: dict[str, tuple[str, int]] = field(default_factory=dict)
     crash: Crash | None = None
 
     sizes: PrintedSizes = field(default_factory=PrintedSizes)
@@ -360,6 +362,8 @@ class LoggedRun:
             return
         for key, value in setting.values:
             folded = key.lower()
+            if fact := as_fact(key, value):
+                self._inline.setdefault(fact[0], (fact[1], setting.line))
             if folded in _NUMBERS and getattr(self, folded) is None:
                 count = read_count(value.encode("ascii", "ignore"))
                 if count is not None:
@@ -371,10 +375,17 @@ class LoggedRun:
             if folded not in _NOT_KNOBS and len(self.hyperparameters) < MAX_SETTINGS:
                 self.hyperparameters.setdefault(key, value)
 
+    def add_late(self, setting: Setting) -> None:
+        """Take facts that are printed once training is over; what was said before counts."""
+        for key, value in setting.values:
+            if key.lower() in _NUMBERS:
+                self._late.setdefault(key.lower(), (value, setting.line))
+
     def take_inline(self) -> None:
         """Fill the facts that no line of their own gave."""
-        for key, (value, line) in self._inline.items():
-            self.add_setting(Setting(line, ((key, value),)))
+        for key, (value, line) in (*self._inline.items(), *self._late.items()):
+            if getattr(self, key, None) is None:
+                self.add_setting(Setting(line, ((key, value),)))
 
     def repeats(self, later: LoggedRun) -> bool:
         """Whether all points of a later run stand in this one, and fewer: a recap of its lines."""

@@ -164,6 +164,7 @@ class RunTracker:
 
     def _take_setting(self, setting: Setting) -> None:
         if setting.inline and self.run.progressed:
+            self.run.add_late(setting)
             return
         if setting.indented or setting.inline:
             self.run.add_setting(setting)
@@ -239,6 +240,9 @@ class RunTracker:
         """Put the current run with the others, or with its earlier copy."""
         run = self.run
         run.last_line = max(run.last_line, run.first_line)
+        if final and self.pending is not None:  # no run followed; a closing summary of this one
+            for setting in self.pending.settings:
+                run.add_late(setting)
         run.take_inline()
         run.take_summary()
         if self.runs and self.runs[-1].repeats(run):

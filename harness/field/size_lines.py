@@ -15,7 +15,7 @@ _SIZE = re.compile(
     rb"|((?:total[ _])?(?:submission|artifact)[ _]size|total[ _]size"
     rb"|(?:final |compressed |total )?artifact|total))"
     rb"(?:[ _]bytes)?[\s_]{0,2}(?:\(?([\w+./ =(),-]{1,40}?)\)?)?\s{0,2}[:=]"
-    rb"\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b",
+    rb"\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b(?!\s?param)",
     re.IGNORECASE,
 ).match
 _SHORT = frozenset({b"code", b"total", b"artifact"})  # too common a word to count without its unit

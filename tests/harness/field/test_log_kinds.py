@@ -212,6 +212,45 @@ def test_a_fact_in_the_middle_of_a_line_is_read(line: str, seed: int | None, wor
     assert (run.seed, run.world_size) == (seed, world_size)
 
 
+@pytest.mark.parametrize(
+    ("line", "seed", "world_size", "params"),
+    [
+        ("params: 26.99M (26,993,756)", None, None, 26_993_756),
+        ("model has 26_993_756 parameters", None, None, 26_993_756),
+        ("26,993,756 trainable parameters", None, None, 26_993_756),
+        ("model size: 26,993,756 parameters", None, None, 26_993_756),
+        ("model:11L params:26993756 seed:42 ws:8", 42, 8, 26_993_756),
+        ("num decayed parameter tensors: 50, with 26,000,000 parameters", None, None, None),
+        ("[init] rank 0/8 seed=42", 42, 8, None),
+        ("DDP: rank 0 / world 8", None, 8, None),
+        ("args: {'seed': 42, 'world_size': 8}", 42, 8, None),
+        ('{"seed": 42, "world_size": 8, "params": 26993756}', 42, 8, 26_993_756),
+        ("--nproc_per_node=8 train_gpt.py", None, 8, None),
+        ("Running on 8 GPUs", None, 8, None),
+        ("nproc_per_node=8", None, 8, None),
+        ("setting seed to 42", 42, None, None),
+        ("  seed                : 42", 42, None, None),
+        ("seed.......... 42", 42, None, None),
+        ("data_seed: 7 eval seed 9", None, None, None),
+        ("run exp_seed42 of 3", None, None, None),
+        ("param groups: 4 on GPU 0", None, None, None),
+    ],
+)
+def test_facts_in_other_words(
+    line: str, seed: int | None, world_size: int | None, params: int | None
+) -> None:
+    run = read(line + "\n" + STEPS)
+
+    assert (run.seed, run.world_size, run.model_params) == (seed, world_size, params)
+
+
+def test_facts_that_are_said_at_the_end_are_taken() -> None:
+    run = read(STEPS + SIZES + ROUND_TRIP + "model_params:20123456 seed:11\nDone on 8 GPUs\n")
+
+    assert (run.seed, run.world_size, run.model_params) == (11, 8, 20_123_456)
+    assert read(SETUP + STEPS + ROUND_TRIP + "seed:12\nresults of seed 13\n").seed == 11
+
+
 def test_a_line_of_its_own_counts_before_the_middle_of_another() -> None:
     assert read("data: shuffled with seed=5, twice\nseed:11\n" + STEPS).seed == 11
 
