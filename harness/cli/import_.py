@@ -85,9 +85,9 @@ def _refresh_leaderboard(file: Path, runs: Path, dry_run: bool, as_json: bool, a
 def _import_paths(
     paths: list[Path], runs: Path, kind: str, course: str, log: str, dry_run: bool, as_json: bool
 ) -> None:
-    """Import logs and record folders; exit 1 when none of them holds a run."""
+    """Import logs and record folders; exit 1 when one cannot be read, or none of them holds a run."""
     from harness.field import importing
-    from harness.field.to_record import count_record_folders
+    from harness.field.record_folders import count_record_folders
 
     with _import_progress(count_record_folders(paths)) as advance:
         report = importing.import_paths(
@@ -102,7 +102,7 @@ def _import_paths(
         what = "would be added" if dry_run else "added"
         nothing = "" if report.added else ": nothing is new"
         typer.echo(f"{report.added} of {len(report.bundles)} {what}{nothing}")
-    if report.bundles and all(bundle.state == "skipped" for bundle in report.bundles):
+    if report.failed:
         raise typer.Exit(Exit.FAILED)
 
 

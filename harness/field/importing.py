@@ -1,46 +1,52 @@
 """Keeps other people's logs and submissions: a record folder becomes an entry of the field or a hole of ours.
 
-How they are read, and how a log becomes a record, is `harness.field.to_record`'s.
+What the folders hold is read by `harness.field.record_folders`, a log becomes a record in
+`harness.field.to_record`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.courses.course import Badge, Course, load_course
 from harness.errors import HarnessError
 from harness.field.entries import ClaimedNumbers, FieldEntry, FieldStore
-from harness.field.submission_file import (
-    SubmissionFile,
-)
-from harness.field.to_record import LogFile, RecordFolder, curve_lines, read_record_folders, record_from_run
+from harness.field.experiments import LogFile
+from harness.field.imported_logs import ImportedLogs
+from harness.field.record_files import copy_log
+from harness.field.record_folders import RecordFolder, read_record_folders
+from harness.field.submission_file import SubmissionFile
+from harness.field.to_record import curve_lines, record_from_run
 from harness.files import write_whole
 from harness.records.intent import Intent, dump_intent
-from harness.records.record import RunRecord, find_record, write_record
-from harness.records.store import Attempt, Store, slugify
+from harness.records.record import RunRecord, write_record
+from harness.records.store import Attempt, slugify
 
 As = Literal["auto", "field", "hole"]
 KeepLog = Literal["copy", "reference"]
+State = Literal["new", "extended", "unchanged", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of a record folder or log. state: new, extended (by more logs), unchanged or skipped."""
+    """What became of a record folder or log.
+
+    state: new, extended (by more logs), unchanged, skipped (it holds no run) or failed (it cannot be read).
+    """
 
     name: str
     place: str
-    state: Literal["new", "extended", "unchanged", "skipped"]
+    state: State
     records: tuple[RunRecord, ...] = ()
     badges: tuple[Badge, ...] = ()
     claimed: ClaimedNumbers | None = None
     warnings: tuple[str, ...] = ()
+    unreadable: bool = False  # something of it, which a warning names
 
 
 class ImportedLog(NamedTuple):
@@ -57,26 +63,11 @@ class ImportReport:
     def added(self) -> int:
         return sum(1 for bundle in self.bundles if bundle.state in ("new", "extended"))
 
-
-class HoleLogs:
-    """Which log (by sha256) is in which hole; read once for many folders, and kept up to date."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.last_number = max((hole.name.number for hole in store.holes()), default=0)
-
-    @cached_property
-    def known(self) -> dict[str, str]:
-        known = {}
-        for hole, attempts in self.store.load_all():
-            for attempt in attempts:
-                try:
-                    record = find_record(attempt.record_path)
-                except HarnessError:
-                    continue
-                if record is not None and record.provenance is not None:
-                    known[record.provenance.sha256] = hole.name.folder
-        return known
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be read, or nothing held a run."""
+        states = {bundle.state for bundle in self.bundles}
+        return states == {"skipped"} or any(b.unreadable or b.state == "failed" for b in self.bundles)
 
 
 def import_paths(
@@ -95,21 +86,33 @@ def import_paths(
     """
     course = load_course(course_name, runs)
     report = ImportReport()
-    holes = HoleLogs(Store(runs))
-    for bundle in read_record_folders(paths, progress, by_experiment=True):
-        as_field = kind == "field" or (kind == "auto" and bundle.submission is not None)
+    imported = ImportedLogs(runs)
+
+    def is_field(has_submission: bool) -> bool:
+        return kind == "field" or (kind == "auto" and has_submission)
+
+    def known_place(name: str, submission: str | None, log: str) -> str | None:
+        if not is_field(submission is not None):
+            return imported.hole_of(log)
+        return imported.entry_of(field_slug(name), submission, log)
+
+    for bundle in read_record_folders(paths, progress, by_experiment=True, known_place=known_place):
         how = "copy" if bundle.from_stdin else keep_log
+        if bundle.known is not None:
+            report.bundles.append(ImportResult(bundle.name, bundle.known, "unchanged"))
+            continue
         try:
-            if as_field:
-                report.bundles.append(_keep_as_entry(bundle, runs, course, how, dry_run))
+            if is_field(bundle.submission is not None):
+                result = _keep_as_entry(bundle, runs, course, how, dry_run)
             else:
-                report.bundles.append(_keep_as_hole(bundle, holes, course, how, dry_run))
+                result = _keep_as_hole(bundle, imported, course, how, dry_run)
         except ValueError as error:  # one folder that cannot be kept must not stop the others
             why = " ".join(str(error).split())[:300]
-            report.bundles.append(ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, why)))
-        finally:
-            if bundle.from_stdin:
-                bundle.logs[0].path.unlink(missing_ok=True)
+            result = ImportResult(bundle.name, "", "failed", warnings=(*bundle.warnings, why))
+        if bundle.unreadable:
+            state = "failed" if result.state == "skipped" else result.state
+            result = replace(result, state=state, unreadable=True)
+        report.bundles.append(result)
     return report
 
 
@@ -141,7 +144,7 @@ def _keep_as_entry(
     first = known_entry.next_attempt if known_entry else 1
     imported, skipped = _records(new, course, slug, first, bundle, entry.author)
     if not imported and not entry.claimed:
-        return ImportResult(bundle.name, place, "skipped", warnings=(*bundle.warnings, *skipped))
+        return ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, *skipped))
     if not dry_run:
         folder = store.write_entry(slug, entry)
         for one in imported:
@@ -151,29 +154,55 @@ def _keep_as_entry(
 
 
 def _keep_as_hole(
-    bundle: RecordFolder, holes: HoleLogs, course: Course, keep_log: KeepLog, dry_run: bool
+    bundle: RecordFolder, holes: ImportedLogs, course: Course, keep_log: KeepLog, dry_run: bool
 ) -> ImportResult:
-    store, known = holes.store, holes.known
-    new = [file for file in bundle.logs if file.log.sha256 not in known]
+    new = [file for file in bundle.logs if holes.hole_of(file.log.sha256) is None or file.number is not None]
     if bundle.logs and not new:
-        return ImportResult(bundle.name, known[bundle.logs[0].log.sha256], "unchanged")
+        return ImportResult(bundle.name, holes.hole_of(bundle.logs[0].log.sha256) or "", "unchanged")
     title = (bundle.submission.name if bundle.submission else None) or bundle.name
-    number = holes.last_number + 1
-    folder = "_".join(filter(None, [f"round_{number:03d}", slugify(title)]))
+    folder = "_".join(filter(None, [f"round_{holes.last_number + 1:03d}", slugify(title)]))
     author = bundle.submission.author if bundle.submission else None
     imported, skipped = _records(new, course, folder, 1, bundle, author)
     if not imported:
-        return ImportResult(bundle.name, folder, "skipped", warnings=(*bundle.warnings, *skipped))
+        return ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, *skipped))
+    extended = None if bundle.submission else holes.find_experiment(imported[0].record)
+    if extended is not None:
+        return _extend_hole(bundle, extended, imported, skipped, holes, keep_log, dry_run)
     if not dry_run:
         seeds = tuple(dict.fromkeys(one.record.seed for one in imported if one.record.seed is not None))
         day = bundle.submission.date if bundle.submission else None
         intent = Intent(title=title, course=course.name, seeds=seeds, created=day)
-        hole = store.create(folder, dump_intent(intent))
+        hole = holes.store.create(folder, dump_intent(intent))
         for one in imported:
             _write_attempt(hole.new_attempt(), one, keep_log)
-            known[one.file.log.sha256] = folder
-        holes.last_number = number
+            holes.add(folder, one.record)
     return _imported(bundle, folder, "new", imported, skipped, None)
+
+
+def _extend_hole(
+    bundle: RecordFolder,
+    place: str,
+    imported: list[ImportedLog],
+    skipped: list[str],
+    holes: ImportedLogs,
+    keep_log: KeepLog,
+    dry_run: bool,
+) -> ImportResult:
+    """Add runs to the hole of the same experiment, which an earlier import of the folder made."""
+    hole = holes.store.get(place)
+    number = max((attempt.number for attempt in hole.attempts), default=0)
+    added: list[ImportedLog] = []
+    for one in imported:
+        if holes.has_run(place, one.record):  # its log has grown since
+            continue
+        record = one.record.model_copy(update={"hole": place, "attempt": number + len(added) + 1})
+        added.append(one._replace(record=record))
+    if not added:
+        return ImportResult(bundle.name, place, "unchanged")
+    for one in added if not dry_run else ():
+        _write_attempt(hole.new_attempt(), one, keep_log)
+        holes.add(place, one.record)
+    return _imported(bundle, place, "extended", added, skipped, None)
 
 
 def _records(
@@ -184,9 +213,7 @@ def _records(
     skipped = []
     day = bundle.submission.date if bundle.submission else None
     for file in files:
-        source = (
-            file.name if len(bundle.logs) == 1 and bundle.submission is None else f"{bundle.name}/{file.name}"
-        )
+        source = f"{bundle.folder}/{file.name}" if bundle.folder else file.name
         try:
             record, badge = record_from_run(file, course, hole, first + len(imported), source, day, author)
         except HarnessError as error:
@@ -224,7 +251,7 @@ def _write_attempt(attempt: Attempt, imported: ImportedLog, keep_log: KeepLog) -
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
     if keep_log == "copy":
-        shutil.copyfile(imported.file.path, attempt.log_path)
+        copy_log(imported.file.path, attempt.log_path)
     write_record(attempt.record_path, imported.record)
 
 
@@ -253,7 +280,8 @@ def field_slug(name: str) -> str:
 
 def describe(bundle: ImportResult) -> str:
     """Return in a few lines where a bundle went, its scores, sizes and badges, and what is odd."""
-    lines = [f"{bundle.state:9} {bundle.name}" + (f" -> {bundle.place}" if bundle.state != "skipped" else "")]
+    kept = bundle.state not in ("skipped", "failed")
+    lines = [f"{bundle.state:9} {bundle.name}" + (f" -> {bundle.place}" if kept else "")]
     for record, badge in zip(bundle.records, bundle.badges, strict=True):
         score = f"{record.val_bpb:.8g} bpb" if record.val_bpb is not None else "no score"
         label = f" ({record.official.label})" if record.official else ""

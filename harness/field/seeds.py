@@ -7,8 +7,11 @@ of a script differ by more than luck.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from harness.field.submission_file import ROUNDING_BPB
 from harness.figures import number
@@ -17,8 +20,14 @@ from harness.records.seeds import sample_of
 from harness.stats import Sample
 
 # Knobs of public scripts that name a run or a place on its machine; they change no result.
-_NAMES_AND_PLACES = frozenset({"logfile", "val_files", "train_files"})
+_NAMES_AND_PLACES = frozenset(
+    {"logfile", "val_files", "train_files", "run_name", "exp_name", "experiment_name", "experiment"}
+    | {"wandb_name", "wandb_run_name", "wandb_project", "wandb_group", "hostname", "host", "timestamp"}
+    | {"date", "port", "master_port", "rank", "local_rank", "pid", "save_every"}
+)
+SEED_IN_NAME = re.compile(r"seed[_-]?(\d{1,10})(?!\d)", re.IGNORECASE)
 _PLACE_ENDINGS = ("_path", "_dir", "_id")
+_SEEDS = frozenset({"seed", "random_seed", "manual_seed", "torch_seed", "global_seed", "base_seed"})
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ def _version(record: RunRecord) -> tuple[object, ...]:
     return (record.code.source_sha256, record.code_bytes, label, config)
 
 
+@lru_cache(maxsize=65536)  # hundreds of logs print the same settings
 def names_a_place(name: str, value: str) -> bool:
     """Whether a setting names a run or a place on its machine, so that it changes no result."""
     lower = name.lower()
@@ -110,6 +120,17 @@ def names_a_place(name: str, value: str) -> bool:
         or lower.endswith(_PLACE_ENDINGS)
         or "/" in value
     )
+
+
+def seed_in_name(path: Path | str) -> int | None:
+    """Return the seed that a log's file name claims."""
+    match = SEED_IN_NAME.search(Path(path).stem)
+    return int(match[1]) if match else None
+
+
+def is_seed(name: str) -> bool:
+    """Whether a setting is the seed of a run."""
+    return name.lower() in _SEEDS
 
 
 def _claimed_or_last(records: Sequence[RunRecord], claimed_bpb: float | None) -> float:

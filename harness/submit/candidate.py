@@ -17,11 +17,13 @@ from harness.courses.policy import Policy
 from harness.courses.track import TRACKS, NamedTrack, find_track
 from harness.errors import HarnessError, UsageError
 from harness.field.entries import StoredEntry, find_row
+from harness.field.experiments import LogFile
 from harness.field.log_parser import parse_log
 from harness.field.logged_run import LoggedRun
+from harness.field.record_folders import read_record_folders
 from harness.field.seeds import SeedCount, count_seeds
 from harness.field.submission_file import SubmissionFile
-from harness.field.to_record import LogFile, read_record_folders, record_from_run
+from harness.field.to_record import record_from_run
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
 from harness.scripts.snapshot import Snapshot, load_snapshot, take_snapshot

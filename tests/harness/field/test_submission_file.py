@@ -14,15 +14,10 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.field.log_parser import ParsedLog, parse_log
-from harness.field.submission_file import (
-    SubmissionFile,
-    compare_with_logs,
-    distinct_logs,
-    parse_submission,
-    read_submission,
-    seed_in_name,
-)
-from harness.field.to_record import find_record_files
+from harness.field.record_files import find_record_files
+from harness.field.seeds import seed_in_name
+from harness.field.submission_check import compare_with_logs, distinct_logs
+from harness.field.submission_file import SubmissionFile, parse_submission, read_submission
 from tests.paths import DATA
 
 FIELD = DATA / "field"
@@ -285,8 +280,8 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     files = find_record_files(record)
 
     assert [path.name for path in files.logs] == ["inside.log", "real.log"]
-    assert [path.name for path in files.links_out] == ["loop.log", "train.log"]
-    assert files.warnings[1] == "train.log is a link out of the folder; it was not read"
+    assert [path.name for path in files.links_out] == ["logs", "loop.log", "train.log"]
+    assert files.warnings[2] == "train.log is a link out of the folder; it was not read"
 
 
 def test_missing_folder_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Which logs were imported before, and where they are kept: told by their content."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from harness.errors import HarnessError
+from harness.field.entries import FieldStore, StoredEntry
+from harness.field.experiments import experiment_of_record
+from harness.records.record import RunRecord, find_record
+from harness.records.store import Store
+
+
+class ImportedLogs:
+    """The imported runs of one `runs/` folder; read once for many folders, and kept up to date."""
+
+    def __init__(self, runs: Path) -> None:
+        self.store = Store(runs)
+        self.last_number = max((hole.name.number for hole in self.store.holes()), default=0)
+        self._field = FieldStore(runs)
+        self._entries: dict[str, StoredEntry | None] = {}
+
+    @cached_property
+    def _records(self) -> dict[str, list[RunRecord]]:
+        """The imported records of each hole."""
+        records: dict[str, list[RunRecord]] = {}
+        for hole, attempts in self.store.load_all():
+            for attempt in attempts:
+                try:
+                    record = find_record(attempt.record_path)
+                except HarnessError:
+                    continue
+                if record is not None and record.provenance is not None:
+                    records.setdefault(hole.name.folder, []).append(record)
+        return records
+
+    @cached_property
+    def _holes(self) -> dict[str, str]:
+        """The hole of a log, by its sha256."""
+        return {
+            record.provenance.sha256: folder
+            for folder, records in self._records.items()
+            for record in records
+            if record.provenance
+        }
+
+    @cached_property
+    def _experiments(self) -> dict[object, str]:
+        return {
+            key: folder
+            for folder, records in self._records.items()
+            for record in records
+            if (key := _experiment(record)) is not None
+        }
+
+    def hole_of(self, log: str) -> str | None:
+        """Return the folder of the hole that a log is in. log: its sha256."""
+        return self._holes.get(log)
+
+    def entry_of(self, slug: str, submission: str | None, log: str) -> str | None:
+        """Return the place of the field's entry that has a log and the same submission file, by sha256."""
+        if slug not in self._entries:
+            try:
+                self._entries[slug] = self._field.load(slug)
+            except HarnessError:
+                self._entries[slug] = None
+        entry = self._entries[slug]
+        same = entry is not None and entry.entry.submission_sha256 == submission and log in entry.log_hashes
+        return f"field/{slug}" if same else None
+
+    def find_experiment(self, record: RunRecord) -> str | None:
+        """Return the hole that an earlier import of the same folder made of the same experiment."""
+        key = _experiment(record)
+        return None if key is None else self._experiments.get(key)
+
+    def has_run(self, hole: str, record: RunRecord) -> bool:
+        """Whether a hole has this run from an earlier, shorter state of its log."""
+        return any(_measured(record) == _measured(other) for other in self._records.get(hole, ()))
+
+    def add(self, hole: str, record: RunRecord) -> None:
+        """Take note of a record that was written."""
+        assert record.provenance is not None
+        self.last_number = max(self.last_number, int(hole.split("_")[1]))
+        self._holes[record.provenance.sha256] = hole
+        self._records.setdefault(hole, []).append(record)
+        if (key := _experiment(record)) is not None:
+            self._experiments.setdefault(key, hole)
+
+
+def _experiment(record: RunRecord) -> object | None:
+    """Return what tells an imported experiment apart, its folder with it; None where that is not sure."""
+    assert record.provenance is not None
+    source = PurePosixPath(record.provenance.source)
+    folder = source.parts[0] if len(source.parts) > 1 else source.name
+    if record.params is None or record.code_bytes is None:
+        return None
+    return folder, experiment_of_record(record)
+
+
+def _measured(record: RunRecord) -> tuple[object, ...]:
+    scores = tuple((score.label, score.text, score.val_loss) for score in record.scores)
+    return record.seed, record.steps, record.last_train_loss, record.step_ms, record.train_seconds, scores
