@@ -84,6 +84,29 @@ class PlainCommand(TyperCommand):
                 formatter.write_dl(rows)
 
 
+class ScriptCommand(PlainCommand):
+    """A command that hands the words after `--` to a script; see `script_arguments`."""
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:  # type: ignore[no-untyped-def]
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_AFTER_DASHES] = tuple(args[at + 1 :])
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx) -> list[str]:  # type: ignore[no-untyped-def]
+        return [*super().collect_usage_pieces(ctx), "[-- OPTIONS OF THE SCRIPT]"]
+
+
+_AFTER_DASHES = "harness.after_dashes"
+
+
+def script_arguments(context: typer.Context) -> tuple[str, ...] | None:
+    """Return the words after `--`; None where there was none."""
+    words: tuple[str, ...] | None = context.meta.get(_AFTER_DASHES)
+    return words
+
+
 def main() -> None:
     """Run the command line. The only place where a HarnessError is caught."""
     guard_streams()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +16,11 @@ from harness.cli.app import (
     CourseProgress,
     HoleArgument,
     Json,
-    PlainCommand,
     Runs,
+    ScriptCommand,
     app,
     print_json,
+    script_arguments,
 )
 from harness.cli.run_options import SAFETY, WHAT, WHERE
 from harness.cli.series import Turn
@@ -107,10 +109,18 @@ AllowUnread = Annotated[
         "--allow-unread", help="Hand over overrides that the script does not read.", rich_help_panel=SAFETY
     ),
 ]
+AllowMissing = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing",
+        help="Play even if this machine lacks what the script needs.",
+        rich_help_panel=SAFETY,
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="The same as `harness resume ROUND`.")]
 
 
-@app.command(cls=PlainCommand, short_help="Play a hole and record it")
+@app.command(cls=ScriptCommand, short_help="Play a hole and record it")
 def run(
     context: typer.Context,
     reference: HoleArgument,
@@ -118,6 +128,8 @@ def run(
     preset: run_options.Preset = None,
     course: run_options.Course = None,
     script: run_options.Script = None,
+    module: run_options.Module = None,
+    python: run_options.Python = None,
     seed: Seed = None,
     seeds: Seeds = None,
     title: Title = "",
@@ -139,16 +151,22 @@ def run(
     dry_run: DryRun = False,
     repeat: Repeat = False,
     allow_unread: AllowUnread = False,
+    allow_missing: AllowMissing = False,
     allow_over_cap: AllowOverCap = False,
     resume: Resume = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Play a hole: check everything, train, record, and show the scorecard."""
+    """Play a hole: check everything, train, record, and show the scorecard.
+
+    What follows `--` goes to the script: `harness run 7 --script train.py -- --depth 12`.
+    """
     from harness.records.prediction import parse_prediction
     from harness.run.plan import make_plan
     from harness.run.request import RunRequest
 
+    if module is not None and script is not None:
+        raise UsageError(f"--module {module} and --script {script} both name what to run", "keep one of them")
     limits = run_options.read_limits(timeout, max_cost, rate, abort, stall, slow)
     if resume:
         _refuse_new_settings(context)
@@ -164,6 +182,9 @@ def run(
         preset=preset,
         course=course,
         script=script,
+        module=module,
+        arguments=script_arguments(context),
+        python=python,
         title=title,
         hypothesis=hypothesis,
         prediction=parse_prediction(predict) if predict else None,
@@ -176,6 +197,7 @@ def run(
         repeat=repeat,
         allow_over_cap=allow_over_cap,
         allow_unread=allow_unread,
+        allow_missing=allow_missing,
     )
     if interleave and emit is not None:
         raise UsageError(
@@ -203,6 +225,12 @@ def _refuse_new_settings(context: typer.Context) -> None:
                 f"{parameter.opts[0]} cannot be given",
                 "leave it out, or play a new attempt without --resume",
             )
+    if (arguments := script_arguments(context)) is not None:
+        raise UsageError(
+            f"--resume goes on with the settings it was started with; "
+            f"-- {shlex.join(arguments)} cannot be given",
+            "leave it out, or play a new attempt without --resume",
+        )
 
 
 def _emit(plan: Plan, folder: Path, runs: Path, as_json: bool) -> None:
@@ -236,7 +264,7 @@ def parse_seeds(seed: int | None, seeds: str | None) -> tuple[int, ...]:
 
 
 def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: bool) -> None:
-    trainer = plan.trainer
+    trainer, start = plan.trainer, plan.trainer.start
     data = {
         "hole": plan.hole.folder,
         "new": plan.is_new,
@@ -244,6 +272,10 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
         "split": trainer.split,
         "preset": trainer.preset,
         "script": plan.intent.script,
+        "module": start.module if start else None,
+        "python": start.interpreter.as_data() if start else None,
+        "arguments": list(start.arguments) if start else [],
+        "options": dict(start.options) if start else {},
         "launcher": plan.launcher,
         "nproc": plan.nproc,
         "seeds": list(plan.seeds),
@@ -266,9 +298,15 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
     cap = plan.course.caps.artifact_bytes
     if trainer.snapshot:
         files = figures.number(len(trainer.snapshot.files), "file")
-        typer.echo(f"  script      {plan.intent.script} ({files}, {trainer.snapshot.code_bytes:,} bytes)")
+        module = f"{start.module} in " if start and start.module else ""
+        typer.echo(
+            f"  script      {module}{plan.intent.script} ({files}, {trainer.snapshot.code_bytes:,} bytes)"
+        )
     else:
         typer.echo(f"  preset      {trainer.preset}")
+    if start:
+        typer.echo(f"  python      {start.interpreter.describe()}")
+        typer.echo(f"  options     {shlex.join(start.arguments) or 'none'}")
     typer.echo(f"  overrides   {' '.join(f'{k}={v}' for k, v in trainer.overrides.items()) or 'none'}")
     seeds = ", ".join(map(str, plan.seeds)) if None not in plan.seeds else "the script has none"
     typer.echo(f"  seeds       {seeds}")

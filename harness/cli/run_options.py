@@ -49,6 +49,23 @@ Script = Annotated[
     typer.Option(metavar="FILE", help="A training script of your own.", rich_help_panel=WHAT),
 ]
 
+Module = Annotated[
+    str | None,
+    typer.Option(
+        "--module",
+        "-m",
+        metavar="NAME",
+        help="A script as `python -m` knows it: scripts.train.",
+        rich_help_panel=WHAT,
+    ),
+]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH", help="Run the script under this Python, not the harness's.", rich_help_panel=WHERE
+    ),
+]
+
 Hypothesis = Annotated[
     str, typer.Option(metavar="TEXT", help="What a new hole is to show, and why.", rich_help_panel=WHAT)
 ]

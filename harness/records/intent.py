@@ -52,6 +52,9 @@ class Intent(Frozen):
     course: CourseName | None = None
     preset: str | None = None
     script: str | None = None  # a training script of one's own instead of the built-in trainer
+    module: str | None = None  # the script as `python -m` knows it
+    arguments: tuple[str, ...] = ()  # the script's command-line options
+    python: str | None = None  # the interpreter that the script runs under, where it is not the harness's own
     seeds: Annotated[tuple[Int, ...], Field(max_length=MAX_SEEDS)] = ()
     parent: str | None = None
     created: Date | None = None
@@ -71,8 +74,7 @@ def load_intent(path: Path) -> Intent:
 def dump_intent(intent: Intent) -> str:
     """Return the text of a `round.toml`: only what is set, tables last."""
     raw: dict[str, Any] = intent.model_dump(exclude_defaults=True)
-    if "seeds" in raw:
-        raw["seeds"] = list(raw["seeds"])
+    raw |= {name: list(raw[name]) for name in ("seeds", "arguments") if name in raw}
     return tomli_w.dumps(raw)
 
 

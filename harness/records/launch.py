@@ -19,7 +19,7 @@ from harness.records.frozen import (
     PositiveInt,
 )
 from harness.records.origin import EvaluatedFrom
-from harness.records.record import Code, CodeRule, Data, Score
+from harness.records.record import Code, CodeRule, Data, Environment, Score
 from harness.records.seed_plan import PlannedSeeds, Purpose
 
 MAX_BYTES = 2_000_000
@@ -54,6 +54,10 @@ class Launch(Frozen):
     cap_bytes: PositiveInt
     preset: str | None = None
     script: str | None = None  # its file in `source/`; None for the built-in trainer
+    module: str | None = None  # the script as `python -m` knows it, below `source/`
+    arguments: tuple[str, ...] = ()  # the script's command-line options
+    python: str | None = None  # the script's interpreter by its path; None for the harness's own
+    interpreter: Environment = Environment()  # what is known of it
     overrides: dict[str, str]
     config: dict[str, str]
     environ: dict[str, str] = Field(default_factory=dict)  # what a script is handed, in its own spelling

@@ -102,7 +102,8 @@ class Failure(Frozen):
 class Code(Frozen):
     """The code that ran. source_sha256 covers the files that trained, in name order."""
 
-    trainer: str = "builtin"  # or the script's file name
+    trainer: str = "builtin"  # or the script's file
+    module: str | None = None  # the script as `python -m` knew it
     source_sha256: str | None = None
     git_sha: str | None = None
     dirty: bool | None = None
@@ -111,6 +112,7 @@ class Code(Frozen):
 
 class Environment(Frozen):
     python: str | None = None
+    interpreter: str | None = None  # a script's own Python, as it was named; None for the harness's
     torch: str | None = None
     sentencepiece: str | None = None
     numpy: str | None = None
@@ -199,6 +201,7 @@ class RunRecord(Frozen):
     overrides: dict[str, str] = Field(default_factory=dict)
     config: dict[str, str] = Field(default_factory=dict)
     config_hash: str | None = None
+    arguments: tuple[str, ...] = ()  # a script's command-line options, as they were handed over
     command: tuple[str, ...] = ()
 
     code: Code = Code()

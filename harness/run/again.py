@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.courses.corpus import ProgressCallback
 from harness.errors import Exit, HarnessError
+from harness.records.arguments import as_template, is_argument
 from harness.records.record import UNHASHED_KNOBS, RunRecord
 from harness.run.plan import Plan, find_script, make_plan, same_experiment
 from harness.run.request import RunRequest
@@ -39,10 +40,15 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
     plan = make_plan(
         replace(
             request,
-            overrides=tuple(f"{name}={value}" for name, value in record.overrides.items()),
+            overrides=tuple(
+                f"{name}={value}" for name, value in record.overrides.items() if not is_argument(name)
+            ),
             preset=record.preset if builtin else None,
             course=record.course,
             script=None if builtin else _find_script(played, record, request),
+            module=None if builtin else record.code.module,
+            arguments=None if builtin else as_template(record.arguments, record.seed),
+            python=None if builtin else record.environment.interpreter,
             allow_unread=True,
         ),
         runs,
@@ -70,7 +76,7 @@ def _find_script(played: PlayedHole, record: RunRecord, request: RunRequest) -> 
     named = find_script(request, played.intent, played.hole.path)
     candidates = [path for path in (named, *reversed(kept)) if path is not None and path.is_file()]
     for path in candidates:
-        if take_snapshot(path).sha256 == record.code.source_sha256:
+        if take_snapshot(path, record.code.module).sha256 == record.code.source_sha256:
             return path
     if candidates:
         return candidates[0]

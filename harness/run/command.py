@@ -79,17 +79,23 @@ def kept_words(launch: Launch, runs: Path) -> tuple[str, ...]:
 
 
 def script_command(
-    script: Path, work: Path, launch: Launch, attempt: Path, inherited: Mapping[str, str]
+    source: Path, work: Path, launch: Launch, attempt: Path, inherited: Mapping[str, str]
 ) -> Command:
     """Return the command that starts a script from its snapshot, in a folder of its own.
 
-    script: its file in the snapshot. work: where it runs. attempt: the attempt's folder.
+    source: the snapshot's folder. work: where it runs. attempt: the attempt's folder.
     """
+    assert launch.script is not None
     handed = dict(launch.environ)
     if launch.seed is not None:
         handed["SEED"] = str(launch.seed)
     env = _environment(inherited, launch.hidden, handed, attempt.resolve())
-    return Command((*_starter(launch.nproc, launch.launcher), str(script.resolve())), env, work.resolve())
+    script = source.resolve() / launch.script
+    if script.parent != source.resolve():  # its package lies beside that folder
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(source.resolve()), env.get("PYTHONPATH", "")]))
+    what = ("-m", launch.module) if launch.module else (str(script),)
+    starter = _starter(launch.nproc, launch.launcher, launch.python or sys.executable)
+    return Command((*starter, *what, *launch.arguments), env, work.resolve())
 
 
 def _environment(
@@ -105,8 +111,8 @@ def _environment(
     return env | dict(handed) | {"PYTHONUNBUFFERED": "1", processes.MARK: str(attempt)}
 
 
-def _starter(nproc: int, launcher: str) -> tuple[str, ...]:
+def _starter(nproc: int, launcher: str, python: str = sys.executable) -> tuple[str, ...]:
     """The words that start one process, or several through torchrun on this machine."""
     if launcher == "python":
-        return (sys.executable,)
-    return (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc))
+        return (python,)
+    return (python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc))

@@ -67,6 +67,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     hole = store.find(request.reference)
     name = hole.name if hole else new_hole_name(request.reference, slugify(request.title), store)
     intent = load_intent(hole.intent_path) if hole else Intent()
+    refuse_for_builtin(request, intent)
     if hole and (request.hypothesis or request.prediction):
         raise UsageError(
             f"{name.folder} is there already, and what it predicts stands in its round.toml",
@@ -107,6 +108,19 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     return plan if request.repeat else drop_duplicates(plan, load_season(runs))
 
 
+def refuse_for_builtin(request: RunRequest, intent: Intent) -> None:
+    """Refuse what only a script can be given, where none is named."""
+    if request.module or request.script or intent.script:
+        return
+    given = {"--python": request.python, "--": " ".join(request.arguments or ())}
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                f"{option} {value} is for a script of your own; the built-in trainer takes no such thing",
+                "add --script FILE, or leave it out",
+            )
+
+
 def _own_parent(reference: str, name: HoleName, store: Store) -> str:
     """Return the full name of the hole that `--parent` means. Raises UsageError for none, or for itself."""
     if reference == name.folder or store.get(reference).name == name:
@@ -136,14 +150,41 @@ def _public_parent(parent: str, course: Course, runs: Path) -> str:
 
 
 def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path | None:
-    """Return the script to run: as typed, else as round.toml says, looked for here, then next to it."""
+    """Return the script to run: as typed, else as round.toml says, looked for here, then next to it.
+
+    Raises UsageError for a module that is not below this folder.
+    """
     if request.script is not None:
         return request.script
+    if request.module is not None:
+        return find_module(request.module)
     if not intent.script:
         return None
     here = Path(intent.script).expanduser()
     next_to = hole / here if hole else here
     return here if here.is_file() or not next_to.is_file() else next_to
+
+
+def find_module(name: str) -> Path:
+    """Return the file that `python -m NAME` runs in this folder. Raises UsageError when there is none."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        hint = (
+            f"name the file with --script {name}" if Path(name).is_file() else "write it like scripts.train"
+        )
+        raise UsageError(f"--module {name} is no module's name", hint)
+    path = Path(*name.split("."))
+    for file in (path.with_suffix(".py"), path / "__main__.py"):
+        if file.is_file():
+            return file
+    if path.is_dir():
+        raise UsageError(
+            f"--module {name} is a package without `__main__.py`",
+            f"name a module in it, such as {name}.train",
+        )
+    raise UsageError(
+        f"--module {name} is not here: {Path.cwd()} has no {path.with_suffix('.py')}",
+        "call it from the folder that `python -m` is called from, or name the file with --script",
+    )
 
 
 def _launcher(request: RunRequest) -> Literal["python", "torchrun"]:
@@ -194,6 +235,9 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
             "course": inputs.course.name,
             "preset": trainer.preset,
             "script": str(script) if script else None,
+            "module": request.module or (None if request.script else intent.module),
+            "arguments": trainer.start.arguments if trainer.start else (),
+            "python": trainer.start.interpreter.typed if trainer.start else None,
             "overrides": trainer.overrides,
             "seeds": tuple(seed for seed in trainer.seeds if seed is not None),
             "created": intent.created or dt.datetime.now(dt.UTC).date(),

@@ -25,7 +25,7 @@ from harness.files import write_whole
 from harness.records.intent import dump_intent, load_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.prediction import seal
-from harness.records.record import RunRecord, write_record
+from harness.records.record import Environment, RunRecord, write_record
 from harness.records.store import Attempt, Hole, Store
 from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER
 from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
@@ -76,8 +76,10 @@ def _removed_on_error(attempt: Attempt) -> Iterator[None]:
 
 
 def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> Launch:
-    trainer, script = plan.trainer, plan.trainer.snapshot
-    config = trainer.config if seed is None else trainer.config | {"SEED": str(seed)}
+    trainer, script, start = plan.trainer, plan.trainer.snapshot, plan.trainer.start
+    config = trainer.config
+    if seed is not None and not (start and start.takes_seed):
+        config = config | {"SEED": str(seed)}
     return Launch(
         hole=plan.hole.folder,
         attempt=attempt.number,
@@ -86,7 +88,11 @@ def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> L
         cap_bytes=plan.course.caps.artifact_bytes,
         preset=trainer.preset,
         script=script.main if script else None,
-        overrides=trainer.overrides,
+        module=start.module if start else None,
+        arguments=start.arguments_of(seed) if start else (),
+        python=str(start.interpreter.path) if start and start.interpreter.typed else None,
+        interpreter=start.interpreter.as_environment() if start else Environment(),
+        overrides=trainer.recorded_overrides,
         config=config,
         environ=trainer.environ if script else {},
         hidden=tuple(sorted(trainer.hidden)) if script else (),
@@ -169,10 +175,7 @@ def run_attempt(
 
 def _script_command(attempt: Attempt, launch: Launch) -> Command:
     _make_folder(attempt.work_dir)
-    assert launch.script is not None
-    return script_command(
-        attempt.source_dir / launch.script, attempt.work_dir, launch, attempt.path, os.environ
-    )
+    return script_command(attempt.source_dir, attempt.work_dir, launch, attempt.path, os.environ)
 
 
 def make_hole(plan: Plan, runs: Path) -> Hole:
@@ -219,9 +222,12 @@ def lock_attempt(attempt: Attempt) -> FileLock:
 def _repeat_command(plan: Plan, seed: int | None) -> tuple[str, ...]:
     """The words that play this attempt again, settings spelled out."""
     trainer = plan.trainer
-    trainer_words = (
-        ("--script", plan.intent.script or "") if trainer.snapshot else ("--preset", trainer.preset or "")
-    )
+    start = trainer.start
+    trainer_words = ("--preset", trainer.preset or "")
+    if start is not None:
+        what = ("--module", start.module) if plan.intent.module else ("--script", plan.intent.script or "")
+        python = ("--python", start.interpreter.typed) if start.interpreter.typed else ()
+        trainer_words = (*what, *python)
     process_words = ("--nproc", str(plan.nproc)) if plan.nproc > 1 else ()
     settings = [
         word for name, value in sorted(trainer.overrides.items()) for word in ("-o", f"{name}={value}")
@@ -237,4 +243,5 @@ def _repeat_command(plan: Plan, seed: int | None) -> tuple[str, ...]:
         *(("--seed", str(seed)) if seed is not None else ()),
         *settings,
         "--repeat",
+        *(("--", *start.arguments) if start and start.arguments else ()),
     )

@@ -20,10 +20,12 @@ from harness.courses.corpus import ProgressCallback
 from harness.courses.course import Course, course_names
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.files import data_path
+from harness.records.arguments import takes_seed, with_seed
 from harness.records.intent import Intent
 from harness.records.prediction import Prediction
 from harness.records.record import Code, CodeRule, Data
 from harness.records.seed_plan import Purpose
+from harness.run.interpreter import Interpreter
 from harness.run.processes import in_own_process
 from harness.scripts.snapshot import Snapshot
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
@@ -131,8 +133,10 @@ class RunRequest:
     """All that `harness run` was asked for.
 
     reference: the hole. overrides: `KEY=VALUE` as typed. seeds: empty for the one of the settings.
-    paired: the hole whose seeds are played. purpose: what the attempts are for, beyond a score.
-    outlive: training goes on when the harness is killed.
+    module: the script as `python -m` knows it. arguments: the script's own options; None for those of
+    round.toml. python: the script's interpreter. paired: the hole whose seeds are played. purpose: what the
+    attempts are for, beyond a score. outlive: training goes on when the harness is killed.
+    allow_missing: play although something that the script needs is surely not here.
     """
 
     reference: str
@@ -141,6 +145,9 @@ class RunRequest:
     preset: str | None = None
     course: str | None = None
     script: Path | None = None
+    module: str | None = None
+    arguments: tuple[str, ...] | None = None
+    python: str | None = None
     title: str = ""
     hypothesis: str = ""
     prediction: Prediction | None = None
@@ -154,6 +161,30 @@ class RunRequest:
     repeat: bool = False
     allow_over_cap: bool = False
     allow_unread: bool = False
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True)
+class ScriptStart:
+    """How a script is started. module: as `python -m` knows it; None for a file.
+
+    arguments: its options; the word `{seed}` stands for the seed. options: arguments by name, as `config` has
+    them, with the defaults of those not given. given: the names among them that were given.
+    """
+
+    interpreter: Interpreter
+    module: str | None = None
+    arguments: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+
+    @property
+    def takes_seed(self) -> bool:
+        return takes_seed(self.arguments)
+
+    def arguments_of(self, seed: int | None) -> tuple[str, ...]:
+        """Return the arguments of one attempt."""
+        return self.arguments if seed is None else with_seed(self.arguments, seed)
 
 
 @dataclass(frozen=True)
@@ -179,7 +210,16 @@ class TrainerSetup:
     code_bytes: int | None = None
     code_diff: str = ""
     snapshot: Snapshot | None = None
+    start: ScriptStart | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def recorded_overrides(self) -> dict[str, str]:
+        """Overrides, and the options that a script was given, by name."""
+        if self.start is None:
+            return self.overrides
+        given = {name: value for name, value in self.start.options.items() if name in self.start.given}
+        return self.overrides | given
 
     @property
     def code_rule(self) -> CodeRule | None:

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, UsageError, nearest
+from harness.records.arguments import takes_seed
 from harness.records.record import Code, Data
 from harness.run.processes import in_own_process
-from harness.run.request import PlanInputs, TrainerSetup, choose_seeds, own_data, practice_data
+from harness.run.request import PlanInputs, ScriptStart, TrainerSetup, choose_seeds, own_data, practice_data
+from harness.run.script_start import DEFAULT_SEED, option_seeds, plan_start, with_seed_option
+from harness.scripts.arguments import ScriptOptions
 from harness.scripts.git import run_git
 from harness.scripts.knobs import (
     Script,
@@ -26,10 +29,10 @@ from harness.scripts.knobs import (
     read_script,
     render_value,
 )
+from harness.scripts.options import read_options
 from harness.scripts.snapshot import Snapshot, take_snapshot
 from harness.scripts.system_names import is_never_own, is_system
 
-DEFAULT_SEED = "1337"  # where a script has a SEED but computes its default
 _PLACES = ("DATA_PATH", "TOKENIZER_PATH")
 _PATH_LIKE = re.compile(r"[/\\]|\.(?:bin|model|json|txt|vocab|pt|ptz|npy|yaml|yml|toml)$")
 
@@ -51,16 +54,20 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
             f"--preset {request.preset} is the built-in trainer's; {path.name} has its own defaults",
             "leave it out, and set knobs with -o KEY=VALUE",
         )
-    snapshot = take_snapshot(path)
+    snapshot = take_snapshot(path, request.module or (None if request.script else intent.module))
     script = read_script(snapshot.texts())
+    options = read_options(snapshot.texts())
+    start, start_notes = plan_start(inputs, snapshot, options)
     no_knobs = (
-        [] if script.knobs or script.dynamic else [f"{path.name} reads no environment variable: no knobs"]
+        []
+        if script.knobs or script.dynamic or options or start.arguments
+        else [f"{path.name} reads no environment variable: no knobs"]
     )
     typed = _assignments(intent.overrides, request.overrides)
     settings = _check_overrides(script, typed, request.allow_unread, path)
     if script.derives_from(settings.rendered):
         script = read_script(snapshot.texts(), settings.rendered)
-    seeds = _seeds(inputs, script, settings)
+    seeds, start = _seeds(inputs, script, settings, start, options)
 
     split: str | None = None
     extra: dict[str, Any] = {}
@@ -74,7 +81,7 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
     return TrainerSetup(
         overrides=overrides,
-        config=dict(sorted({**script.defaults(), **settings.canonical, **places}.items())),
+        config=dict(sorted({**script.defaults(), **start.options, **settings.canonical, **places}.items())),
         environ=settings.rendered | absolute,
         hidden=frozenset(script.knobs),
         seeds=seeds,
@@ -82,7 +89,14 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
         code=_describe(path, snapshot),
         split=split,
         snapshot=snapshot,
-        warnings=(*no_knobs, *settings.notes, *_unset(script, settings.canonical | absolute), *notes),
+        start=start,
+        warnings=(
+            *no_knobs,
+            *start_notes,
+            *settings.notes,
+            *_unset(script, settings.canonical | absolute),
+            *notes,
+        ),
     )
 
 
@@ -120,22 +134,27 @@ def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, 
     return _Settings(canonical, rendered, tuple(notes))
 
 
-def _seeds(inputs: PlanInputs, script: Script, settings: _Settings) -> tuple[int | None, ...]:
-    """Return the seeds to play; (None,) for a script that has no SEED."""
-    request = inputs.request
-    knob = script.knobs.get("SEED")
+def _seeds(
+    inputs: PlanInputs, script: Script, settings: _Settings, start: ScriptStart, options: ScriptOptions
+) -> tuple[tuple[int | None, ...], ScriptStart]:
+    """Return the seeds to play, (None,) for a script that takes none, and how it is started with them."""
+    request, knob = inputs.request, script.knobs.get("SEED")
+    if knob is None or takes_seed(start.arguments):
+        start, given = with_seed_option(start, options, request.allow_unread)
+        if start.takes_seed:
+            return option_seeds(inputs, options, given), start
     if knob is None and not script.dynamic:
         if request.seeds:
             raise UsageError(
                 f"--seed {request.seeds[0]} cannot be handed over: the script reads no SEED",
-                "leave it out, or let the script read os.environ",
+                "let it read os.environ, or write where the seed goes: -- --seed {seed}",
             )
-        return (None,)
+        return (None,), start
     overridden = settings.canonical.get("SEED")
     default = knob.default if knob and knob.default and knob.default.lstrip("-").isdecimal() else DEFAULT_SEED
     if overridden is not None and not overridden.lstrip("-").isdecimal():
         raise UsageError(f"override SEED={overridden} is not a whole number", "write SEED=1337")
-    return choose_seeds(request, inputs.intent, overridden, default)
+    return choose_seeds(request, inputs.intent, overridden, default), start
 
 
 def _unset(script: Script, settings: Mapping[str, str]) -> list[str]:
@@ -150,22 +169,16 @@ def _unset(script: Script, settings: Mapping[str, str]) -> list[str]:
 
 def _describe(path: Path, snapshot: Snapshot) -> Code:
     """Return what is known of the code: its hash, and the commit when git has exactly these files."""
-    folder = path.resolve().parent
-    sha = run_git(folder, "rev-parse", "HEAD")
-    status = run_git(
-        folder,
-        "status",
-        "--porcelain",
-        "--",
-        *sorted(snapshot.places.get(name, name) for name in snapshot.files),
-    )
-    if sha is None or status is None:
-        return Code(trainer=path.name, source_sha256=snapshot.sha256)
+    root = path.resolve().parents[len(Path(snapshot.main).parts) - 1]
+    sha = run_git(root, "rev-parse", "HEAD")
+    files = sorted(snapshot.places.get(name, name) for name in snapshot.files)
+    status = run_git(root, "status", "--porcelain", "--", *files)
+    known = {} if sha is None or status is None else {"git_sha": sha.strip(), "dirty": bool(status.strip())}
     return Code(
-        trainer=path.name,
+        trainer=snapshot.main,
+        module=snapshot.module,
         source_sha256=snapshot.sha256,
-        git_sha=sha.strip(),
-        dirty=bool(status.strip()),
+        **known,  # type: ignore[arg-type]
     )
 
 

@@ -51,11 +51,13 @@ def record_script(
     fields |= {
         "produced": produced,
         "wall_seconds": end.wall_seconds or None,
-        "environment": Environment(
-            harness=launch.harness,
-            python=platform.python_version(),
-            platform=f"{platform.system()} {platform.machine()}",
-            world_size=launch.nproc if launch.nproc > 1 else None,
+        "environment": Environment.model_validate(
+            {"python": platform.python_version(), "harness": launch.harness}
+            | launch.interpreter.model_dump(exclude_none=True)
+            | {
+                "platform": f"{platform.system()} {platform.machine()}",
+                "world_size": launch.nproc if launch.nproc > 1 else None,
+            }
         ),
     }
     if log.result is None:
@@ -111,6 +113,7 @@ def known_at_launch(launch: Launch, config: Mapping[str, str]) -> dict[str, Any]
         "config": config,
         "config_hash": hash_config(config),
         "seed": launch.seed,
+        "arguments": launch.arguments,
         "planned_seeds": launch.planned_seeds,
         "purpose": launch.purpose,
         "command": launch.command,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ from harness.scripts.program import last_part
 
 _IMPORTERS = frozenset({"import_module", "__import__", "run_module"})
 MAX_FILES = 500
+MAX_ABOVE = 4  # folders above the script in which a package is looked for
 MAX_BYTES = 20_000_000  # of all files; beyond it something else than code is being imported
 
 
@@ -35,12 +37,14 @@ class Snapshot:
     places: where a file comes from, seen from that folder, where that is another path. `../pack/model.py`, of
     a package one folder up, is kept as `pack/model.py`, where the script finds it.
     by_path: files that it opens or starts rather than imports.
+    module: the script as `python -m` knows it, where it is started so: `main` then lies below its packages.
     """
 
     main: str
     files: Mapping[str, bytes]
     places: Mapping[str, str] = field(default_factory=dict)
     by_path: frozenset[str] = frozenset()
+    module: str | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -87,11 +91,13 @@ class Snapshot:
         return {name: self.files[name].decode("utf-8", errors="replace") for name in names}
 
 
-def take_snapshot(script: Path) -> Snapshot:
+def take_snapshot(script: Path, module: str | None = None) -> Snapshot:
     """Read a script, the local modules it imports, and the files it executes or reads, through one another.
 
     A local module is one whose file lies beside the script or below its folder, where Python finds it. One
-    that is neither there nor installed is looked for in the folder above, as `python -m folder.script` does.
+    that is neither there nor installed is looked for in the folders above. module: the script's name for
+    `python -m`, which looks from the folder that holds all of its packages; a script that imports relatively
+    is one, whether it is named so or not.
     Raises UsageError when there is no such script, or it is not Python.
     """
     if not script.is_file():
@@ -99,11 +105,15 @@ def take_snapshot(script: Path) -> Snapshot:
         raise UsageError(f"--script {script} {what}", "name a training script, such as train_gpt.py")
     if script.suffix != ".py":
         raise UsageError(f"--script {script} is no .py file", "name a training script, such as train_gpt.py")
-    root = script.absolute().parent
+    module = module or _module_of(script)
+    root = script.absolute().parent if module is None else module_root(script.absolute(), module)
+    main = script.absolute().relative_to(root).as_posix()
     files: dict[str, bytes] = {}
     places: dict[str, str] = {}
     by_path: set[str] = set()
-    waiting = [PurePosixPath(script.name)]
+    waiting = [PurePosixPath(main)]
+    if module is not None:  # Python runs the `__init__.py` of the packages around it, too
+        waiting += [file for file in _find(root, PurePosixPath(main).with_suffix("")) if str(file) != main]
     while waiting:
         name = waiting.pop()
         if str(name) in files:
@@ -118,16 +128,43 @@ def take_snapshot(script: Path) -> Snapshot:
             continue
         text = files[str(name)].decode("utf-8", errors="replace")
         tree = parse_source(unpacked(text)[0], str(root / name))
-        for module in _imports(ast.walk(tree), name):
-            above = _is_above(root, module)
-            for file in _find(root.parent if above else root, module):
+        for imported in _imports(ast.walk(tree), name):
+            above = _folder_above(root, imported)
+            for file in _find(above or root, imported):
                 if above:
-                    places[str(file)] = f"../{file}"
+                    places[str(file)] = Path(os.path.relpath(above / file, root)).as_posix()
                 waiting.append(file)
         for path in _companions(root, name, tree):
             by_path.add(str(path))
             waiting.append(path)
-    return Snapshot(script.name, files, places, frozenset(by_path))
+    return Snapshot(main, files, places, frozenset(by_path), module)
+
+
+def module_root(script: Path, module: str) -> Path:
+    """Return the folder that `python -m` starts from: the one that holds all packages of a module's name.
+
+    script: absolute. Raises UsageError when the file is not that module.
+    """
+    parts = [*module.split("."), *(["__main__"] if script.name == "__main__.py" else [])]
+    path = script.with_suffix("").parts
+    if list(path[-len(parts) :]) != parts:
+        raise UsageError(f"--module {module} is not {script}", f"name the module of that file: {path[-1]}")
+    return Path(*path[: -len(parts)])
+
+
+def _module_of(script: Path) -> str | None:
+    """Return the name for `python -m` of a script that imports relatively; None for one that does not."""
+    text = _read(script).decode("utf-8", errors="replace")
+    tree = parse_source(unpacked(text)[0], str(script))
+    levels = [node.level for node in _top_nodes(tree.body) if isinstance(node, ast.ImportFrom) and node.level]
+    if not levels:
+        return None
+    folder = script.absolute().parent
+    packages = [folder.name]
+    while folder.parent.name and (len(packages) < max(levels) or (folder.parent / "__init__.py").is_file()):
+        folder = folder.parent
+        packages.insert(0, folder.name)
+    return ".".join([*packages, script.stem])
 
 
 def load_snapshot(folder: Path, main: str, only_python: bool = False) -> Snapshot:
@@ -140,20 +177,32 @@ def load_snapshot(folder: Path, main: str, only_python: bool = False) -> Snapsho
     return Snapshot(main, files)
 
 
-def _is_above(root: Path, module: PurePosixPath) -> bool:
-    """Whether a module is to be looked for above the script's folder: not beside it, nor installed."""
-    if not module.parts:
-        return False
-    top = module.parts[0]
-    if (root / top).is_dir() or (root / f"{top}.py").is_file() or top in sys.stdlib_module_names:
-        return False
-    if not ((root.parent / top).is_dir() or (root.parent / f"{top}.py").is_file()):
-        return False
+def _folder_above(root: Path, module: PurePosixPath) -> Path | None:
+    """Return the folder above the script's that holds a module; None for one beside it, or installed.
+
+    The search ends with the repository that the script lies in, else `MAX_ABOVE` folders up.
+    """
+    top = module.parts[0] if module.parts else ""
+    if not top or _holds(root, top) or top in sys.stdlib_module_names:
+        return None
+    for folder in [] if (root / ".git").exists() else list(root.parents)[:MAX_ABOVE]:
+        if _holds(folder, top):
+            return None if _is_installed(top) else folder
+        if (folder / ".git").exists():
+            break
+    return None
+
+
+def _holds(folder: Path, top: str) -> bool:
+    return (folder / top).is_dir() or (folder / f"{top}.py").is_file()
+
+
+def _is_installed(top: str) -> bool:
     try:
         found = importlib.util.find_spec(top)  # of a name without dots: nothing is imported
     except (ImportError, ValueError):
-        return True
-    return found is None or "site-packages" not in str(found.origin)
+        return False
+    return found is not None and "site-packages" in str(found.origin)
 
 
 def _companions(root: Path, importer: PurePosixPath, tree: ast.Module) -> Iterator[PurePosixPath]:

@@ -6,6 +6,7 @@ import ast
 import datetime as dt
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -271,7 +272,11 @@ def _running(submission: Submission) -> str:
         "export DATA_PATH=./data/datasets/fineweb10B_sp1024 "
         "TOKENIZER_PATH=./data/tokenizers/fineweb_1024_bpe.model"
     ]
-    lines += [f"SEED={run.record.seed} {start}" for run in submission.runs if run.record.seed is not None]
+    for run in submission.runs:
+        if run.record.seed is not None:
+            lines.append(
+                " ".join([f"SEED={run.record.seed} {start}", *map(shlex.quote, run.record.arguments)])
+            )
     lines.append("```")
     on = submission.runs[-1].hardware
     return "\n".join(lines) + (f"\n\nPlayed on {on}, torch {record.environment.torch}." if on else "")

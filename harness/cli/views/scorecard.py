@@ -185,10 +185,13 @@ def _series_command(record: RunRecord, series: Series) -> str:
     words = list(record.command)
     if words[:2] != ["harness", "run"]:  # it was played from a launch bundle
         words = ["harness", "run", record.hole]
+    end = words.index("--") if "--" in words else len(words)
+    words, handed = words[:end], words[end:]
     if "--seed" in words:
         at = words.index("--seed")
         del words[at : at + 2]
-    return shlex.join([*(word for word in words if word != "--repeat"), "--seeds", series.planned_text])
+    words = [word for word in words if word != "--repeat"]
+    return shlex.join([*words, "--seeds", series.planned_text, *handed])
 
 
 def print_card(standing: Standing) -> None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from harness.plain_text import plain_line
+from harness.records.arguments import is_argument
 from harness.season.hole import PlayedHole
 
 LONGEST = 2000  # characters
@@ -19,11 +20,17 @@ def repeat_command(played: PlayedHole, overrides: Mapping[str, str]) -> str:
     words = ["harness", "run", played.name.folder]
     if record and record.preset:
         words += ["--preset", record.preset]
+    elif played.intent.module:
+        words += ["--module", played.intent.module]
     elif played.intent.script:
         words += ["--script", played.intent.script]
+    if played.intent.python:
+        words += ["--python", played.intent.python]
     for name, value in sorted(overrides.items()):
-        words += ["-o", f"{name}={value}"]
-    return _quote(words)
+        if not is_argument(name):
+            words += ["-o", f"{name}={value}"]
+    arguments = record.arguments if record else played.intent.arguments
+    return _quote([*words, "--", *arguments] if arguments else words)
 
 
 def _quote(words: list[str] | tuple[str, ...]) -> str:

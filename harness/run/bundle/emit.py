@@ -28,6 +28,7 @@ from harness.records.record import Code, CodeRule, Data, Frozen
 from harness.records.seed_plan import MAX_SEEDS
 from harness.run.builtin import TRAINER_FOLDER
 from harness.run.bundle import start
+from harness.run.interpreter import third_party
 from harness.run.plan import Plan
 from trainer.config import KNOBS, PRESETS
 
@@ -62,6 +63,9 @@ class Bundle(Frozen):
     cap_bytes: PositiveInt
     kind: Literal["builtin", "script"]
     main: str | None  # the script's file below code/
+    module: str | None = None  # the script as `python -m` knows it
+    arguments: tuple[str, ...] = ()  # its options; `{seed}` stands for the seed
+    by_path: tuple[str, ...] = ()  # files below code/ that it opens where it runs
     preset: str | None
     overrides: dict[str, str]
     config: dict[str, str]
@@ -155,8 +159,11 @@ def _fill(plan: Plan, target: Path) -> Bundle:
         "cap_bytes": plan.course.caps.artifact_bytes,
         "kind": "script" if script else "builtin",
         "main": script.main if script else None,
+        "module": script.module if script else None,
+        "arguments": list(trainer.start.arguments) if trainer.start else [],
+        "by_path": sorted(script.by_path) if script else [],
         "preset": trainer.preset,
-        "overrides": {name: value for name, value in trainer.overrides.items() if name not in places},
+        "overrides": {n: value for n, value in trainer.recorded_overrides.items() if n not in places},
         "config": {name: value for name, value in config.items() if name not in places},
         "environ": environ,
         "places": places,
@@ -164,7 +171,7 @@ def _fill(plan: Plan, target: Path) -> Bundle:
         "seeds": list(plan.seeds),
         "nproc": plan.nproc,
         "launcher": plan.launcher,
-        "modules": ["torch"] if script else list(_MODULES),
+        "modules": third_party(script) if script else list(_MODULES),
         "command": ["bash", "run.sh"],
         "code": trainer.code.model_dump(mode="json"),
         "fingerprints": trainer.data.model_dump(mode="json"),
@@ -271,7 +278,8 @@ def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
     trainer = plan.trainer
     what = trainer.preset or trainer.code.trainer
     seeds = ", ".join(str(seed) for seed in plan.seeds if seed is not None) or "the script's own"
-    needs = "torch and what the script imports" if trainer.snapshot else ", ".join(_MODULES)
+    modules = third_party(trainer.snapshot) if trainer.snapshot else _MODULES
+    needs = ", ".join(modules) or "nothing beyond its standard library"
     bundled = places.get("DATA_PATH") == "data"
     where = (
         "The data rides along in `data/`."
@@ -281,7 +289,9 @@ def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
         "    DATA_PATH=/where/the/shards/are TOKENIZER_PATH=/where/it/is.model bash run.sh"
     )
     settings = "\n".join(
-        f"    {name}={value}" for name, value in sorted(trainer.overrides.items()) if name not in PLACES
+        f"    {name}={value}"
+        for name, value in sorted(trainer.recorded_overrides.items())
+        if name not in PLACES
     )
     return f"""\
 # {plan.intent.title or plan.hole.folder}

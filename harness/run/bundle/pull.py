@@ -21,6 +21,7 @@ from harness.courses.course import load_course
 from harness.documents import FileProblem, check_model, naming, parse_json, read_file, read_json
 from harness.errors import HarnessError
 from harness.files import write_whole
+from harness.records.arguments import takes_seed, with_seed
 from harness.records.frozen import AwareDatetime, Int, NonNegativeFloat, PositiveInt
 from harness.records.intent import Intent, dump_intent
 from harness.records.launch import Launch, dump_launch
@@ -211,7 +212,8 @@ def _copy_source(bundle: Bundle, folder: Path, temporary: Attempt) -> None:
 
 def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
     """What was launched, as it was started over there."""
-    config = bundle.config | ({"SEED": str(finish.seed)} if finish.seed is not None else {})
+    by_name = finish.seed is not None and not takes_seed(bundle.arguments)
+    config = bundle.config | ({"SEED": str(finish.seed)} if by_name else {})
     if bundle.kind == "builtin":  # `auto` has come to something over there
         with contextlib.suppress(FileProblem), naming(attempt.result_path):
             resolved = read_json(attempt.result_path, MAX_BYTES)["config"]
@@ -224,6 +226,8 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
         cap_bytes=bundle.cap_bytes,
         preset=bundle.preset,
         script=bundle.main,
+        module=bundle.module,
+        arguments=bundle.arguments if finish.seed is None else with_seed(bundle.arguments, finish.seed),
         overrides=bundle.overrides,
         config={name: value for name, value in config.items() if name not in PLACES},
         environ=bundle.environ if bundle.kind == "script" else {},

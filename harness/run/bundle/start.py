@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -242,7 +243,14 @@ def prepare(
             words += ["--code-bytes", str(bundle["code_bytes"])]
     else:
         (out / "work").mkdir(exist_ok=True)
-        words = [str(HERE / "code" / bundle["main"])]
+        for name in bundle.get("by_path", ()):  # files that it opens by their path, from where it runs
+            (out / "work" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(HERE / "code" / name, out / "work" / name)
+        script = HERE / "code" / bundle["main"]
+        if script.parent != HERE / "code":
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE / "code"), env.get("PYTHONPATH")]))
+        words = ["-m", bundle["module"]] if bundle.get("module") else [str(script)]
+        words += [word.replace("{seed}", str(seed)) for word in bundle.get("arguments", ())]
     return [sys.executable, *starter, *words], env
 
 

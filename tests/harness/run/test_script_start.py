@@ -1,0 +1,216 @@
+"""How a script is started: options, module, Python; in a run, for each seed, again, and in a bundle."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """\
+import os, sys
+print("argv", sys.argv[1:], "python", os.environ.get("WHICH"))
+print("step:2/2 train_loss:3.0000 train_time:200ms step_avg:100.00ms")
+open("final_model.int8.ptz", "wb").write(b"x" * 1000)
+print("final_int8_zlib_roundtrip_exact val_loss:1.70000000 val_bpb:1.30000000")
+"""
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "s.py").write_text(SCRIPT)
+    package = tmp_path / "pkg/inner"
+    package.mkdir(parents=True)
+    (tmp_path / "pkg/__init__.py").touch()
+    (package / "__init__.py").touch()
+    (tmp_path / "pkg/util.py").write_text("X = 'from util'\n")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/thing.py").write_text("Y = 'from lib'\n")
+    (package / "sizes.json").write_text("{}\n")
+    relative = "from ..util import X\nfrom lib.thing import Y\n"
+    used = 'print(__name__, __package__, X, Y, open("pkg/inner/sizes.json").read())\n'
+    (package / "train.py").write_text(f"{relative}{used}{SCRIPT}")
+    return tmp_path
+
+
+def record_of(folder, hole="round_001", attempt=1):
+    return json.loads((folder / f"runs/{hole}/attempt_{attempt:02d}/record.json").read_text())
+
+
+def log_of(folder, hole="round_001", attempt=1):
+    return (folder / f"runs/{hole}/attempt_{attempt:02d}/train.log").read_text()
+
+
+def test_options_are_handed_over_kept_and_compared(here, harness):
+    words = ("--script", "s.py", "--", "shards", "--depth", "12", "--lr=0.1", "--fp16")
+    plan = json.loads(harness("run", "1", "--dry-run", "--json", *words).stdout)
+    done = harness("run", "1", *words)
+
+    options = {"--depth": "12", "--lr": "0.1", "--fp16": "true", "arguments": "shards"}
+    assert (plan["arguments"], plan["options"]) == (list(words[3:]), options)
+    assert done.returncode == 0, done.stderr
+    record = record_of(here)
+    assert record["arguments"] == list(words[3:])
+    assert record["config"] == record["overrides"] == options
+    assert "argv ['shards', '--depth', '12', '--lr=0.1', '--fp16']" in log_of(here)
+    assert record["command"][-5:] == list(words[2:])[-5:]
+
+    assert harness("run", "1").returncode == 15  # round.toml has the options, so it is the same run
+    assert harness("run", "2", "--script", "s.py", "--", "--depth", "4").returncode == 0
+    compared = harness("compare", "1", "2").stdout
+    assert "--depth: 12 against 4" in compared
+    assert "--lr: 0.1 against not set" in compared
+    assert harness("publish", "--out", "site", "--no-pictures").returncode == 0
+    page = (here / "site/holes/round_002.html").read_text()
+    assert "harness run round_002 --script s.py -- --depth 4" in page
+
+
+def test_seeds_go_where_the_options_say(here, harness):
+    refused = harness("run", "1", "--script", "s.py", "--seeds", "1,2")
+    assert (refused.returncode, "-- --seed {seed}" in refused.stderr) == (2, True)
+
+    done = harness("run", "1", "--script", "s.py", "--seeds", "1,2", "--", "--rng-seed", "{seed}")
+
+    assert done.returncode == 0, done.stderr
+    assert [record_of(here, attempt=n)["seed"] for n in (1, 2)] == [1, 2]
+    assert "argv ['--rng-seed', '2']" in log_of(here, attempt=2)
+    assert record_of(here)["config_hash"] == record_of(here, attempt=2)["config_hash"]
+    again = harness("noise", "1", "--seeds", "3")
+    assert again.returncode == 0, again.stderr
+    third = record_of(here, attempt=3)
+    assert third["arguments"] == ["--rng-seed", str(third["seed"])]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--seed", "2", "--", "--seed", "3"), "the seed is given twice: --seed 2 and -- --seed 3"),
+        (("--", "--seed", "x"), "--seed x is not a whole number"),
+        (("--python", "nosuch"), "--python nosuch does not exist"),
+        (("--python", "pkg"), "--python pkg is a folder, not an interpreter"),
+        (("--python", "s.py"), "--python s.py is not executable"),
+        (("--python", "ls"), "--python ls is no Python 3"),
+        (("--module", "pkg.inner.train"), "both name what to run"),
+    ],
+)
+def test_what_cannot_be_started_is_refused_with_its_value(words, message, here, harness):
+    done = harness("run", "1", "--script", "s.py", *words)
+
+    assert (done.returncode, (here / "runs").exists()) == (2, False)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-m", "pkg.inner.trian"), "has no pkg/inner/trian.py"),
+        (("-m", "pkg"), "is a package without `__main__.py`"),
+        (("-m", "pkg/inner/train.py"), "name the file with --script pkg/inner/train.py"),
+        (("--python", "python3"), "--python python3 is for a script of your own"),
+        (("--", "--depth", "4"), "-- --depth 4 is for a script of your own"),
+        (("--resume", "--", "--depth", "4"), "-- --depth 4 cannot be given"),
+    ],
+)
+def test_what_names_no_script_is_refused(words, message, here, harness):
+    done = harness("run", "1", *words)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("words", [("-m", "pkg.inner.train"), ("--script", "pkg/inner/train.py")])
+def test_module_runs_as_the_user_would_with_all_that_it_imports(words, here, harness):
+    done = harness("run", "1", *words, "--", "--seed", "{seed}")
+
+    assert done.returncode == 0, done.stderr
+    assert "__main__ pkg.inner from util from lib {}" in log_of(here)
+    code = record_of(here)["code"]
+    assert (code["trainer"], code["module"]) == ("pkg/inner/train.py", "pkg.inner.train")
+    kept = {
+        path.relative_to(here / "runs/round_001/attempt_01/source").as_posix()
+        for path in (here / "runs/round_001/attempt_01/source").rglob("*")
+        if path.is_file()
+    }
+    assert {"pkg/inner/train.py", "pkg/inner/sizes.json", "pkg/util.py", "lib/thing.py"} <= kept
+
+    for path in (here / "pkg/util.py", here / "lib/thing.py"):
+        path.unlink()  # the snapshot is enough to play it again
+    again = harness("noise", "1", "--seeds", "2")
+    assert again.returncode == 0, again.stderr
+    assert "from util from lib" in log_of(here, attempt=2)
+
+
+def test_own_python_runs_every_attempt_and_stands_in_the_record(here, harness):
+    mine = here / "mine"
+    mine.write_text(f'#!/bin/sh\nWHICH=mine exec {sys.executable} "$@"\n')
+    mine.chmod(0o755)
+
+    words = ("--script", "s.py", "--python", "./mine", "--seeds", "1,2", "--", "--seed", "{seed}")
+    plan = json.loads(harness("run", "1", "--dry-run", "--json", *words).stdout)
+    done = harness("run", "1", *words)
+
+    assert done.returncode == 0, done.stderr
+    version = ".".join(map(str, sys.version_info[:3]))
+    assert (plan["python"]["named"], plan["python"]["version"]) == ("./mine", version)
+    for attempt in (1, 2):
+        assert "python mine" in log_of(here, attempt=attempt)
+        environment = record_of(here, attempt=attempt)["environment"]
+        assert (environment["interpreter"], environment["python"]) == ("./mine", version)
+    assert harness("noise", "1", "--seeds", "3").returncode == 0
+    assert "python mine" in log_of(here, attempt=3)
+    mine.unlink()
+    lost = harness("noise", "1", "--seeds", "4")
+    assert (lost.returncode, "--python ./mine does not exist" in lost.stderr) == (2, True)
+
+
+def test_python_that_cannot_read_the_script_is_refused_before_it_costs(here, harness):
+    """An interpreter that knows an older grammar, here one that takes no `match` at all."""
+    old = here / "old"
+    old.write_text(
+        f"#!{sys.executable}\nimport json, sys\nasked = json.load(sys.stdin)\n"
+        'problem = ["s.py", 1, "invalid syntax"]\n'
+        'print(json.dumps({"python": "3.8.1", "versions": {}, "missing": ["torch"],'
+        ' "problems": [problem]}))\n'
+    )
+    old.chmod(0o755)
+
+    done = harness("run", "1", "--script", "s.py", "--python", "./old", "--dry-run")
+
+    assert (done.returncode, (here / "runs").exists()) == (1, False)
+    assert "Python 3.8.1 cannot read s.py line 1: invalid syntax" in done.stderr
+    forced = harness("run", "1", "--script", "s.py", "--python", "./old", "--dry-run", "--allow-missing")
+    assert forced.returncode == 0
+    assert "has no torch" in forced.stderr
+
+
+def test_bundle_starts_a_module_with_its_options_and_files(here, harness):
+    words = (
+        "-m",
+        "pkg.inner.train",
+        "--seeds",
+        "5,6",
+        "--emit",
+        "bundle",
+        "--",
+        "--seed",
+        "{seed}",
+        "--fp16",
+    )
+    emitted = harness("run", "1", *words)
+    assert emitted.returncode == 0, emitted.stderr
+
+    done = subprocess.run(
+        ["bash", "run.sh"],
+        cwd=here / "bundle",
+        env={"PATH": "/usr/bin:/bin", "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+    assert done.returncode == 0, done.stderr
+    pulled = harness("import", "--pull", "bundle")
+    assert pulled.returncode == 0, pulled.stderr
+    record = record_of(here, attempt=2)
+    assert (record["seed"], record["arguments"]) == (6, ["--seed", "6", "--fp16"])
+    assert "from util from lib {}" in log_of(here, attempt=2)
