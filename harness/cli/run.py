@@ -198,6 +198,7 @@ def run(
         allow_over_cap=allow_over_cap,
         allow_unread=allow_unread,
         allow_missing=allow_missing,
+        elsewhere=emit is not None,
     )
     if interleave and emit is not None:
         raise UsageError(
@@ -288,6 +289,7 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
         "code_bytes": trainer.snapshot.code_bytes if trainer.snapshot else None,
         "cap_bytes": plan.course.caps.artifact_bytes,
         "config": trainer.config,
+        "warnings": list(plan.warnings),
         "checks": [group.as_data() for group in checks],
     }
     if as_json:

@@ -114,6 +114,7 @@ class Environment(Frozen):
     python: str | None = None
     interpreter: str | None = None  # a script's own Python, as it was named; None for the harness's
     torch: str | None = None
+    mlx: str | None = None
     sentencepiece: str | None = None
     numpy: str | None = None
     harness: str | None = None

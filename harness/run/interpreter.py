@@ -64,7 +64,8 @@ answer = {
 }
 print(json.dumps(answer))
 """
-_VERSIONS = ("torch", "numpy", "sentencepiece")
+_FRAMEWORKS = ("torch", "mlx")
+_VERSIONS = ("torch", "mlx", "numpy", "sentencepiece")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Interpreter:
     problems: tuple[str, ...] = ()
 
     @property
+    def version(self) -> tuple[int, int]:
+        major, minor = self.python.split(".")[:2]
+        return int(major), int(minor)
+
+    @property
     def torch(self) -> str | None:
         return self.versions.get("torch")
 
@@ -98,8 +104,9 @@ class Interpreter:
 
     def describe(self) -> str:
         """Return a line for people: path where it is not the harness's own, version, torch."""
-        torch = f"torch {self.torch}" if self.torch else "no torch"
-        return f"{f'{self.typed}, ' if self.typed else ''}{self.python}, {torch}"
+        found = [f"{name} {self.versions[name]}" for name in _FRAMEWORKS if self.versions.get(name)]
+        named = [self.typed] if self.typed else []
+        return ", ".join([*named, self.python, *(found or ["no torch"])])
 
 
 def find_interpreter(typed: str, place: str = "--python") -> Path:

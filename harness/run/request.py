@@ -136,7 +136,8 @@ class RunRequest:
     module: the script as `python -m` knows it. arguments: the script's own options; None for those of
     round.toml. python: the script's interpreter. paired: the hole whose seeds are played. purpose: what the
     attempts are for, beyond a score. outlive: training goes on when the harness is killed.
-    allow_missing: play although something that the script needs is surely not here.
+    allow_missing: play although something that the script needs is surely not here. elsewhere: it is for
+    another machine, so what is missing here does not matter.
     """
 
     reference: str
@@ -162,6 +163,7 @@ class RunRequest:
     allow_over_cap: bool = False
     allow_unread: bool = False
     allow_missing: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,9 @@ def _kind_of(reason: Crash, lines: list[str]) -> FailureKind:
     """Name the kind of an error by its line, by the frames above it and by what its message goes on with."""
     if reason.kind not in ("error", "missing_data"):
         return reason.kind
-    start = max((i for i in range(reason.line) if lines[i].startswith("Traceback")), default=reason.line)
+    start = max(
+        (i for i in range(reason.line) if lines[i].startswith("Traceback")), default=max(0, reason.line - 6)
+    )
     frames = "\n".join(lines[start : reason.line])
     if _STARTS_PROGRAM.search(frames) and reason.text.startswith(("FileNotFoundError", "PermissionError")):
         return "missing_program"

@@ -6,9 +6,12 @@ as it was typed.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.records.arguments import (
@@ -20,13 +23,15 @@ from harness.records.arguments import (
     with_seed,
     without_seed,
 )
-from harness.run.interpreter import ask_interpreter
+from harness.run.interpreter import Interpreter, ask_interpreter
 from harness.run.request import PlanInputs, ScriptStart, choose_seeds
 from harness.scripts.arguments import ScriptOptions, check_arguments, option_defaults
+from harness.scripts.demands import read_demands
 from harness.scripts.snapshot import Snapshot
 
 DEFAULT_SEED = "1337"  # where a script takes a seed but computes its default
 _SEED_OPTION = re.compile(r"--(?:\w+[-_])?seed")
+_GPU_FILES = ("nvidia0", "nvidiactl", "nvidia-uvm", "dxg", "kfd")  # NVIDIA's, that of WSL, ROCm's
 _TWO_SEEDS = (1337, 7331)  # an option whose value differs between them has the seed
 
 
@@ -35,29 +40,58 @@ def plan_start(
 ) -> tuple[ScriptStart, tuple[str, ...]]:
     """Say how a script is started, and what of it is worth a warning.
 
-    Raises HarnessError when its Python surely cannot run it, unless the request insists; UsageError for
-    options that it does not take.
+    Raises HarnessError for a Python that surely cannot run it, unless the request insists; UsageError for
+    options that the script does not take.
     """
     request, intent = inputs.request, inputs.intent
     typed = request.python or intent.python
     place = "--python" if request.python or not intent.python else f"{inputs.place}: python"
     interpreter = ask_interpreter(typed, snapshot, place)
-    notes = []
-    if interpreter.problems:
-        what = f"Python {interpreter.python} cannot read {interpreter.problems[0]}"
-        if not request.allow_missing:
-            raise HarnessError(
-                what, "name a newer one with --python PATH, or start it all the same with --allow-missing"
-            )
-        notes.append(what)
-    if interpreter.missing:
-        notes.append(f"Python {interpreter.describe()} has no {', '.join(interpreter.missing)}")
+    notes = [] if request.elsewhere else _unmet_demands(interpreter, snapshot, request.allow_missing)
     if snapshot.module and not (request.module or intent.module):
         notes.append(f"{snapshot.main} imports relatively: it runs as `python -m {snapshot.module}`")
     arguments = intent.arguments if request.arguments is None else request.arguments
     notes += [f"options of the script are unchecked: {why}" for why in options.unclear[:1] if arguments]
     start = ScriptStart(interpreter, snapshot.module)
     return _with_arguments(start, arguments, options, request.allow_unread), tuple(notes)
+
+
+def _unmet_demands(interpreter: Interpreter, snapshot: Snapshot, allow_missing: bool) -> list[str]:
+    """Return what the script needs and this machine does not show.
+
+    Raises HarnessError for a Python that surely cannot run it, unless `allow_missing`. That a line is reached
+    no reading shows for sure, so a missing GPU, program or module is a warning.
+    """
+    demands = read_demands(snapshot.texts())
+    needed = demands.python
+    if needed and needed.version > interpreter.version:
+        notes = [f"the script {needed}; it would run under {interpreter.python}"]
+    else:
+        notes = [f"Python {interpreter.python} cannot read {problem}" for problem in interpreter.problems[:1]]
+    if notes and not allow_missing:
+        raise HarnessError(
+            notes[0], "name a newer one with --python PATH, or start it all the same with --allow-missing"
+        )
+    if interpreter.missing:
+        notes.append(f"Python {interpreter.describe()} has no {', '.join(interpreter.missing)}")
+    if demands.cuda and not shows_gpu():
+        notes.append(
+            f"{demands.cuda.place} needs CUDA ({demands.cuda.what}), and this machine shows no GPU; "
+            "--emit DIR writes a bundle for one that has"
+        )
+    notes += [
+        f"{program.place} starts {program.what}, which is not on PATH"
+        for program in demands.programs
+        if shutil.which(program.what) is None
+    ]
+    return notes
+
+
+def shows_gpu() -> bool:
+    """Whether a GPU's device file is here and not hidden; asking torch would take seconds."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return any(Path("/dev", name).exists() for name in _GPU_FILES)
 
 
 def with_seed_option(

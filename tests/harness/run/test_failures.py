@@ -1,6 +1,7 @@
 """Each way to fail has a name of its own, told from the last lines of a log."""
 
 import json
+import sys
 
 import pytest
 
@@ -104,3 +105,45 @@ def test_a_script_that_fails_has_its_kind_and_a_hint(script, kind, hint, harness
     record = json.loads((tmp_path / "runs/round_001/attempt_01/record.json").read_text())
     assert (done.returncode, record["failure"]["kind"]) == (10, kind)
     assert hint in " ".join(done.stdout.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (
+            "import torch\nif not torch.cuda.is_available():\n    raise RuntimeError('CUDA is required')\n",
+            "train_gpt.py line 2 needs CUDA",
+        ),
+        (
+            'import subprocess\nsubprocess.run(["no-such-smi"])\n',
+            "train_gpt.py line 2 starts no-such-smi, which is not on PATH",
+        ),
+        ("import no_such_module\n", "has no no_such_module"),
+    ],
+)
+def test_what_this_machine_lacks_is_said_before_the_run(script, message, harness, tmp_path):
+    (tmp_path / "train_gpt.py").write_text(script)
+
+    hidden = {"CUDA_VISIBLE_DEVICES": ""}
+    planned = harness("run", "1", "--script", "train_gpt.py", "--dry-run", "--json", env=hidden)
+    emitted = harness("run", "1", "--script", "train_gpt.py", "--emit", "bundle", env=hidden)
+
+    assert planned.returncode == 0
+    assert any(message in text for text in json.loads(planned.stdout)["warnings"])
+    assert message in planned.stderr
+    assert message not in emitted.stderr  # another machine may have it
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python reads the script")
+def test_script_for_a_newer_python_is_refused_and_can_be_forced(harness, tmp_path):
+    (tmp_path / "train_gpt.py").write_text('x = {"a": 1}\nprint(f"{x["a"]}")\n')
+
+    refused = harness("run", "1", "--script", "train_gpt.py")
+    assert (refused.returncode, (tmp_path / "runs").exists()) == (1, False)
+    assert "the script needs Python 3.12: train_gpt.py line 2 has" in refused.stderr
+    assert "--python PATH" in refused.stderr
+
+    forced = harness("run", "1", "--script", "train_gpt.py", "--allow-missing")
+    record = json.loads((tmp_path / "runs/round_001/attempt_01/record.json").read_text())
+    assert (forced.returncode, record["failure"]["kind"]) == (10, "wrong_python")
+    assert "--python PATH" in forced.stdout
