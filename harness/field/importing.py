@@ -289,6 +289,8 @@ def describe(bundle: ImportResult) -> str:
         over = " OVER THE CAP" if record.status == "over_cap" else ""
         source = record.provenance.source if record.provenance else ""
         lines.append(f"            {Path(source).name}: {score}{label}{size}{over}, split {badge.kind}")
+        if record.failure is not None:
+            lines.append(f"            {record.failure.kind}: {record.failure.message}")
         lines += [f"            warning: {warning}" for warning in record.warnings]
     if (
         not bundle.records

@@ -11,11 +11,13 @@ import json
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness import __version__
 from harness.courses.course import Badge, Course, check_bytes
 from harness.errors import HarnessError
+from harness.field.closest_line import SCORE_LINES, say_closest
 from harness.field.experiments import LogFile
 from harness.field.log_parser import ParsedLog
 from harness.field.logged_run import LoggedRun
@@ -61,7 +63,7 @@ def record_from_run(
         attempt=attempt,
         course=course.name,
         status="failed" if not scored else "over_cap" if over_cap(facts["artifact_bytes"], cap) else "ok",
-        failure=None if scored else _failure(run),
+        failure=None if scored else _failure(run, file.path),
         started_at=dt.datetime.combine(day, dt.time(), dt.UTC) if day else None,
         cap_bytes=cap,
         config=dict(sorted(run.hyperparameters.items())),
@@ -157,12 +159,13 @@ def _scores(run: LoggedRun) -> tuple[Score, ...]:
     )
 
 
-def _failure(run: LoggedRun) -> Failure:
+def _failure(run: LoggedRun, path: Path) -> Failure:
     if run.nan_step is not None:
         return Failure(kind="nan", message="the training loss stopped being a number", step=run.nan_step)
     if (crash := run.ended_by) is not None:
         return Failure(kind=crash.kind, message=f"line {crash.line}: {crash.text}", step=run.steps)
-    return Failure(kind="no_result", message="the log holds no score of the artifact", step=run.steps)
+    message = f"the log holds no score of the artifact; {say_closest(path)}; a score is {SCORE_LINES}"
+    return Failure(kind="no_result", message=message, step=run.steps)
 
 
 def _describe_run(run: LoggedRun) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.courses.course import Course
 from harness.documents import FileProblem, naming, read_json
+from harness.field.closest_line import SCORE_LINES
 from harness.field.crash_lines import outweighs, read_crash
 from harness.field.log_events import Crash
 from harness.field.log_prefix import strip_prefix
@@ -75,6 +76,7 @@ SCRIPT_HINTS: dict[FailureKind, str] = {
     "timeout": "raise --timeout, or lower MAX_WALLCLOCK_SECONDS",
     "interrupted": "`harness run ROUND --seed SEED` plays it again",
     "missing_module": "install the module for the Python that ran, or name one that has it: --python PATH",
+    "no_result": f"a score is read from a line like {SCORE_LINES}",
     "bad_knob": "`harness knobs --script FILE` lists what it reads, and how",
 }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.courses.course import Course
+from harness.field.closest_line import say_closest
 from harness.field.log_parser import ParsedLog, parse_log
 from harness.field.logged_run import LoggedRun
 from harness.field.to_record import curve_lines, facts_of_log
@@ -60,8 +61,9 @@ def record_script(
             }
         ),
     }
+    no_score_reason = _with_closest_line(reasons.no_score_reason, Path(log.source))
     if log.result is None:
-        return RunRecord(**fields, status=status_of(reasons.no_score_reason), failure=reasons.no_score_reason)
+        return RunRecord(**fields, status=status_of(no_score_reason), failure=no_score_reason)
     lines = list(curve_lines(log.result))
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
@@ -79,7 +81,7 @@ def record_script(
     fields["tokens_seen"] = _tokens_seen(launch, log.result)
     warnings += _contradictions(launch, log.result)
     fields |= weigh(attempt, launch, log.result, produced, warnings)
-    failure = reasons.failure or (reasons.no_score_reason if facts["official"] is None else None)
+    failure = reasons.failure or (no_score_reason if facts["official"] is None else None)
     if failure is not None:
         fields["failure"] = (
             failure if failure.step is not None else failure.model_copy(update={"step": log.result.steps})
@@ -89,6 +91,13 @@ def record_script(
         over = over_cap(fields["artifact_bytes"], launch.cap_bytes)
         fields["status"] = "over_cap" if over else "ok"
     return RunRecord(**fields, warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _with_closest_line(reason: Failure, log: Path) -> Failure:
+    """Say of a run that ended well but without a score what in its log came closest."""
+    if reason.kind != "no_result":
+        return reason
+    return reason.model_copy(update={"message": f"{reason.message}; {say_closest(log)}"})
 
 
 def status_of(failure: Failure) -> Status:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
+from harness.field.closest_line import find_closest_line, say_closest
 from harness.field.log_events import ValLine
 from harness.field.log_parser import LogParser, parse_log
 from harness.field.logged_run import LoggedRun
@@ -339,6 +341,45 @@ def test_what_was_survived_does_not_hide_how_it_ended() -> None:
 
     assert run.ended_by is not None
     assert run.ended_by.text.startswith("Traceback")
+
+
+# No score -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "number", "text"),
+    [
+        (
+            ["step 5", "compression: 1.2345 bits/byte", "loss went to 3.1", "bye"],
+            2,
+            "compression: 1.2345 bits/byte",
+        ),
+        (["[rank0]: my bits-per-byte is 1.25", "eval loss 3.2"], 1, "my bits-per-byte is 1.25"),
+        (["train loss 3.1", "eval_nll: 2.9", "eval_nll: 2.8"], 3, "eval_nll: 2.8"),
+        (["print('val_bpb', 1.25)", "loss 3.1"], 2, "loss 3.1"),
+    ],
+)
+def test_the_line_nearest_to_a_score_is_found(
+    lines: list[str], number: int, text: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("\n".join(lines) + "\n")
+
+    assert find_closest_line(log) == (number, text)
+
+
+def test_the_nearest_line_of_a_long_log_has_its_number(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("nothing to see in this line\n" * 200_000 + "total bits per byte 1.25\n")
+
+    assert find_closest_line(log) == (200_001, "total bits per byte 1.25")
+
+
+def test_nothing_near_to_a_score_is_said_plainly(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("hello\n")
+
+    assert say_closest(log) == "no line comes near to one"
 
 
 # Prefixes -----------------------------------------------------------------------------------------

@@ -486,6 +486,16 @@ def test_an_error_behind_ranks_is_named_without_them(harness, tmp_path):
     assert "ValueError: heads differ" in done.stderr + done.stdout
 
 
+def test_a_run_without_a_score_names_the_nearest_line_and_what_is_read(harness, tmp_path):
+    (tmp_path / "own.py").write_text("print('loss 3.1')\nprint('rate: 1.2345 bits per byte')\nprint('bye')\n")
+
+    done = harness("run", "round_007", "--script", "own.py")
+
+    assert done.returncode == 10
+    assert "closest is line 2: rate: 1.2345 bits per byte" in record_of(tmp_path)["failure"]["message"]
+    assert "`val_bpb: 1.2244`" in " ".join((done.stdout + done.stderr).replace("│", " ").split())
+
+
 def test_a_script_that_ends_with_a_summary_has_a_score(harness, tmp_path):
     (tmp_path / "own.py").write_text(
         "for step in range(4):\n"
