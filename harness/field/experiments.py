@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.field.ledger import LedgerRow
 from harness.field.log_parser import ParsedLog, parse_log
 from harness.field.logged_run import LoggedRun
 from harness.field.record_files import open_log
@@ -28,13 +29,15 @@ PRINTED_CODE = re.compile(r"source code up to line (\d+) was passed over")  # as
 class LogFile:
     """One run of one file, parsed. name: the file's path inside the record folder.
 
-    number: which of the file's runs it is, from 1; None: the file's result.
+    number: which of the file's runs it is, from 1; None: the file's result. row: of a ledger, where it is
+    one; its log holds the scores alone.
     """
 
     path: Path
     name: str
     log: ParsedLog
     number: int | None = None
+    row: LedgerRow | None = None
 
     @property
     def run(self) -> LoggedRun | None:
@@ -119,7 +122,7 @@ def drop_copies(files: Sequence[LogFile]) -> tuple[list[LogFile], list[str]]:
     kept: set[int] = set()
     for file in sorted(files, key=lambda file: -len(file.run.hyperparameters) if file.run else 0):
         run = file.run
-        if run is None or run.train.count + run.val.count < 2:
+        if run is None or file.row is not None or run.train.count + run.val.count < 2:
             kept.add(id(file))
             continue
         mark = (run.mark, tuple((line.label, line.val_bpb_text) for line in run.results))
@@ -203,12 +206,21 @@ def experiment_of(file: LogFile) -> Experiment:
     run = file.run
     if run is None:
         return Experiment(frozenset(), None, None, None, None, "")
+    if file.row is not None:
+        return Experiment(frozenset(file.row.config.items()), None, None, None, None, _try_of(file.row))
     settings = settings_of(run.hyperparameters)
     known = settings or run.model_params is not None
     code = _hash_printed_code(file, run)
     known = known or code is not None
     name = None if known else SEED_IN_NAME.sub("", file.name)
     return Experiment(settings, run.model_params, run.bytes_code, code, run.planned_steps, name)
+
+
+def _try_of(row: LedgerRow) -> str:
+    """Return what a row of a ledger says it tried: its commit and its name, or else its description."""
+    name = SEED_IN_NAME.sub("", row.text("name"))
+    words = [row.text("commit"), name if name and not name.isdigit() else row.text("description")]
+    return "\n".join(words) if any(words) else f"row {row.number}"
 
 
 def _hash_printed_code(file: LogFile, run: LoggedRun) -> str | None:

@@ -93,7 +93,7 @@ def _experiment(record: RunRecord) -> object | None:
     assert record.provenance is not None
     source = PurePosixPath(record.provenance.source)
     folder = source.parts[0] if len(source.parts) > 1 else source.name
-    if record.params is None or record.code_bytes is None:
+    if record.params is None or record.code_bytes is None or record.provenance.row:
         return None
     return folder, experiment_of_record(record)
 

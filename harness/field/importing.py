@@ -6,6 +6,7 @@ What the folders hold is read by `harness.field.record_folders`, a log becomes a
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -18,14 +19,16 @@ from harness.errors import HarnessError
 from harness.field.entries import ClaimedNumbers, FieldEntry, FieldStore
 from harness.field.experiments import LogFile
 from harness.field.imported_logs import ImportedLogs
+from harness.field.ledger import choice_of
 from harness.field.record_files import copy_log
 from harness.field.record_folders import RecordFolder, read_record_folders
+from harness.field.row_record import date_of
 from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import curve_lines, record_from_run
 from harness.files import write_whole
-from harness.records.intent import Intent, dump_intent
+from harness.records.intent import Intent, decide, dump_intent
 from harness.records.record import RunRecord, write_record
-from harness.records.store import Attempt, slugify
+from harness.records.store import Attempt, Hole, slugify
 
 As = Literal["auto", "field", "hole"]
 KeepLog = Literal["copy", "reference"]
@@ -176,7 +179,17 @@ def _keep_as_hole(
         for one in imported:
             _write_attempt(hole.new_attempt(), one, keep_log)
             holes.add(folder, one.record)
+        _keep_decision(hole, imported[-1].file)
     return _imported(bundle, folder, "new", imported, skipped, None)
+
+
+def _keep_decision(hole: Hole, file: LogFile) -> None:
+    """Keep what a ledger says was decided on its row: `keep`, `discard` and their like."""
+    if file.row is None or (choice := choice_of(file.row)) is None:
+        return
+    reason = ": ".join(filter(None, (file.row.text("status"), file.row.text("description"))))
+    when = date_of(file.row) or dt.datetime.fromtimestamp(int(file.path.stat().st_mtime), dt.UTC)
+    decide(hole, choice, reason[:2000], file.path.name, when)
 
 
 def _extend_hole(
@@ -250,7 +263,7 @@ def _write_attempt(attempt: Attempt, imported: ImportedLog, keep_log: KeepLog) -
     lines = list(curve_lines(run))
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
-    if keep_log == "copy":
+    if keep_log == "copy" and imported.file.row is None:  # the record has a ledger's row
         copy_log(imported.file.path, attempt.log_path)
     write_record(attempt.record_path, imported.record)
 

@@ -31,7 +31,7 @@ _LARGE_TEXT = 2**20  # a .txt of this size may be a corpus as well as a log
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 
 SUBMISSION_NAME = re.compile(r"submission(?:_\w+)?\.json$", re.IGNORECASE)
-_LEDGER_SUFFIXES = frozenset({".tsv", ".csv", ".jsonl"})
+LEDGER_SUFFIXES = frozenset({".tsv", ".csv", ".jsonl"})
 _NOT_LOGS = re.compile(
     r"requirements.*|readme.*|license.*|notice.*|constraints.*|.*_pr_(?:title|body).*", re.IGNORECASE
 )
@@ -163,7 +163,7 @@ def _kind_of(path: Path) -> str | None:
     suffix = name.suffix.lower()
     if _NOT_LOGS.fullmatch(name.stem):
         return None
-    if suffix in _LEDGER_SUFFIXES and not packed:
+    if suffix in LEDGER_SUFFIXES and not packed:
         return "ledger"
     if suffix in (".log", ".txt") and not packed and path.stat().st_size < _LARGE_TEXT:
         return "log"

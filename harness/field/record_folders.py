@@ -16,7 +16,10 @@ from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.field.experiments import LogFile, drop_copies, group_runs, split_runs
+from harness.field.ledger import is_ledger, read_ledger
+from harness.field.log_parser import ParsedLog
 from harness.field.record_files import (
+    LEDGER_SUFFIXES,
     FolderTree,
     RecordFiles,
     find_record_files,
@@ -26,6 +29,7 @@ from harness.field.record_files import (
     read_tree,
     sort_files,
 )
+from harness.field.row_record import run_of_row
 from harness.field.submission_check import compare_with_logs
 from harness.field.submission_file import SubmissionFile, read_submission
 
@@ -81,7 +85,8 @@ def read_record_folders(
             yield from reader.read_folder(path, alone=len(paths) == 1)
         else:
             progress(path.name)
-            yield from reader.read_pool(path.parent, path.stem, [path])
+            pool = ([], [path]) if path.suffix.lower() in LEDGER_SUFFIXES else ([path], [])
+            yield from reader.read_pool(path.parent, path.stem, *pool)
 
 
 def count_record_folders(paths: Sequence[Path]) -> int:
@@ -117,9 +122,10 @@ class _Reader:
 
     def read_folder(self, folder: Path, alone: bool) -> Iterator[RecordFolder]:
         """Read the records in a folder, a checkout's records/TRACK/RECORD too, then all logs between them."""
+        name = folder.resolve().name
         tree = read_tree(folder)
         if tree.problem:
-            yield RecordFolder(folder.name, warnings=(tree.problem,), unreadable=True)
+            yield RecordFolder(name, warnings=(tree.problem,), unreadable=True)
             return
         records, between = _find_records(tree)
         for record in records:
@@ -131,20 +137,23 @@ class _Reader:
         try:
             files = sort_files(tree, between)
         except HarnessError as error:
-            yield RecordFolder(folder.name, warnings=(error.message,), unreadable=True)
+            yield RecordFolder(name, warnings=(error.message,), unreadable=True)
             return
-        found = records or files.logs or files.ledgers
-        if files.logs or files.warnings:
-            yield from self.read_pool(folder, folder.name, files.logs, files.warnings, bool(files.problems))
+        ledgers = [path for path in files.ledgers if is_ledger(path)] if self.by_experiment else []
+        found = records or files.logs or ledgers
+        if files.logs or ledgers or files.warnings:
+            unreadable = bool(files.problems)
+            yield from self.read_pool(folder, name, files.logs, ledgers, files.warnings, unreadable)
         elif not found and alone:
             raise UsageError(
                 f"{folder} holds no log and no submission file", "name a folder with .log or .txt files in it"
             )
         elif not found:
-            yield RecordFolder(folder.name, warnings=(f"{folder} holds no log and no submission file",))
+            yield RecordFolder(name, warnings=(f"{folder} holds no log and no submission file",))
 
     def _read_record(self, folder: Path) -> RecordFolder:
         """Read the folder of one submission."""
+        name = folder.resolve().name
         files = find_record_files(folder)
         warnings = list(files.warnings)
         submission = None
@@ -157,7 +166,7 @@ class _Reader:
         broken = (submission is None and not files.logs) or bool(files.problems)
         place = self._place_of_all(files, submission)
         if place is not None:
-            return RecordFolder(folder.name, submission=submission, folder=folder.name, known=place)
+            return RecordFolder(name, submission=submission, folder=name, known=place)
         logs, problems = self._read_logs(folder, files.logs)
         warnings += problems + compare_with_logs(submission, [(file.name, file.log) for file in logs])
         distinct: dict[str, LogFile] = {}
@@ -167,11 +176,11 @@ class _Reader:
         if self.by_experiment:
             attempts = self._split(attempts, warnings, one_a_seed=True)
         return RecordFolder(
-            folder.name,
+            name,
             tuple(attempts),
             submission,
             tuple(dict.fromkeys(warnings)),
-            folder=folder.name,
+            folder=name,
             unreadable=broken or bool(problems),
         )
 
@@ -182,7 +191,7 @@ class _Reader:
         places = set()
         for path in files.logs:
             try:
-                places.add(self.known_place(files.folder.name, submission.sha256, hash_log(path)))
+                places.add(self.known_place(files.folder.resolve().name, submission.sha256, hash_log(path)))
             except HarnessError:
                 return None
         return places.pop() if len(places) == 1 else None
@@ -192,12 +201,13 @@ class _Reader:
         folder: Path,
         name: str,
         paths: Sequence[Path],
+        ledgers: Sequence[Path] = (),
         warnings: Sequence[str] = (),
         unreadable: bool = False,
     ) -> Iterator[RecordFolder]:
         """Read logs that belong to no submission: a bundle for each experiment, those kept before first.
 
-        name: of the bundle, where there is but one.
+        name: of the bundle, where there is but one. ledgers: whose rows are runs as well.
         """
         new: list[Path] = []
         places: dict[str, Path] = {}
@@ -210,12 +220,13 @@ class _Reader:
                 new.append(path)
             else:
                 places.setdefault(place, path)
-        for place, path in places.items():
-            single = len(places) == 1 and not new
-            yield RecordFolder(name if single else _bundle_name(folder, path), known=place)
         logs, problems = self._read_logs(folder, new)
         notes = [*warnings, *problems]
-        if not new and not notes:
+        rows = [row for path in ledgers for row in self._read_rows(folder, path, places, notes)]
+        for place, path in places.items():
+            single = len(places) == 1 and not logs and not rows
+            yield RecordFolder(name if single else _bundle_name(folder, path), known=place)
+        if not logs and not rows and not notes:
             return
         distinct: dict[str, LogFile] = {}
         for file in logs:
@@ -230,15 +241,15 @@ class _Reader:
             if file.run is None and not ((runs or places) and is_other_text(file.path))
         ]
         attempts, copies = drop_copies(self._split(runs, notes))
-        groups = group_runs(attempts)
+        groups = group_runs([*attempts, *rows])
         alone = len(groups) == 1 and not places
         broken = unreadable or bool(problems)
         for group in groups:
             yield RecordFolder(
-                name if alone else _group_name(folder, group),
+                name if alone and group[0].row is None else _group_name(folder, group),
                 tuple(group),
                 warnings=tuple([*notes, *copies] if alone else _notes_of(group, copies)),
-                folder="" if len(paths) == 1 and paths[0].stem == name else folder.name,
+                folder="" if [path.stem for path in (*paths, *ledgers)] == [name] else folder.resolve().name,
                 unreadable=broken and alone,
             )
         if (notes and not alone) or not (groups or places):
@@ -255,6 +266,25 @@ class _Reader:
             except HarnessError as error:
                 problems.append(error.message)
         return logs, problems
+
+    def _read_rows(
+        self, folder: Path, path: Path, places: dict[str, Path], notes: list[str]
+    ) -> Iterator[LogFile]:
+        """Yield the new rows of a ledger; those kept before add places, those that cannot be read notes."""
+        try:
+            ledger = read_ledger(path)
+        except HarnessError as error:
+            notes.append(error.message)
+            return
+        notes += ledger.problems
+        name = path.relative_to(folder).as_posix()
+        for row in ledger.rows:
+            place = self.known_place(path.stem, None, row.sha256)
+            if place is None:
+                log = ParsedLog((run_of_row(row),), sha256=row.sha256, source=str(path))
+                yield LogFile(path, name, log, row=row)
+            else:
+                places.setdefault(place, path)
 
     def _split(
         self, files: Sequence[LogFile], warnings: list[str], one_a_seed: bool = False
@@ -282,11 +312,13 @@ def _find_records(tree: FolderTree) -> tuple[list[FolderTree], list[FolderTree]]
 
 def _bundle_name(folder: Path, path: Path) -> str:
     """Name an experiment among several after the folder and the file of its first log."""
-    return f"{path.parent.name or folder.name} {path.stem}"
+    return f"{path.parent.name or folder.resolve().name} {path.stem}"
 
 
 def _group_name(folder: Path, group: Sequence[LogFile]) -> str:
     first = group[0]
+    if first.row is not None:
+        return first.row.title
     return _bundle_name(folder, first.path) + (f" run {first.number}" if first.number is not None else "")
 
 

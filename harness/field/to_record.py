@@ -21,6 +21,7 @@ from harness.field.closest_line import SCORE_LINES, say_closest
 from harness.field.experiments import LogFile
 from harness.field.log_parser import ParsedLog
 from harness.field.logged_run import LoggedRun
+from harness.field.row_record import record_from_row
 from harness.field.seeds import seed_in_name
 from harness.records.origin import Provenance
 from harness.records.record import (
@@ -51,6 +52,9 @@ def record_from_run(
     source: how the record names the log. day: the day of the run, where a submission file has it.
     Raises HarnessError when the log holds no run at all.
     """
+    if file.row is not None:
+        record = record_from_row(file.row, course, hole, attempt, source, IMPORTER, author)
+        return record, check_bytes(course, None, record.val_loss, record.val_bpb)
     run = file.run
     if run is None:
         raise HarnessError(f"{source} holds no run", "it has neither step lines nor results that can be read")

@@ -47,10 +47,14 @@ def trained_in(origins: Sequence[EvaluatedFrom | None]) -> tuple[int, str] | Non
 
 
 class Provenance(Frozen):
-    """Where an imported record was read from. `lines` maps a fact to its line in the log."""
+    """Where an imported record was read from. `lines` maps a fact to its line in the log.
+
+    row: of a ledger, what stood in each column; empty for a log.
+    """
 
     source: str
     sha256: str
     importer: str
     author: str | None = None
     lines: dict[str, PositiveInt] = Field(default_factory=dict)
+    row: dict[str, str] = Field(default_factory=dict)
