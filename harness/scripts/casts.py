@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
-from harness.scripts.constants import Func, Scope, Unknown, fold
+from harness.scripts.constants import fold
+from harness.scripts.names import Func, Scope, Unknown
 from harness.scripts.program import MAX_CALLS, Function, Program, last_part
 
 CastKind = Literal[
@@ -94,6 +95,8 @@ class Tracer:
             return self._through_name(parent, use, scope, depth) or use
         if isinstance(parent, ast.BoolOp):
             return use
+        if isinstance(parent, ast.GeneratorExp):
+            return use if child is parent.elt else None
         if isinstance(parent, ast.IfExp | ast.If | ast.While) and child is parent.test:
             return Use("flag", ("1", "")) if use.kind == "text" else None
         if isinstance(parent, ast.IfExp | ast.If | ast.Expr | ast.Starred):
@@ -111,6 +114,8 @@ class Tracer:
         if call in self.program.readers and child is not call.func:
             # get(NEW, get(OLD, 1)): the inner one is used as the outer one is
             return use if child is not call.args[0] else None
+        if isinstance(child, ast.GeneratorExp):
+            return use if last_part(call.func) == "next" else None
         if child is call.func:  # a method of the value
             return use if isinstance(child, ast.Attribute) and child.attr in _TRANSPARENT else None
         try:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
-from harness.scripts import decoders
-from harness.scripts.nodes import nodes_of
+from harness.scripts import decoders, known_functions
+from harness.scripts.names import NOT_KNOWN, FieldOf, Func, Names, Scope, Unknown, WhenUnset, assigned, bind
 
 TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _CONTAINERS: dict[str, type] = {"list": list, "tuple": tuple, "dict": dict, "set": set}
@@ -23,145 +23,6 @@ MAX_NUMBER = 2**128
 MAX_ITEMS = 100_000
 MAX_STEPS = 1_000_000  # expressions that are looked at in one program
 _MAX_SHIFT = 64
-
-
-class Unknown(Exception):
-    """The value is not known from the source. reason: why, or the expression that is not known."""
-
-    def __init__(self, reason: str | ast.AST = "it is not known without running it") -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        if isinstance(self.reason, str):
-            return self.reason
-        return f"{ast.unparse(self.reason)[:60]} is not known without running it"
-
-
-NOT_KNOWN: Any = object()  # the value of a name in a scope that hides an outer one of that name
-
-
-@dataclass(frozen=True)
-class WhenUnset:
-    """What a name holds while none of some environment variables is set."""
-
-    value: Any
-    variables: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Func:
-    """A function or lambda of the script."""
-
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
-
-@dataclass(frozen=True)
-class FieldOf:
-    """One field of a dataclass, as `dataclasses.fields` gives it. default: None when there is none."""
-
-    name: str
-    type: type
-    default: Any
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Names with their values; where it is a function's, the call that gave them and the caller's scope."""
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    call: ast.Call | None = None
-    caller: Scope | None = None
-
-    def with_values(self, values: Mapping[str, Any]) -> Scope:
-        return Scope({**self.values, **values}, self.call, self.caller)
-
-
-@dataclass
-class Names:
-    """What a program defines: functions, classes and constants, by name; of all its files together."""
-
-    functions: dict[str, Func] = field(default_factory=dict)
-    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
-    constants: dict[str, ast.expr] = field(default_factory=dict)
-    modules: dict[str, str] = field(default_factory=dict)  # `L` -> `lzma`, `d` -> `zlib.decompress`
-    decoders: list[str] = field(default_factory=list)  # that were applied, innermost first
-    values: dict[str, Any] = field(default_factory=dict)  # of constants that were folded already
-    busy: set[str] = field(default_factory=set)  # constants being folded, so that circles end
-    steps: int = 0
-    # Gives the value of an expression that reads the environment; None where nothing is assumed of it.
-    environment: Callable[[ast.AST, Scope], tuple[Any] | None] | None = None
-    used: set[str] = field(default_factory=set)  # variables that `environment` gave a value for
-
-    def collect(self, tree: ast.Module) -> None:
-        """Add a file's definitions. A name that is assigned twice is no constant."""
-        nodes, body = nodes_of(tree), tree.body
-        inner = [*nodes.of(ast.FunctionDef), *nodes.of(ast.AsyncFunctionDef), *nodes.of(ast.ClassDef)]
-        for definition in [*body, *inner]:  # what stands in the module itself comes first
-            if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
-                self.functions.setdefault(definition.name, Func(definition))
-            elif isinstance(definition, ast.ClassDef):
-                self.classes.setdefault(definition.name, definition)
-        for plain in nodes.of(ast.Import):
-            self.modules |= {alias.asname or alias.name: alias.name for alias in plain.names}
-        for node in nodes.of(ast.ImportFrom):
-            self.modules |= {
-                alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names
-            }
-        assigned: set[str] = set()
-        for statement in body:
-            for target, value in assignments(statement):
-                if not isinstance(target, ast.Name):
-                    continue
-                if isinstance(value, ast.Lambda):
-                    self.functions.setdefault(target.id, Func(value))
-                if target.id in assigned:
-                    self.constants.pop(target.id, None)
-                else:
-                    self.constants[target.id] = value
-                assigned.add(target.id)
-
-    def dotted(self, node: ast.expr) -> str:
-        """Return `lzma.decompress` for whatever name it goes by here; "" for what is no such name."""
-        match node:
-            case ast.Name(id=name):
-                return self.modules.get(name, name)
-            case ast.Attribute(value=value, attr=attr):
-                owner = self.dotted(value)
-                return f"{owner}.{attr}" if owner else ""
-            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
-                return name
-        return ""
-
-
-def assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield (target, value) of a statement that assigns: `a = b = 1` and `a, b = 1, 2` give two each."""
-    match node:
-        case ast.Assign(targets=targets, value=value):
-            for target in targets:
-                yield from _pairs(target, value)
-        case ast.AnnAssign(target=target, value=ast.expr() as value):
-            yield target, value
-        case ast.NamedExpr(target=target, value=value):
-            yield target, value
-
-
-def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
-    parts = (ast.Tuple, ast.List)
-    if isinstance(target, parts) and isinstance(value, parts) and len(target.elts) == len(value.elts):
-        for one, its in zip(target.elts, value.elts, strict=True):
-            yield from _pairs(one, its)
-    else:
-        yield target, value
-
-
-def _assigned(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target = statement.targets[0]
-        return (target.id if isinstance(target, ast.Name) else None), statement.value
-    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-        return statement.target.id, statement.value
-    return None, None
 
 
 _OPERATIONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -185,7 +46,7 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 _STRING_METHODS = frozenset(
     {
         *("upper", "lower", "casefold", "title", "strip", "lstrip", "rstrip"),
-        *("replace", "removeprefix", "removesuffix", "split", "join"),
+        *("replace", "removeprefix", "removesuffix", "split", "join", "startswith", "endswith"),
     }
 )
 # Methods of long texts, too: they do not lengthen what they are given.
@@ -247,7 +108,8 @@ def _held(value: Any, node: ast.Name, names: Names) -> Any:
 
 
 def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
-    constant = decoders.CONSTANTS.get(names.dotted(node))
+    written = names.dotted(node)
+    constant = decoders.CONSTANTS.get(written, known_functions.CONSTANTS.get(written))
     if constant is not None:
         return constant
     if isinstance(node.value, ast.Name) and node.value.id in names.classes:
@@ -257,8 +119,10 @@ def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
                 item.name: item.type if node.attr == "__annotations__" else item
                 for item in dataclass_fields(owner, names)
             }
+        if node.attr == "__dict__":
+            return _variables_of(owner, names)
         for statement in owner.body:
-            target, value = _assigned(statement)
+            target, value = assigned(statement)
             if target == node.attr and value is not None:
                 return fold(value, names, Scope())
     if node.attr in names.functions and _is_own(node.value, names):
@@ -295,6 +159,16 @@ def dataclass_fields(owner: ast.ClassDef, names: Names) -> list[FieldOf]:
     return fields
 
 
+def _variables_of(owner: ast.ClassDef, names: Names) -> dict[str, Any]:
+    """Return what a class body gives its names, those that are only annotated left out."""
+    known = {item.name: item.default for item in dataclass_fields(owner, names)}
+    for statement in owner.body:
+        target, value = assigned(statement)
+        if target and value is not None and target not in known:
+            known[target] = _fold_or(value, names, Scope(), None)
+    return known
+
+
 def _field_default(value: ast.expr) -> ast.expr:
     """Look inside `field(default=..)`."""
     if isinstance(value, ast.Call):
@@ -306,8 +180,12 @@ def _binary(node: ast.BinOp, names: Names, scope: Scope) -> Any:
     left, right = fold(node.left, names, scope), fold(node.right, names, scope)
     if isinstance(node.op, ast.LShift | ast.Pow) and (not isinstance(right, int) or abs(right) > _MAX_SHIFT):
         raise Unknown(node)
-    if not isinstance(node.op, ast.Add) and not all(isinstance(side, int | float) for side in (left, right)):
-        raise Unknown(node)  # "%999999999d" % 1 is no name
+    if isinstance(node.op, ast.Mod) and isinstance(left, str):
+        return _bounded(known_functions.percent(left, right), MAX_TEXT)
+    is_path = isinstance(node.op, ast.Div) and isinstance(left, PurePath)
+    plain = isinstance(node.op, ast.Add) or all(isinstance(side, int | float) for side in (left, right))
+    if not plain and not is_path:
+        raise Unknown(node)
     return _bounded(_OPERATIONS[type(node.op)](left, right))
 
 
@@ -324,9 +202,11 @@ def _joined(node: ast.JoinedStr, names: Names, scope: Scope) -> Any:
 
 
 def _formatted(node: ast.FormattedValue, names: Names, scope: Scope) -> Any:
-    if node.format_spec is not None:
-        raise Unknown(node)
-    return fold(node.value, names, scope)
+    spec = fold(node.format_spec, names, scope) if node.format_spec is not None else ""
+    value = fold(node.value, names, scope)
+    if node.conversion == ord("r"):
+        value = repr(value)
+    return known_functions.format_value(value, spec) if spec else value
 
 
 def _items(node: ast.List | ast.Tuple | ast.Set, names: Names, scope: Scope) -> Any:
@@ -342,6 +222,27 @@ def _dict(node: ast.Dict, names: Names, scope: Scope) -> Any:
         else:
             table[fold(key, names, scope)] = _fold_or(value, names, scope, None)
     return table
+
+
+def _comprehension(
+    node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, names: Names, scope: Scope
+) -> Any:
+    scopes = [scope]
+    for part in node.generators:
+        rows = [(outer, fold(part.iter, names, outer)) for outer in scopes]
+        if not all(isinstance(values, list | dict | str) for _, values in rows):
+            raise Unknown(part.iter)
+        scopes = [outer.with_values(bind(part.target, row)) for outer, values in rows for row in values]
+        scopes = [inner for inner in scopes if all(fold(test, names, inner) for test in part.ifs)]
+        if len(scopes) > MAX_ITEMS:
+            raise Unknown("the list is too long")
+    if isinstance(node, ast.DictComp):
+        return {fold(node.key, names, s): _fold_or(node.value, names, s, None) for s in scopes}
+    return [_fold_or(node.elt, names, s, None) for s in scopes]
+
+
+def _lambda(node: ast.Lambda, names: Names, scope: Scope) -> Any:
+    return Func(node)
 
 
 def _subscript(node: ast.Subscript, names: Names, scope: Scope) -> Any:
@@ -368,15 +269,18 @@ def _bool(node: ast.BoolOp, names: Names, scope: Scope) -> Any:
 def _call(node: ast.Call, names: Names, scope: Scope) -> Any:
     function = names.dotted(node.func)
     if function in ("fields", "dataclasses.fields", "vars") and node.args:
-        rows = dataclass_fields(_class_of(node.args[0], names), names)
-        return {item.name: item.default for item in rows} if function == "vars" else rows
+        owner = _class_of(node.args[0], names)
+        return _variables_of(owner, names) if function == "vars" else dataclass_fields(owner, names)
     if function in decoders.DECODERS:
         return _decode(function, node, names, scope)
-    if isinstance(node.func, ast.Attribute):
+    known = _FUNCTIONS.get(function) if function not in names.functions else None
+    if known is None and isinstance(node.func, ast.Attribute):
         return _method(node, node.func, names, scope)
     arguments = [fold(word, names, scope) for word in node.args]
-    if function in _FUNCTIONS:
-        return _FUNCTIONS[function](*arguments)
+    if known is not None and not node.keywords:
+        return _bounded(known(*arguments), MAX_TEXT)
+    if function == "dict" and not arguments and all(word.arg for word in node.keywords):
+        return {word.arg: _fold_or(word.value, names, scope, None) for word in node.keywords}
     called = fold(node.func, names, scope)
     if called in TYPES.values() and len(arguments) == 1:
         return called(arguments[0])
@@ -407,14 +311,10 @@ def _is_instance(value: Any, kinds: Any) -> bool:
     return isinstance(value, tuple(known))
 
 
-# Functions of Python itself. A tuple or a set is a list here.
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "type": _type_of,
     "isinstance": _is_instance,
-    **dict.fromkeys(("list", "tuple", "sorted", "set"), list),
-    "enumerate": lambda values: [list(pair) for pair in enumerate(values)],
-    "zip": lambda *rows: [list(row) for row in zip(*rows, strict=False)],
-    "compile": lambda source, *_: source,
+    **known_functions.FUNCTIONS,
 }
 
 
@@ -425,14 +325,14 @@ def _method(node: ast.Call, func: ast.Attribute, names: Names, scope: Scope) -> 
         return [list(row) if func.attr == "items" else row for row in getattr(owner, func.attr)()]
     if isinstance(owner, dict) and func.attr == "get":
         return owner.get(*arguments)
+    if isinstance(owner, str) and func.attr == "format":
+        words = {word.arg: fold(word.value, names, scope) for word in node.keywords if word.arg}
+        return _bounded(known_functions.format_text(owner, arguments, words), MAX_TEXT)
     if (type(owner), func.attr) in _CODECS:
         return _bounded(getattr(owner, func.attr)(*arguments))
     if isinstance(owner, str) and func.attr in _STRING_METHODS:
-        words = [
-            owner,
-            *(word for value in arguments for word in (value if isinstance(value, list) else [value])),
-        ]
-        if sum(len(word) for word in words if isinstance(word, str)) > MAX_TEXT:
+        parts = [word for value in arguments for word in (value if isinstance(value, list) else [value])]
+        if sum(len(word) for word in (owner, *parts) if isinstance(word, str)) > MAX_TEXT:
             raise Unknown(node)
         return _bounded(getattr(owner, func.attr)(*arguments), MAX_TEXT)
     raise Unknown(node.func)
@@ -485,5 +385,7 @@ _FOLDERS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.IfExp: _if,
     ast.Compare: _compare,
     ast.BoolOp: _bool,
+    ast.Lambda: _lambda,
+    **dict.fromkeys((ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp), _comprehension),
     ast.Call: _call,
 }

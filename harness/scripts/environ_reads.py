@@ -14,21 +14,13 @@ from typing import Any
 
 from harness.scripts.casts import Tracer, Use
 from harness.scripts.companions import names_file
-from harness.scripts.constants import (
-    NOT_KNOWN,
-    FieldOf,
-    Func,
-    Scope,
-    Unknown,
-    WhenUnset,
-    assignments,
-    fold,
-)
+from harness.scripts.constants import fold
 from harness.scripts.flow import names_in, unknown_is
+from harness.scripts.names import NOT_KNOWN, FieldOf, Func, Scope, Unknown, WhenUnset, assignments
 from harness.scripts.nodes import nodes_of
 from harness.scripts.presets import Preset, holds_at, is_certain, settings_in
 from harness.scripts.program import FUNCTIONS, MAX_CALLS, Function, Program, Site, dotted, last_part
-from harness.scripts.reach import DEFAULT_NAMES, Reach, defaults_of
+from harness.scripts.reach import DEFAULT_NAMES, MAX_ROWS, Reach, defaults_of, parameters_of
 from harness.scripts.system_names import is_never_own
 
 WRAPPER = " (wrapper)"  # ends the name of a file's outer part, where the script itself is packed
@@ -118,10 +110,11 @@ class Finder:
         for access in sorted(self.accesses.values(), key=lambda access: _place(access.node)):
             is_named = isinstance(access.name, ast.Constant)
             needed = names_in([access.name, *([access.default] if access.default else [])])
-            scopes = self.reach.scopes(access.node, needed)
-            found = [self._read(access, s) for s in islice(scopes, _MAX_USES if is_named else None)]
+            most = _MAX_USES if is_named else MAX_ROWS
+            scopes = islice(self.reach.scopes(access.node, needed, most=most), most)
+            found = [self._read(access, scope) for scope in scopes]
             reads.named += [read for read in found if read]
-            if found and not any(found):
+            if not any(found) and (found or not is_named):
                 text = ast.unparse(access.name)[:60]
                 reads.unclear.append(
                     (self.file, access.node.lineno, f"reads a name that is computed: {text}")
@@ -138,9 +131,9 @@ class Finder:
             self.modules |= {alias.asname for alias in plain.names if alias.name == "os" and alias.asname}
         for node in self.nodes.of(ast.ImportFrom):
             for alias in node.names if node.module == "os" else ():
-                kind = {"environ": self.environs, "getenv": self.getters}.get(alias.name)
-                if kind is not None:
-                    kind.add(alias.asname or alias.name)
+                for name, kind in (("environ", self.environs), ("getenv", self.getters)):
+                    if alias.name in (name, "*"):
+                        kind.add(alias.asname or name)
         places = self.nodes.of(ast.Assign, ast.AnnAssign, ast.NamedExpr, *FUNCTIONS)
         pairs = [pair for place in places for pair in (*assignments(place), *_parameter_defaults(place))]
         pairs = [(target, value) for target, value in pairs if not isinstance(value, ast.Constant)]
@@ -186,6 +179,7 @@ class Finder:
     def _find_presets(self) -> Iterator[Preset]:
         """Yield what the file puts into the environment itself."""
         for node in self.nodes.of(ast.Assign, ast.Call):
+            yield from self._updates(node)
             for name, value in settings_in(node, self._is_environ):
                 for scope in self.reach.scopes(node, names_in([name, value])):
                     known = unknown_is(fold, name, self.names, scope)
@@ -193,21 +187,33 @@ class Finder:
                     if isinstance(known, str) and text is not None and is_certain(node, known, self.program):
                         yield Preset(known, text, _outermost_call(node, scope))
 
+    def _updates(self, node: ast.AST) -> Iterator[Preset]:
+        """Yield what `os.environ.update(TABLE)` sets."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr="update"), args=[table]) if self._is_environ(
+                owner
+            ) and not isinstance(table, ast.Dict):
+                for scope in islice(self.reach.scopes(node, names_in([table])), _MAX_USES):
+                    values = self.value_unset(table, scope)[0]
+                    for name, value in values.items() if isinstance(values, dict) else ():
+                        if isinstance(name, str) and isinstance(value, str):
+                            yield Preset(name, value, _outermost_call(node, scope))
+
     def _preset(self, name: str, node: ast.AST) -> str | None:
         """Return what the script itself has set a variable to before a read; None where it has not."""
         before = [p for p in self.presets if p.name == name and holds_at(p, node, self.program)]
         return before[-1].value if before else self.outer_presets.get(name)
 
     def _access(self, node: ast.AST) -> _Access | None:
-        if isinstance(node, ast.Call) and node.args:
+        if isinstance(node, ast.Call):
             func = node.func
             reads = dotted(func) in self.getters
             if not reads and isinstance(func, ast.Attribute) and func.attr in ("setdefault", "pop"):
                 reads = self._is_environ(func.value)
             sets = isinstance(func, ast.Attribute) and func.attr == "setdefault"
-            if reads:
-                keyword = [word.value for word in node.keywords if word.arg == "default"]
-                return _Access(node, node.args[0], (*node.args[1:], *keyword, None)[0], False, sets)
+            given = _given(node) if reads else []
+            if given:
+                return _Access(node, given[0], (*given[1:], None)[0], False, sets)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             if self._is_environ(node.value):
                 return _Access(node, node.slice, None, not self.is_guarded(node))
@@ -261,8 +267,12 @@ class Finder:
         if access is None:
             return self._helper_unset(node, scope) if isinstance(node, ast.Call) else None
         name = fold(access.name, self.names, scope)
-        if not isinstance(name, str) or is_never_own(name) or isinstance(node, ast.Compare):
+        if not isinstance(name, str) or is_never_own(name):
             raise Unknown(node)
+        if isinstance(node, ast.Compare):
+            self.unset.used.add(name)
+            present = name in self.settings or self._preset(name, node) is not None
+            return (present == isinstance(node.ops[0], ast.In),)
         if access.default is None and access.required:
             raise Unknown(node)
         self.unset.used.add(name)
@@ -337,15 +347,7 @@ class Finder:
 
         The second value: variables that it is worked out from.
         """
-        nodes = [access.default]
-        for child, parent in self.program.above(access.node):
-            if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
-                nodes.append(parent.values[-1] if parent.values[-1] is not child else None)
-            elif isinstance(parent, ast.IfExp):
-                nodes.append(parent.body if child is parent.orelse else parent.orelse)
-            elif isinstance(parent, ast.stmt):
-                break
-        for node in nodes:
+        for node in (access.default, *self._alternatives(access.node)):
             if node is None:
                 continue
             value, variables = self.value_unset(node, scope)
@@ -354,12 +356,49 @@ class Finder:
                     return None, frozenset()  # computed
             elif value is not None:
                 return value, variables
-        if scope.call is not None:
-            for name in DEFAULT_NAMES:
+        given = self._given_names(access.node) & scope.values.keys()
+        for name in DEFAULT_NAMES:
+            if name in given:
                 value, variables = self.value_unset(ast.Name(name), Scope(scope.values))
-                if name in scope.values and value is not NOT_KNOWN and value is not None:
+                if value is not NOT_KNOWN and value is not None:
+                    return value, variables
+        if scope.call is not None and self._is_returned(access.node):
+            for node in self._alternatives(scope.call):
+                value, variables = self.value_unset(node, scope.caller or Scope())
+                if value is not NOT_KNOWN and value is not None:
                     return value, variables
         return None, frozenset()
+
+    def _alternatives(self, node: ast.AST) -> Iterator[ast.expr]:
+        """Yield what an expression gives in place of a value: the `b` of `a or b` and of `a if c else b`."""
+        for child, parent in self.program.above(node):
+            if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
+                if parent.values[-1] is not child:
+                    yield parent.values[-1]
+            elif isinstance(parent, ast.IfExp) and child is not parent.test:
+                yield parent.body if child is parent.orelse else parent.orelse
+            elif isinstance(parent, ast.IfExp):
+                yield parent.orelse
+            elif isinstance(parent, ast.stmt):
+                return
+
+    def _given_names(self, node: ast.AST) -> set[str]:
+        """Return the names that a call or a loop gives values to, where a node stands."""
+        names: set[str] = set()
+        for _, parent in self.program.above(node):
+            if isinstance(parent, ast.For):
+                names |= names_in([parent.target])
+            elif isinstance(parent, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+                names |= names_in(part.target for part in parent.generators)
+            elif isinstance(parent, FUNCTIONS):
+                return names | parameters_of(parent)
+        return names
+
+    def _is_returned(self, node: ast.AST) -> bool:
+        return any(
+            isinstance(parent, ast.Return | ast.Lambda)
+            for _, parent in islice(self.program.above(node), _MAX_USES)
+        )
 
 
 def _outermost_call(node: ast.AST, scope: Scope) -> ast.AST:
@@ -391,6 +430,17 @@ def _iterated(node: ast.expr) -> ast.expr:
 def _line(node: ast.AST) -> int:
     """Return a node's line; a comprehension has none of its own."""
     return int(getattr(node, "lineno", 0) or getattr(getattr(node, "iter", None), "lineno", 0))
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    """Return the name and the default that `get` is given: `get(*pair)` and `get(key=..)` among it."""
+    words = {word.arg: word.value for word in call.keywords}
+    given = [word for word in (words.get("key"), words.get("default")) if word is not None]
+    if len(call.args) == 1 and isinstance(call.args[0], ast.Starred):
+        pair = call.args[0].value
+        parts = [ast.Subscript(pair, ast.Constant(number), ast.Load()) for number in range(2)]
+        return [ast.copy_location(part, call) for part in parts]
+    return [*call.args, *given]
 
 
 def _place(node: ast.expr) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from harness.scripts.constants import NOT_KNOWN, Scope, Unknown, assignments
+from harness.scripts.names import NOT_KNOWN, Scope, Unknown, assignments
 from harness.scripts.nodes import below, children
 from harness.scripts.program import Program
 
@@ -85,12 +85,17 @@ class Bodies:
         """
         body = getattr(owner, "body", [])
         names = self.names_behind(owner, needed, frozenset(scope.values))
-        within = self.program.owner(path[0])
-        plain = within not in self._with_ends and not any(isinstance(part, ast.If) for part in path)
-        if not isinstance(body, list) or (plain and not any(map(partial(self._stores, owner), names))):
-            return scope
         flow = _Flow(self, frozenset(path), scope, names)
         return flow.scope() if flow.walk(body) else None
+
+    def is_plain(self, path: Sequence[ast.AST], owner: ast.AST, needed: frozenset[str]) -> bool:
+        """Whether nothing in a body before a node changes the names of interest or keeps the node from
+        running."""
+        if not isinstance(getattr(owner, "body", []), list):
+            return True
+        if self.program.owner(path[0]) in self._with_ends or any(isinstance(part, ast.If) for part in path):
+            return False
+        return not any(map(partial(self._stores, owner), self.names_behind(owner, needed)))
 
     def _stores(self, owner: ast.AST, name: str) -> list[ast.Name]:
         """Return the places in a body, functions within left out, where a name is given a value."""

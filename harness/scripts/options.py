@@ -16,10 +16,10 @@ from typing import Any
 from harness.scripts import grammar
 from harness.scripts.arguments import ScriptOption, ScriptOptions, merged
 from harness.scripts.casts import CastKind, Tracer
-from harness.scripts.constants import NOT_KNOWN, Func, Scope
 from harness.scripts.environ_reads import Finder, finders_of
 from harness.scripts.flow import names_in
 from harness.scripts.knobs import parse_source
+from harness.scripts.names import NOT_KNOWN, Func, Scope
 from harness.scripts.own_options import own_options
 from harness.scripts.program import last_part
 from harness.scripts.typed_fields import Typed, class_fields, kind_of_annotation, parameters

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from harness.scripts.arguments import ScriptOption, ScriptOptions
 from harness.scripts.casts import CastKind, Tracer, Use
-from harness.scripts.constants import NOT_KNOWN, Scope, assignments
 from harness.scripts.environ_reads import Finder
+from harness.scripts.names import NOT_KNOWN, Scope, assignments
 from harness.scripts.program import last_part
 
 _FOR_THE_LOG = ("len", "join", "print", "str", "repr", "list", "quote")

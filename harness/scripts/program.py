@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from harness.scripts.constants import Names
+from harness.scripts.names import Names
 from harness.scripts.nodes import T, nodes_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -22,6 +22,7 @@ class Site:
     call: ast.Call
     args: tuple[ast.expr, ...]
     keywords: tuple[ast.keyword, ...]
+    rows: ast.expr | None = None  # of `map`, which calls it with each
 
     def arguments(self, function: Function, is_method: bool) -> dict[str, ast.expr]:
         """Return the parameters that are given a value, with its expression."""
@@ -35,7 +36,12 @@ class Site:
         if words.vararg and len(known) == len(self.args):
             given[words.vararg.arg] = ast.Tuple(list(known[len(plain) :]), ast.Load())
         every = {*plain, *(word.arg for word in words.kwonlyargs)}
-        return given | {word.arg: word.value for word in self.keywords if word.arg in every and word.arg}
+        named = {word.arg: word.value for word in self.keywords if word.arg}
+        if words.kwarg and all(word.arg for word in self.keywords):
+            others = {name: value for name, value in named.items() if name not in every}
+            keys: list[ast.expr | None] = [ast.Constant(name) for name in others]
+            given[words.kwarg.arg] = ast.Dict(keys, list(others.values()))
+        return given | {name: value for name, value in named.items() if name in every}
 
 
 class Program:
@@ -126,13 +132,17 @@ class Program:
             found = [
                 Site(call, tuple(call.args), tuple(call.keywords)) for call in self._calls_by_name(function)
             ]
-            for name, given in self._others.get(getattr(function, "name", ""), ()):
-                first = tuple(given.args[1:]) if given else ()
+            for name, given in self._others.get(_name(function), ()):
+                before = tuple(given.args[1:]) if given else ()
                 words = tuple(given.keywords) if given else ()
                 found += [
-                    Site(call, (*first, *call.args), (*words, *call.keywords))
+                    Site(call, (*before, *call.args), (*words, *call.keywords))
                     for call in self.calls.get(name, ())
                 ]
+            for call in self.calls.get("map", ()):
+                first = call.args[0] if len(call.args) == 2 else None
+                if first is function or (isinstance(first, ast.Name) and first.id == _name(function)):
+                    found.append(Site(call, (), (), call.args[1]))
             self._sites[function] = [
                 site for site in found if not any(parent is function for _, parent in self.above(site.call))
             ]
@@ -161,6 +171,10 @@ class Program:
         return None
 
 
+def _name(function: Function) -> str:
+    return "" if isinstance(function, ast.Lambda) else function.name
+
+
 def dotted(node: ast.expr) -> str:
     """Return `os.environ` of a chain of names, also after `__import__("os")`; "" of anything else."""
     parts = []
@@ -177,6 +191,8 @@ def imported_module(node: ast.AST) -> str:
         case ast.Call(func=ast.Name(id="__import__") | ast.Name(id="import_module"), args=[name, *_]):
             pass
         case ast.Call(func=ast.Attribute(attr="__import__" | "import_module"), args=[name, *_]):
+            pass
+        case ast.Subscript(value=ast.Attribute(value=ast.Name(id="sys"), attr="modules"), slice=name):
             pass
         case _:
             return ""

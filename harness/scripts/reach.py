@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from harness.scripts.constants import NOT_KNOWN, Scope
 from harness.scripts.flow import Bodies, names_in
-from harness.scripts.program import FUNCTIONS, Function, Program
+from harness.scripts.names import NOT_KNOWN, Scope, bind
+from harness.scripts.program import FUNCTIONS, Function, Program, Site
 
 T = TypeVar("T")
 DEFAULT_NAMES = ("default", "fallback", "dflt", "d", "val", "value", "v")
-_MAX_ROWS = 2_000  # of a table that is looped over
-_MAX_SCOPES = 20_000  # that are looked at in one file; beyond it, helpers are taken as called by nobody
+MAX_ROWS = 2_000  # of a table that is looped over
+_MAX_SCOPES = 8_000  # that are looked at in one file; beyond it, helpers are taken as called by nobody
 _MAX_DEPTH = 40  # of calls within calls
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
@@ -30,13 +30,16 @@ class Reach:
         self.program, self.value, self.bodies = program, value, Bodies(program, value)
         self.left = _MAX_SCOPES
         self.is_cut = False  # whether a limit kept some scopes from being looked at
-        self._calls: dict[tuple[Function, frozenset[str]], list[Scope]] = {}
+        self._calls: dict[tuple[Function, frozenset[str], int], list[Scope]] = {}
         self._used: dict[ast.AST, frozenset[str]] = {}
 
-    def scopes(self, node: ast.AST, needed: frozenset[str], depth: int = 0) -> Iterator[Scope]:
+    def scopes(
+        self, node: ast.AST, needed: frozenset[str], depth: int = 0, most: int = MAX_ROWS
+    ) -> Iterator[Scope]:
         """Yield the scopes in which a node is evaluated.
 
         needed: names that matter there; what the statements before the node assign to them is followed.
+        most: how many scopes of a function or a loop are looked at.
         """
         path, wanted = [node], needed
         for child, parent in self.program.above(node):
@@ -45,68 +48,74 @@ class Reach:
                 if wanted.isdisjoint(names_in([parent.target])):
                     path.append(parent)
                     continue
-                outer = self._rows(parent.target, parent.iter, wanted, depth)
-            elif isinstance(parent, _COMPREHENSIONS) and child is not parent.generators[0]:
-                at = next((i for i, part in enumerate(parent.generators) if part is child), None)
-                yield from self._nested_rows(parent.generators[:at], wanted, depth)
+                outer = self._rows(parent.target, parent.iter, wanted, depth, most)
+            elif isinstance(parent, _COMPREHENSIONS) and (
+                rows := _generators_before(parent, child, node, path)
+            ):
+                yield from self._nested_rows(rows, wanted, depth, most)
                 return
             elif isinstance(parent, FUNCTIONS):
-                outer = self._function(parent, wanted | self._used_with(node), depth)
+                outer = self._function(parent, wanted | self._used_with(node), depth, most)
             elif isinstance(parent, ast.Module):
                 outer = iter((Scope(),))
             else:
                 path.append(parent)
                 continue
+            followed = needed | (self._used_with(node) if isinstance(parent, FUNCTIONS) else frozenset())
+            plain = not needed or self.bodies.is_plain(path, parent, followed)
             for scope in outer:
-                inner = self.bodies.scope_at(path, parent, scope, needed) if needed else scope
+                inner = scope if plain else self.bodies.scope_at(path, parent, scope, followed)
                 if inner is not None:
                     yield inner
             return
 
     def _nested_rows(
-        self, generators: list[ast.comprehension], wanted: frozenset[str], depth: int
+        self, generators: list[ast.comprehension], wanted: frozenset[str], depth: int, most: int
     ) -> Iterator[Scope]:
         first, *rest = generators
-        for scope in self._rows(first.target, first.iter, wanted, depth):
+        for scope in self._rows(first.target, first.iter, wanted, depth, most):
             scopes = [scope]
             for inner in rest:
                 rows = [(s, self.value(inner.iter, s)) for s in scopes]
                 scopes = [
-                    s.with_values(_bind(inner.target, row))
+                    s.with_values(bind(inner.target, row))
                     for s, values in rows
-                    for row in (self._cut(values) if isinstance(values, list | dict | str) else [None])
+                    for row in (self._cut(values, most) if isinstance(values, list | dict | str) else [None])
                 ]
             yield from scopes
 
     def _rows(
-        self, target: ast.expr, walked: ast.expr, wanted: frozenset[str], depth: int
+        self, target: ast.expr, walked: ast.expr, wanted: frozenset[str], depth: int, most: int
     ) -> Iterator[Scope]:
         """Yield the scopes of a loop's body. A loop over what is not known is one scope without its names."""
-        for outer in self.scopes(walked, names_in([walked]) | wanted, depth):
+        for outer in self.scopes(walked, names_in([walked]) | wanted, depth, most):
             rows = self.value(walked, outer)
             if not isinstance(rows, list | dict | str):
                 yield outer
                 continue
-            for row in self._cut(rows):
-                yield outer.with_values(_bind(target, row))
+            for row in self._cut(rows, most):
+                yield outer.with_values(bind(target, row))
 
-    def _cut(self, rows: Iterable[T]) -> list[T]:
-        """Return as many as may be looked at."""
-        some = list(islice(rows, _MAX_ROWS + 1))
-        self.is_cut = self.is_cut or len(some) > _MAX_ROWS
-        return some[:_MAX_ROWS]
+    def _cut(self, rows: Iterable[T], most: int) -> list[T]:
+        """Return as many as may be looked at, and remember when some are left out that may matter."""
+        some = list(islice(rows, most + 1))
+        self.is_cut = self.is_cut or len(some) > most == MAX_ROWS
+        return some[:most]
 
-    def _function(self, function: Function, wanted: frozenset[str], depth: int) -> Iterator[Scope]:
+    def _function(self, function: Function, wanted: frozenset[str], depth: int, most: int) -> Iterator[Scope]:
         """Yield a scope for each call of a function; one without values when nobody calls it."""
-        names = self.bodies.names_behind(function, wanted, _parameters(function))
-        outer = Scope()
+        names = self.bodies.names_behind(function, wanted, parameters_of(function))
+        outers = [Scope()]
         if any(isinstance(parent, (*FUNCTIONS, ast.For)) for _, parent in self.program.above(function)):
-            outer = next(self.scopes(function, names - _parameters(function), depth), outer)
-        for scope in self._called(function, names & _parameters(function), depth):
-            merged = Scope({**outer.values, **scope.values}, scope.call, scope.caller)
-            yield merged if outer.values else scope
+            outers = (
+                self._cut(self.scopes(function, names - parameters_of(function), depth, most), most) or outers
+            )
+        for scope in self._called(function, names & parameters_of(function), depth, most):
+            for outer in outers:
+                merged = Scope({**outer.values, **scope.values}, scope.call, scope.caller)
+                yield merged if outer.values else scope
 
-    def _called(self, function: Function, names: frozenset[str], depth: int) -> list[Scope]:
+    def _called(self, function: Function, names: frozenset[str], depth: int, most: int) -> list[Scope]:
         """Return the scopes of a function's calls, with the values of the parameters that matter.
 
         Calls that hand over the same values count once, and so each function is looked at once.
@@ -114,13 +123,15 @@ class Reach:
         if depth > _MAX_DEPTH:
             self.is_cut = True
             return [Scope()]
-        key = (function, names)
+        key = (function, names, most)
         if key not in self._calls:
             self._calls[key] = [Scope()]  # for a call of itself
-            self._calls[key] = self._cut(self._call_scopes(function, names, depth))
+            self._calls[key] = self._cut(self._call_scopes(function, names, depth, most), most) or [Scope()]
         return self._calls[key]
 
-    def _call_scopes(self, function: Function, names: frozenset[str], depth: int) -> Iterator[Scope]:
+    def _call_scopes(
+        self, function: Function, names: frozenset[str], depth: int, most: int
+    ) -> Iterator[Scope]:
         sites = self.program.sites_of(function) if self.left > 0 else []
         returns = _returns(function)
         if not sites:
@@ -131,6 +142,9 @@ class Reach:
             return
         everywhere: set[str] = set()
         for site in sites:
+            if site.rows is not None:
+                yield from self._mapped(function, site, site.rows, depth, most)
+                continue
             given = {
                 k: v
                 for k, v in site.arguments(function, self.program.is_method(function)).items()
@@ -138,7 +152,7 @@ class Reach:
             }
             needed = names_in(given.values())
             seen = set() if returns else everywhere
-            for caller in self.scopes(site.call, needed, depth + 1):
+            for caller in self.scopes(site.call, needed, depth + 1, most):
                 self.left -= 1
                 values = self._values(function, given, names, caller)
                 if (shown := repr(values)) not in seen:
@@ -147,6 +161,16 @@ class Reach:
                 if self.left < 0:
                     self.is_cut = True
                     break
+
+    def _mapped(
+        self, function: Function, site: Site, rows: ast.expr, depth: int, most: int
+    ) -> Iterator[Scope]:
+        """Yield the scopes of a function in `map(function, rows)`."""
+        first = next(iter(function.args.args), None)
+        for caller in self.scopes(site.call, names_in([rows]), depth + 1, most):
+            values = self.value(rows, caller)
+            for row in self._cut(values, most) if isinstance(values, list | dict) else ():
+                yield Scope({first.arg: row} if first else {}, site.call, caller)
 
     def _values(
         self, function: Function, given: dict[str, ast.expr], names: frozenset[str], caller: Scope
@@ -217,7 +241,7 @@ def _returns(function: Function) -> bool:
     return any(isinstance(node, ast.Return) and node.value for node in ast.walk(function))
 
 
-def _parameters(function: Function) -> frozenset[str]:
+def parameters_of(function: Function) -> frozenset[str]:
     words = function.args
     every = [*words.posonlyargs, *words.args, *words.kwonlyargs, words.vararg, words.kwarg]
     return frozenset(word.arg for word in every if word)
@@ -234,12 +258,13 @@ def defaults_of(function: Function) -> dict[str, ast.expr]:
     return defaults
 
 
-def _bind(target: ast.expr, row: Any) -> dict[str, Any]:
-    if isinstance(target, ast.Name):
-        return {target.id: row}
-    if isinstance(target, ast.Tuple | ast.List) and isinstance(row, list | tuple):
-        bound: dict[str, Any] = {}
-        for part, value in zip(target.elts, row, strict=False):
-            bound |= _bind(part, value)
-        return bound
-    return {}
+def _generators_before(
+    comprehension: ast.AST, child: ast.AST, node: ast.AST, path: Sequence[ast.AST]
+) -> list[ast.comprehension]:
+    """Return the generators of a comprehension that run before a node in it does."""
+    generators: list[ast.comprehension] = getattr(comprehension, "generators", [])
+    at = next((i for i, part in enumerate(generators) if part is child), None)
+    if at is None:
+        return generators
+    below = path[-2] if len(path) > 1 else node
+    return generators[: at + (below is not generators[at].iter)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.scripts.casts import CastKind
-from harness.scripts.constants import Names
+from harness.scripts.names import Names
 from harness.scripts.program import last_part
 
 _KINDS: dict[str, CastKind] = {"int": "int", "float": "float", "bool": "flag"}

@@ -11,7 +11,8 @@ import ast
 from dataclasses import dataclass
 
 from harness.scripts import grammar
-from harness.scripts.constants import Names, Scope, Unknown, fold
+from harness.scripts.constants import fold
+from harness.scripts.names import Names, Scope, Unknown
 
 MAX_LAYERS = 5
 

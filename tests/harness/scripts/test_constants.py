@@ -9,8 +9,9 @@ import zlib
 
 import pytest
 
-from harness.scripts.constants import MAX_TEXT, Names, Scope, Unknown, fold
+from harness.scripts.constants import MAX_TEXT, fold
 from harness.scripts.knobs import read_script
+from harness.scripts.names import Names, Scope, Unknown
 
 
 def value_of(expression: str, program: str = "") -> object:
