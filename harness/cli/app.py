@@ -95,7 +95,7 @@ class ScriptCommand(PlainCommand):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx) -> list[str]:  # type: ignore[no-untyped-def]
-        return [*super().collect_usage_pieces(ctx), "[-- OPTIONS OF THE SCRIPT]"]
+        return [*super().collect_usage_pieces(ctx), "[-- ARGUMENTS]"]
 
 
 _AFTER_DASHES = "harness.after_dashes"
@@ -118,7 +118,7 @@ def main() -> None:
         sys.exit(app(prog_name="harness", standalone_mode=False))
     except HarnessError as error:
         print_error(error.message, error.hint)
-        if "--json" in sys.argv:
+        if _asks_json():
             print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
         sys.exit(int(error.exit_code))
     except ParseError as error:  # an option or argument that is missing, unknown or no value
@@ -136,6 +136,12 @@ def main() -> None:
         sys.exit(Exit.FAILED)
 
 
+def _asks_json() -> bool:
+    """Whether `--json` was typed, and not for a script."""
+    words = sys.argv[1:]
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
 def _exit_unparsed(error: Any) -> NoReturn:
     """Tell of a command line that could not be parsed; a bare `harness` shows the help instead."""
     context: Any = getattr(error, "ctx", None)
@@ -146,7 +152,7 @@ def _exit_unparsed(error: Any) -> NoReturn:
     message = message[:1].lower() + message[1:]
     hint = f"`{context.command_path} --help` lists what it takes" if context else ""
     print_error(message, hint)
-    if "--json" in sys.argv:
+    if _asks_json():
         print_json("error", error=message, hint=hint, exit_code=int(Exit.USAGE))
     sys.exit(Exit.USAGE)
 

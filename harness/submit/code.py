@@ -79,6 +79,14 @@ def _how_to_get_back(record: RunRecord, attempt: Attempt) -> str:
     return f"{checkout}, there `git apply {diff.resolve()}`, and submit from there; or play the hole again"
 
 
+# Starts a script that runs as a module of its package, as `python -m` does.
+_START_MODULE = """\
+import runpy
+
+runpy.run_module("{module}", run_name="__main__", alter_sys=True)
+"""
+
+
 def _own_script(record: RunRecord, attempt: Attempt) -> dict[str, bytes]:
     """The files of a script of one's own, as they were kept when it ran."""
     folder, name = attempt.source_dir, record.code.trainer
@@ -93,5 +101,7 @@ def _own_script(record: RunRecord, attempt: Attempt) -> dict[str, bytes]:
             f"{folder} holds {len(files)} files, none of them called {name} or {SCRIPT}",
             f"rename the one that is started to {SCRIPT}",
         )
+    if record.code.module is not None and name in files and "/" in name and SCRIPT not in files:
+        return files | {SCRIPT: _START_MODULE.format(module=record.code.module).encode()}
     main = name if name in files else SCRIPT if SCRIPT in files else next(iter(files))
     return {SCRIPT if file == main else file: content for file, content in files.items()}
