@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.courses.corpus import ProgressCallback
-from harness.errors import Exit, HarnessError
+from harness.errors import Exit, HarnessError, UsageError
 from harness.records.arguments import as_template, is_argument
 from harness.records.record import UNHASHED_KNOBS, RunRecord
+from harness.run.interpreter import find_interpreter
 from harness.run.plan import Plan, find_script, make_plan, same_experiment
 from harness.run.request import RunRequest
 from harness.scripts.snapshot import take_snapshot
@@ -37,6 +38,8 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
             "name a hole that was played here",
         )
     builtin = record.code.trainer == "builtin"
+    if record.environment.interpreter is not None:
+        _find_interpreter(folder, record.environment.interpreter)
     plan = make_plan(
         replace(
             request,
@@ -62,6 +65,17 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
             Exit.NOT_COMPARABLE,
         )
     return plan
+
+
+def _find_interpreter(folder: str, typed: str) -> None:
+    """Refuse an interpreter that is gone. Raises UsageError with the way to another one."""
+    try:
+        find_interpreter(typed, "its interpreter")
+    except UsageError as error:
+        raise UsageError(
+            f"{folder} cannot be played again as it was: {error.message}",
+            f"bring it back, or play the hole once under another: `harness run {folder} --python PATH`",
+        ) from error
 
 
 def _find_script(played: PlayedHole, record: RunRecord, request: RunRequest) -> Path:

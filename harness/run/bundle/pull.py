@@ -26,7 +26,7 @@ from harness.records.frozen import AwareDatetime, Int, NonNegativeFloat, Positiv
 from harness.records.intent import Intent, dump_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.origin import Provenance
-from harness.records.record import Frozen, RunRecord, dump_record, find_record
+from harness.records.record import Environment, Frozen, RunRecord, dump_record, find_record
 from harness.records.store import Attempt, Hole, Store, require_hole_name
 from harness.run.bundle import start
 from harness.run.bundle.emit import MAX_BYTES, PLACES, Bundle, load_bundle
@@ -47,6 +47,7 @@ class Finish(Frozen):
     ended_at: AwareDatetime
     nproc: PositiveInt
     python: str
+    versions: dict[str, str | None] = Field(default_factory=dict)  # of packages
     platform: str
     source_sha256: str
     notes: tuple[str, ...]
@@ -257,6 +258,7 @@ def _record(
             "another code ran than was launched; `source/` has what lay in the bundle when it was pulled"
         )
     machine: dict[str, Any] = {
+        **{name: version for name, version in finish.versions.items() if name in Environment.model_fields},
         "python": finish.python,
         "platform": finish.platform,
         "world_size": finish.nproc if finish.nproc > 1 else None,

@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import datetime as dt
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -26,6 +27,7 @@ RESULT = HERE / "result"
 FINISH = "finish.json"
 GRACE_SECONDS = 60.0  # a step and a checkpoint fit in
 Bundle = dict[str, Any]  # bundle.json
+VERSIONS = ("torch", "mlx", "numpy", "sentencepiece")  # of which the record keeps the version
 LEFT_OUT = frozenset({FINISH, "checkpoint.safetensors"})
 
 
@@ -195,6 +197,7 @@ def play(bundle: Bundle, seed: int | None, places: dict[str, str], notes: list[s
         "ended_at": max(started, dt.datetime.now(dt.UTC)).isoformat(),
         "nproc": world_size(bundle),
         "python": platform.python_version(),
+        "versions": {name: version_of(name) for name in VERSIONS},
         "platform": f"{platform.system()} {platform.machine()}",
         "source_sha256": fingerprint(bundle, HERE),
         "notes": notes,
@@ -325,6 +328,14 @@ def hold(out: Path) -> IO[str]:
     except BlockingIOError:
         raise Refused(f"{out.relative_to(HERE)} is being played by another process", "wait for it") from None
     return lock
+
+
+def version_of(name: str) -> str | None:
+    """Return the version of an installed package; None when it is not there."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 # Files --------------------------------------------------------------------------------------------

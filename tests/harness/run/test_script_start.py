@@ -138,6 +138,11 @@ def test_module_runs_as_the_user_would_with_all_that_it_imports(words, here, har
     assert again.returncode == 0, again.stderr
     assert "from util from lib" in log_of(here, attempt=2)
 
+    assert harness("submit", "1", "--write", "out", "--track", "non-record").returncode == 0
+    command = (sys.executable, "train_gpt.py")
+    handed_in = subprocess.run(command, cwd=here / "out", capture_output=True, text=True, check=False)
+    assert "__main__ pkg.inner from util from lib {}" in handed_in.stdout, handed_in.stderr
+
 
 def test_own_python_runs_every_attempt_and_stands_in_the_record(here, harness):
     mine = here / "mine"
@@ -159,7 +164,8 @@ def test_own_python_runs_every_attempt_and_stands_in_the_record(here, harness):
     assert "python mine" in log_of(here, attempt=3)
     mine.unlink()
     lost = harness("noise", "1", "--seeds", "4")
-    assert (lost.returncode, "--python ./mine does not exist" in lost.stderr) == (2, True)
+    assert (lost.returncode, "its interpreter ./mine does not exist" in lost.stderr) == (2, True)
+    assert "`harness run round_001 --python PATH`" in lost.stderr
 
 
 def test_python_that_cannot_read_the_script_is_refused_before_it_costs(here, harness):
@@ -213,4 +219,5 @@ def test_bundle_starts_a_module_with_its_options_and_files(here, harness):
     assert pulled.returncode == 0, pulled.stderr
     record = record_of(here, attempt=2)
     assert (record["seed"], record["arguments"]) == (6, ["--seed", "6", "--fp16"])
+    assert record["environment"]["numpy"]  # of the Python that ran it
     assert "from util from lib {}" in log_of(here, attempt=2)
