@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.courses.shards import SEALS, fingerprint_file
+from harness.courses.shards import MAX_BYTES, SEALS, fingerprint_file
+from harness.documents import FileProblem, naming, parse_json, read_json
 from harness.errors import HarnessError, UsageError, nearest
 from harness.files import write_whole
 from trainer.data import HEADER_BYTES, TOKEN_BYTES, read_shard_header
@@ -76,8 +77,10 @@ def pull(
         raise UsageError(f"--train-shards {train_shards} is less than none", "0 fetches the validation alone")
     hub = _Hub(repository, target)
     published = hub.list_files()
-    manifest = json.loads(hub.read(published, f"{ROOT}/manifest.json"))
-    paths, model = _needed_paths(manifest, variant, train_shards, repository)
+    place = f"{repository}: {ROOT}/manifest.json"
+    manifest = parse_json(hub.read(published, f"{ROOT}/manifest.json"), place)
+    with naming(place):
+        paths, model = _needed_paths(manifest, variant, train_shards, repository)
     remotes = [_find(published, path, repository) for path in paths]
     result = Download(
         repository, hub.commit, target / "datasets" / f"{DATASET}{variant}", target / _local(model)
@@ -154,9 +157,10 @@ def _local(remote: str) -> Path:
 
 def _read_seals(target: Path) -> dict[str, dict[str, Any]]:
     try:
-        known: dict[str, dict[str, Any]] = json.loads((target / SEALS).read_text("utf-8"))["files"]
-        return dict(known)
-    except (OSError, ValueError, KeyError, TypeError):
+        known = read_json(target / SEALS, MAX_BYTES)
+        with naming(SEALS):
+            return {str(name): dict(seal) for name, seal in known["files"].items()}
+    except FileProblem:
         return {}  # then every file is hashed again, which is slow and safe
 
 

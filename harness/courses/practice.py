@@ -40,6 +40,7 @@ from harness.courses.corpus import (
     split_files,
     train_tokenizer,
 )
+from harness.documents import FileProblem, MissingFile, naming, read_json
 
 __all__ = [
     "CourseError",
@@ -55,6 +56,7 @@ __all__ = [
 
 SCHEMA = 1  # of course.json
 MANIFEST = "course.json"
+MAX_BYTES = 1_000_000  # of it
 TRAIN_SHARD = "fineweb_train_000000.bin"  # the challenge's names, so that its globs find them
 VAL_SHARD = "fineweb_val_000000.bin"
 TOKENIZER = "practice_bpe.model"
@@ -177,16 +179,17 @@ def load_course(folder: Path) -> PracticeCourse:
     """
     manifest = folder / MANIFEST
     try:
-        facts = json.loads(manifest.read_text(encoding="utf-8"))
-        schema = facts.pop("schema")
-        if schema != SCHEMA:
-            raise CourseError(f"{manifest}: schema is {schema}, this program reads {SCHEMA}", REBUILD)
-        course = PracticeCourse(path=folder, **facts)
-        _check_files(course)
-    except FileNotFoundError as error:
+        facts = read_json(manifest, MAX_BYTES)
+        with naming(manifest):
+            schema = facts.pop("schema")
+            if schema != SCHEMA:
+                raise CourseError(f"{manifest}: schema is {schema}, this program reads {SCHEMA}", REBUILD)
+            course = PracticeCourse(path=folder, **facts)
+            _check_files(course)
+    except MissingFile as error:
         raise CourseError(f"{manifest} is missing from a prepared course", REBUILD) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CourseError(f"{manifest} does not describe a course: {error}", REBUILD) from error
+    except FileProblem as error:
+        raise CourseError(f"{manifest} does not describe a course: {error.message}", REBUILD) from error
     return course
 
 

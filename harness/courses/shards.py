@@ -6,14 +6,15 @@ Bounded in time; what was not read is reported. numpy is imported where it is ne
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.documents import FileProblem, MissingFile, naming, read_json
 from harness.findings import Finding
 
 SEALS = "pulled.json"  # written by `harness data pull` two folders above the shards
+MAX_BYTES = 2_000_000  # of that file, and of a manifest
 HASHED_BYTES = 1_000_000_000  # of sealed files, the validation first: a second or two
 
 ShardSplit = Literal["train", "val"]
@@ -76,15 +77,19 @@ def check_seals(shards: Shards) -> tuple[str, list[Finding]]:
     The first value says what was checked, "" where there is nothing to check against.
     """
     path = shards.folder.parent.parent / SEALS
-    if not path.is_file():
-        return "", []
     try:
-        sealed = json.loads(path.read_text("utf-8"))["files"]
-        published = {name: (int(entry["bytes"]), str(entry["fingerprint"])) for name, entry in sealed.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        sealed = read_json(path, MAX_BYTES)
+        with naming(path):
+            published = {
+                name: (int(entry["bytes"]), str(entry["fingerprint"]))
+                for name, entry in sealed["files"].items()
+            }
+    except MissingFile:
+        return "", []
+    except FileProblem as error:
         unreadable = Finding(
             "warning",
-            f"{path} cannot be read: {error!r:.100}",
+            error.message,
             "hashes cannot be checked",
             "`harness data pull` again",
         )

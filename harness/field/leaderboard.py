@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from harness.courses.course import RECORD_TRACK, ReferenceScore, read_leaderboard, read_leaderboard_row
+from harness.documents import naming, read_file
 from harness.errors import HarnessError
 from harness.files import write_whole
 
@@ -28,6 +30,10 @@ _HEADINGS = {
     "info": ("info", "link", "links", "details", "pr"),
 }
 _NEEDED = ("name", "score", "date")
+MAX_BYTES = 4_000_000
+MAX_CELL = 1_000  # characters that are read; Markdown's links take time with the square of a text
+_MARKDOWN = MarkdownIt("commonmark")
+_BLOCKS = MarkdownIt("commonmark").enable("table").disable("inline")
 
 
 def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list[ReferenceScore]:
@@ -36,10 +42,7 @@ def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list
     From then on the SOTA of a day is computed from it. Raises HarnessError when no table has the columns, or
     a row has no number or date.
     """
-    try:
-        raw = source.read_bytes()
-    except OSError as error:
-        raise HarnessError(f"cannot read {source}: {error.strerror}") from error
+    raw = read_file(source.resolve(), MAX_BYTES)
     rows = list(_rows(raw.decode("utf-8", errors="replace"), source))
     if not rows:
         raise HarnessError(
@@ -55,19 +58,21 @@ def refresh_leaderboard(source: Path, runs: Path, dry_run: bool = False) -> list
         },
         "rows": rows,
     }
+    with naming(source, "mend that row"):
+        scores = [read_leaderboard_row(row, source.name) for row in rows]
     path = runs / "field" / "leaderboard.json"
     if not dry_run:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, (json.dumps(board, indent=1, ensure_ascii=False) + "\n").encode())
         return list(read_leaderboard(path))
-    return [read_leaderboard_row(row, source.name) for row in rows]
+    return scores
 
 
 def _rows(text: str, source: Path) -> Iterator[dict[str, Any]]:
     heading = ""
     for kind, content in _parts(text):
         if kind == "heading":
-            heading = content[0][0]
+            heading = content[0][0].source
             continue
         columns = _columns(content[0])
         if any(name not in columns for name in _NEEDED):
@@ -82,18 +87,18 @@ def _rows(text: str, source: Path) -> Iterator[dict[str, Any]]:
 
 
 def _row(
-    rank: int, cells: Sequence[str], columns: dict[str, int], track: str, source: Path
+    rank: int, cells: Sequence[Cell], columns: dict[str, int], track: str, source: Path
 ) -> dict[str, Any]:
-    def cell(name: str) -> str:
+    def cell(name: str) -> Cell:
         at = columns.get(name)
-        return cells[at] if at is not None and at < len(cells) else ""
+        return cells[at] if at is not None and at < len(cells) else Cell("")
 
-    score = re.search(r"\d+\.\d+", cell("score"))
-    date = re.search(r"\d{4}-\d{2}-\d{2}", cell("date"))
+    score = re.search(r"\d+\.\d+", cell("score").source)
+    date = re.search(r"\d{4}-\d{2}-\d{2}", cell("date").source)
     if score is None or date is None:
         missing = "score" if score is None else "date"
         raise HarnessError(
-            f"{source}: row {rank} ({cell('name')[:60]}) has no {missing}: {cell(missing)!r:.60}",
+            f"{source}: row {rank} ({cell('name').text:.60}) has no {missing}: {cell(missing).source!r:.60}",
             "a score is a decimal number, a date is YYYY-MM-DD",
         )
     try:
@@ -102,14 +107,14 @@ def _row(
         raise HarnessError(
             f"{source}: row {rank} has an impossible date {date[0]}", "mend that row"
         ) from None
-    pull = re.search(r"/pull/(\d+)", cell("info"))
-    record = re.search(r"records/[^/\s)]+/([^/\s)]+)", cell("info"))
+    pull = re.search(r"/pull/(\d+)", cell("info").source)
+    record = re.search(r"records/[^/\s)]+/([^/\s)]+)", cell("info").source)
     return {
         "rank": rank,
-        "name": _plain(cell("name")),
+        "name": cell("name").text,
         "score": float(score[0]),
         "score_text": score[0],
-        "author": _plain(cell("author")) or None,
+        "author": cell("author").text or None,
         "date": day.isoformat(),
         "track": track,
         "pr": int(pull[1]) if pull else None,
@@ -117,39 +122,46 @@ def _row(
     }
 
 
-def _parts(text: str) -> Iterator[tuple[str, list[list[str]]]]:
+@dataclass(frozen=True)
+class Cell:
+    """A cell as it is written."""
+
+    source: str
+
+    @property
+    def text(self) -> str:
+        """What it says without links and emphasis."""
+        inline = _MARKDOWN.parseInline(self.source)[0].children or []
+        return "".join(token.content for token in inline if token.type in ("text", "code_inline")).strip()
+
+
+def _parts(text: str) -> Iterator[tuple[str, list[list[Cell]]]]:
     """Yield headings and tables in order; a heading is a table of one cell."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    table: list[list[str]] | None = None
+    tokens = _BLOCKS.parse(text)
+    table: list[list[Cell]] | None = None
     for at, token in enumerate(tokens):
         if token.type == "heading_open":
-            yield "heading", [[tokens[at + 1].content]]
+            yield "heading", [[_cell(tokens[at + 1])]]
         elif token.type == "table_open":
             table = []
         elif token.type == "tr_open" and table is not None:
             table.append([])
         elif token.type in ("th_open", "td_open") and table is not None:
-            table[-1].append(_source_of(tokens[at + 1]))
+            table[-1].append(_cell(tokens[at + 1]))
         elif token.type == "table_close" and table is not None:
             yield "table", table
             table = None
 
 
-def _source_of(inline: Token) -> str:
-    return inline.content.strip()
+def _cell(inline: Token) -> Cell:
+    return Cell(inline.content.strip()[:MAX_CELL])
 
 
-def _columns(headings: Sequence[str]) -> dict[str, int]:
+def _columns(headings: Sequence[Cell]) -> dict[str, int]:
     columns: dict[str, int] = {}
     for at, heading in enumerate(headings):
-        word = _plain(heading).lower()
+        word = heading.text.lower()
         for name, words in _HEADINGS.items():
             if word in words:
                 columns.setdefault(name, at)
     return columns
-
-
-def _plain(cell: str) -> str:
-    """Return a cell's text without links and emphasis."""
-    without_links = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", cell)
-    return re.sub(r"[*_`]{1,3}(\S.*?\S|\S)[*_`]{1,3}", r"\1", without_links).strip()

@@ -29,6 +29,7 @@ AwareDatetime = Annotated[
     Field(ge=dt.datetime.combine(FIRST_DAY, _MIDNIGHT), lt=dt.datetime.combine(LAST_DAY, _MIDNIGHT)),
 ]
 # The name of a course is that of its file and of its page.
+MAX_TEXT = 200_000  # characters: a variable of the environment has no more
 MAX_NAME = 64
 NAME = rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}"
 CourseName = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
@@ -37,4 +38,4 @@ CourseName = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 class Frozen(BaseModel):
     """Data that crosses a file: immutable, no unknown keys, no NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_max_length=MAX_TEXT)

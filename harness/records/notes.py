@@ -7,7 +7,7 @@ knows `harness.season.bindings`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "lesson": ("post-round lesson", "lesson"),
 }
 
-_HEADING = re.compile(r"^##[ \t]+(.+?)[ \t#]*$")
+_HEADING = re.compile(r"##[ \t]++(.*\S)")
 _FENCE = re.compile(r"^(```|~~~)")
 _TURN = re.compile(r"^\*\*(.{1,60}?)(?::\*\*|\*\*:)\s*(.*)$")
 
@@ -52,16 +52,16 @@ class Notes:
 
     def booth_turns(self) -> list[DialogueLine]:
         """Read the booth as dialogue: a paragraph that opens with `**Name:**`, and those after it."""
-        turns: list[DialogueLine] = []
+        turns: list[tuple[str, list[str]]] = []
         for paragraph in re.split(r"\n\s*\n", self.get("booth").strip()):
             text = " ".join(paragraph.split())
             if match := _TURN.match(text):
-                turns.append(DialogueLine(match[1].strip(), match[2].strip()))
+                turns.append((match[1].strip(), [match[2].strip()]))
             elif turns and text:
-                turns[-1] = DialogueLine(turns[-1].speaker, f"{turns[-1].text} {text}")
+                turns[-1][1].append(text)
             elif text:
-                turns.append(DialogueLine("", text))
-        return turns
+                turns.append(("", [text]))
+        return [DialogueLine(speaker, " ".join(filter(None, texts))) for speaker, texts in turns]
 
 
 def read_notes(path: Path) -> str:
@@ -106,7 +106,7 @@ def _split(text: str) -> list[tuple[str, str]]:
             fenced = not fenced
         match = None if fenced else _HEADING.match(line)
         if match:
-            parts.append((match[1].strip(), []))
+            parts.append((match[1].rstrip(" \t#"), []))
         elif fenced or not line.startswith("# "):
             parts[-1][1].append(line)
     return [(heading, "\n".join(body).strip()) for heading, body in parts]
@@ -116,7 +116,7 @@ def _split(text: str) -> list[tuple[str, str]]:
 
 _BINDING = re.compile(r"(?<!\\)\{\{(?:([^{}]{0,200})\}\})?")
 _LINE_END = re.compile(r"\r\n?|\n")  # those that Markdown knows
-_CODE_SPAN = re.compile(r"(?<![`\\])(`+)(?!`).*?(?<!`)\1(?!`)", re.S)
+_BACKTICKS = re.compile(r"`++")
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,11 @@ def find_bindings(text: str) -> list[Binding]:
     """Return the bindings of a text in order. Code is left alone, and so is a `{{` after a backslash."""
     if "{{" not in text:
         return []
-    masked = mask_code(text)
-    return [
-        Binding(match[1], text.count("\n", 0, match.start()) + 1, match.start(), match.end())
-        for match in _BINDING.finditer(masked)
-    ]
+    bindings, line, at = [], 1, 0
+    for match in _BINDING.finditer(mask_code(text)):
+        line, at = line + text.count("\n", at, match.start()), match.start()
+        bindings.append(Binding(match[1], line, match.start(), match.end()))
+    return bindings
 
 
 def fill_bindings(text: str, fill: Callable[[Binding], str]) -> str:
@@ -162,13 +162,34 @@ def mask_code(text: str) -> str:
     def mask(start: int, end: int) -> None:
         masked[start:end] = [char if char in "\r\n" else " " for char in text[start:end]]
 
-    for token in MarkdownIt("commonmark", {"html": False}).enable("table").parse(text):
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline")
+    for token in markdown.parse(text):
         if token.map is None:
             continue
         start, end = (starts[min(line, len(starts) - 1)] for line in token.map)
         if token.type in ("fence", "code_block"):
             mask(start, end)
         elif token.type == "inline":
-            for span in _CODE_SPAN.finditer(text, start, end):
-                mask(span.start(), span.end())
+            for span in _code_spans(text, start, end):
+                mask(*span)
     return "".join(masked)
+
+
+def _code_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where code in a line of text begins and ends: between runs of equally many backticks."""
+    runs = [match.span() for match in _BACKTICKS.finditer(text, start, end)]
+    later: dict[int, int] = {}  # the next run by its length
+    closing: list[int | None] = []
+    for at in range(len(runs) - 1, -1, -1):
+        length = runs[at][1] - runs[at][0]
+        closing.append(later.get(length))
+        later[length] = at
+    closing.reverse()
+    at = 0
+    while at < len(runs):
+        first, last = runs[at][0], closing[at]
+        if last is None or (first > start and text[first - 1] == "\\"):
+            at += 1
+            continue
+        yield first, runs[last][1]
+        at = last + 1

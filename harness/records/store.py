@@ -23,7 +23,8 @@ HOLES_PER_ROUND = 18
 
 MAX_NAME = 80
 
-_HOLE = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?")
+# ASCII: \d is any script's digit, and a folder with others would be a second hole of the same number.
+_HOLE = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?", re.ASCII)
 
 _ATTEMPT = re.compile(r"attempt_\d{2,6}", re.ASCII)
 
@@ -63,10 +64,10 @@ def whole_number(reference: str) -> int | None:
 
     `round_01` is no hole's name and no beginning of round_010: it means 0, a number that no hole has.
     """
-    if reference.isdecimal():
-        return int(reference)
-    if not re.fullmatch(r"round_\d+", reference):
+    if not re.fullmatch(r"(round_)?\d+", reference, re.ASCII):
         return None
+    if reference.isdecimal():
+        return int(reference) if len(reference) <= MAX_NAME else 0
     name = parse_hole_name(reference)
     return name.number if name else 0
 
@@ -220,7 +221,7 @@ class Store:
         hole = self.find(reference)
         if hole is None:
             names = [hole.name.folder for hole in self.holes()]
-            by_number = re.search(r"\d+", reference)
+            by_number = re.search(r"\d{1,6}", reference, re.ASCII)
             close = nearest(reference, names)
             if by_number:
                 same = [name for name in names if int(name.split("_")[1]) == int(by_number[0])]
@@ -279,8 +280,9 @@ def misnamed(root: Path) -> list[str]:
                 and parse_hole_name(entry.name) is None
                 and entry.is_dir()
             ):
-                expected = "a hole is called round_006 or round_006_fp16embed, in small letters and digits"
-                problems.append(f"{root}/{entry.name} is passed over: {expected}")
+                name = entry.name if entry.name.isprintable() else ascii(entry.name)
+                expected = "a hole is called round_006 or round_006_fp16embed, in a to z, 0 to 9 and _"
+                problems.append(f"{root}/{name} is passed over: {expected}")
     return sorted(problems)
 
 

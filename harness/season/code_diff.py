@@ -6,9 +6,13 @@ import difflib
 from pathlib import Path
 
 import trainer
+from harness.documents import FileProblem, read_file
 from harness.records.record import RunRecord
 from harness.scripts.git import diff_commits
 from harness.season.hole import PlayedHole
+
+# Of a file; difflib takes time with the square of the lines at worst.
+MAX_BYTES, MAX_LINES, MAX_FILES = 1_000_000, 20_000, 1_000
 
 
 def code_diff(a: PlayedHole, b: PlayedHole) -> str:
@@ -53,6 +57,14 @@ def _sources(played: PlayedHole) -> dict[str, str]:
     if folder is None or not folder.is_dir():
         return {}
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    return {
-        str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace") for path in files
-    }
+    return {str(path.relative_to(folder)): _read_code(path) for path in files[:MAX_FILES]}
+
+
+def _read_code(path: Path) -> str:
+    try:
+        text = read_file(path, MAX_BYTES).decode("utf-8", errors="replace")
+        if text.count("\n") > MAX_LINES:
+            raise FileProblem(f"{path}: it has more than {MAX_LINES:,} lines")
+    except FileProblem as error:
+        return f"(not compared: {error.message})"
+    return text

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 
 from harness.errors import HarnessError
@@ -26,8 +26,8 @@ _NUMERAL = re.compile(
     rf"(?<![\w.,#/:\-−+])(?P<number>{NUMBER})(?!\w*[_/]|[.,]\d|-\d)"
     rf"(?:\s*(?P<percent>%|per cent\b)|\s?(?P<unit>{_UNITS})\b)?(?![A-Za-z_])"
 )
-_LEFT_OUT = re.compile(r"https?://\S+|\]\([^)\s]*\)|\b\d{4}-\d\d-\d\d\b")
-_HOLES = re.compile(r"\bholes?\s+(\d+(?:(?:,\s*|\s+and\s+|\s+or\s+|\s+to\s+)\d+)*)", re.I)
+_LEFT_OUT = re.compile(r"https?://\S+|\]\((?:[^()\s]|\([^()\s]*\))*+\)|\b\d{4}-\d\d-\d\d\b")
+_HOLES = re.compile(r"\bholes?\s+(\d{1,6}(?:(?:,\s*|\s+and\s+|\s+or\s+|\s+to\s+)\d{1,6})*)", re.I)
 _SCALES = {
     "thousand": 1e3,
     "kilobyte": 1e3,
@@ -128,13 +128,19 @@ def check_notes(season: Season, played: PlayedHole) -> NotesReport:
 
 def find_numerals(text: str) -> Iterator[Numeral]:
     """Yield the numbers of a text. Not looked at: code, bindings, links, dates, and parts of words."""
-    masked = mask_code(text)
+    masked, parts, at = mask_code(text), [], 0
     for binding in find_bindings(text):
-        masked = masked[: binding.start] + " " * (binding.end - binding.start) + masked[binding.end :]
-    masked = _LEFT_OUT.sub(lambda match: " " * len(match[0]), masked)
+        parts += [masked[at : binding.start], " " * (binding.end - binding.start)]
+        at = binding.end
+    masked = _LEFT_OUT.sub(lambda match: " " * len(match[0]), "".join([*parts, masked[at:]]))
+    line, at, end, paragraph = 1, 0, 0, ""
     for match in _NUMERAL.finditer(masked):
-        start = masked.rfind("\n\n", 0, match.start()) + 1
-        end = masked.find("\n\n", match.end())
+        line, at = line + masked.count("\n", at, match.start()), match.start()
+        if at >= end:  # the next paragraph: one text for all of its numbers
+            start = masked.rfind("\n\n", 0, at) + 1
+            end = masked.find("\n\n", match.end())
+            end = end if end >= 0 else len(text)
+            paragraph = text[start:end]
         unit = match["unit"] or ""
         yield Numeral(
             text=" ".join(match[0].split()),
@@ -142,8 +148,8 @@ def find_numerals(text: str) -> Iterator[Numeral]:
             scale=next((scale for name, scale in _SCALES.items() if unit.startswith(name)), 1.0),
             percent=bool(match["percent"]),
             unit=unit,
-            line=masked.count("\n", 0, match.start()) + 1,
-            paragraph=text[start : end if end >= 0 else len(text)],
+            line=line,
+            paragraph=paragraph,
         )
 
 
@@ -248,6 +254,7 @@ class _Figures:
         compared = self._season.standing(self._played).comparisons.values()
         return {one.hole.name.folder: one.hole for one in compared if one.hole}
 
+    @lru_cache(maxsize=8)  # noqa: B019 (a paragraph has many numbers; this object goes with its notes)
     def _mentioned(self, paragraph: str) -> dict[str, PlayedHole]:
         numbers = {
             int(number) for match in _HOLES.finditer(paragraph) for number in re.findall(r"\d+", match[1])

@@ -1,0 +1,37 @@
+"""Names of folders: what is a hole, what was meant as one, and what a reference may say."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.records.store import Store, attempt_names, misnamed, whole_number
+
+
+def test_digits_of_another_script_are_no_number(runs: Path) -> None:
+    """`\\d` and `int` take them: two folders would be one hole."""
+    (runs / "round_001").mkdir()
+    (runs / "round_001/attempt_٠١").mkdir()
+    (runs / "round_٠٠١_swing").mkdir()
+
+    assert [hole.name.folder for hole in Store(runs).holes()] == ["round_001"]
+    assert attempt_names(str(runs / "round_001"))[1] == []
+    assert len(misnamed(runs)) == 1
+    assert whole_number("٠٠١") is None
+
+
+def test_a_name_that_no_terminal_can_show_is_named_in_plain_characters(runs: Path) -> None:
+    (runs / "round_\x1b[31m").mkdir()
+    os.mkdir(os.fsencode(runs) + b"/round_\xff")  # noqa: PTH102 (no text)
+
+    assert all(problem.isascii() and problem.isprintable() for problem in misnamed(runs))
+    assert len(misnamed(runs)) == 2
+
+
+@pytest.mark.parametrize("reference", ["9" * 5000, "round_" + "9" * 5000, "x" * 100_000, "٣"])
+def test_a_reference_that_no_hole_can_have_is_refused(reference: str, runs: Path) -> None:
+    (runs / "round_001").mkdir()
+
+    with pytest.raises(UsageError, match="no hole matches"):
+        Store(runs).get(reference)
