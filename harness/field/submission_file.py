@@ -17,26 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.field import submission_keys as keys
 
 MAX_BYTES = 4 * 1024 * 1024  # of a submission file; the largest public one has 4 kB
 ROUNDING_BPB = 6e-5  # a hand-written score may be the log's, rounded to four places
 
-# Our name <- the keys it goes by, best first.
-_SCORES = ("val_bpb", "mean_val_bpb", "mean_bpb")
-_LOSSES = ("val_loss", "mean_val_loss", "val_loss_nats", "mean_val_loss_nats")
-_TOTALS = (
-    "bytes_total",
-    "artifact_bytes",
-    "artifact_size_bytes",
-    "artifact_bytes_max",
-    "artifact_bytes_mean",
-)
-_CODES = ("bytes_code", "code_bytes")
-_NAMES = ("name", "run_name")
-_STEPS = ("step_stop", "steps", "train_steps")
 _PULL_REQUESTS = ("pr", "pr_number", "pull_request", "pull_request_number", "pr_url", "pull_request_url")
 _PULL_REQUEST = re.compile(r"(?:PR ?)?#?([1-9]\d{0,8})|.*/pull/([1-9]\d{0,8})(?:[/?#].*)?", re.IGNORECASE)
-_MODEL_KEY = re.compile(r"bytes_model(_\w+)?$")
 
 
 @dataclass(frozen=True)
@@ -157,46 +144,71 @@ class _Reader:
     # Fields -------------------------------------------------------------------------------------
 
     def submission(self, raw: dict[str, Any], place: str) -> SubmissionFile:
-        seeds, n_seeds = self._seeds(raw)
-        bpb, loss = self._number(raw, _SCORES), self._number(raw, _LOSSES)
-        bpb, loss = self._check_scores(bpb, loss, raw)
-        model_keys = tuple(key for key in raw if _MODEL_KEY.match(key))
+        view = keys.view_of(raw)
+        seeds, n_seeds = self._seeds(view)
+        bpb, loss = self._number(view, keys.score_keys(view)), self._number(view, keys.LOSSES)
+        bpb, loss = self._check_scores(bpb, loss, view)
+        model_keys = tuple(key for key in view if keys.MODEL_KEY.match(key))
         return SubmissionFile(
             source=place,
-            name=self._text(raw, _NAMES),
-            author=self._text(raw, ("author",)),
-            github_id=self._text(raw, ("github_id",)),
-            date=self._date(raw),
-            pr=self._pull_request(raw),
-            track=self._text(raw, ("track",)),
-            blurb=self._text(raw, ("blurb",)),
-            hardware=self._text(raw, ("hardware", "gpu", "platform")),
+            name=self._text(view, keys.NAMES),
+            author=self._author(view),
+            github_id=self._text(view, keys.GITHUB_IDS),
+            date=self._date(view),
+            pr=self._pull_request(view),
+            track=self._text(view, ("track",)),
+            blurb=self._text(view, keys.BLURBS),
+            hardware=self._text(view, keys.HARDWARE),
             val_bpb=bpb,
             val_loss=loss,
-            val_bpb_std=self._number(raw, ("val_bpb_std", "std_val_bpb")),
-            val_loss_std=self._number(raw, ("val_loss_std", "std_val_loss", "val_loss_nats_std")),
-            pre_quant_val_bpb=self._number(raw, ("pre_quant_val_bpb",)),
-            pre_quant_val_loss=self._number(raw, ("pre_quant_val_loss",)),
-            bytes_total=self._count(raw, _TOTALS),
-            bytes_code=self._count(raw, _CODES),
-            bytes_model=self._count(raw, model_keys),
-            steps=self._count(raw, _STEPS),
-            wall_seconds=self._number(raw, ("wallclock_seconds", "train_time_seconds")),
-            eval_seconds=self._numbers(raw, "eval_time_seconds"),
-            model_params=self._count(raw, ("model_params", "params", "num_params")),
+            val_bpb_std=self._number(view, keys.BPB_STD),
+            val_loss_std=self._number(view, keys.LOSS_STD),
+            pre_quant_val_bpb=self._number(view, keys.PRE_BPB),
+            pre_quant_val_loss=self._number(view, keys.PRE_LOSS),
+            bytes_total=self._size(view),
+            bytes_code=self._count(view, keys.CODES),
+            bytes_model=self._count(view, model_keys),
+            steps=self._count(view, keys.STEPS),
+            wall_seconds=self._number(view, keys.WALL),
+            eval_seconds=self._numbers(view, "eval_time_seconds"),
+            model_params=self._count(view, keys.PARAMS),
             n_seeds=n_seeds,
             seeds=seeds,
-            extra={key: value for key, value in raw.items() if key not in self.read_keys},
+            extra={key: value for key, value in raw.items() if keys.fold(key) not in self.read_keys},
             warnings=tuple(self.warnings),
         )
+
+    def _author(self, view: Mapping[str, Any]) -> str | None:
+        """Return a name; several names are joined, of an object its name is taken."""
+        for key in keys.AUTHORS:
+            value = view.get(key)
+            people = value if isinstance(value, list) else [value]
+            names = [
+                name.strip()
+                for person in people[:100]
+                for name in [person.get("name") if isinstance(person, dict) else person]
+                if isinstance(name, str) and name.strip()
+            ]
+            if names and not isinstance(value, str):
+                self.read_keys.add(key)
+                return ", ".join(names)
+        return self._text(view, keys.AUTHORS)
+
+    def _size(self, view: Mapping[str, Any]) -> int | None:
+        """Return the artifact's bytes; 0 is a placeholder, and a small number is not in bytes."""
+        size = self._count(view, keys.TOTALS)
+        if size is None or size >= 1000:
+            return size
+        self._warn(f"the artifact's size is {size}, which is no number of bytes; not read")
+        return None
 
     def _warn(self, text: str) -> None:
         if len(self.warnings) < 100:
             self.warnings.append(text)
 
-    def _text(self, raw: Mapping[str, Any], keys: Iterable[str]) -> str | None:
+    def _text(self, raw: Mapping[str, Any], names: Iterable[str]) -> str | None:
         """Return the first non-empty text; other types are odd, but a number is still a name."""
-        for key in keys:
+        for key in names:
             value = raw.get(key)
             if isinstance(value, str):
                 self.read_keys.add(key)
@@ -210,14 +222,14 @@ class _Reader:
                 self._warn(f"{key} is {_kind(value)}, not a text; not read")
         return None
 
-    def _number(self, raw: Mapping[str, Any], keys: Iterable[str]) -> float | None:
+    def _number(self, raw: Mapping[str, Any], names: Iterable[str]) -> float | None:
         """Return the first finite number; a number in quotes is taken, with a warning."""
-        for key in keys:
+        for key in names:
             value = raw.get(key)
             if value is None:
                 self.read_keys.update({key} & raw.keys())
                 continue
-            number = _as_number(value)
+            number = keys.as_number(value)
             if number is None:
                 self._warn(f"{key} is {_kind(value)}, not a number; not read")
                 continue
@@ -227,8 +239,8 @@ class _Reader:
             return number
         return None
 
-    def _count(self, raw: Mapping[str, Any], keys: Iterable[str]) -> int | None:
-        for key in keys:
+    def _count(self, raw: Mapping[str, Any], names: Iterable[str]) -> int | None:
+        for key in names:
             number = self._number(raw, (key,))
             if number is None:
                 continue
@@ -241,7 +253,7 @@ class _Reader:
         value = raw.get(key)
         if isinstance(value, list):
             self.read_keys.add(key)
-            return tuple(number for item in value[:1000] if (number := _as_number(item)) is not None)
+            return tuple(number for item in value[:1000] if (number := keys.as_number(item)) is not None)
         single = self._number(raw, (key,))
         return () if single is None else (single,)
 
@@ -276,68 +288,86 @@ class _Reader:
     ) -> tuple[float | None, float | None]:
         """Drop placeholders, and notice a bpb that stands under val_loss.
 
-        Nats over bits per byte are 0.69 for bytes and 1.6 and more for the vocabularies of the challenge.
+        Nats over bits per byte are 0.69 for bytes and 1.6 and more for the vocabularies of the challenge, so
+        one number that stands twice is wrong once; a loss below 0.98 alone may be one of bytes.
         """
-        words = _as_number(raw.get("vocab_size"))
+        words = keys.as_number(raw.get("vocab_size"))
         bpb, loss = self._plausible("val_bpb", bpb), self._plausible("val_loss", loss)
-        if loss is not None and bpb is None and 0 < loss < 1.5 and (words is None or words >= 1024):
+        if loss is not None and bpb is None and 0.98 < loss < 1.5 and (words is None or words >= 1024):
             self._warn(f"val_loss {loss} is too low for nats per token; it may be the score in bits per byte")
-        elif loss is not None and bpb is not None and 0.9 < loss / bpb < 1.2:
+        elif loss is not None and bpb is not None and math.isclose(loss, bpb, rel_tol=0.02):
             self._warn(f"val_loss {loss} looks like a score in bits per byte beside val_bpb {bpb}")
         return bpb, loss
 
     def _plausible(self, name: str, value: float | None) -> float | None:
-        if value is None or 0 < value < 100:
+        if value is None or not keys.is_placeholder(value):
             return value
         self._warn(f"{name} is {value}, which no run scores; not read")
         return None
 
-    def _seeds(self, raw: Mapping[str, Any]) -> tuple[tuple[SeedScore, ...], int | None]:
-        """Read scores by seed from `seed_results`, a `seeds` object, or `seeds` beside `seed_scores`."""
+    def _seeds(self, view: Mapping[str, Any]) -> tuple[tuple[SeedScore, ...], int | None]:
+        """Read scores by seed: an object by seed, a list of runs with their seed, two lists side by side."""
         scores: dict[str, SeedScore] = {}
-        for key in ("seed_results", "seeds"):
-            value = raw.get(key)
-            if isinstance(value, dict):
-                self.read_keys.add(key)
-                for seed, result in list(value.items())[:1000]:
-                    scores.setdefault(str(seed), self._seed_score(str(seed), result))
-            elif value is not None and not isinstance(value, list):
+        for key in keys.SEED_OBJECTS:
+            value = view.get(key)
+            by_seed = [(str(seed), run) for seed, run in value.items()] if isinstance(value, dict) else []
+            if isinstance(value, dict) and (seeds := keys.seeds_in(value)):
+                by_seed = list(seeds.items())
+            elif isinstance(value, list):
+                by_seed = list(keys.listed_runs(value))
+            elif value is not None and not isinstance(value, dict) and key in ("seed_results", "seeds"):
                 self._warn(f"{key} is {_kind(value)}, neither a list nor an object; not read")
-        listed, listed_scores = raw.get("seeds"), raw.get("seed_scores")
-        if isinstance(listed, list):
-            self.read_keys.add("seeds")
-            names = [str(seed) for seed in listed[:1000] if isinstance(seed, int | str)]
-            values = (
-                [_as_number(item) for item in listed_scores[:1000]] if isinstance(listed_scores, list) else []
-            )
-            if values and len(values) != len(names):
-                self._warn(f"{len(names)} seeds but {len(values)} seed_scores; not matched")
-            elif values:
-                self.read_keys.add("seed_scores")
-            for index, name in enumerate(names):
-                bpb = values[index] if len(values) == len(names) else None
-                scores.setdefault(name, SeedScore(name, bpb))
-            if len(set(names)) < len(names):
-                self._warn("a seed is listed twice")
-        single = raw.get("seed")
+            if by_seed:
+                self.read_keys.add(key)
+            for seed, result in by_seed[:1000]:
+                score = self._seed_score(seed, result)
+                if seed not in scores or scores[seed].val_bpb is None:
+                    scores[seed] = score
+        for key in ("results", "result"):  # {"results": {"seed_42": {..}}}
+            value = view.get(key)
+            if not scores and isinstance(value, dict) and (seeds := keys.seeds_in(value)):
+                scores = {seed: self._seed_score(seed, result) for seed, result in seeds.items()}
+        self._listed_seeds(view, scores)
+        single = view.get("seed")
         if not scores and isinstance(single, int) and not isinstance(single, bool):
             self.read_keys.add("seed")
             scores[str(single)] = SeedScore(str(single))
-        count = self._count(raw, ("n_seeds",))
+        count = self._count(view, ("n_seeds", "num_seeds"))
         if count is not None and scores and count != len(scores):
             self._warn(f"n_seeds is {count}, but {len(scores)} seeds are named")
         return tuple(scores.values()), len(scores) or count
 
+    def _listed_seeds(self, view: Mapping[str, Any], scores: dict[str, SeedScore]) -> None:
+        """Add the seeds of a plain list, with the scores of the list beside it."""
+        listed = view.get("seeds")
+        if not isinstance(listed, list):
+            return
+        self.read_keys.add("seeds")
+        names = [str(seed) for seed in listed[:1000] if isinstance(seed, int | str)]
+        key = next((key for key in keys.SEED_LISTS if isinstance(view.get(key), list)), None)
+        values = [keys.as_number(item) for item in view[key][:1000]] if key else []
+        if values and len(values) != len(names):
+            self._warn(f"{len(names)} seeds but {len(values)} {key}; not matched")
+        elif key and values:
+            self.read_keys.add(key)
+        for index, name in enumerate(names):
+            bpb = values[index] if len(values) == len(names) else None
+            if name not in scores:
+                scores[name] = SeedScore(name, bpb)
+        if len(set(names)) < len(names):
+            self._warn("a seed is listed twice")
+
     def _seed_score(self, seed: str, result: object) -> SeedScore:
         if not isinstance(result, dict):
-            return SeedScore(seed, _as_number(result))
+            return SeedScore(seed, keys.as_number(result))
+        view = keys.view_of(result)
         before = len(self.warnings)
         score = SeedScore(
             seed,
-            self._plausible("val_bpb", self._number(result, _SCORES)),
-            self._plausible("val_loss", self._number(result, _LOSSES)),
-            self._count(result, ("artifact_bytes", "bytes_total", "artifact_size_bytes")),
-            self._count(result, ("steps", "step_stop", "train_steps")),
+            self._plausible("val_bpb", self._number(view, keys.score_keys(view))),
+            self._plausible("val_loss", self._number(view, keys.LOSSES)),
+            self._count(view, keys.TOTALS) or None,
+            self._count(view, keys.STEPS),
         )
         self.warnings[before:] = [f"seed {seed[:40]}: {text}" for text in self.warnings[before:]]
         return score
@@ -346,24 +376,6 @@ class _Reader:
 def _parse_int(digits: str) -> int | float:
     """Read an integer of JSON; beyond 300 digits it is no number we know, and costs quadratic time."""
     return int(digits) if len(digits) <= 300 else math.nan
-
-
-def _as_number(value: object) -> float | None:
-    """Return a finite number, also out of quotes."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        text = value.strip().replace(",", "")
-        if not re.fullmatch(r"[-+]?\d{1,20}(?:\.\d{0,40})?(?:[eE][-+]?\d{1,3})?", text):
-            return None
-        value = float(text)
-    if not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _kind(value: object) -> str:

@@ -150,6 +150,81 @@ def test_odd_values_are_reported(raw: object, expected: str) -> None:
     assert any(expected in warning for warning in read(raw).warnings)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"results": {"mean_val_bpb": 1.21}},
+        {"val_bpb": None, "metrics": {"summary": {"val_bpb": 1.21}}},
+        {"val_bpb_mean": 1.21, "val_bpb_std": 0.001},
+        {"valBpb": 1.21},
+        {"Val BPB": "1.21 bpb"},
+        {"bpb": 1.21, "baseline_val_bpb": 1.22},
+        {"val_bpb_3seed_mean": 1.21, "best_single_seed_val_bpb": 1.2, "pre_quant_val_bpb": 1.19},
+        {"final_sliding_window_bpb": 1.21, "delta_bpb_vs_baseline": -0.01},
+    ],
+)
+def test_the_score_is_found_under_other_keys(raw: dict[str, Any]) -> None:
+    assert read(raw).val_bpb == 1.21
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"baseline_val_bpb": 1.22, "val_bpb": None},
+        {"live_leaderboard_best_bpb": 1.14},
+        {"pre_quant_val_bpb": 1.2},
+        {"comparison": {"val_bpb": 1.2}},
+        {"val_bpb": "TBD"},
+        {"val_bpb": 9.99},
+        {"val_bpb": 0.0},
+    ],
+)
+def test_what_is_no_score_of_the_submission_is_not_taken(raw: dict[str, Any]) -> None:
+    assert read(raw).val_bpb is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"seeds": [{"seed": 7, "val_bpb": 1.2}, {"seed": 8, "val_bpb": 1.3}]},
+        {"results": [{"x": 1}], "runs": [{"seed": 7, "bpb": "1.2"}, {"seed": 8, "bpb": 1.3}]},
+        {"val_bpb_per_seed": {"7": 1.2, "8": 1.3}},
+        {"results": {"seed_7": {"val_bpb": 1.2}, "seed_8": {"val_bpb": 1.3}}},
+        {"results": {"val_bpb": 1.25, "per_seed": {"seed7": {"val_bpb": 1.2}, "seed8": {"val_bpb": 1.3}}}},
+        {"seeds": [7, 8], "val_bpb_seeds": [1.2, 1.3]},
+        {"seeds": [7, 8], "seed_results": [{"seed": 7, "val_bpb": 1.2}, {"seed": 8, "val_bpb": 1.3}]},
+    ],
+)
+def test_scores_by_seed_are_found_in_other_shapes(raw: dict[str, Any]) -> None:
+    assert read(raw).per_seed_val_bpb == {"7": 1.2, "8": 1.3}
+
+
+def test_numbers_names_and_sizes_are_read_as_people_write_them() -> None:
+    submission = read(
+        {
+            "title": "X",
+            "author": [{"name": "A B", "github": "ab"}, "C D"],
+            "github": "ab",
+            "artifact_bytes": "15,992,001 bytes",
+            "parameter_count": "17_059_912",
+            "training_time_seconds": "600 s",
+            "improvement": "1.2%",
+        }
+    )
+
+    assert (submission.name, submission.author, submission.github_id) == ("X", "A B, C D", "ab")
+    assert (submission.bytes_total, submission.model_params) == (15_992_001, 17_059_912)
+    assert submission.wall_seconds == 600
+
+
+@pytest.mark.parametrize("size", [0, 15.8, "15.9 MB"])
+def test_a_size_that_is_not_in_bytes_is_not_taken(size: object) -> None:
+    submission = read({"artifact_size": size})
+
+    assert submission.bytes_total is None
+    assert submission.warnings
+
+
 def test_zero_is_kept_and_null_is_missing() -> None:
     submission = read({"bytes_code": 0, "val_loss": None})
 
