@@ -10,7 +10,7 @@ import typer
 
 from harness.cli.app import Json, PlainCommand, Runs, Strict, app, open_season, print_json, report_problems
 from harness.cli.terminal import console
-from harness.errors import Exit
+from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from harness.season.season import Season
@@ -69,7 +69,12 @@ def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candi
 
     if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):
         return folder_candidate(Path(reference), runs, course)
-    other = find_other(season, reference)
+    try:
+        other = find_other(season, reference)
+    except UsageError:
+        if not Path(reference).is_dir():
+            raise
+        return folder_candidate(Path(reference), runs, course)
     return hole_candidate(season, other) if isinstance(other, PlayedHole) else entry_candidate(season, other)
 
 

@@ -89,6 +89,32 @@ def read_record_folders(
             yield from reader.read_pool(path.parent, path.stem, *pool)
 
 
+def read_one_record(folder: Path) -> RecordFolder:
+    """Read a folder as one submission, whatever lies in it; a submission file one folder down is taken, too.
+
+    Raises UsageError when it holds several records, HarnessError when it cannot be listed.
+    """
+    reader = _Reader(lambda name: None, False, lambda name, submission, log: None)
+    tree = read_tree(folder)
+    if tree.is_record:
+        return reader.read_record(folder)
+    files = find_record_files(folder)
+    records, _ = _find_records(tree)
+    if len(records) > 1 and not any(log.parent == folder for log in files.logs):
+        raise UsageError(f"{folder} holds {len(records)} records", "name the folder of one submission")
+    record = next(
+        reader.read_pool(folder, folder.name, files.logs, warnings=files.warnings), RecordFolder(folder.name)
+    )
+    below = [found.path for found in records if found.path.parent == folder]
+    path = find_record_files(below[0]).submission if len(below) == 1 else None
+    if path is None:
+        return record
+    try:
+        return replace(record, submission=read_submission(path))
+    except HarnessError as error:
+        return replace(record, warnings=(*record.warnings, error.message))
+
+
 def count_record_folders(paths: Sequence[Path]) -> int:
     """Estimate how many record folders and logs the paths name, for a progress bar: a folder without logs
     counts its folders.
@@ -131,7 +157,7 @@ class _Reader:
         for record in records:
             self.progress(record.path.name)
             try:
-                yield self._read_record(record.path)
+                yield self.read_record(record.path)
             except HarnessError as error:
                 yield RecordFolder(record.path.name, warnings=(error.message,), unreadable=True)
         try:
@@ -151,7 +177,7 @@ class _Reader:
         elif not found:
             yield RecordFolder(name, warnings=(f"{folder} holds no log and no submission file",))
 
-    def _read_record(self, folder: Path) -> RecordFolder:
+    def read_record(self, folder: Path) -> RecordFolder:
         """Read the folder of one submission."""
         name = folder.resolve().name
         files = find_record_files(folder)

@@ -6,6 +6,7 @@ Gathers and reads; `harness.submit.referee` judges.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,15 +16,16 @@ from harness.courses.claim import Claim, complete_claim
 from harness.courses.course import Course, load_course
 from harness.courses.policy import Policy
 from harness.courses.track import TRACKS, NamedTrack, find_track
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.field.entries import StoredEntry, find_row
 from harness.field.experiments import LogFile
 from harness.field.log_parser import parse_log
 from harness.field.logged_run import LoggedRun
-from harness.field.record_folders import read_record_folders
+from harness.field.record_folders import read_one_record
 from harness.field.seeds import SeedCount, count_seeds
 from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import record_from_run
+from harness.figures import number
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
 from harness.scripts.snapshot import Snapshot, load_snapshot, take_snapshot
@@ -97,6 +99,12 @@ class Candidate:
     def seeds(self) -> SeedCount:
         """The seeds behind its runs."""
         return count_seeds([run.record for run in self.runs], self.claimed_bpb)
+
+    @property
+    def without_run(self) -> str:
+        """Why no run of it shows a score."""
+        attempts = number(len(self.others), "log")
+        return f"{attempts}, none with a score" if self.others else "no log shows a run"
 
     @property
     def sample(self) -> Sample | None:
@@ -182,13 +190,10 @@ def entry_candidate(season: Season, entry: StoredEntry) -> Candidate:
 def folder_candidate(folder: Path, runs_folder: Path, course_name: str = "fineweb") -> Candidate:
     """Return a submission folder: its logs, its submission file, its script.
 
-    Raises UsageError when it holds no log and no submission file, HarnessError when no log shows a score.
+    Without a log that shows a score it has no runs. Raises UsageError when it holds several records.
     """
     course = load_course(course_name, runs_folder)
-    record_folders = list(read_record_folders([folder]))
-    if len(record_folders) != 1 or record_folders[0].name != folder.name:
-        raise UsageError(f"{folder} holds {len(record_folders)} records", "name the folder of one submission")
-    record_folder = record_folders[0]
+    record_folder = read_one_record(folder)
     submission = record_folder.submission
     day = submission.date if submission else None
     logged = [
@@ -197,8 +202,6 @@ def folder_candidate(folder: Path, runs_folder: Path, course_name: str = "finewe
     ]
     runs = [run for run in logged if run is not None]
     complete = tuple(run for run in runs if run.record.complete)
-    if not complete:
-        raise HarnessError(f"no log in {folder} shows a score", "a submission proves its claim by its logs")
     others = tuple(run for run in runs if not run.record.complete)
     title = (submission.name if submission else None) or folder.name
     return Candidate(
@@ -254,15 +257,24 @@ def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:
     return CodeOnDisk(Snapshot(SCRIPT, {SCRIPT: source}), len(source))
 
 
+def find_script(folder: Path) -> Path | None:
+    """Return the script of a submission folder: `train_gpt.py`, else the one that is named most like it."""
+    scripts = sorted(path for path in folder.glob("*.[pP][yY]") if path.is_file())
+    for pattern in (SCRIPT, f"(?i:{SCRIPT})", r"(?i:train_gpt.*)", r"(?i:train.*)", ".*"):
+        named = [path for path in scripts if re.fullmatch(pattern, path.name)]
+        if len(named) == 1:
+            return named[0]
+    return None
+
+
 def _script_in(folder: Path) -> CodeOnDisk:
-    path = folder / SCRIPT
-    if not path.is_file():
-        others = sorted(file.name for file in folder.glob("*.py"))
-        if len(others) != 1:
-            return CodeOnDisk(missing=f"there is no {SCRIPT} in the folder")
-        path = folder / others[0]
+    path = find_script(folder)
+    if path is None:
+        names = sorted(path.name for path in folder.glob("*.py"))
+        among = f"; which of {', '.join(names[:4])} is the script?" if names else ""
+        return CodeOnDisk(missing=f"there is no {SCRIPT} in the folder{among}")
     try:
         script = take_snapshot(path)
-    except UsageError as error:
+    except HarnessError as error:
         return CodeOnDisk(missing=error.message)
     return CodeOnDisk(script, script.code_bytes)

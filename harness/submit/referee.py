@@ -15,7 +15,7 @@ from harness.courses.track import NamedTrack
 from harness.figures import number
 from harness.season.season import Season
 from harness.submit.candidate import Candidate, Case
-from harness.submit.result import RuleOutcome, RuleResult
+from harness.submit.result import RuleId, RuleOutcome, RuleResult
 from harness.submit.rules.limits import (
     check_attest,
     check_files,
@@ -46,6 +46,16 @@ RULES: tuple[Callable[[Case], Iterator[RuleResult]], ...] = (
     check_files,
     check_attest,
 )
+
+
+# What cannot be judged without a run: the rule's name in the report.
+_OF_RUNS: dict[Callable[[Case], Iterator[RuleResult]], RuleId] = {
+    check_split: "validation_split",
+    check_byte_count: "byte_count",
+    check_log_proves: "log_proves_the_claim",
+    check_seeds: "seeds",
+    check_significance: "significance",
+}
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,16 @@ class Report:
 def check(season: Season, candidate: Candidate, policy: Policy) -> Report:
     """Judge a candidate by every rule of a policy that applies to it."""
     case = Case(candidate, on_track(policy, candidate.track.track), season)
-    results = [result for rule in RULES for result in rule(case)]
+    results = [result for rule in RULES for result in _apply(rule, case)]
     return Report(candidate.name, candidate.title, policy, candidate.track, tuple(results))
+
+
+def _apply(rule: Callable[[Case], Iterator[RuleResult]], case: Case) -> Iterator[RuleResult]:
+    if case.candidate.runs or rule not in _OF_RUNS:
+        yield from rule(case)
+    elif rule is not check_significance or case.policy.significance is not None:
+        hint = "a submission proves its claim by its logs"
+        yield RuleResult(_OF_RUNS[rule], "cannot tell", case.candidate.without_run, hint=hint)
 
 
 def as_data(report: Report) -> dict[str, Any]:

@@ -15,7 +15,7 @@ LIMIT = "all of it counted"
 
 def check_local_code(case: Case) -> Iterator[RuleResult]:
     """Every local file that the script imports, executes or opens must be counted."""
-    code, runs = case.candidate.code, case.candidate.runs
+    code, runs = case.candidate.code, case.candidate.runs or case.candidate.others
     claimed = {run.record.code_bytes for run in runs if run.record.code_bytes is not None}
     if not claimed and case.candidate.submission and case.candidate.submission.bytes_code is not None:
         claimed = {case.candidate.submission.bytes_code}
@@ -36,7 +36,7 @@ def _judge(case: Case, total: int, least: int) -> RuleResult:
     counted = f"{least:,} counted{_counting_rule(case)}"
     if least >= total:
         return RuleResult("local_code", "pass", f"{total:,} bytes in {what}, {counted}", LIMIT)
-    counts = [dict(run.code_counts) for run in case.candidate.runs]
+    counts = [dict(run.code_counts) for run in case.candidate.runs or case.candidate.others]
     if counts and all(max(each.values(), default=0) >= total for each in counts):
         words, whole = max(counts[0].items(), key=lambda item: item[1])
         measured = f'{total:,} bytes in {what}, as "{words}" {whole:,} of the log; {counted}'

@@ -193,7 +193,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
     if cap is None:
         return
     believed = candidate.folder is not None or candidate.published
-    weights = [weigh(run, candidate.code, believed) for run in candidate.runs]
+    weights = [weigh(run, candidate.code, believed) for run in candidate.runs or candidate.others]
     known = [weight for weight in weights if weight.total is not None]
     if not known and candidate.submission is not None:
         weights = [_claimed(candidate.submission, candidate.code)]

@@ -164,3 +164,94 @@ def test_code_for_a_newer_python_is_read(check: Check) -> None:
 
     assert results["local code"]["outcome"] == "pass"
     assert results["network"]["measured"] == "train_gpt.py line 1 imports urllib.request"
+
+
+WITHOUT_LOG = {
+    "no log": ({}, "no log shows a run"),
+    "no submission file": ({"submission.json": None}, "submission.json is missing; no log shows a run"),
+    "nothing": (
+        {"submission.json": None, "train_gpt.py": None},
+        "submission.json is missing; train_gpt.py is missing; no log shows a run",
+    ),
+    "a log of a crash": ({"train.log": HEAD + STEP + sizes(ROOM + 1, plain=10)}, "1 log, none with a score"),
+    "a note": ({"notes.txt": "we tried a lot"}, "no log shows a run"),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_LOG)
+def test_folder_without_a_score_gets_every_rule(case: str, check: Check) -> None:
+    files, said = WITHOUT_LOG[case]
+
+    results = check(files)
+
+    assert results["submission files"]["outcome"] == "fail"
+    assert results["submission files"]["measured"] == said
+    others = {rule: found["outcome"] for rule, found in results.items() if rule != "submission files"}
+    assert len(others) == 12
+    assert set(others.values()) <= {"cannot tell", "pass", "please attest"} or case == "a log of a crash"
+    assert others["log proves the claim"] == others["seeds"] == others["significance"] == "cannot tell"
+    assert (others["artifact size"] == "fail") is (case == "a log of a crash")
+
+
+@pytest.mark.parametrize(("total", "outcome"), [(16_000_000, "fail"), (15_000_000, "cannot tell")])
+def test_size_that_only_the_submission_file_claims_never_passes(
+    total: int, outcome: str, check: Check
+) -> None:
+    claim = json.dumps(SUBMISSION | {"bytes_total": total, "seed_results": {"1": {"artifact_bytes": 5}}})
+
+    size = check({"submission.json": claim})["artifact size"]
+
+    assert (size["outcome"], size["measured"].startswith(f"{total:,} bytes")) == (outcome, True)
+
+
+FILES = {
+    "as asked": ({}, "pass", "all there, 1 log"),
+    "other letters": (
+        {"README.md": None, "README.MD": "words"},
+        "pass",
+        "all there, 1 log; README.MD for README.md",
+    ),
+    "another script": (
+        {"train_gpt.py": None, "train_gpt_sota.py": "import os\n", "prepare.py": "x = 1\n"},
+        "pass",
+        "all there, 1 log; train_gpt_sota.py for train_gpt.py",
+    ),
+    "two scripts": (
+        {"train_gpt.py": None, "train_gpt_a.py": "import os\n", "train_gpt_b.py": "x = 1\n"},
+        "fail",
+        "train_gpt.py is missing",
+    ),
+    "another submission file": (
+        {"submission.json": None, "submission_fast.json": json.dumps(SUBMISSION)},
+        "pass",
+        "all there, 1 log; submission_fast.json for submission.json",
+    ),
+    "one folder down": (
+        {"submission.json": None, "results/submission.json": json.dumps(SUBMISSION)},
+        "cannot tell",
+        "submission.json lies in results/",
+    ),
+    "empty": ({"README.md": ""}, "fail", "README.md is empty"),
+    "not JSON": ({"submission.json": "{"}, "fail", "submission.json is not JSON"),
+    "left out": ({"README.md": None}, "fail", "README.md is missing"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_files_are_found_by_their_names_or_like_ones(case: str, check: Check) -> None:
+    files, outcome, said = FILES[case]
+
+    found = check(files, sizes(15_000_000, plain=10))
+
+    assert found["submission files"]["outcome"] == outcome, found["submission files"]["measured"]
+    assert found["submission files"]["measured"].startswith(said)
+    if case in ("another script", "one folder down"):
+        assert found["local code"]["outcome"] == found["log proves the claim"]["outcome"] == "pass"
+
+
+def test_folder_is_found_without_a_slash(harness: Callable, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+
+    done = harness("check", "mine", "--json")
+
+    assert (done.returncode, json.loads(done.stdout)["subject"]) == (13, "mine")

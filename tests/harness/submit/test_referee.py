@@ -408,14 +408,16 @@ def test_public_record_folders_are_judged_from_their_logs(judge):
         (["round_"], "fits 2 holes", 2),
         (["round_001"], "round_001_failed has no complete attempt", 1),
         (["round_002"], "val_bpb", 1),
-        (["./empty"], "holds no log and no submission file", 2),
+        (["./several"], "holds 2 records", 2),
     ],
 )
 def test_what_cannot_be_checked_is_said(words, expected, code, harness, put_record, tmp_path):
     put_record("round_001_failed", status="failed", failure={"kind": "nan", "message": "m"})
     path = put_record("round_002_old", val_bpb=1.2)
     path.write_text(path.read_text().replace("1.2", "NaN"))
-    (tmp_path / "empty").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "several" / name).mkdir(parents=True)
+        (tmp_path / "several" / name / "submission.json").write_text("{}")
 
     done = harness("check", *words)
 
