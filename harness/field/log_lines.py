@@ -190,6 +190,18 @@ def _read_other(line: bytes, number: int) -> Event | None:
 # Digits do not decide whether a line means something, only what: lines of one shape are alike.
 SHAPES = bytes.maketrans(b"123456789", b"000000000")
 
+DIGITS = frozenset(b"0123456789")
+
+
+def read_bare_train(line: bytes, number: int) -> TrainLine | None:
+    """Read `100/20000 train_loss: 3.41 train_time: 0.2m ..`, which no prefix looks like."""
+    match = _TRAIN_B(line)
+    if match is None:
+        return None
+    step, planned, loss, time = match.groups()
+    return TrainLine(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
+
+
 _METRIC_STARTS = frozenset(b"sSiIuU[")
 
 
@@ -206,14 +218,15 @@ def read_line(line: bytes, number: int) -> Event | None:
         match = _STEP(line)
         return _read_step(match, number) if match else read_metrics(line, number)
     if 0x30 <= first <= 0x39:
-        if match := _TRAIN_B(line):
-            step, planned, loss, time = match.groups()
-            return TrainLine(number, int(step), int(planned), float(loss), float(time) * 60_000, None, False)
+        if (train := read_bare_train(line, number)) is not None:
+            return train
         match = _BARE_STEP(line)
         return _read_step(match, number) if match else _read_count_of_params(line, number)
     if first in _METRIC_STARTS and (point := read_metrics(line, number)):
         return point
-    if (b"bpb" in line or b"BPB" in line or b"byte" in line) and (result := read_result(line, number)):
+    if (b"bpb" in line or b"BPB" in line or b"per byte" in line or b"per_byte" in line) and (
+        result := read_result(line, number)
+    ):
         return result
     if 0x41 <= first <= 0x7A:  # a letter, an underscore or an opening bracket
         return _read_other(line, number)

@@ -33,8 +33,10 @@ from harness.field.log_events import (
     Warn,
 )
 from harness.field.log_lines import (
+    DIGITS,
     SHAPES,
     read_assignments,
+    read_bare_train,
     read_line,
     read_table_total,
 )
@@ -254,7 +256,12 @@ class LogParser:
             number += 1
             if (shape in silent or shape in idle) and self._section is None and not self._in_code:
                 continue
-            if self._section is not None or self._in_code or not line or line[0] in PREFIX_STARTS:
+            careful = self._section is not None or self._in_code or not line
+            if not careful and line[0] in DIGITS and (train := read_bare_train(line, number)) is not None:
+                self.number = number
+                self._tracker.take(train, line)
+                continue
+            if careful or line[0] in PREFIX_STARTS:
                 self.number = number
                 event = self._read_line(self._shorten(line, number), number)
             else:

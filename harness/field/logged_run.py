@@ -26,7 +26,7 @@ from harness.field.log_events import (
     read_count,
 )
 from harness.field.printed_sizes import PrintedSizes
-from harness.field.run_facts import as_fact
+from harness.field.run_facts import ALIASES, as_fact
 from harness.field.score_choice import TWIN_BPB, ScoreChoice, choose_score
 from harness.field.size_lines import choose_code, code_words
 from harness.field.thinned_curve import ThinnedCurve
@@ -362,7 +362,7 @@ class LoggedRun:
             return
         for key, value in setting.values:
             folded = key.lower()
-            if fact := as_fact(key, value):
+            if folded in ALIASES and (fact := as_fact(key, value)):
                 self._inline.setdefault(fact[0], (fact[1], setting.line))
             if folded in _NUMBERS and getattr(self, folded) is None:
                 count = read_count(value.encode("ascii", "ignore"))

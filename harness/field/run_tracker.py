@@ -259,8 +259,9 @@ class RunTracker:
             if self._is_set_up():
                 self.warn(run.first_line, "a run that made no step; the one before it is the result")
             return
+        mark = run.mark
         for earlier in self.runs:
-            if run.mark == earlier.mark:
+            if mark == earlier.mark:
                 run.fill_from(earlier)
                 self.runs.remove(earlier)
                 self.warn(run.first_line, "the same run is printed again; it counts once")
@@ -286,14 +287,14 @@ class RunTracker:
             before = len(self.runs) - 1 + self.runs_left_out
             self.warn(0, f"{before} earlier run(s) in the file; the last one is its result")
         if self.runs:
-            for text in _oddities(self.runs[-1]):
+            for text in oddities(self.runs[-1]):
                 self.warn(0, text)
         if self._warnings_left_out:
             self.warnings.append(Warn(0, f"{self._warnings_left_out} more warnings"))
             self._warnings_left_out = 0
 
 
-def _oddities(run: LoggedRun) -> list[str]:
+def oddities(run: LoggedRun) -> list[str]:
     """Say what a reader of a run should know."""
     odd = []
     if run.params_are_rounded:

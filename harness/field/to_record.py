@@ -22,6 +22,7 @@ from harness.field.experiments import LogFile
 from harness.field.log_parser import ParsedLog
 from harness.field.logged_run import LoggedRun
 from harness.field.row_record import record_from_row
+from harness.field.run_tracker import oddities
 from harness.field.seeds import seed_in_name
 from harness.records.origin import Provenance
 from harness.records.record import (
@@ -109,6 +110,7 @@ def facts_of_log(
     if number is not None:
         where = f"lines {run.first_line}-{run.last_line}"
         warnings.append(f"run {number} of the {len(log.runs)} in the file: {where}")
+        warnings += oddities(run)
     elif log.other_runs:
         others = ", ".join(_describe_run(other) for other in log.other_runs)
         warnings.append(f"the file holds {len(log.runs)} runs; the last one counts. Before it: {others}")
