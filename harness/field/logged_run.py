@@ -7,6 +7,7 @@ Fills while a log is read, so that a live view can ask at any time. Knows nothin
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
@@ -66,6 +67,8 @@ class LoggedRun:
     train: ThinnedCurve = field(default_factory=lambda: ThinnedCurve(2))  # loss, time in ms
     val: ThinnedCurve = field(default_factory=lambda: ThinnedCurve(3))  # loss, bpb, time in ms
     tags: dict[str, int] = field(default_factory=dict)  # stage in brackets -> its first step
+    # By the lengths of both curves: their points, to recognise a line that is printed again.
+    _known: tuple[tuple[int, int], dict[str, dict[int, tuple[float, ...]]]] | None = None
     curve_mark: int = 0  # checksum of the step lines, to recognise a second copy
     forms: set[str] = field(default_factory=set)  # of its step lines, by the word before the step
     summary: dict[SummaryFact, Summary] = field(default_factory=dict)
@@ -387,6 +390,29 @@ class LoggedRun:
             if getattr(self, key, None) is None:
                 self.add_setting(Setting(line, ((key, value),)))
 
+    def holds(self, point: TrainLine | ValLine | StepLine) -> bool:
+        """Whether a step line of a loss was printed by this run before, as far as its curve was kept."""
+        if isinstance(point, StepLine):
+            return False
+        curve = self.train if isinstance(point, TrainLine) else self.val
+        printed = (point.loss,) if isinstance(point, TrainLine) else (point.loss, point.bpb)
+        if curve.last is None or point.step > curve.last[0]:
+            return False
+        if point.step == curve.last[0]:
+            return _same_numbers(printed, curve.last[1])
+        if self._known is None or self._known[0] != (self.train.count, self.val.count):
+            places = {kind: dict(points) for kind, points in (("train", self.train), ("val", self.val))}
+            self._known = (self.train.count, self.val.count), places
+        kept = self._known[1]["train" if curve is self.train else "val"].get(point.step)
+        return kept is not None and _same_numbers(printed, kept)
+
+    def has_printed(self, result: ResultLine) -> bool:
+        """Whether a result stands here with the same label and numbers."""
+        return (result.label, *_printed(result)) in self._printed_results
+
+    def has_label(self, label: str) -> bool:
+        return any(line.label == label for line in self.results)
+
     def repeats(self, later: LoggedRun) -> bool:
         """Whether all points of a later run stand in this one, and fewer: a recap of its lines."""
         ours, theirs = (self.train.count, self.val.count), (later.train.count, later.val.count)
@@ -394,11 +420,13 @@ class LoggedRun:
             return False
         return later.train.points <= self.train.points and later.val.points <= self.val.points
 
-    def take_recap(self, recap: LoggedRun) -> None:
-        """Take what a recap of this run's lines has beyond them: results that were printed after it."""
-        known = {(line.label, *_printed(line)) for line in self.results}
+    def take_recap(self, recap: LoggedRun, others: Sequence[LoggedRun]) -> None:
+        """Take what a recap of this run's lines has beyond them: results that were printed after it.
+
+        others: the other runs of the log, whose results a recap may hold as well.
+        """
         for line in recap.results:
-            if (line.label, *_printed(line)) not in known:
+            if not any(run.has_printed(line) for run in (self, *others)):
                 self.results.append(line)
         for name in ("stop", "crash", "total_eval_ms", "peak_memory_mib", "eval_mode"):
             if getattr(self, name) is None:
@@ -448,6 +476,11 @@ class LoggedRun:
 
 _NUMBERS = frozenset({"model_params", "seed", "world_size", "val_tokens"})
 _NOT_KNOBS = frozenset({"val_bpb", "torch", "model_params", "val_tokens"})
+
+
+def _same_numbers(printed: tuple[float | None, ...], kept: tuple[float, ...]) -> bool:
+    """Whether the numbers of a line are those of a point, as far as the line prints them."""
+    return all(value is None or value == old for value, old in zip(printed, kept, strict=False))
 
 
 def _printed(line: ResultLine) -> tuple[str, str]:

@@ -84,6 +84,7 @@ class RunTracker:
         self._passed_on: set[int] = set()  # lines at the head whose events were passed on
         self._seen_before: frozenset[int] = frozenset()
         self._resumed_at: int | None = None
+        self._printed_again: list[tuple[TrainLine | ValLine | StepLine, bytes]] = []
         self._warmed_up = self._has_section = False
 
     def take(self, event: Event, line: bytes) -> None:
@@ -96,6 +97,8 @@ class RunTracker:
         elif isinstance(event, Setting):
             self._take_setting(event)
         elif isinstance(event, ResultLine):
+            if self.run.has_label(event.label) and any(run.has_printed(event) for run in self.runs):
+                return  # another run's result in a recap
             result = self.run.add_result(event)
             if result is not None:
                 self.emit(result)
@@ -140,11 +143,22 @@ class RunTracker:
         inner = before is not None and point.form not in run.forms and self.pending is None
         if inner and (run.ended or point.step < (before or 0)):
             return  # a loop inside the run, such as adaptation on the text that is scored
+        if before is not None and point.step <= before and self._is_printed_again(point):
+            self._printed_again.append((point, line))
+            return
+        again, self._printed_again = self._printed_again, []
         if before is not None and point.step <= before and self._goes_back(point, before):
             self._new_run(self.pending.line if self.pending else point.line)
             run = self.run
+            for first, text in again:  # the other run began with the same numbers
+                if first.step < point.step:
+                    self._add_point(first, text)
         elif self.pending is not None and point.step != before:
             self.pending = None
+        self._add_point(point, line)
+
+    def _add_point(self, point: TrainLine | ValLine | StepLine, line: bytes) -> None:
+        run = self.run
         self.last_step_line = line
         run.curve_mark = zlib.crc32(line, run.curve_mark)
         if isinstance(point, TrainLine):
@@ -153,6 +167,13 @@ class RunTracker:
             run.add_val(point)
         else:
             run.add_step(point)
+
+    def _is_printed_again(self, point: TrainLine | ValLine | StepLine) -> bool:
+        """Whether a step line is one of this run's once more, or after its end any run's, as in a recap."""
+        if self.pending is not None or self._resumed_at is not None:
+            return False
+        runs = (self.run, *self.runs) if self.run.ended else (self.run,)
+        return any(run.holds(point) for run in runs)
 
     def _goes_back(self, point: TrainLine | ValLine | StepLine, before: int) -> bool:
         """Whether a step number shows that another run has begun."""
@@ -231,6 +252,7 @@ class RunTracker:
         self.close_run(final=False)
         self.run = LoggedRun(first_line=line)
         self.pending, self._resumed_at, self.last_step_line = None, None, b""
+        self._printed_again = []
         self.idle_shapes.clear()
         self._warmed_up = self._has_section = False
         for setting in pending.settings if pending else ():
@@ -245,8 +267,9 @@ class RunTracker:
                 run.add_late(setting)
         run.take_inline()
         run.take_summary()
-        if self.runs and self.runs[-1].repeats(run):
-            self.runs[-1].take_recap(run)
+        whole = next((earlier for earlier in reversed(self.runs) if earlier.repeats(run)), None)
+        if whole is not None:
+            whole.take_recap(run, self.runs)
             return
         if (
             self.runs

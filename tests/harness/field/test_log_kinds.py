@@ -9,7 +9,7 @@ import pytest
 
 from harness.field.closest_line import find_closest_line, say_closest
 from harness.field.log_events import ValLine
-from harness.field.log_parser import LogParser, parse_log
+from harness.field.log_parser import LogParser, ParsedLog, parse_log
 from harness.field.logged_run import LoggedRun
 
 SETUP = "model_params:20123456\nworld_size:8 grad_accum_steps:1\nseed:11\nwarmup_step:1/5\n"
@@ -29,6 +29,10 @@ def read(text: str) -> LoggedRun:
     run = parse_log(io.BytesIO(text.encode())).result
     assert run is not None
     return run
+
+
+def parse(text: str) -> ParsedLog:
+    return parse_log(io.BytesIO(text.encode()))
 
 
 def warnings(text: str) -> str:
@@ -168,6 +172,38 @@ def test_a_recap_of_the_score_lines_is_no_second_run() -> None:
     assert len(log.runs) == 1
     assert log.result is not None
     assert (log.result.bytes_total, log.result.seed, log.result.steps) == (15_050_000, 11, 4400)
+
+
+def curve(*steps: int, shift: float = 0.0) -> str:
+    return "".join(
+        f"step:{step}/5000 train_loss:{4 - step / 5000 + shift:.4f} train_time:{step}ms step_avg:1.00ms\n"
+        for step in steps
+    )
+
+
+def test_a_recap_in_the_middle_of_training_is_no_second_run() -> None:
+    log = parse(SETUP + curve(100, 200, 300) + "status:\n" + curve(200, 300) + curve(400, 500) + ROUND_TRIP)
+
+    assert len(log.runs) == 1
+    assert [step for step, _ in log.runs[0].train] == [100, 200, 300, 400, 500]
+    assert log.runs[0].seed == 11
+
+
+def test_a_recap_of_several_runs_is_none_of_its_own() -> None:
+    other = "final_int6_lzma_roundtrip_exact val_loss:2.09000000 val_bpb:1.23800000\n"
+    second = SETUP.replace("seed:11", "seed:12") + curve(100, 200, shift=0.1) + SIZES + other
+    log = parse(SETUP + curve(100, 200) + SIZES + ROUND_TRIP + second + curve(100, 200) + ROUND_TRIP + other)
+
+    assert [(run.seed, run.final_val_bpb, run.train.count) for run in log.runs] == [
+        (11, 1.226, 2),
+        (12, 1.238, 2),
+    ]
+
+
+def test_a_run_that_begins_with_the_numbers_of_the_one_before_is_whole() -> None:
+    log = parse(curve(100, 200, 300) + ROUND_TRIP + curve(100) + curve(200, 300, 400, shift=0.1))
+
+    assert [run.train.count for run in log.runs] == [3, 4]
 
 
 def test_results_after_a_recap_belong_to_the_run() -> None:
