@@ -151,6 +151,9 @@ def _exit_unparsed(error: Any) -> NoReturn:
     message = _name_value(error) or error.format_message().rstrip(".")
     message = message[:1].lower() + message[1:]
     hint = f"`{context.command_path} --help` lists what it takes" if context else ""
+    unknown = message.startswith(("no such option", "got unexpected extra"))
+    if context and unknown and isinstance(context.command, ScriptCommand) and "--" not in sys.argv:
+        hint += "; what is meant for the script goes behind `--`: -- --depth 12"
     print_error(message, hint)
     if _asks_json():
         print_json("error", error=message, hint=hint, exit_code=int(Exit.USAGE))

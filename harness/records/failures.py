@@ -49,7 +49,11 @@ ENDS_SERIES: frozenset[FailureKind] = frozenset(
 FAILURE_SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
     (
         "out_of_memory",
-        re.compile(r"out of memory|can't allocate memory|MemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I),
+        re.compile(
+            r"out of memory|can't allocate memory|unable to allocate|MemoryError|CUBLAS_STATUS_ALLOC_FAILED"
+            r"|attempting to allocate \d+ bytes",
+            re.I,
+        ),
     ),
     ("killed", re.compile(r"exitcode\s*:\s*-9|Signal 9 \(SIGKILL\)")),
     ("disk_full", re.compile(r"No space left on device|Disk quota exceeded")),
@@ -61,7 +65,8 @@ FAILURE_SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
             r"(?:required|needed|missing|unavailable|not (?:available|found|detected))\b"
             r"|\b(?:requires?|needs?|no|without)(?: an?| any| at least (?:\w+)| one)? ?"
             r"(?:NVIDIA|CUDA|HIP|Metal|GPUs?|H100s?)\b"
-            r"|not compiled with CUDA|CUDA driver version is insufficient|NVIDIA driver .{0,80}too old"
+            r"|not compiled with CUDA|doesn't have NCCL"
+            r"|CUDA driver version is insufficient|NVIDIA driver .{0,80}too old"
             r"|invalid device ordinal|libcuda\.so|torch\.cuda\.is_available\(\) is False|0 active drivers",
             re.I,
         ),
@@ -90,7 +95,10 @@ FAILURE_SIGNS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
         ),
     ),
     ("missing_module", re.compile(r"ModuleNotFoundError|No module named|^ImportError:", re.M)),
-    ("missing_data", re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found")),
+    (
+        "missing_data",
+        re.compile(r"FileNotFoundError|No such file or directory|[Nn]o files found|DatasetNotFoundError"),
+    ),
     ("nan", re.compile(r"\b(?:loss|grad\w*) (?:is|became) (?:nan|inf)", re.I)),
     (
         "bad_knob",

@@ -95,8 +95,9 @@ _TORCHRUN_REPORT = re.compile(
     r"torch/distributed/elastic/.* failed \(exitcode: (?!-)|Sending process \d+ closing signal"
 )
 
-# Frames of a traceback: Python starts another program; a file of the snapshot.
+# Frames of a traceback: Python starts another program; CUDA is asked for; a file of the snapshot.
 _STARTS_PROGRAM = re.compile(r"in _execute_child|in execvpe?\b|in posix_spawn")
+_ASKS_FOR_GPU = re.compile(r"\bassert\b.*\bcuda\.is_available|torch/cuda/__init__\.py.*in _lazy_init", re.M)
 _OF_SNAPSHOT = re.compile(r"^\"[^\"<]*/source/[^\"]*\.py\"")
 
 
@@ -248,6 +249,8 @@ def _kind_of(reason: Crash, lines: list[str]) -> FailureKind:
         return "missing_program"
     if _OF_SNAPSHOT.search(frames.rpartition("File ")[2]) and reason.text.startswith("SyntaxError"):
         return "wrong_python"  # the file was read before it was started, so a newer Python takes it
+    if _ASKS_FOR_GPU.search(frames):
+        return "no_gpu"
     if reason.kind == "error":
         rest = lines[reason.line + 1 :]
         end = next((i for i, line in enumerate(rest) if line.startswith("Traceback")), len(rest))

@@ -208,7 +208,7 @@ def _is_installed(top: str) -> bool:
 def _companions(root: Path, importer: PurePosixPath, tree: ast.Module) -> Iterator[PurePosixPath]:
     """Yield the files that a file executes or reads, where they exist beside it or beside the script."""
     for path in companion_paths(tree):
-        for place in dict.fromkeys((importer.parent / path, path)):
+        for place in (folder / path for folder in importer.parents):
             file = root / place
             try:
                 if place != importer and file.is_file() and file.stat().st_size <= companions.MAX_BYTES:

@@ -30,6 +30,8 @@ def last(*lines):
         (last("AssertionError: Torch not compiled with CUDA enabled"), "no_gpu", None),
         (last("ValueError: ProcessGroupNCCL is only supported with GPUs, no GPUs found!"), "no_gpu", None),
         (last("RuntimeError: CUDA error: invalid device ordinal"), "no_gpu", None),
+        (last("    assert torch.cuda.is_available()", "AssertionError"), "no_gpu", None),
+        (last("RuntimeError: Distributed package doesn't have NCCL built in"), "no_gpu", None),
         (last("RuntimeError: [metal::load_device] No Metal device available."), "no_gpu", None),
         (("loading", "CUDA is required"), "no_gpu", "CUDA is required"),  # sys.exit("CUDA is required")
         (last("RuntimeError: the run cannot start", "This script requires a CUDA GPU."), "no_gpu", None),

@@ -99,6 +99,12 @@ def test_what_cannot_be_started_is_refused_with_its_value(words, message, here, 
     assert message in done.stderr
 
 
+def test_option_of_a_script_before_the_dashes_is_told_its_place(here, harness):
+    done = harness("run", "1", "--script", "s.py", "--depth", "12")
+
+    assert (done.returncode, "behind `--`: -- --depth 12" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

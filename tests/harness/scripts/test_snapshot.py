@@ -208,3 +208,43 @@ def test_executed_file_goes_along_whatever_its_place_and_ending(tmp_path):
     snapshot = take_snapshot(tmp_path / "train.py")
 
     assert snapshot.certain == {"train.py", "packed/code.bin", "kernel.cu"} == set(snapshot.files)
+
+
+def test_package_two_folders_up_goes_along(tmp_path):
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack/__init__.py").touch()
+    (tmp_path / "pack/model.py").write_text("SIZE = 1\n")
+    script = tmp_path / "jobs/small/train.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("from pack.model import SIZE\n")
+
+    snapshot = take_snapshot(script)
+
+    assert set(snapshot.files) == {"train.py", "pack/__init__.py", "pack/model.py"}
+    assert snapshot.places["pack/model.py"] == "../../pack/model.py"
+
+
+def test_search_for_packages_above_ends_with_the_repository(tmp_path):
+    (tmp_path / "pack.py").write_text("SIZE = 1\n")
+    script = tmp_path / "repository/jobs/train.py"
+    script.parent.mkdir(parents=True)
+    (tmp_path / "repository/.git").mkdir()
+    script.write_text("from pack import SIZE\n")
+
+    assert set(take_snapshot(script).files) == {"train.py"}
+
+
+def test_script_that_imports_relatively_is_a_module_with_its_packages(tmp_path):
+    package = tmp_path / "pack/inner"
+    package.mkdir(parents=True)
+    (tmp_path / "pack/__init__.py").touch()
+    (tmp_path / "pack/sizes.json").write_text("{}")
+    (tmp_path / "pack/model.py").write_text("SIZE = 1\n")
+    read = 'open(Path(__file__).parent.parent / "sizes.json")\n'
+    (package / "train.py").write_text(f"from pathlib import Path\nfrom ..model import SIZE\n{read}")
+
+    snapshot = take_snapshot(package / "train.py")
+
+    assert (snapshot.module, snapshot.main) == ("pack.inner.train", "pack/inner/train.py")
+    files = {"pack/__init__.py", "pack/model.py", "pack/sizes.json", "pack/inner/train.py"}
+    assert set(snapshot.files) == files
