@@ -151,8 +151,8 @@ def _heaviest(weight: Weight) -> tuple[str, int] | None:
     if largest <= (weight.counted or 0):
         return None
     if weight.here == largest:
-        return _here(weight) + (f', its "{words}",' if count == largest else ""), largest
-    return f'its "{words}" of {count:,}', largest
+        return _here(weight) + (f', the log\'s "{words}",' if count == largest else ""), largest
+    return f'the log\'s "{words}" of {count:,} bytes', largest
 
 
 def _what_decides(weight: Weight, cap: int) -> str:

@@ -64,7 +64,7 @@ SIZES = {
         PLAIN,
         sizes(ROOM - PLAIN, uncompressed=PLAIN, compressed=PACKED),
         "pass",
-        f'the 90,000 bytes of code in the folder, its "Code size (uncompressed)", it is {ROOM:,}',
+        f'the 90,000 bytes of code in the folder, the log\'s "Code size (uncompressed)", it is {ROOM:,}',
     ),
     "log counts both": (
         PLAIN,
@@ -155,6 +155,15 @@ def test_count_of_all_code_in_another_form_counts_it(check: Check) -> None:
     code = check({"train_gpt.py": source, "real.py": padded("x = 1\n", PLAIN)}, log)["local code"]
 
     assert (code["outcome"], '"Code size (uncompressed)" 90,012' in code["measured"]) == ("pass", True)
+
+
+def test_script_here_is_held_against_the_log_of_its_own_version(check: Check) -> None:
+    older = HEAD.replace("seed:1", "seed:2") + STEP + sizes(15_000_000, plain=PACKED) + SCORE
+
+    script = padded("import os\n", PLAIN)
+    results = check({"train_gpt.py": script, "train_seed2.log": older}, sizes(15_000_000, plain=PLAIN))
+
+    assert results["local code"]["outcome"] == results["artifact size"]["outcome"] == "pass"
 
 
 def test_code_for_a_newer_python_is_read(check: Check) -> None:
