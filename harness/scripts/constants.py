@@ -14,7 +14,17 @@ from pathlib import PurePath
 from typing import Any
 
 from harness.scripts import decoders, known_functions
-from harness.scripts.names import NOT_KNOWN, FieldOf, Func, Names, Scope, Unknown, WhenUnset, assigned, bind
+from harness.scripts.names import (
+    NOT_KNOWN,
+    FieldOf,
+    Func,
+    Names,
+    Scope,
+    Unknown,
+    WhenUnset,
+    assigned_name,
+    bind,
+)
 
 TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 _CONTAINERS: dict[str, type] = {"list": list, "tuple": tuple, "dict": dict, "set": set}
@@ -87,7 +97,11 @@ def _name(node: ast.Name, names: Names, scope: Scope) -> Any:
         return constant
     if node.id in names.values:
         return names.values[node.id]
-    if node.id not in names.constants or node.id in names.busy:
+    if node.id in names.busy:
+        raise Unknown(node)
+    if node.id not in names.constants:
+        if names.in_attributes and len(names.attributes.get(node.id, ())) == 1:
+            return _only_attribute(node.id, names)
         raise Unknown(node)
     names.busy.add(node.id)
     try:
@@ -122,17 +136,42 @@ def _attribute(node: ast.Attribute, names: Names, scope: Scope) -> Any:
         if node.attr == "__dict__":
             return _variables_of(owner, names)
         for statement in owner.body:
-            target, value = assigned(statement)
+            target, value = assigned_name(statement)
             if target == node.attr and value is not None:
                 return fold(value, names, Scope())
     if node.attr in names.functions and _is_own(node.value, names):
         return names.functions[node.attr]
+    if _is_only_attribute(node, names, scope):
+        return _only_attribute(node.attr, names)
     value = fold(node.value, names, scope)
     if isinstance(value, FieldOf) and node.attr in ("name", "type", "default"):
+        return getattr(value, node.attr)
+    if isinstance(value, PurePath) and node.attr in ("parent", "name", "stem", "suffix"):
         return getattr(value, node.attr)
     if isinstance(value, type) and node.attr == "__name__":
         return value.__name__
     raise Unknown(node)
+
+
+def _is_only_attribute(node: ast.Attribute, names: Names, scope: Scope) -> bool:
+    """Whether one place alone gives an attribute of this name, to an owner whose own value is not known."""
+    owner = node.value
+    if not isinstance(owner, ast.Name) or owner.id in names.modules:
+        return False
+    if scope.values.get(owner.id, NOT_KNOWN) is not NOT_KNOWN:
+        return False
+    return len(names.attributes.get(node.attr, ())) == 1 and node.attr not in names.busy
+
+
+def _only_attribute(name: str, names: Names) -> Any:
+    """Fold what an attribute is given; names in it may be other attributes, as in a class body."""
+    names.busy.add(name)
+    names.in_attributes += 1
+    try:
+        return fold(names.attributes[name][0], names, Scope())
+    finally:
+        names.busy.discard(name)
+        names.in_attributes -= 1
 
 
 def _is_own(node: ast.expr, names: Names) -> bool:
@@ -163,7 +202,7 @@ def _variables_of(owner: ast.ClassDef, names: Names) -> dict[str, Any]:
     """Return what a class body gives its names, those that are only annotated left out."""
     known = {item.name: item.default for item in dataclass_fields(owner, names)}
     for statement in owner.body:
-        target, value = assigned(statement)
+        target, value = assigned_name(statement)
         if target and value is not None and target not in known:
             known[target] = _fold_or(value, names, Scope(), None)
     return known
@@ -325,6 +364,8 @@ def _method(node: ast.Call, func: ast.Attribute, names: Names, scope: Scope) -> 
         return [list(row) if func.attr == "items" else row for row in getattr(owner, func.attr)()]
     if isinstance(owner, dict) and func.attr == "get":
         return owner.get(*arguments)
+    if isinstance(owner, PurePath):
+        return known_functions.path_method(owner, func.attr, arguments)
     if isinstance(owner, str) and func.attr == "format":
         words = {word.arg: fold(word.value, names, scope) for word in node.keywords if word.arg}
         return _bounded(known_functions.format_text(owner, arguments, words), MAX_TEXT)

@@ -103,7 +103,7 @@ class Finder:
         self.presets: list[Preset] = []
 
     def add_reads(self, reads: Reads) -> None:
-        self.presets = list(self._find_presets())
+        self.find_presets()
         for node in self.nodes.of(ast.For, ast.comprehension, ast.Call, ast.ClassDef):
             if why := self._unclear(node):
                 reads.unclear.append((self.file, _line(node), why))
@@ -175,6 +175,10 @@ class Finder:
 
     def _is_environ(self, node: ast.expr) -> bool:
         return dotted(node) in self.environs
+
+    def find_presets(self) -> None:
+        """Learn what the file puts into the environment itself, before its reads are looked at."""
+        self.presets = list(self._find_presets())
 
     def _find_presets(self) -> Iterator[Preset]:
         """Yield what the file puts into the environment itself."""

@@ -11,7 +11,7 @@ import posixpath
 import re
 import string
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 _SPEC = re.compile(r"(.?[<>=^])?[-+ ]?#?0?\d{0,2}[,_]?(\.\d{1,2})?[bcdeEfFgGosxX%]?")
@@ -49,6 +49,19 @@ def make_path(*parts: Any) -> PurePosixPath:
     if not all(isinstance(part, str | PurePosixPath) for part in parts):
         raise TypeError("a path of something else than text")
     return PurePosixPath(*parts)
+
+
+def path_method(path: PurePath, name: str, args: Sequence[Any]) -> PurePath | str:
+    """Return what a method of a path gives; of a search its pattern, with the folder before it."""
+    if name in ("joinpath", "glob", "rglob"):
+        return path.joinpath(*args)
+    if name in ("with_name", "with_suffix", "relative_to"):
+        return getattr(path, name)(*args)  # type: ignore[no-any-return]
+    if name in ("resolve", "expanduser", "absolute"):
+        return path
+    if name == "as_posix":
+        return str(path)
+    raise TypeError("a method that is not followed")
 
 
 def _map(function: Any, values: Any) -> list[Any]:

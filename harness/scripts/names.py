@@ -75,8 +75,10 @@ class Names:
     constants: dict[str, ast.expr] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)  # `L` -> `lzma`, `d` -> `zlib.decompress`
     decoders: list[str] = field(default_factory=list)  # that were applied, innermost first
+    attributes: dict[str, list[ast.expr]] = field(default_factory=dict)  # of `self.x = 1`, and of classes
     values: dict[str, Any] = field(default_factory=dict)  # of constants that were folded already
     busy: set[str] = field(default_factory=set)  # constants being folded, so that circles end
+    in_attributes: int = 0  # how many attributes are being folded, one in another
     steps: int = 0
     # Gives the value of an expression that reads the environment; None where nothing is assumed of it.
     environment: Callable[[ast.AST, Scope], tuple[Any] | None] | None = None
@@ -97,6 +99,15 @@ class Names:
             self.modules |= {
                 alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names
             }
+        for assign in nodes.of(ast.Assign):
+            target = assign.targets[0]
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+                self.attributes.setdefault(target.attr, []).append(assign.value)
+        for owner in nodes.of(ast.ClassDef):
+            for statement in owner.body:
+                name, given = assigned_name(statement)
+                if name and given is not None:
+                    self.attributes.setdefault(name, []).append(given)
         assigned: set[str] = set()
         for statement in body:
             for target, value in assignments(statement):
@@ -144,7 +155,7 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.ex
         yield target, value
 
 
-def assigned(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
+def assigned_name(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
         return (target.id if isinstance(target, ast.Name) else None), statement.value
