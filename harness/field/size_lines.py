@@ -10,14 +10,23 @@ import re
 from harness.field.log_events import COUNT, Size, SizeKind, read_count, to_text
 
 _SIZE = re.compile(
-    rb"(?:(serialized[ _]model|(?:compressed|quantized|packed)[ _](?:model|weights)|model[ _]size)"
-    rb"|(code[ _]size|code)"
-    rb"|((?:total[ _])?(?:submission|artifact)[ _]size|total[ _]size"
+    rb"(?:(serialized[ _]model|(?:compressed|quantized|packed)[ _](?:model|weights|size)"
+    rb"|model[ _](?:size|bytes))"
+    rb"|(code[ _](?:size|bytes)|code)"
+    rb"|((?:total[ _])?submission[ _](?:size|bytes)|(?:total[ _])?artifact[ _]size|total[ _]size"
     rb"|(?:final |compressed |total )?artifact|total))"
     rb"(?:[ _]bytes)?[\s_]{0,2}(?:\(?([\w+./ =(),-]{1,40}?)\)?)?\s{0,2}[:=]"
     rb"\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b(?!\s?param)",
     re.IGNORECASE,
 ).match
+_EXACTLY = re.compile(rb"\s?\((\d[\d,_]{3,20}+) ?(?:bytes|B)\b").match  # `14.80 MB (14,800,100 bytes)`
+_OF_CAP = re.compile(
+    rb"(?:total|artifact|submission)[^\d\n:=]{0,30}[:=]\s?" + COUNT + rb"\s?/\s?1[5-7][,_]?\d{3}[,_]?\d{3}\b",
+    re.IGNORECASE,
+).match
+_FILE = re.compile(
+    rb"(?:^|[\s/(])[\w.-]{1,80}\.(ptz|zst|zstd|br|xz|lzma|zlib|gz)\b[^\d\n]{0,20}(\d[\d,_]{3,20}+) ?bytes\b"
+).search
 _SHORT = frozenset({b"code", b"total", b"artifact"})  # too common a word to count without its unit
 _BUDGET = re.compile(rb"budget:\s?" + COUNT + rb"/\d").match
 _ARTIFACT = re.compile(rb"artifact:.{0,400}?\bcode:\s?" + COUNT + rb"(?!\.)", re.DOTALL).match
@@ -49,6 +58,10 @@ def read_size(line: bytes, number: int) -> Size | None:
             return Size(number, "total", read_count(match[1]), to_text(line, 120), "wrapper")
     elif first == 0x62 and (match := _BUDGET(line)):  # b
         return Size(number, "total", read_count(match[1]), to_text(line, 120), "budget")
+    if match := _OF_CAP(line):
+        return Size(number, "total", read_count(match[1]), to_text(line, 120))
+    if b"bytes" in line and (match := _FILE(line[:1000])):
+        return Size(number, "model", read_count(match[2]), to_text(line, 120), match[1].decode())
     parts = _read_parts(line, number)
     return parts[0] if parts else None
 
@@ -97,7 +110,10 @@ def _read_match(match: re.Match[bytes], line: bytes, number: int) -> Size | None
     if kind == "model" and codec is None and name == b"serialized model":
         kind = "raw_model"
     exact = unit in (b"bytes", b"b") or (not unit and b"." not in match[5] and len(match[5]) > 3)
-    return Size(number, kind, read_count(match[5]) if exact else None, to_text(line, 120), codec)
+    count = read_count(match[5]) if exact else None
+    if count is None and (exactly := _EXACTLY(line, match.end())):
+        count = read_count(exactly[1])
+    return Size(number, kind, count, to_text(line, 120), codec)
 
 
 def _read_parts(line: bytes, number: int) -> list[Size]:

@@ -300,6 +300,15 @@ def test_a_line_of_its_own_counts_before_the_middle_of_another() -> None:
         ("serialized_model_int8_zlib:12288500 bytes (payload:17551040)", None, 12_288_500, None),
         ("Artifact: 14,800,100 bytes", 14_800_100, None, None),
         ("Submission size limit: 16000000 bytes", None, None, None),
+        ("Artifact size: 14.80 MB (14,800,100 bytes)", 14_800_100, None, None),
+        ("Total: 14,800,100 / 16,000,000 bytes", 14_800_100, None, None),
+        ("submission_bytes: 14800100", 14_800_100, None, None),
+        ("Saved quantized model to out/final_model.ptz: 14,750,000 bytes", None, 14_750_000, None),
+        ("Compressed size: 14,750,000 bytes", None, 14_750_000, None),
+        ("Code bytes: 50,100", None, None, 50_100),
+        ("max artifact bytes: 16000000", None, None, None),
+        ("headroom: 1,199,900 bytes", None, None, None),
+        ("total bytes: 151080891", None, None, None),
         ("model:13 code:9 total:23", None, None, None),
     ],
 )
@@ -307,6 +316,32 @@ def test_sizes_in_other_words(line: str, total: int | None, model: int | None, c
     run = read(SETUP + STEPS + line + "\n")
 
     assert (run.bytes_total, run.bytes_model, run.bytes_code) == (total, model, code)
+
+
+@pytest.mark.parametrize(
+    ("line", "ms"),
+    [
+        ("stopping_early: wallclock_cap at step 4450/5000 (600.1s)", 600_100.0),
+        ("Reached wallclock limit at step 4450 (600.0s)", 600_000.0),
+        ("wallclock cap reached: step 4450, 600.0s", 600_000.0),
+        ("Time limit reached at step 4450/5000, stopping", 440_000.0),
+        ("max_wallclock reached step:4450", 440_000.0),
+        ("Early stop at step=4450: time budget used up after 10.0m", 600_000.0),
+    ],
+)
+def test_a_stop_at_the_limit_in_other_words(line: str, ms: float) -> None:
+    run = read(SETUP + STEPS + line + "\n")
+
+    assert (run.steps, run.planned_steps, run.stop_reason) == (4450, 5000, "wallclock_cap")
+    assert run.train_time_ms == ms
+
+
+def test_a_limit_that_is_only_announced_stops_nothing() -> None:
+    run = read(
+        SETUP + "Time limit 600s, evaluation every step 500\nmax_wallclock_seconds: 600 step 1\n" + STEPS
+    )
+
+    assert (run.steps, run.train.count) == (4400, 1)
 
 
 # Ends ---------------------------------------------------------------------------------------------
