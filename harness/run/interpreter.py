@@ -114,6 +114,8 @@ def find_interpreter(typed: str, place: str = "--python") -> Path:
 
     place: where it was named, for errors. Raises UsageError for what is no executable file.
     """
+    if not typed.strip():
+        raise UsageError(f"{place} names nothing", "name an interpreter, such as .venv/bin/python")
     path = Path(typed).expanduser()
     if not path.exists() and path.name == typed and (found := shutil.which(typed)):
         return Path(found).absolute()

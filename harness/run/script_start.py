@@ -44,8 +44,8 @@ def plan_start(
     options that the script does not take.
     """
     request, intent = inputs.request, inputs.intent
-    typed = request.python or intent.python
-    place = "--python" if request.python or not intent.python else f"{inputs.place}: python"
+    typed = intent.python if request.python is None else request.python
+    place = "--python" if request.python is not None else f"{inputs.place}: python"
     interpreter = ask_interpreter(typed, snapshot, place)
     notes = [] if request.elsewhere else _unmet_demands(interpreter, snapshot, request.allow_missing)
     if snapshot.module and not (request.module or intent.module):

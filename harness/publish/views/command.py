@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from harness.plain_text import plain_line
-from harness.records.arguments import is_argument
+from harness.records.arguments import as_template, is_argument
 from harness.season.hole import PlayedHole
 
 LONGEST = 2000  # characters
@@ -29,7 +29,7 @@ def repeat_command(played: PlayedHole, overrides: Mapping[str, str]) -> str:
     for name, value in sorted(overrides.items()):
         if not is_argument(name):
             words += ["-o", f"{name}={value}"]
-    arguments = record.arguments if record else played.intent.arguments
+    arguments = as_template(record.arguments, record.seed) if record else played.intent.arguments
     return _quote([*words, "--", *arguments] if arguments else words)
 
 

@@ -62,6 +62,7 @@ def test_options_are_handed_over_kept_and_compared(here, harness):
     assert harness("publish", "--out", "site", "--no-pictures").returncode == 0
     page = (here / "site/holes/round_002.html").read_text()
     assert "harness run round_002 --script s.py -- --depth 4" in page
+    assert "--depth=4" in page
 
 
 def test_seeds_go_where_the_options_say(here, harness):
@@ -86,6 +87,7 @@ def test_seeds_go_where_the_options_say(here, harness):
         (("--seed", "2", "--", "--seed", "3"), "the seed is given twice: --seed 2 and -- --seed 3"),
         (("--", "--seed", "x"), "--seed x is not a whole number"),
         (("--python", "nosuch"), "--python nosuch does not exist"),
+        (("--python", ""), "--python names nothing"),
         (("--python", "pkg"), "--python pkg is a folder, not an interpreter"),
         (("--python", "s.py"), "--python s.py is not executable"),
         (("--python", "ls"), "--python ls is no Python 3"),
