@@ -26,6 +26,7 @@ class Weight:
     model: as weighed, else as logged. stated: the total, as logged. counted: the code in that total; words:
     what its log calls it. plain: the largest other count of the code in the log, with its words. here: all
     code on this disk. uncounted: files among it that surely take part and are in no count, with their bytes.
+    beside: files here that are in no count and need not take part. vague: a size in megabytes.
     weighed: the model file is here, too. believed: the log's word is enough, since it is all that a public
     record shows. mismatch: what contradicts the record.
     """
@@ -38,6 +39,8 @@ class Weight:
     plain: tuple[str, int] | None = None
     here: int | None = None
     uncounted: dict[str, int] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    vague: str = ""
     weighed: bool = False
     believed: bool = False
     mismatch: str = ""
@@ -82,6 +85,8 @@ def weigh(run: CandidateRun, code: CodeOnDisk, believed: bool) -> Weight:
         plain if plain and plain[1] != record.code_bytes else None,
         code.total,
         {} if packed or whole is None else uncounted_files(code, whole),
+        () if packed or whole is None else _beside(code, whole),
+        run.logged.sizes.vague[-1] if run.logged and run.logged.sizes.vague else "",
         weighed=run.model is not None and code.total is not None,
         believed=believed,
         mismatch=mismatch,
@@ -117,7 +122,8 @@ def _judge(weight: Weight, cap: int) -> tuple[RuleOutcome, str, str]:
     if over_cap(weight.model, cap):
         return "fail", f"{_parts(weight)}: {_excess(total or weight.model, cap)}", "make the model smaller"
     if total is None:
-        return "cannot tell", "no size is known", "the log must print the bytes of model and code"
+        what = f'the log says "{weight.vague}"' if weight.vague else "no size is known"
+        return "cannot tell", what, "the log must print the bytes of model and code"
     lighter = here is not None and weight.counted is not None and here < weight.counted
     if over_cap(total, cap):
         if here is not None and lighter and not over_cap(light := weight.with_code(here), cap):
@@ -155,7 +161,17 @@ def _heaviest(weight: Weight) -> tuple[str, int] | None:
     return f'the log\'s "{words}" of {count:,} bytes', largest
 
 
+def _beside(code: CodeOnDisk, counted: int) -> tuple[str, ...]:
+    """The files beside a script that a count of no more than the script leaves out."""
+    files = code.script.files if code.script else {}
+    main = len(files.get(code.script.main, b"")) if code.script else 0
+    return tuple(sorted(files.keys() - {code.script.main})) if code.script and main <= counted else ()
+
+
 def _what_decides(weight: Weight, cap: int) -> str:
+    if weight.beside:
+        names = ", ".join(weight.beside[:4])
+        return f"whether {names} take part decides: count them, or say that they do not"
     room = cap - 1 - weight.with_code(0)
     where = "" if weight.counted is None and weight.model is None else f", in at most {room:,} bytes"
     return f"the script that is handed in decides: pack it{where}, and keep the packed file in the folder"
@@ -195,8 +211,9 @@ def check_size(case: Case) -> Iterator[RuleResult]:
     believed = candidate.folder is not None or candidate.published
     weights = [weigh(run, candidate.code, believed) for run in candidate.runs or candidate.others]
     known = [weight for weight in weights if weight.total is not None]
-    if not known and candidate.submission is not None:
-        weights = [_claimed(candidate.submission, candidate.code)]
+    claimed = _claimed(candidate.submission, candidate.code) if candidate.submission else None
+    if not known and claimed is not None and claimed.stated is not None:
+        weights = [claimed]
     results = [(judge_weight(weight, cap), weight) for weight in weights]
     if not results:
         yield RuleResult("artifact_size", "cannot tell", "no size is known", f"under {_both(cap)}")

@@ -106,6 +106,7 @@ SIZES = {
         "+ code 100: 101 bytes",
     ),
     "no size": (100, "", "cannot tell", "no size is known"),
+    "megabytes": (100, "Total submission size: 15.86 MB\n", "cannot tell", "size: 15.86 MB"),
 }
 
 
@@ -144,6 +145,8 @@ def test_file_beside_that_is_not_counted_fails_where_it_surely_runs(case: str, c
 
     assert results["local code"]["outcome"] == results["artifact size"]["outcome"] == outcome
     assert "real.py" in results["local code"]["measured"]
+    if outcome == "cannot tell":
+        assert "whether real.py take part decides" in results["artifact size"]["hint"]
     assert results["network"]["outcome"] == "pass", results["network"]["measured"]
 
 
