@@ -52,7 +52,9 @@ def check(
     candidate = _candidate(season, reference, runs, course)
     if named_track:
         candidate = replace(candidate, track=NamedTrack(named_track, "as --track says"))
-    report = judge(season, candidate, named_policy or policy_for(candidate.course.name, candidate.day, runs))
+    claim = candidate.claim
+    rules = named_policy or policy_for(candidate.course.name, claim.day, runs, claim.pr)
+    report = judge(season, candidate, rules)
     if as_json:
         print_json("check", **as_data(report), problems=list(season.problems))
     else:

@@ -71,6 +71,8 @@ class Significance(Frozen):
 
     reading: in which of its readings `min_improvement_nats` is the gate. p_below: of a one-sided Welch test.
     margin_in_test: whether the test must show the required improvement, rather than any.
+    listed_with_less: whether the table has rows of that time which gained less than the rule asks, so that a
+    smaller gain is for the maintainers to decide.
     """
 
     against: Literal["sota", "par", "best"]
@@ -78,6 +80,7 @@ class Significance(Frozen):
     reading: Reading = "own tokenizer"
     p_below: Probability
     margin_in_test: bool = False
+    listed_with_less: bool = False
 
 
 class RequiredFiles(Frozen):
@@ -89,11 +92,14 @@ class Attest(Frozen):
 
 
 class Policy(Frozen):
+    """since: the first day; since_pr: the first pull request, which tells where a claim has a number."""
+
     schema_: Literal[1] = Field(default=1, alias="schema")
     name: str
     title: str
     course: CourseName
     since: Date
+    since_pr: PositiveInt | None = None
     until: Date | None = None
     source: str
     limits: PolicyLimits = PolicyLimits()
@@ -147,9 +153,12 @@ def policy_names(runs: Path) -> list[str]:
     return sorted({*find_names(runs / "policies"), *find_names(data_path("policies"))})
 
 
-def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
+def policy_for(course: str, day: dt.date | None, runs: Path, pr: int | None = None) -> Policy:
     """Return the policy that was in force on a course on a day; for a day outside of all, the one nearest
-    before it, else the first. Raises UsageError when the course has none."""
+    before it, else the first. Raises UsageError when the course has none.
+
+    pr: the claim's pull request, which counts before its day where a policy begins with one.
+    """
     policies = sorted(
         (policy for name in policy_names(runs) if (policy := load_policy(name, runs)).course == course),
         key=lambda policy: policy.since,
@@ -159,8 +168,14 @@ def policy_for(course: str, day: dt.date | None, runs: Path) -> Policy:
             f'no policy is known for the course "{course}"',
             f"name one with --policy ({', '.join(policy_names(runs))}), or write {runs}/policies/NAME.toml",
         )
-    in_force = [policy for policy in policies if day is None or policy.since <= day]
+    in_force = [policy for policy in policies if _has_begun(policy, day, pr)]
     return in_force[-1] if in_force else policies[0]
+
+
+def _has_begun(policy: Policy, day: dt.date | None, pr: int | None) -> bool:
+    if policy.since_pr is not None and pr is not None:
+        return pr >= policy.since_pr
+    return day is None or policy.since <= day
 
 
 def record_rules(course: Course, day: dt.date | None, runs: Path) -> tuple[PolicyLimits, Significance | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -64,19 +64,22 @@ class SeedCount:
         return text + (f", {self.unknown} with no seed" if self.unknown else "")
 
 
-def count_seeds(records: Sequence[RunRecord], claimed_bpb: float | None = None) -> SeedCount:
+def count_seeds(
+    records: Sequence[RunRecord], claimed_bpb: float | None = None, by_settings: bool = False
+) -> SeedCount:
     """Count the seeds behind complete records of one entry and reduce their scores to a sample.
 
     Of several versions a seed's claimed score counts, else that of its last log; the mean over seeds is then
     one value without a spread, since nobody can tell luck from what was changed.
-    claimed_bpb: the entry's own claim, in bits per byte.
+    claimed_bpb: the entry's own claim, in bits per byte. by_settings: runs are of one version where their
+    logs state the same settings, though their code has another size.
     """
     scored = [record for record in records if record.complete and record.val_bpb is not None]
     by_seed: dict[int | None, list[RunRecord]] = {}
     for record in scored:
         by_seed.setdefault(record.seed, []).append(record)
     unknown = len(by_seed.get(None, ()))
-    versions = _count_versions(scored)
+    versions = _count_versions(scored, same_settings if by_settings else _same_version)
     seeds = tuple(seed for seed in by_seed if seed is not None)
     counted = [by_seed[seed] for seed in seeds] or ([by_seed[None]] if unknown else [])
     if versions <= 1:
@@ -87,10 +90,10 @@ def count_seeds(records: Sequence[RunRecord], claimed_bpb: float | None = None) 
     return SeedCount(len(scored), seeds, unknown, versions, Sample(values) if values else None)
 
 
-def _count_versions(records: Sequence[RunRecord]) -> int:
+def _count_versions(records: Sequence[RunRecord], same: Callable[[RunRecord, RunRecord], bool]) -> int:
     groups: list[list[RunRecord]] = []
     for record in records:
-        group = next((g for g in groups if all(_same_version(record, other) for other in g)), None)
+        group = next((g for g in groups if all(same(record, other) for other in g)), None)
         if group is None:
             groups.append([record])
         else:
@@ -104,10 +107,38 @@ def _same_version(a: RunRecord, b: RunRecord) -> bool:
     return all(not ours or not theirs or ours == theirs for ours, theirs in known)
 
 
+def same_settings(a: RunRecord, b: RunRecord) -> bool:
+    """Whether two logs state the same settings; where one states none, whether their versions agree."""
+    if not (_settings(a) and _settings(b)):
+        return _same_version(a, b)
+    return not differing_settings((a, b)) and _label(a) == _label(b)
+
+
+def differing_settings(records: Sequence[RunRecord]) -> dict[str, list[str]]:
+    """Return the settings to which logs give several values, with these; one that a log lacks is none."""
+    values: dict[str, list[str]] = {}
+    for record in records:
+        for name, value in _settings(record).items():
+            if value not in (known := values.setdefault(name, [])):
+                known.append(value)
+    return {name: known for name, known in sorted(values.items()) if len(known) > 1}
+
+
+def _settings(record: RunRecord) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in record.config.items()
+        if not is_seed(name) and not names_a_place(name, value)
+    }
+
+
+def _label(record: RunRecord) -> tuple[str, str] | None:
+    return (record.official.stage, record.official.label) if record.official else None
+
+
 def _version(record: RunRecord) -> tuple[object, ...]:
     config = tuple(sorted(item for item in record.config.items() if not names_a_place(*item)))
-    label = (record.official.stage, record.official.label) if record.official else None
-    return (record.code.source_sha256, record.code_bytes, label, config)
+    return (record.code.source_sha256, record.code_bytes, _label(record), config)
 
 
 @lru_cache(maxsize=65536)  # hundreds of logs print the same settings

@@ -33,6 +33,7 @@ from harness.season.hole import PlayedHole
 from harness.season.season import Season
 from harness.stats import Sample
 from harness.submit.code import SCRIPT, find_trainer, trainer_script
+from harness.submit.counted_runs import pick_counted, seed_of_name
 
 RECORDS_BY_DEFAULT = NamedTrack(TRACKS[0], "nothing names another")
 
@@ -98,7 +99,7 @@ class Candidate:
     @cached_property
     def seeds(self) -> SeedCount:
         """The seeds behind its runs."""
-        return count_seeds([run.record for run in self.runs], self.claimed_bpb)
+        return count_seeds([run.record for run in self.runs], self.claimed_bpb, by_settings=True)
 
     @property
     def without_run(self) -> str:
@@ -196,13 +197,14 @@ def folder_candidate(folder: Path, runs_folder: Path, course_name: str = "finewe
     record_folder = read_one_record(folder)
     submission = record_folder.submission
     day = submission.date if submission else None
+    claimed = [score.seed for score in submission.seeds] if submission else []
     logged = [
-        _log_run(file, course, folder.name, number, day)
+        _log_run(file, course, folder.name, number, day, claimed)
         for number, file in enumerate(record_folder.logs, start=1)
     ]
     runs = [run for run in logged if run is not None]
-    complete = tuple(run for run in runs if run.record.complete)
-    others = tuple(run for run in runs if not run.record.complete)
+    complete, beside = pick_counted([run for run in runs if run.record.complete], submission)
+    others = (*beside, *(run for run in runs if not run.record.complete))
     title = (submission.name if submission else None) or folder.name
     return Candidate(
         folder.name,
@@ -227,12 +229,14 @@ def _attempt_run(attempt: Attempt, record: RunRecord) -> CandidateRun:
 
 
 def _log_run(
-    file: LogFile, course: Course, hole: str, number: int, day: dt.date | None
+    file: LogFile, course: Course, hole: str, number: int, day: dt.date | None, claimed_seeds: list[str]
 ) -> CandidateRun | None:
     try:
         record, _ = record_from_run(file, course, hole, number, file.name, day, None)
     except HarnessError:  # a log without a run, such as a summary
         return None
+    if record.seed is None:
+        record = record.model_copy(update={"seed": seed_of_name(file.name, claimed_seeds)})
     return CandidateRun(file.name, record, file.path, logged=file.run)
 
 

@@ -16,19 +16,16 @@ from harness.figures import number
 from harness.season.season import Season
 from harness.submit.candidate import Candidate, Case
 from harness.submit.result import RuleId, RuleOutcome, RuleResult
+from harness.submit.rules.claim import check_log_proves
 from harness.submit.rules.limits import (
     check_attest,
     check_files,
 )
 from harness.submit.rules.local_code import check_local_code, check_network
 from harness.submit.rules.run_limits import check_eval_time, check_machine, check_train_time
-from harness.submit.rules.score import (
-    check_byte_count,
-    check_log_proves,
-    check_seeds,
-    check_significance,
-    check_split,
-)
+from harness.submit.rules.score import check_byte_count, check_split
+from harness.submit.rules.seeds import check_seeds
+from harness.submit.rules.significance import check_significance
 from harness.submit.rules.size import check_size
 
 RULES: tuple[Callable[[Case], Iterator[RuleResult]], ...] = (
