@@ -77,6 +77,8 @@ def show(
                 typer.echo(f"  {scorecard.shown_attempt(standing.played)}:")
             for score in record.scores:
                 typer.echo(f"  {score.stage:20} {score.val_bpb:.8f} bpb  {score.label}")
+        if record and record.official and record.official.doubt:
+            typer.echo(f"  the score is not sure: {record.official.doubt}")
         if why and record and record.failure:
             typer.echo("\n".join(record.failure.last_lines))
         if changed is not None:

@@ -13,6 +13,7 @@ from harness.field.printed_sizes import PrintedSizes
 
 TWIN_BPB = 5e-5  # values this close are one result at two precisions
 RULE = "the lowest val_bpb among post-quantization result lines, read from its most precise twin"
+STATED = "what the trainer states at its end"
 CAP_BYTES = 16_000_000  # of the challenge; tells which of several artifacts of one log was handed in
 
 
@@ -38,7 +39,8 @@ class ScoreChoice:
             return None
         among = f", of the {self.artifacts} artifacts in the log one that fits" if self.artifacts > 1 else ""
         sure = f"; not sure, since {self.doubt}" if self.doubt else ""
-        return f"{RULE}{among}: line {line.line}, {line.label} (of {len(self.candidates)}){sure}"
+        rule = STATED if line.claim == "stated" else RULE
+        return f"{rule}{among}: line {line.line}, {line.label} (of {len(self.candidates)}){sure}"
 
 
 def choose_score(results: Sequence[ResultLine], sizes: PrintedSizes, last_step_line: int) -> ScoreChoice:

@@ -101,7 +101,9 @@ def facts_of_log(
         if number is None or run.first_line <= warn.line <= run.last_line
     ]
     line, scores = run.official, _scores(run)
-    official = Official(stage=line.stage, label=line.label, why=run.choice.why or "") if line else None
+    choice, official = run.choice, None
+    if line:
+        official = Official(stage=line.stage, label=line.label, why=choice.why or "", doubt=choice.doubt)
     counted = next((s for s in counted_scores(scores, official) if line and s.line == line.line), None)
     code, model, total = run.bytes_code, run.bytes_model, run.bytes_total
     if run.sizes_add_up is False:

@@ -85,11 +85,12 @@ class Score(Frozen):
 
 
 class Official(Frozen):
-    """Which score counts, and the rule that chose it."""
+    """Which score counts, and the rule that chose it. doubt: why it is not sure that it is the artifact's."""
 
     stage: Stage
     label: str
     why: str
+    doubt: str | None = None
 
 
 class Failure(Frozen):

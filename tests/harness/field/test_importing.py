@@ -334,3 +334,16 @@ def test_field_page_shows_imported_records_and_the_cut(runs, tmp_path, harness):
     assert "bytes verified" in board
     assert board.count("Long Context Seq2048") == 1
     assert "Not under the cap" in cut
+
+
+def test_a_score_without_an_artifact_is_called_not_sure_wherever_it_is_shown(harness, tmp_path):
+    log = DATA / "families" / "autoresearch.log"
+    imported = harness("import", str(log))
+
+    assert "not sure" in imported.stdout
+    record = json.loads(
+        (tmp_path / "runs" / "round_001_autoresearch" / "attempt_01" / "record.json").read_text()
+    )
+    assert record["official"]["doubt"].startswith("the log prints no artifact")
+    assert "states at its end" in record["official"]["why"]
+    assert "not sure: the log prints no artifact" in harness("show", "1").stdout
