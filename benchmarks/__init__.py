@@ -6,7 +6,8 @@
     1,000 holes logs        reading logs                                       events     logging a point of
     a curve kills       what is lost when a run is killed                  trainer    tokens a second of the
     built-in trainer knobs       what each added knob costs                         season     writes the big
-    season of the others verdicts   how often verdicts are wrong
+    season of the others verdicts   how often verdicts are wrong              referee    how often `harness
+    check` agrees about merged records
 
 Started as files they do not find the packages: `benchmarks/trainer.py` would stand in front of `trainer`.
 """

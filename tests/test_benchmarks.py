@@ -22,6 +22,7 @@ SMOKE = {
     "events": ("200",),
     "trainer": ("--steps", "1", "--rounds", "1"),
     "verdicts": ("--pairs", "3", "--seasons", "2"),
+    "referee": ("--track", "unlimited"),
     "season": ("FOLDER", "--holes", "2", "--points", "5"),
 }
 PRINTS = {
@@ -29,6 +30,7 @@ PRINTS = {
     "knobs": "MUON_WD=0.1 ",
     "overhead": "memory over the child",
     "verdicts": "does nothing",
+    "referee": "0 false fails",
     "season": "",
 }
 
