@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from harness.records.arguments import takes_seed
 from harness.records.record import Code, Data
 from harness.run.processes import in_own_process
 from harness.run.request import PlanInputs, ScriptStart, TrainerSetup, choose_seeds, own_data, practice_data
+from harness.run.script_data import missing_place, settings_for, worked_out_places
 from harness.run.script_start import DEFAULT_SEED, option_seeds, plan_start, with_seed_option
 from harness.scripts.arguments import ScriptOptions
+from harness.scripts.data_places import DataPlace, read_data_layout
 from harness.scripts.git import run_git
 from harness.scripts.knobs import (
     Script,
@@ -73,11 +75,18 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     extra: dict[str, Any] = {}
     places: dict[str, str] = {}
     if course.name == "practice" or course.data:
-        places, extra, split = _course_places(script, settings.canonical, inputs, path)
+        places, extra, split = _course_places(script, settings.canonical, inputs, snapshot)
     folders = [Path.cwd(), path.resolve().parent]
-    absolute = _absolute_places(script, settings.canonical | places, folders)
+    folder_knobs = {
+        name
+        for place in worked_out_places(script, snapshot, settings.rendered | places).values()
+        for name in place.knobs
+    }
+    absolute = _absolute_places(script, settings.canonical | places, folders, folder_knobs)
     values = {**script.defaults(), **settings.canonical, **absolute}
-    data, notes = in_own_process(check_data, script, values, folders)  # imports numpy
+    worked_out = worked_out_places(script, snapshot, settings.rendered | absolute)
+    given = frozenset(settings.canonical | places)
+    data, notes = in_own_process(check_data, script, values, folders, worked_out, given)  # imports numpy
     overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
     return TrainerSetup(
         overrides=overrides,
@@ -186,32 +195,41 @@ def _describe(path: Path, snapshot: Snapshot) -> Code:
 
 
 def _course_places(
-    script: Script, overrides: dict[str, str], inputs: PlanInputs, path: Path
+    script: Script, overrides: dict[str, str], inputs: PlanInputs, snapshot: Snapshot
 ) -> tuple[dict[str, str], dict[str, Any], str | None]:
     """Return where a course that brings its own data keeps it, what is known of it, and its split."""
     course = inputs.course
     missing = [name for name in _PLACES if name not in script.knobs]
-    if missing and not script.dynamic:
+    can_be_told = not missing or script.dynamic or read_data_layout(snapshot.texts()) is not None
+    if not can_be_told:
         raise UsageError(
-            f"{path.name} reads no {missing[0]}, so it cannot be given the {course.name} course's data",
+            f"{snapshot.main} reads no {missing[0]}, so it cannot be given the {course.name} course's data",
             "leave --course out to play it where it finds its own data, as the fineweb course",
         )
     if course.data:
-        return own_data(course, overrides), {}, None
-    return practice_data(course, overrides, inputs.progress)
+        places, extra, split = own_data(course, overrides), dict[str, Any](), None
+    else:
+        places, extra, split = practice_data(course, overrides, inputs.progress)
+    found = settings_for(snapshot, places, overrides) if missing else {}
+    if found:
+        places = {name: place for name, place in places.items() if name in script.knobs} | found
+    return places, extra, split
 
 
-def _absolute_places(script: Script, settings: Mapping[str, str], folders: list[Path]) -> dict[str, str]:
+def _absolute_places(
+    script: Script, settings: Mapping[str, str], folders: list[Path], folder_knobs: Collection[str]
+) -> dict[str, str]:
     """Return the settings that are paths, made absolute: a script runs in a folder of its own.
 
-    A path is a text knob whose value names something that exists below one of the folders.
+    A path is a text knob whose value names something that exists below one of the folders, and that looks
+    like a path or is one of `folder_knobs`.
     """
     values = {name: knob.default for name, knob in script.knobs.items() if knob.takes_text}
     places = {}
     for name, value in {**values, **settings}.items():
         knob = script.knobs.get(name)
         own = knob.takes_text if knob else not is_system(name)
-        if value and own and _PATH_LIKE.search(value):
+        if value and own and (name in folder_knobs or _PATH_LIKE.search(value)):
             place = _look_up(value, folders)
             if place is not None:
                 places[name] = str(place)
@@ -232,16 +250,21 @@ def _look_up(value: str, folders: list[Path]) -> Path | None:
 
 
 def check_data(
-    script: Script, values: Mapping[str, str], folders: list[Path]
+    script: Script,
+    values: Mapping[str, str],
+    folders: list[Path],
+    worked_out: Mapping[str, DataPlace],
+    given: Collection[str],
 ) -> tuple[dict[str, Any], list[str]]:
-    """Check and fingerprint what DATA_PATH and TOKENIZER_PATH name.
+    """Check and fingerprint what DATA_PATH and TOKENIZER_PATH name, or what a script works out instead.
 
-    Returns the facts and what could not be checked. Raises HarnessError for a place that does not exist.
+    given: names that this run sets. Returns the facts and what could not be checked. Raises HarnessError for
+    a place that does not exist.
     """
     facts: dict[str, Any] = {}
     notes: list[str] = []
     unread = [name for name in _PLACES if name not in script.knobs or not values.get(name)]
-    if unread:
+    if unread and not worked_out:
         notes.append(
             f"the data is unchecked: the script reads no {' and no '.join(unread)} that tells where it lies"
         )
@@ -252,12 +275,18 @@ def check_data(
             raise _missing(folder.name, value, folder, folders)
         notes.append(f"{folder.name}={value} does not exist; {folder.place} reads it")
     for name in _PLACES:
-        if name in unread:
+        own = worked_out.get(name) if name in unread else None
+        if name in unread and own is None:
             continue
-        place = _look_up(values[name], folders)
+        place = _look_up(own.folder if own else values[name], folders)
         if place is None:
-            raise _missing(name, values[name], script.knobs[name], folders)
-        if name == "DATA_PATH":
+            if own is None:
+                raise _missing(name, values[name], script.knobs[name], folders)
+            error = missing_place(own, script, values, folders[0])
+            if not own.knobs.isdisjoint(given):
+                raise error
+            notes.append(error.message)
+        elif name == "DATA_PATH":
             facts |= _fingerprint_shards(place, notes)
         elif place.is_file():
             facts["tokenizer_sha256"] = _sha256(place)

@@ -23,9 +23,10 @@ from harness.scripts.knobs import parse_source, read_script
 from harness.scripts.program import dotted, last_part
 from harness.scripts.unpack import unpack_source
 
-Kind = Literal["train", "val", "tokenizer"]
+Kind = Literal["train", "val", "shards", "tokenizer"]
 _MARK = "/@data"  # stands for the value of a knob while a place is worked out
 _SHARDS = re.compile(r"(?P<kind>train|val)[^/]*\.(bin|npy)$")
+_FOLDER = re.compile(r"(^|/)datasets/[^/.*]+/?$")
 _TOKENIZER = re.compile(r"([^/]*\.model|[^/]*token[^/]*\.(json|pkl))$")
 _MAKERS = ("join", "Path", "joinpath", "str", "get", "getenv", "format", "glob", "rglob")
 _TEXT: tuple[CastKind, ...] = ("text", "word")
@@ -33,7 +34,11 @@ _TEXT: tuple[CastKind, ...] = ("text", "word")
 
 @dataclass(frozen=True)
 class DataPlace:
-    """A path that a script works out, perhaps a pattern. knobs: those it hangs on, set or not."""
+    """A path that a script works out. knobs: those it hangs on, set or not.
+
+    kind: `train` and `val` are files or patterns of them, `shards` is a folder under `datasets/` where the
+    script names no such files.
+    """
 
     kind: Kind
     path: str
@@ -47,8 +52,8 @@ class DataPlace:
 
     @property
     def folder(self) -> str:
-        """The folder of the shards, of a pattern; the path itself of a tokenizer."""
-        return self.path if self.kind == "tokenizer" else str(PurePosixPath(self.path).parent)
+        """The folder of the shards; the path itself of a tokenizer."""
+        return self.path if self.kind in ("tokenizer", "shards") else str(PurePosixPath(self.path).parent)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ def read_data_places(
                 first = found.get(place.kind)
                 if first is None or (place.knobs and not first.knobs):
                     found[place.kind] = place
+    if found.keys() & {"train", "val"}:  # which say more than the folder around them
+        found.pop("shards", None)
     return tuple(found.values())
 
 
@@ -111,7 +118,7 @@ def read_data_layout(
         if name not in knobs or knobs[name].kind not in _TEXT:
             continue
         places = {p.kind: p for p in read_data_places(files, settings | {name: _MARK})}
-        shards = places.get("train") or places.get("val")
+        shards = places.get("train") or places.get("val") or places.get("shards")
         below = _below(shards.folder) if shards else None
         if below:
             tokenizer = places.get("tokenizer")
@@ -125,10 +132,19 @@ def _places(finder: Finder) -> Iterator[DataPlace]:
         for scope in islice(finder.reach.scopes(node, names_in([node]), most=4), 4):
             value, knobs = finder.value_unset(node, scope)
             text = str(value) if isinstance(value, str | PurePosixPath) else ""
-            shards, tokenizer = _SHARDS.search(text), _TOKENIZER.search(text)
-            if "\n" not in text and (shards or tokenizer):
-                kind: Kind = "tokenizer" if not shards else "val" if shards["kind"] == "val" else "train"
-                yield DataPlace(kind, text, node.lineno, finder.file, knobs)
+            kind = _kind(text)
+            if kind:
+                yield DataPlace(kind, text.rstrip("/"), node.lineno, finder.file, knobs)
+
+
+def _kind(path: str) -> Kind | None:
+    """Return what lies at a path, as far as its name tells."""
+    if "\n" in path:
+        return None
+    shards = _SHARDS.search(path)
+    if shards:
+        return "val" if shards["kind"] == "val" else "train"
+    return "tokenizer" if _TOKENIZER.search(path) else "shards" if _FOLDER.search(path) else None
 
 
 def _paths(finder: Finder) -> Iterator[ast.expr]:

@@ -416,6 +416,52 @@ def test_script_with_data_knobs_plays_the_practice_course(script, play, tmp_path
     assert record["data"]["yardsticks"]["zlib-9"] > 1
 
 
+DATA_FOLDER = """
+import glob, os
+class H:
+    data_dir = os.environ.get("DATA_DIR", "./data/")
+    vocab_size = int(os.environ.get("VOCAB_SIZE", "1024"))
+    folder = os.path.join(data_dir, "datasets", f"fineweb10B_sp{vocab_size}")
+    tokenizer_path = os.path.join(data_dir, "tokenizers", f"fineweb_{vocab_size}_bpe.model")
+train = glob.glob(os.path.join(H.folder, "fineweb_train_*.bin"))
+val = glob.glob(os.path.join(H.folder, "fineweb_val_*.bin"))
+print("found", bool(train), bool(val), os.path.isfile(H.tokenizer_path))
+print("step:1/1 val_loss:1.7000 val_bpb:1.3000 train_time:200ms step_avg:100.00ms")
+open("final_model.int8.ptz", "wb").write(b"x" * 1000)
+print("final_int8_zlib_roundtrip_exact val_loss:1.70000000 val_bpb:1.30000000")
+"""
+
+
+def test_data_below_a_folder_is_worked_out_checked_and_fingerprinted(script, play, tmp_path):
+    script.write_text(DATA_FOLDER)
+    missing = play("round_007", "-o", "DATA_DIR=there", "--dry-run")
+    assert missing.returncode == 1
+    assert "DATA_DIR=there does not exist" in missing.stderr
+    (tmp_path / "there").mkdir()
+    missing = play("round_007", "-o", "DATA_DIR=there", "-o", "VOCAB_SIZE=4096", "--dry-run")
+    assert missing.returncode == 1
+    assert "there/datasets/fineweb10B_sp4096 does not exist" in missing.stderr
+    assert "works it out from DATA_DIR=" in missing.stderr
+
+    shutil.copytree(PARITY, tmp_path / "there/datasets/fineweb10B_sp1024")
+    (tmp_path / "there/tokenizers").mkdir()
+    shutil.copy(PARITY / "stdlib_1024_bpe.model", tmp_path / "there/tokenizers/fineweb_1024_bpe.model")
+    done = play("round_007", "-o", "DATA_DIR=there")
+    assert done.returncode == 0, done.stderr
+    assert "found True True True" in (attempt_of(tmp_path) / "train.log").read_text()
+    assert {"train_fingerprint", "val_sha256", "tokenizer_sha256"} <= set(record_of(tmp_path)["data"])
+
+
+def test_course_with_its_own_data_is_given_to_a_script_that_takes_one_folder(script, play, tmp_path):
+    script.write_text(DATA_FOLDER)
+
+    done = play("round_007", "--course", "practice", timeout=600)
+
+    assert done.returncode == 0, done.stderr
+    assert "found True True True" in (attempt_of(tmp_path) / "train.log").read_text()
+    assert record_of(tmp_path)["split"].startswith("py3")
+
+
 def test_full_disk_is_a_clear_error_and_leaves_no_half_record(script, harness, tmp_path):
     disk = tmp_path / "small"
     disk.mkdir()
