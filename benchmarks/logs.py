@@ -1,9 +1,12 @@
 """How fast logs are read, against a plain line-by-line read of the same file.
 
     python -m benchmarks.logs [--size 256MB] [--mix baseline|real|steps|noise|prefixed|runs]
+    python -m benchmarks.logs --folder 620
 
 Writes a synthetic log from the lines of the real ones in tests/data/field, reads it both ways in turn,
 three times, and prints MB/s, the ratio (the aim: at most 12) and the peak memory of a process that parses it.
+With --folder: imports a flat folder of so many logs of as many experiments, and again when nothing is new,
+and prints the processor time of both and their ratios to a plain read of the same files.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from harness.field.importing import import_paths
 from harness.field.log_parser import parse_log
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +39,7 @@ def main() -> int:
         "--mix", default="baseline", choices=["baseline", "real", "steps", "noise", "prefixed", "runs"]
     )
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=int, metavar="N", help="import a folder of N logs instead")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peak:
@@ -43,6 +48,9 @@ def main() -> int:
         return 0
 
     with tempfile.TemporaryDirectory() as folder:
+        if args.folder:
+            write_folder(Path(folder) / "logs", args.folder)
+            return measure_folder(Path(folder), args.rounds)
         path = Path(folder) / "train.log"
         write_log(path, read_size(args.size), args.mix)
         return measure(path, args.rounds)
@@ -65,6 +73,35 @@ def measure(path: Path, rounds: int) -> int:
     print(f"ratio        {ratio:8.1f}  (aim: {AIM:.0f}; rounds: {ratios})")
     print(f"peak memory  {peak:8d} MiB  ({empty} MiB for an empty log)")
     return 0 if ratio <= AIM else 1
+
+
+def write_folder(folder: Path, count: int) -> None:
+    """Write the real logs over and over, each time with other parameters and losses."""
+    folder.mkdir()
+    logs = [p.read_bytes() for p in sorted(RECORDS.rglob("*")) if p.suffix in (".log", ".txt")]
+    for number in range(count):
+        text = re.sub(
+            rb"(?m)^((?:  )?model_params:\s?)\d+", b"\\g<1>%d" % (10**7 + number), logs[number % len(logs)]
+        )
+        text = re.sub(rb"(train_loss: ?\d\.\d\d)\d\d", b"\\g<1>%02d" % (number % 100), text)
+        (folder / f"{number:04}.txt").write_bytes(text)
+
+
+def measure_folder(folder: Path, rounds: int) -> int:
+    """Import a folder of logs into an empty season, then again; print the best processor times."""
+    files = sorted((folder / "logs").iterdir())
+    plain, first, again = [], [], []
+    for round_number in range(rounds):
+        runs = folder / f"runs_{round_number}"
+        plain.append(_processor_time(lambda: [sum(1 for _ in path.open("rb")) for path in files]))
+        first.append(_processor_time(lambda runs=runs: import_paths([folder / "logs"], runs)))
+        again.append(_processor_time(lambda runs=runs: import_paths([folder / "logs"], runs)))
+    size = sum(path.stat().st_size for path in files) / 1e6
+    print(f"{len(files)} logs, {size:.0f} MB; processor time, best of {rounds}")
+    print(f"plain read       {min(plain):7.3f} s")
+    print(f"import           {min(first):7.3f} s  ratio {min(first) / min(plain):6.0f}")
+    print(f"nothing is new   {min(again):7.3f} s  ratio {min(again) / min(plain):6.0f}")
+    return 0
 
 
 def write_log(path: Path, size: int, mix: str) -> None:
@@ -124,6 +161,12 @@ def read_size(text: str) -> int:
     return next(
         (int(float(text[:-2]) * n) for unit, n in units.items() if text.upper().endswith(unit)), 0
     ) or int(text)
+
+
+def _processor_time(work: object) -> float:
+    start = time.process_time()
+    work()  # type: ignore[operator]
+    return time.process_time() - start
 
 
 def _time(work: object) -> float:

@@ -61,3 +61,12 @@ def test_benchmark_starts_and_prints_its_figures(name, tmp_path):
     assert PRINTS.get(name, "ratio") in done.stdout
     if name == "season":
         assert len(list((tmp_path / "season").glob("round_*"))) == 2
+
+
+@pytest.mark.slow
+def test_benchmark_of_a_folder_of_logs_prints_both_ratios():
+    command = [sys.executable, "-m", "benchmarks.logs", "--folder", "3", "--rounds", "1"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert re.search(r"import .* ratio +\d+\nnothing is new .* ratio +\d+", done.stdout)

@@ -270,12 +270,14 @@ class _Reader:
         groups = group_runs([*attempts, *rows])
         alone = len(groups) == 1 and not places
         broken = unreadable or bool(problems)
+        files = [*paths, *ledgers]
+        folder_name = "" if len(files) == 1 and files[0].stem == name else folder.resolve().name
         for group in groups:
             yield RecordFolder(
                 name if alone and group[0].row is None else _group_name(folder, group),
                 tuple(group),
                 warnings=tuple([*notes, *copies] if alone else _notes_of(group, copies)),
-                folder="" if [path.stem for path in (*paths, *ledgers)] == [name] else folder.resolve().name,
+                folder=folder_name,
                 unreadable=broken and alone,
             )
         if (notes and not alone) or not (groups or places):
