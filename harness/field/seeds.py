@@ -159,6 +159,7 @@ def seed_in_name(path: Path | str) -> int | None:
     return int(match[1]) if match else None
 
 
+@lru_cache(maxsize=8192)
 def is_seed(name: str) -> bool:
     """Whether a setting is the seed of a run."""
     return name.lower() in _SEEDS

@@ -106,7 +106,7 @@ def facts_of_log(
         official = Official(stage=line.stage, label=line.label, why=choice.why or "", doubt=choice.doubt)
     counted = next((s for s in counted_scores(scores, official) if line and s.line == line.line), None)
     code, model, total = run.bytes_code, run.bytes_model, run.bytes_total
-    if run.sizes_add_up is False:
+    if total is not None and model is not None and code is not None and model + code != total:
         warnings.append(f"model {model} + code {code} is not the total {total}; only the total is kept")
         code = model = None
     if number is not None:
