@@ -107,6 +107,11 @@ def _run(plan: Plan, season: Season, thorough: bool) -> list[Group]:
     trainer = plan.trainer
     words = intent_findings(plan, season)
     if trainer.snapshot is not None:  # only our own trainer's settings have a known meaning
+        if thorough:  # `harness run` prints them by itself
+            words += [
+                Finding("note", text, "a run may fail by it", "mend it, or play all the same")
+                for text in trainer.warnings
+            ]
         return [Group("run", f"{plan.hole.folder}: {trainer.snapshot.main}", tuple(words))]
     preset = PRESETS[trainer.preset or "baseline"]
     tempo = known_tempo(plan, season)

@@ -129,10 +129,12 @@ def test_what_this_machine_lacks_is_said_before_the_run(script, message, harness
     hidden = {"CUDA_VISIBLE_DEVICES": ""}
     planned = harness("run", "1", "--script", "train_gpt.py", "--dry-run", "--json", env=hidden)
     emitted = harness("run", "1", "--script", "train_gpt.py", "--emit", "bundle", env=hidden)
+    examined = harness("doctor", "2", "--script", "train_gpt.py", env=hidden)
 
     assert planned.returncode == 0
     assert any(message in text for text in json.loads(planned.stdout)["warnings"])
     assert message in planned.stderr
+    assert message in examined.stdout
     assert message not in emitted.stderr  # another machine may have it
 
 
