@@ -21,9 +21,10 @@ _TIME = rb"[:=]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b"
 _EVALUATION = re.compile(rb"^(.{0,200}?)\b(?:eval|evaluation)_time" + _TIME, re.IGNORECASE)
 _TOTAL = re.compile(rb"\btotal[ _]eval(?:uation)?[ _]time" + _TIME, re.IGNORECASE)
 _PHASE = re.compile(
-    rb"([\w-]{0,40}(?:ttt|adapt|eval|sliding|online)[\w-]{0,40})[: ]{1,3}(?:done|finished|completed?)\b"
-    rb".{0,120}?"
-    rb"(?:(?:total_time|elapsed|time)[:=]\s{0,4}|\bin )(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b",
+    rb"([\w-]{0,40}(?:ttt|adapt|eval|sliding|online)[\w-]{0,40})"
+    rb"(?:[: ]{1,3}(?:\w{1,20}[: ]{1,3})?(?:done|finished|completed?|took|total)\b.{0,120}?"
+    rb"|_(?:time|elapsed))"
+    rb"[:=( ]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b",
     re.IGNORECASE,
 )
 _PREPARES = re.compile(rb"warm-?_?up|compil", re.IGNORECASE)

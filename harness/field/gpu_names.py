@@ -14,8 +14,8 @@ LOG_HEAD = 1_000_000  # machines are named before the first step
 _MODEL = (
     r"(?:NVIDIA[ -])?(?:GeForce[ -]|Tesla[ -]|Quadro[ -])?"
     r"(?:(?:G?[HB]200|GB300|GH200|GB10|[AH]100|[AH]800|B[123]00|[HL]20|A(?:10G?|16|30|40)|L40S?|L4|V100|P100|T4|MI[23]\d\dX?)"
-    r"(?![\w/])|RTX[ -]?(?:PRO[ -]?|A)?\d{4}(?:[ -]?(?:Ti|SUPER|Ada))?\b)"
-    r"(?:[ -]?(?:\d{2,3} ?GB\b|SXM\d?\b|PCIe\b|NVL\b|HBM\d\w?\b))*"
+    r"(?![a-z0-9/])|RTX[ _-]?(?:PRO[ -]?|A)?\d{4}(?:[ -]?(?:Ti|SUPER|Ada))?\b)"
+    r"(?:[ _-]?(?:\d{2,3} ?GB(?![a-z])|SXM\d?(?![a-z])|PCIe|NVL|HBM\d\w?))*"
 )
 _COUNTED = re.compile(r"(?<![\w.])(\d{1,3}) ?[x×*] ?(?:GPUs? )?(" + _MODEL + ")", re.IGNORECASE)
 _ROW = re.compile(r"^\|\s+\d+\s+(NVIDIA [^|]+?)\s{2,}", re.MULTILINE)  # of nvidia-smi's table

@@ -217,8 +217,15 @@ def folder_candidate(folder: Path, runs_folder: Path, course_name: str = "finewe
         folder,
         submission,
         claimed_bpb=submission.val_bpb if submission else None,
-        track=find_track(course, folder.name, folder, submission.track if submission else None),
+        track=find_track(course, folder.name, folder, _stated_track(submission)),
     )
+
+
+def _stated_track(submission: SubmissionFile | None) -> str | None:
+    if submission is None:
+        return None
+    kind = submission.extra.get("submission_kind")
+    return submission.track or (kind if isinstance(kind, str) else None)
 
 
 def _attempt_run(attempt: Attempt, record: RunRecord) -> CandidateRun:

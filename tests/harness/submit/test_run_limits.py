@@ -22,6 +22,9 @@ ADAPTED = (
         ("", {"eval_ops_seconds": 688}, "fail", "submission.json says 688.0 s (eval_ops_seconds)"),
         ("", {"results": {"7": {"eval_time_ms": 590_000}}}, "cannot tell", "says 590.0 s (eval_time_ms)"),
         ("", {"eval_time_s_mean": 94.2, "compliance": {"eval_under_600s": True}}, "pass", "says 94.2 s"),
+        ("ttt adaptation took 511.5 s\n", {}, "fail", "601.5 s"),
+        ("online_ttt_time:511500ms\n", {}, "fail", "601.5 s (train_seed1.log, 511.5 s of it online_ttt)"),
+        ("ttt:epoch 3/9 time=511.5s\n", {}, "pass", "90.0 s"),
         # Evaluations that the score may not need.
         ("roundtrip val_loss:2.1 val_bpb:1.29 eval_time:515000ms\n", {}, "cannot tell", "of 605.0 s in all"),
         # What the evaluation's own time holds, and what is no evaluation.
@@ -66,6 +69,7 @@ def test_adaptation_within_a_timed_evaluation_counts_once(tmp_path):
         ("[cloud] Launching torchrun on 8xH100...\n", {}, "pass", "8 x H100"),
         ("gpu: NVIDIA A100-SXM4-80GB\n", {"hardware": "8xH100 SXM"}, "fail", "8 x NVIDIA A100-SXM4-80GB"),
         ("", {"hardware": "8xH100 80GB SXM"}, "pass", "8 x H100 80GB SXM as submission.json says"),
+        ("", {"gpu": "8xH100_SXM"}, "pass", "8 x H100_SXM as submission.json says"),
         ("", {"environment": {"gpu": "1xRTX5090"}}, "fail", "8 x RTX5090 as submission.json says"),
         ("", {"blurb": "ten minutes on 8x NVIDIA H100"}, "pass", "8 x NVIDIA H100 as submission.json says"),
         ("", {"blurb": "beats the B200/782 score of T4 and L4/9"}, "cannot tell", "8 x unknown device"),

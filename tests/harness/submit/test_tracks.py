@@ -56,3 +56,9 @@ def test_track_can_be_named_and_an_unknown_one_lists_the_known(write_folder, har
     assert unknown.returncode == 2
     assert 'no track is called "nonrecord"' in unknown.stderr
     assert "known tracks: 10min, non-record, unlimited" in unknown.stderr
+
+
+def test_kind_of_a_submission_stands_for_its_track(write_folder, harness):
+    folder = write_folder(FOUR_HOURS, track=None, submission_kind="non-record", val_bpb=1.24)
+
+    assert json.loads(harness("check", folder, "--json").stdout)["track"]["name"] == "non-record-16mb"
