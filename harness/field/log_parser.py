@@ -395,7 +395,7 @@ class LogParser:
         self.number += 1
         line = _ESCAPES.sub(b"", line)
         if self._prefix is not None:
-            line = self._prefix.sub(b"", line, count=1)
+            line = self._prefix.sub(b"", line)
         segments = line.split(b"\r")
         for segment in segments[:-1]:
             if segment:

@@ -83,6 +83,7 @@ _PATTERNS = {
     "number": rb"\d{1,20}",
     "blanks": rb" {2,60}",
 }
+_PLACE_AT_END = rb"[ \t]{2,200}[\w./-]{1,80}\.py:\d{1,6}[ \t]*$"  # the right column of rich
 MAX_LEARN_LINES, _LEARN_BYTES = 4_096, 256 * 1024  # at the head of a file; what is learnt then is kept
 MIN_LINES = 6  # fewer show no habit
 _MIN_COUNT = 3
@@ -95,9 +96,9 @@ MAX_SHAPES = 200
 class PrefixLearner:
     """Learns from the head of a log what stands before the lines of its trainer, as it is read line by line.
 
-    head: the lines so far. pattern: of the prefixes found, each at the start of a line; None if there are
-    none. done: whether no more is to be learnt. What `strip_prefix` knows is left to it, since it tells
-    ranks apart.
+    head: the lines so far. pattern: of the prefixes found, each at the start of a line, and of a place in the
+    source at its end, to be removed; None if there are none. done: whether no more is to be learnt. What
+    `strip_prefix` knows is left to it, since it tells ranks apart.
     """
 
     def __init__(self) -> None:
@@ -143,7 +144,10 @@ class PrefixLearner:
         if found <= self._learnt:
             return False
         self._learnt |= found
-        self.pattern = re.compile(rb"(?m)^(?:" + rb"|".join(sorted(self._learnt)) + rb")")
+        pattern = rb"^(?:" + rb"|".join(sorted(self._learnt)) + rb")"
+        if 2 * len(re.findall(rb"(?m)" + _PLACE_AT_END, self.head)) > self._lines:
+            pattern += rb"|" + _PLACE_AT_END
+        self.pattern = re.compile(rb"(?m)" + pattern)
         return True
 
     def _count(self, prefix: bytes, kind: int) -> None:
@@ -166,10 +170,16 @@ class PrefixLearner:
         return len(kinds) > 1 or 2 * len(re.findall(rb"(?m)^" + shape, self.head)) > self._lines
 
 
+# rich prints a time once and leaves its place blank until it changes.
+_RICH_TIME = rb"(?:\[\d[\d/ :]{7,20}\]| {10,22}) "
+
+
 def _pattern_of(prefix: bytes) -> bytes:
     """Turn a prefix into a pattern of all that are like it but for numbers, levels and places."""
     pattern, at = b"", 0
-    for match in _VARIES.finditer(prefix):
+    if (rich := re.match(_RICH_TIME, prefix)) and _VARIES.match(prefix, rich.end()):
+        pattern, at = _RICH_TIME, rich.end()
+    for match in _VARIES.finditer(prefix, at):
         pattern += re.escape(prefix[at : match.start()]) + _PATTERNS[str(match.lastgroup)]
         at = match.end()
     return pattern + re.escape(prefix[at:])

@@ -506,6 +506,17 @@ def test_a_prefix_on_a_part_of_the_lines_is_learnt() -> None:
     assert (run.seed, run.steps, run.final_val_bpb) == (11, 4400, 1.226)
 
 
+def test_the_columns_of_rich_are_taken_off() -> None:
+    left = ["[12:00:07] INFO     ", "           INFO     ", "           WARNING  "]
+    text = SETUP + STEPS + SIZES + ROUND_TRIP
+    run = read(
+        "".join(f"{left[i % 3]}{line}      train.py:{i}\n" for i, line in enumerate(text.splitlines()))
+    )
+
+    assert (run.seed, run.steps, run.train.count) == (11, 4400, 1)
+    assert (run.final_val_bpb, run.bytes_total) == (1.226, 15_050_000)
+
+
 def test_a_word_of_the_line_itself_is_no_prefix() -> None:
     warm = "".join(
         f"warmup step:{step}/5 train_loss:6.0000 train_time:9ms step_avg:9.00ms\n" for step in range(5)
