@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 
+from harness.scripts.nodes import below, nodes_of
 from harness.scripts.program import last_part
 
 MAX_BYTES = 1_000_000  # of a file that is read; larger ones are data
@@ -49,6 +50,8 @@ _DATA = frozenset(
         ".parquet",
     }
 )
+_NO_CODE = frozenset({".model", ".vocab", ".log", ".parquet", ".bin"})  # tokenizers, logs, text, shards
+_LOADERS = frozenset({"load", "fromfile", "memmap", "loadtxt", "open", "read_bytes", "load_file"})
 _RUNNERS = frozenset(
     {"execfile", "run_path", "spec_from_file_location", "SourceFileLoader", "load_source", "CDLL"}
 )
@@ -65,15 +68,36 @@ def companion_paths(tree: ast.Module) -> Iterator[PurePosixPath]:
         elif isinstance(node, ast.Call):
             name = last_part(node.func)
             if name in _STARTERS:
-                for text in _texts(node):
-                    for word in text.split():
-                        if word.endswith((".py", ".sh")):
-                            yield from _relative(word)
+                words = [word for text in _texts(node) for word in text[:MAX_COMMAND].split()]
+                for before, word in zip(["", *words], words, strict=False):
+                    if before == "-m":  # python -m package.module
+                        yield from _relative(f"{word.replace('.', '/')}.py")
+                    elif word.endswith((".py", ".sh")):
+                        yield from _relative(word)
             elif name in _READERS and not any(map(_WRITES.fullmatch, _texts(node))):
                 for text in _texts(node):
                     if PurePosixPath(text).suffix not in {"", *_DATA}:
                         yield from _relative(text)
     yield from executed_paths(tree)
+    yield from _loaded_data(tree)
+
+
+def _loaded_data(tree: ast.Module) -> Iterator[PurePosixPath]:
+    """Yield the data beside a script that it loads by name, and never mentions but to load it.
+
+    What it also writes (`final_model.pt`) is its result, and no part of the code.
+    """
+    loads: set[ast.AST] = set()
+    for call in nodes_of(tree).of(ast.Call):
+        if last_part(call.func) in _LOADERS and not any(map(_WRITES.fullmatch, _texts(call))):
+            loads.update(part for part in below(call) if isinstance(part, ast.Constant))
+    mentions = [node for node in nodes_of(tree).of(ast.Constant) if isinstance(node.value, str)]
+    others = {node.value for node in mentions if node not in loads}
+    for text in dict.fromkeys(node.value for node in mentions if node in loads):
+        path = PurePosixPath(str(text))
+        of_course = {"data", "datasets"} & set(path.parts)
+        if path.suffix in _DATA - _NO_CODE and text not in others and not of_course:
+            yield from _relative(str(text))
 
 
 def executed_paths(tree: ast.Module) -> Iterator[PurePosixPath]:
@@ -156,6 +180,9 @@ def _joined(node: ast.AST) -> str | None:
         while isinstance(left, ast.BinOp) and isinstance(left.op, ast.Div):
             parts.insert(0, left.right)
             left = left.left
+    elif isinstance(node, ast.JoinedStr) and len(node.values) > 1:  # f"{here}/code/model.py"
+        last = node.values[-1].value if isinstance(node.values[-1], ast.Constant) else ""
+        return last.strip("/") if isinstance(last, str) and last.startswith("/") else None
     else:
         return None
     texts: list[str] = []

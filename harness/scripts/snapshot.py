@@ -208,6 +208,11 @@ def _is_installed(top: str) -> bool:
 def _companions(root: Path, importer: PurePosixPath, tree: ast.Module) -> Iterator[PurePosixPath]:
     """Yield the files that a file executes or reads, where they exist beside it or beside the script."""
     for path in companion_paths(tree):
+        if "*" in path.name and path.suffix == ".py":  # a folder of parts
+            for folder in importer.parents:
+                found = sorted((root / folder / path.parent).glob(path.name))[:MAX_FILES]
+                yield from (PurePosixPath(file.relative_to(root).as_posix()) for file in found)
+            continue
         for place in (folder / path for folder in importer.parents):
             file = root / place
             try:

@@ -97,6 +97,43 @@ def test_settings_file_is_kept_but_data_and_what_is_written_are_not(tmp_path):
     assert set(snapshot.texts()) == {"train.py"}
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("x = np.load('init.npy')", "init.npy"),
+        ("x = torch.load(Path(__file__).with_name('init.pt'))", "init.pt"),
+        ("x = pickle.load(open('table.pkl', 'rb'))", "table.pkl"),
+        ("here = os.path.dirname(__file__)\nx = open(f'{here}/settings.json').read()", "settings.json"),
+        ("subprocess.run([sys.executable, '-m', 'parts.model'])", "parts/model.py"),
+        (
+            "for part in sorted(Path(__file__).parent.glob('parts/*.py')): exec(part.read_text())",
+            "parts/a.py",
+        ),
+    ],
+)
+def test_data_and_parts_beside_a_script_go_along(tmp_path, line, name):
+    (tmp_path / "train.py").write_text(f"import os, subprocess, sys\nfrom pathlib import Path\n{line}\n")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("x = 1\n")
+
+    snapshot = take_snapshot(tmp_path / "train.py")
+
+    assert name in snapshot.files
+    assert snapshot.code_bytes == sum(map(len, snapshot.files.values()))
+
+
+def test_result_that_a_script_writes_and_loads_again_is_no_part_of_it(tmp_path):
+    (tmp_path / "train.py").write_text(
+        "import torch\ntorch.save(x, 'final_model.pt')\ny = torch.load('final_model.pt')\n"
+        "z = torch.load('data/tokens.pt')\n"
+    )
+    (tmp_path / "data").mkdir()
+    for name in ("final_model.pt", "data/tokens.pt"):
+        (tmp_path / name).write_text("x")
+
+    assert set(take_snapshot(tmp_path / "train.py").files) == {"train.py"}
+
+
 def test_package_one_folder_up_goes_along(tmp_path):
     files = {
         "scripts/train.py": "import json, pytest\n"
