@@ -74,16 +74,20 @@ class ImportedLogs:
         key = _experiment(record)
         return None if key is None else self._experiments.get(key)
 
-    def has_run(self, hole: str, record: RunRecord) -> bool:
-        """Whether a hole has this run from an earlier, shorter state of its log."""
-        return any(_measured(record) == _measured(other) for other in self._records.get(hole, ()))
+    @cached_property
+    def _runs(self) -> dict[object, str]:
+        return {_run(record): folder for folder, records in self._records.items() for record in records}
+
+    def hole_of_run(self, record: RunRecord) -> str | None:
+        """Return the hole that has this run from an earlier, shorter state of its log."""
+        return self._runs.get(_run(record)) if record.scores else None
 
     def add(self, hole: str, record: RunRecord) -> None:
         """Take note of a record that was written."""
         assert record.provenance is not None
         self.last_number = max(self.last_number, int(hole.split("_")[1]))
-        self._holes[record.provenance.sha256] = hole
-        self._records.setdefault(hole, []).append(record)
+        self._holes[record.provenance.sha256] = hole  # all three are read from the disk at their first use
+        self._runs[_run(record)] = hole
         if (key := _experiment(record)) is not None:
             self._experiments.setdefault(key, hole)
 
@@ -98,6 +102,10 @@ def _experiment(record: RunRecord) -> object | None:
     return folder, experiment_of_record(record)
 
 
-def _measured(record: RunRecord) -> tuple[object, ...]:
+def _run(record: RunRecord) -> object:
+    """Return what a run printed, which no other run prints alike; of a ledger the row itself."""
+    assert record.provenance is not None
     scores = tuple((score.label, score.text, score.val_loss) for score in record.scores)
-    return record.seed, record.steps, record.last_train_loss, record.step_ms, record.train_seconds, scores
+    measured = (record.steps, record.last_train_loss, record.step_ms, record.train_seconds, scores)
+    what = (record.seed, record.params, record.code_bytes, frozenset(record.config.items()))
+    return *measured, *what, record.provenance.sha256 if record.provenance.row else ""

@@ -105,7 +105,7 @@ def import_paths(
             report.bundles.append(ImportResult(bundle.name, bundle.known, "unchanged"))
             continue
         try:
-            if is_field(bundle.submission is not None):
+            if is_field(bundle.is_record):
                 result = _keep_as_entry(bundle, runs, course, how, dry_run)
             else:
                 result = _keep_as_hole(bundle, imported, course, how, dry_run)
@@ -168,6 +168,11 @@ def _keep_as_hole(
     imported, skipped = _records(new, course, folder, 1, bundle, author)
     if not imported:
         return ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, *skipped))
+    fresh = [one for one in imported if holes.hole_of_run(one.record) is None]
+    if not fresh:  # their log has grown since
+        return ImportResult(bundle.name, holes.hole_of_run(imported[0].record) or "", "unchanged")
+    if len(fresh) < len(imported):
+        imported, _ = _records([one.file for one in fresh], course, folder, 1, bundle, author)
     extended = None if bundle.submission else holes.find_experiment(imported[0].record)
     if extended is not None:
         return _extend_hole(bundle, extended, imported, skipped, holes, keep_log, dry_run)
@@ -205,13 +210,9 @@ def _extend_hole(
     hole = holes.store.get(place)
     number = max((attempt.number for attempt in hole.attempts), default=0)
     added: list[ImportedLog] = []
-    for one in imported:
-        if holes.has_run(place, one.record):  # its log has grown since
-            continue
-        record = one.record.model_copy(update={"hole": place, "attempt": number + len(added) + 1})
+    for index, one in enumerate(imported, start=1):
+        record = one.record.model_copy(update={"hole": place, "attempt": number + index})
         added.append(one._replace(record=record))
-    if not added:
-        return ImportResult(bundle.name, place, "unchanged")
     for one in added if not dry_run else ():
         _write_attempt(hole.new_attempt(), one, keep_log)
         holes.add(place, one.record)

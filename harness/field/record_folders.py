@@ -45,6 +45,7 @@ class RecordFolder:
     name: of the bundle. folder: of the folder that the logs' names begin in; the same, unless it holds
     several experiments, and "" where a single log was named. known: the place where all of it was kept
     before; its logs are not read then. unreadable: something of it could not be read at all.
+    is_record: it is the folder of a submission, though its file may be broken.
     from_stdin: the log is gone after this.
     """
 
@@ -56,6 +57,7 @@ class RecordFolder:
     folder: str = ""
     known: str | None = None
     unreadable: bool = False
+    is_record: bool = False
 
 
 def read_record_folders(
@@ -208,6 +210,7 @@ class _Reader:
             tuple(dict.fromkeys(warnings)),
             folder=name,
             unreadable=broken or bool(problems),
+            is_record=True,
         )
 
     def _place_of_all(self, files: RecordFiles, submission: SubmissionFile | None) -> str | None:

@@ -246,6 +246,18 @@ def test_of_a_submission_the_last_run_of_each_seed_in_a_file_counts(tmp_path, ru
     assert [(r.seed, r.val_bpb) for r in bundle.records] == [(1, 1.224), (2, 1.225)]
 
 
+def test_of_a_log_that_has_grown_only_the_new_runs_are_imported(tmp_path, runs):
+    log = tmp_path / "sweep.log"
+    bare = [scored(1, f"1.22{n}0", STEPS + ROUND_TRIP).replace("3.4120", f"3.41{n}") for n in (3, 4, 5)]
+    log.write_text("".join(bare[:2]))
+    import_paths([log], runs)
+    log.write_text("".join(bare))
+
+    [bundle] = import_paths([log], runs).bundles
+
+    assert [record.val_bpb for record in bundle.records] == [1.225]
+
+
 # What cannot be read -------------------------------------------------------------------------------
 
 
@@ -259,6 +271,7 @@ def test_a_broken_submission_file_stops_no_other_folder(tmp_path, runs, text):
 
     assert "submission.json" in " ".join(first.warnings) or "val_bpb" in " ".join(first.warnings)
     assert [record.val_bpb for record in (*first.records, *second.records)] == [1.226, 1.224]
+    assert (first.place, second.place) == ("field/a", "field/b")
 
 
 def test_a_folder_of_which_nothing_can_be_read_is_named_and_the_exit_code_says_so(tmp_path, harness):
