@@ -43,7 +43,7 @@ def _judge(case: Case, total: int, least: int) -> RuleResult:
         measured = f'{total:,} bytes in {what}, as "{words}" {whole:,} of the log; {counted}'
         return RuleResult("local_code", "pass", measured, LIMIT)
     largest = max([least, *(count for each in counts for count in each.values())])
-    others = sorted(name for name in files if code.script and name != code.script.main)
+    others = sorted(files.keys() - code.script.certain) if code.script else []
     if missing := uncounted_files(code, largest):
         measured = f"{largest:,} bytes counted, {total:,} on disk: {_names(missing)}, which the script runs"
         return RuleResult("local_code", "fail", measured, LIMIT, "count them, or put them into the script")

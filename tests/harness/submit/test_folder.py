@@ -150,6 +150,15 @@ def test_file_beside_that_is_not_counted_fails_where_it_surely_runs(case: str, c
     assert results["network"]["outcome"] == "pass", results["network"]["measured"]
 
 
+def test_executed_file_that_changed_a_little_since_is_another_version(check: Check) -> None:
+    source = "exec(open('real.py').read())\n"
+    log = sizes(15_000_000, plain=len(source) + PLAIN - 50)
+
+    code = check({"train_gpt.py": source, "real.py": padded("x = 1\n", PLAIN)}, log)["local code"]
+
+    assert (code["outcome"], "another version" in code["hint"]) == ("cannot tell", True)
+
+
 def test_count_of_all_code_in_another_form_counts_it(check: Check) -> None:
     """The log counts the script and its module plain, and takes the packed count for the total."""
     source = "import real\n"
