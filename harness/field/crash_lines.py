@@ -12,29 +12,38 @@ from harness.field.log_events import Crash, to_text
 from harness.records.failures import FAILURE_SIGNS, FailureKind
 
 _CRASH = re.compile(
-    rb"(?:\w{1,60}\.){0,8}\w{0,60}(?:Error|Exception|Interrupt|Exit)\b(?::|\s{0,4}$)"
+    rb"(?:\w{1,60}\.){0,8}\w{0,60}(?:Error|Exception|Interrupt|Exit|OutOfResources)\b(?::|\s{0,4}$)"
     rb"|Traceback \(most recent call last\):|terminate called after throwing"
+    rb"|(?:libc\+\+abi: )?terminating due to uncaught exception|CUDA error: "
+    rb"|.{0,120}\bexit(?:ed)?(?: with)?(?: exit)? (?:code|status)[ :=]{1,2}(?:137|-9)\b"
     rb"|(?:srun|slurmstepd): error:.{0,200}(?:Out Of Memory|oom.kill|CANCELLED|Killed)"
     rb"|(?:[\w./-]{1,80}: line \d{1,6}: +\d{1,9} +)?(?:Killed|Segmentation fault|Aborted|Bus error)"
     rb"(?: \(core dumped\))?(?:  |\s{0,4}$)"
     rb"|\s{0,8}(?:exitcode\s{0,4}: -\d|traceback : Signal \d)"
     rb"|(?:.{0,200}\] )?(?:\[Rank \d{1,5}\] )?(?:Some NCCL operations have failed or timed out"
     rb"|Watchdog caught collective operation timeout)"
-    rb"|.{0,80}?\b(?i:loss (?:is|became|went|=) ?(?:to )?(?:nan|inf)\b)"
+    rb"|.{0,80}?\b(?i:loss (?:is|became|went|=) ?(?:to )?(?:nan|inf)\b|nan loss\b"
+    rb"|loss\b.{0,30}?\b(?:nan|inf)\b.{0,60}(?:abort|stop|exit))"
     rb"|FAIL\s{0,4}$"
 ).match
 _WORDS = re.compile(
     rb"Error|Exception|Interrupt|Exit|illed|rror:|Traceback|terminate|fault|Abort|timed out|Watchdog|FAIL"
-    rb"|exitcode|Signal|\b(?i:nan|inf)\b"
+    rb"|exitcode|exit|Signal|terminating|CUDA error|OutOfRes|\b(?i:nan|inf)\b"
 ).search
 
 # What the words of a line say beyond the signs that all failures share; the first that fits counts.
 _KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
     ("timeout", re.compile(r"operation timeout|timed out|DUE TO TIME LIMIT")),
     *FAILURE_SIGNS[:-1],
-    ("killed", re.compile(r"(?:^|\s)Killed(?:  |$)|oom.kill|CANCELLED|exitcode\s*: -(?:9|15)\b")),
+    ("out_of_memory", re.compile(r"Insufficient Memory")),
+    (
+        "killed",
+        re.compile(
+            r"(?:^|\s)Killed(?:  |$)|oom.kill|CANCELLED|exitcode\s*: -(?:9|15)\b|exit.{0,20}(?:137|-9)\b"
+        ),
+    ),
     ("interrupted", re.compile(r"^KeyboardInterrupt")),
-    ("nan", re.compile(r"loss (?:is|became|went|=) ?(?:to )?(?:nan|inf)\b|^FAIL$", re.I)),
+    ("nan", re.compile(r"\bloss\b.{0,40}?\b(?:nan|inf)\b|nan loss\b|^FAIL$", re.I)),
 )
 
 # How little a line says of the reason, least first; a line that is none of these is a reason.

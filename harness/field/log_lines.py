@@ -262,7 +262,7 @@ def read_line(line: bytes, number: int) -> Event | None:
         return read_line(cells[1] + b": " + cells[2], number)
     if first in b"\"'#@" and _CODE(line):
         return Marker(number, "code", to_text(line, 80))
-    return read_facts(line, number)
+    return read_crash(line, number) or read_facts(line, number)
 
 
 def _read_count_of_params(line: bytes, number: int) -> Event | None:

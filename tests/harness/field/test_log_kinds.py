@@ -385,6 +385,12 @@ def test_a_limit_that_is_only_announced_stops_nothing() -> None:
             "out_of_memory",
         ),
         ("loss is nan at step 4500, stopping", "nan"),
+        ("NaN loss detected at step 4500", "nan"),
+        ("loss exploded to nan at step 4500, aborting", "nan"),
+        ("/bin/bash: line 1:  4711 Killed                  python train.py", "killed"),
+        ("Command terminated with exit code 137", "killed"),
+        ("libc++abi: terminating due to uncaught exception: [METAL] Insufficient Memory", "out_of_memory"),
+        ("triton.runtime.errors.OutOfResources: out of resource: shared memory", "error"),
     ],
 )
 def test_a_log_that_ends_in_an_error_says_which(end: str, kind: str) -> None:
