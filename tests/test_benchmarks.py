@@ -23,6 +23,7 @@ SMOKE = {
     "trainer": ("--steps", "1", "--rounds", "1"),
     "verdicts": ("--pairs", "3", "--seasons", "2"),
     "referee": ("--track", "unlimited"),
+    "scripts": ("--scripts", "2", "--lines", "200"),
     "season": ("FOLDER", "--holes", "2", "--points", "5"),
 }
 PRINTS = {
@@ -31,6 +32,7 @@ PRINTS = {
     "overhead": "memory over the child",
     "verdicts": "does nothing",
     "referee": "0 false fails",
+    "scripts": "processor time",
     "season": "",
 }
 

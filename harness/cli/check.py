@@ -99,6 +99,7 @@ def print_report(report: Report) -> None:
         table.add_row(Text(result.outcome, style=_STYLES[result.outcome]), result.title, measured)
     screen = console()
     screen.print(f'{report.subject} under "{report.policy.title}" ({report.policy.name}, {since})')
-    screen.print(f"{report.track.track.name} track: {report.track.source}", style="dim")
+    free = "" if report.track.track.for_records else ": time, machine and gain do not bind it"
+    screen.print(f"{report.track.track.name} track, {report.track.source}{free}", style="dim")
     screen.print(table)
     screen.print(report.closing, style="bold")

@@ -52,7 +52,7 @@ def test_track_can_be_named_and_an_unknown_one_lists_the_known(write_folder, har
     unknown = harness("check", folder, "--track", "nonrecord")
 
     assert named.returncode == 0
-    assert "non-record track: as --track says" in named.stdout
+    assert "non-record track, as --track says: time, machine and gain do not bind it" in named.stdout
     assert unknown.returncode == 2
     assert 'no track is called "nonrecord"' in unknown.stderr
     assert "known tracks: 10min, non-record, unlimited" in unknown.stderr
