@@ -13,7 +13,7 @@ from harness.field.submission_file import SubmissionFile
 from harness.figures import number
 from harness.records.record import excess_bytes, over_cap
 from harness.season.artifact import RULE_WORDS, code_rule
-from harness.submit.candidate import Candidate, CandidateRun, Case, CodeOnDisk
+from harness.submit.candidate import CandidateRun, Case, CodeOnDisk
 from harness.submit.result import SEVERITY, RuleOutcome, RuleResult
 from harness.submit.rules.local_code import uncounted_files
 from harness.submit.submission import Submission, SubmittedRun
@@ -209,8 +209,7 @@ def check_size(case: Case) -> Iterator[RuleResult]:
     if cap is None:
         return
     believed = candidate.folder is not None or candidate.published
-    runs = _handed_in(candidate)
-    weights = [weigh(run, candidate.code, believed) for run in runs]
+    weights = [weigh(run, candidate.code, believed) for run in candidate.runs or candidate.others]
     known = [weight for weight in weights if weight.total is not None]
     claimed = _claimed(candidate.submission, candidate.code) if candidate.submission else None
     if not known and claimed is not None and claimed.stated is not None:
@@ -221,30 +220,11 @@ def check_size(case: Case) -> Iterator[RuleResult]:
         return
     worst, weight = max(results, key=lambda pair: (SEVERITY[pair[0].outcome], pair[1].total or 0))
     also = "".join(
-        f"; {run.name}, {run.record.artifact_bytes:,} bytes, is none of those that are handed in"
-        for run in candidate.runs
-        if run not in runs and over_cap(run.record.artifact_bytes, cap)
+        f"; {run.name}, {run.record.artifact_bytes:,} bytes, is not counted"
+        for run in candidate.others
+        if candidate.runs and over_cap(run.record.artifact_bytes, cap)
     )
     yield replace(worst, measured=worst.measured + _of_how_many(weight, weights) + also)
-
-
-def _handed_in(candidate: Candidate) -> Sequence[CandidateRun]:
-    """The runs without further ones that lie beside them: of a seed whose claimed bytes another log shows, or
-    of a seed that the submission file does not name while it names others."""
-    runs, submission = candidate.runs or candidate.others, candidate.submission
-    if submission is None:
-        return runs
-    claimed = {submission.bytes_total, *(seed.artifact_bytes for seed in submission.seeds)} - {None}
-    shown = {run.record.seed for run in runs if run.record.artifact_bytes in claimed}
-    named = {seed.seed for seed in submission.seeds}
-    if not shown:
-        return runs
-    return [
-        run
-        for run in runs
-        if run.record.artifact_bytes in claimed
-        or (run.record.seed not in shown and (not named or str(run.record.seed) in named))
-    ]
 
 
 def _of_how_many(weight: Weight, weights: Sequence[Weight]) -> str:

@@ -178,20 +178,13 @@ def test_script_here_is_held_against_the_log_of_its_own_version(check: Check) ->
     assert results["local code"]["outcome"] == results["artifact size"]["outcome"] == "pass"
 
 
-@pytest.mark.parametrize(("claimed", "outcome"), [(15_000_010, "pass"), (15_000_011, "fail")])
-def test_larger_log_of_a_seed_beside_the_one_that_is_claimed_is_named(
-    claimed: int, outcome: str, check: Check
-) -> None:
-    """Where no log shows the claimed bytes, each log may be the one that is handed in."""
-    first = HEAD + STEP + sizes(ROOM, plain=10) + SCORE
-    claim = json.dumps(SUBMISSION | {"seed_results": {"1": {"artifact_bytes": claimed}}})
+def test_log_over_the_cap_that_is_not_behind_the_claim_is_named(check: Check) -> None:
+    first = HEAD + STEP + sizes(ROOM, plain=10) + SCORE.replace("1.22598797", "1.31").replace("2.07", "2.21")
 
-    files = {"submission.json": claim, "train_seed1_first.log": first}
-    size = check(files, sizes(15_000_000, plain=10))["artifact size"]
+    size = check({"train_seed1_first.log": first}, sizes(15_000_000, plain=10))["artifact size"]
 
-    assert size["outcome"] == outcome
-    assert "train_seed1_first.log" in size["measured"]
-    assert ("is none of those that are handed in" in size["measured"]) is (outcome == "pass")
+    assert size["outcome"] == "pass"
+    assert size["measured"].endswith("train_seed1_first.log, 16,000,009 bytes, is not counted")
 
 
 def test_code_for_a_newer_python_is_read(check: Check) -> None:
