@@ -8,7 +8,7 @@ that neither end a body nor assign a name of interest are passed over.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -75,6 +75,7 @@ class Bodies:
         for test in program.nodes_of(ast.If):
             owner = program.owner(test)
             self._tests[owner] = self._tests.get(owner, frozenset()) | names_in([test.test])
+        self._indexes: dict[int, _Index] = {}
         self._with_ends = {program.owner(node) for node in program.nodes_of(*_ENDS)}
 
     def scope_at(self, path: Sequence[ast.AST], owner: ast.AST, scope: Scope, needed: frozenset[str]) -> Any:
@@ -138,11 +139,40 @@ class Bodies:
             )
         return self._assigns[statement]
 
+    def steps(
+        self, body: Sequence[ast.stmt], names: frozenset[str], path: Collection[ast.AST]
+    ) -> list[ast.stmt]:
+        """Return the statements of a body that matter to names before a node: those that assign one of them
+        or may end the body; and the one that holds the node, last."""
+        if id(body) not in self._indexes:
+            self._indexes[id(body)] = _Index(self, body)
+        index = self._indexes[id(body)]
+        end = next((index.position[node] for node in path if node in index.position), len(body))
+        wanted = {*index.ends}.union(*(index.assigning.get(name, ()) for name in names))
+        return [body[i] for i in sorted(i for i in wanted if i < end)] + list(body[end : end + 1])
+
     def may_end(self, statement: ast.AST) -> bool:
         """Whether a statement, or one within it, ends the body or the turn of a loop."""
         if statement not in self._ends:
             self._ends[statement] = any(isinstance(node, _ENDS) for node in running(statement))
         return self._ends[statement]
+
+
+class _Index:
+    """The statements of a body by what they do. position: of each, by statement."""
+
+    def __init__(self, bodies: Bodies, body: Sequence[ast.stmt]) -> None:
+        self.body = body  # kept, so that no other takes its id
+        self.position: dict[ast.AST, int] = {}
+        self.assigning: dict[str, list[int]] = {}
+        self.ends: list[int] = []
+        for number, statement in enumerate(body):
+            self.position[statement] = number
+            if not isinstance(statement, _DEFINITIONS):
+                if bodies.may_end(statement):
+                    self.ends.append(number)
+                for name in bodies.assigned_by(statement):
+                    self.assigning.setdefault(name, []).append(number)
 
 
 class _Flow:
@@ -157,7 +187,7 @@ class _Flow:
 
     def walk(self, body: Sequence[ast.stmt]) -> bool:
         """Go through a body up to the node; False when something before it always ends the body."""
-        for statement in body:
+        for statement in self.bodies.steps(body, self.needed, self.path):
             if statement in self.path:
                 return self._enter(statement)
             if self.apply(statement):

@@ -7,7 +7,7 @@ which makes a difference. Works on syntax trees; nothing is executed.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from harness.scripts.program import FUNCTIONS, Function, Program, Site
 T = TypeVar("T")
 DEFAULT_NAMES = ("default", "fallback", "dflt", "d", "val", "value", "v")
 MAX_ROWS = 2_000  # of a table that is looped over
-_MAX_SCOPES = 8_000  # that are looked at in one file; beyond it, helpers are taken as called by nobody
+_MAX_SCOPES = 4_000  # that are looked at in one file; beyond it, helpers are taken as called by nobody
 _MAX_DEPTH = 40  # of calls within calls
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
@@ -140,7 +140,7 @@ class Reach:
         if not (names or returns):
             yield Scope({}, sites[0].call, next(self.scopes(sites[0].call, frozenset(), depth + 1), None))
             return
-        everywhere: set[str] = set()
+        everywhere: set[object] = set()
         for site in sites:
             if site.rows is not None:
                 yield from self._mapped(function, site, site.rows, depth, most)
@@ -155,7 +155,7 @@ class Reach:
             for caller in self.scopes(site.call, needed, depth + 1, most):
                 self.left -= 1
                 values = self._values(function, given, names, caller)
-                if (shown := repr(values)) not in seen:
+                if (shown := _key(values)) not in seen:
                     seen.add(shown)
                     yield Scope(values, site.call, caller)
                 if self.left < 0:
@@ -230,6 +230,16 @@ class Reach:
 
     def _statement_of(self, node: ast.AST) -> ast.stmt | None:
         return next((child for child, _ in self.program.above(node) if isinstance(child, ast.stmt)), None)
+
+
+def _key(values: Mapping[str, Any]) -> object:
+    """Return what tells values from others: `1` from `1.0`, too."""
+    key = tuple((name, type(value), value) for name, value in values.items())
+    try:
+        hash(key)
+    except TypeError:  # a list or a table among them
+        return repr(values)
+    return key
 
 
 def _returns(function: Function) -> bool:
