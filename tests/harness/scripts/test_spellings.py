@@ -6,6 +6,18 @@ from harness.scripts.knobs import read_script
 
 # source, {knob: (kind, default)}
 SPELLINGS = {
+    "a helper that returns early for text": (
+        """\
+import os
+def get(name, default, plain=False):
+  if plain:
+    return os.environ.get(name, default)
+  return int(os.environ.get(name, default))
+A=get('A',1)
+B=get('B','x',plain=True)
+""",
+        {"A": ("int", "1"), "B": ("text", "x")},
+    ),
     "name and default in locals": (
         """\
 import os
