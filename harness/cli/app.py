@@ -206,11 +206,11 @@ def check_runs(runs: Path) -> None:
 
 
 def open_season(runs: Path, summaries: bool = False) -> Season:
-    """Read a season. summaries: only what tables need, from the cache where that is up to date."""
+    """Read a season to show it. summaries: only what tables need, from the cache where that is up to date."""
     check_runs(runs)
     from harness.season.season import load_season, summarise_season
 
-    return summarise_season(runs) if summaries else load_season(runs)
+    return summarise_season(runs, shown=True) if summaries else load_season(runs, shown=True)
 
 
 def find_standing(season: Season, folder: str) -> Standing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -25,6 +25,9 @@ def doctor(
     preset: Preset = None,
     course: Course = None,
     script: Script = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="List what a site would show of secrets, folders, users, hosts.")
+    ] = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -37,6 +40,8 @@ def doctor(
             "--override, --preset, --course and --script belong to a run, and no hole is named",
             "name one, played or new: `harness doctor round_001 -o ...`",
         )
+    if publish:
+        _show_exposure(reference, runs, as_json)
     if reference is None:  # a hole may be the first of a season that is not there yet, as in `harness run`
         check_runs(runs)
     request = None
@@ -47,7 +52,18 @@ def doctor(
     show_findings(examine(request, runs, CourseProgress()), "doctor", as_json)
 
 
-def show_findings(groups: list[Group], command: str, as_json: bool) -> None:
+def _show_exposure(reference: str | None, runs: Path, as_json: bool) -> NoReturn:
+    if reference is not None:
+        raise UsageError(
+            f"--publish looks at the whole season, not at {reference} alone", "leave one of them out"
+        )
+    check_runs(runs)
+    from harness.publish.exposure import examine_exposure
+
+    show_findings(examine_exposure(runs), "doctor", as_json)
+
+
+def show_findings(groups: list[Group], command: str, as_json: bool) -> NoReturn:
     """Print all findings and end, with code 1 where there is an error."""
     from harness.findings import of_level, report
 

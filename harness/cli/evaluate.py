@@ -11,6 +11,7 @@ from harness.cli import run_options
 from harness.cli.app import CourseProgress, Json, PlainCommand, Runs, app, print_json, warn
 from harness.cli.run import DryRun, Repeat, parse_seeds
 from harness.cli.run_options import WHAT
+from harness.privacy import mask_secret_settings
 
 if TYPE_CHECKING:
     from harness.run.evaluate import Evaluation
@@ -89,11 +90,11 @@ def _show_plan(evaluation: Evaluation, as_json: bool) -> None:
             course=plan.course.name,
             split=setup.split,
             changed=dict(evaluation.changed),
-            overrides=setup.overrides,
+            overrides=mask_secret_settings(setup.overrides),
             weights=sources,
             code_bytes=setup.code_bytes,
             cap_bytes=plan.course.caps.artifact_bytes,
-            config=setup.config,
+            config=mask_secret_settings(setup.config),
         )
         return
     what = "a new hole" if plan.is_new else "new attempts"

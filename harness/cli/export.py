@@ -21,10 +21,10 @@ def export(
 ) -> None:
     """Write a hole as a submission folder: submission.json and a log per seed, in the field's format."""
     from harness.records.store import Store
-    from harness.season.hole import load_hole
+    from harness.season.shown import shown_hole
     from harness.submit.export import export_hole
 
-    written = export_hole(load_hole(Store(runs).get(reference)), out, author, github_id)
+    written = export_hole(shown_hole(Store(runs).get(reference)), out, author, github_id)
     if as_json:
         print_json("export", files=[str(path) for path in written])
     else:

@@ -25,6 +25,7 @@ from harness.cli.app import (
 from harness.cli.run_options import SAFETY, WHAT, WHERE
 from harness.cli.series import Turn
 from harness.errors import UsageError
+from harness.privacy import mask_secret_settings, mask_secret_words
 
 if TYPE_CHECKING:
     from harness.findings import Group
@@ -282,13 +283,15 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
         "seeds": list(plan.seeds),
         "order": [turn.as_data() for turn in turns],
         "parent": plan.intent.parent,
-        "overrides": trainer.overrides,
-        "handed": {name: trainer.environ[name] for name in trainer.overrides if name in trainer.environ},
+        "overrides": mask_secret_settings(trainer.overrides),
+        "handed": mask_secret_settings(
+            {name: trainer.environ[name] for name in trainer.overrides if name in trainer.environ}
+        ),
         "params": trainer.params,
         "forecast_bytes": trainer.forecast_bytes,
         "code_bytes": trainer.snapshot.code_bytes if trainer.snapshot else None,
         "cap_bytes": plan.course.caps.artifact_bytes,
-        "config": trainer.config,
+        "config": mask_secret_settings(trainer.config),
         "warnings": list(plan.warnings),
         "checks": [group.as_data() for group in checks],
     }
@@ -308,8 +311,9 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
         typer.echo(f"  preset      {trainer.preset}")
     if start:
         typer.echo(f"  python      {start.interpreter.describe()}")
-        typer.echo(f"  options     {shlex.join(start.arguments) or 'none'}")
-    typer.echo(f"  overrides   {' '.join(f'{k}={v}' for k, v in trainer.overrides.items()) or 'none'}")
+        typer.echo(f"  options     {shlex.join(mask_secret_words(start.arguments)) or 'none'}")
+    overrides = " ".join(f"{k}={v}" for k, v in mask_secret_settings(trainer.overrides).items())
+    typer.echo(f"  overrides   {overrides or 'none'}")
     seeds = ", ".join(map(str, plan.seeds)) if None not in plan.seeds else "the script has none"
     typer.echo(f"  seeds       {seeds}")
     if len(turns) > len(plan.seeds):

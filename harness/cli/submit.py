@@ -39,14 +39,14 @@ def submit(
     from harness.courses.policy import load_policy
     from harness.files import refuse_used
     from harness.records.store import Store
-    from harness.season.hole import load_hole
+    from harness.season.shown import shown_hole
     from harness.submit.prepare import as_data, describe, find_author, prepare
     from harness.submit.prepare import write as write_folder
 
     out = None if check else write
     if out is not None:
         refuse_used(out, "--write")
-    played = load_hole(Store(runs).get(reference))
+    played = shown_hole(Store(runs).get(reference))
     rules = load_policy(policy, runs) if policy else None
     who = find_author(author, github_id)
     submission = prepare(played, track, who, open_season(runs), rules, readable)

@@ -27,7 +27,8 @@ from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import curve_lines, record_from_run
 from harness.files import write_whole
 from harness.records.intent import Intent, decide, dump_intent
-from harness.records.record import RunRecord, write_record
+from harness.records.private import write_record
+from harness.records.record import RunRecord
 from harness.records.store import Attempt, Hole, slugify
 
 As = Literal["auto", "field", "hole"]

@@ -148,7 +148,7 @@ def _fill(
     from harness.season.season import summarise_season
 
     wording = load_wording(options.theme)
-    season = summarise_season(runs)
+    season = summarise_season(runs, shown=True)
     site = pages.Site(
         season=season,
         wording=wording,

@@ -194,7 +194,10 @@ def check_replaceable(out: Path) -> None:
 
 
 def _lock_folder(folder: Path) -> int | None:
-    """Lock a folder for as long as this process lives; None where the disk or the system has no such lock."""
+    """Lock a folder for as long as this process lives; None where the disk or the system has no such lock.
+
+    Raises BlockingIOError where another process has it.
+    """
     try:
         import fcntl
 
@@ -203,8 +206,10 @@ def _lock_folder(folder: Path) -> int | None:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(file)
+        if isinstance(error, BlockingIOError):
+            raise
         return None
     return file
 
@@ -215,7 +220,10 @@ def _in_use(folder: Path, pid: int) -> bool:
     Its lock tells, since a number may be another process's by now, or of one that another container hides;
     the number tells where there are no locks, and of a folder so new that it is not locked yet.
     """
-    lock = _lock_folder(folder)
+    try:
+        lock = _lock_folder(folder)
+    except BlockingIOError:
+        return True
     if lock is None:
         return _alive(pid)
     os.close(lock)

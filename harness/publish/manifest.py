@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cache import SETTLED_NS, CacheEntry, load_entries, mark_files, save_entries
-from harness.files import shared_dir
+from harness.files import data_path, shared_dir
+from harness.privacy import LAW
 from harness.publish.folder import FileMark, list_files
 from harness.records.store import HoleName, attempt_names, hole_names
 
@@ -190,6 +191,7 @@ def _hash_shared(runs: Path, theme: Path | None, options: str) -> str:
         "site": _hash_tree(shared_dir("site")),
         "theme": _hash_tree(theme) if theme else "",
         "courses": _hash_tree(runs / "courses"),
+        "privacy": [LAW, _hash_file(data_path("secrets.tsv"))],
         "additions": [_hash_file(runs / "field.toml"), _hash_file(runs / "field" / "leaderboard.json")],
         "libraries": [platform.python_version(), *(f"{name} {version(name)}" for name in _LIBRARIES)],
     }

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from harness.errors import HarnessError
 from harness.files import cache_dir, shared_dir
 from harness.plain_text import escape_json, plain
+from harness.privacy import mask_page
 from harness.publish.drawings.charts import thin
 from harness.publish.drawings.social import SocialCard, draw_picture, thinned
 from harness.publish.folder import SiteFolder
@@ -92,7 +93,7 @@ class Site:
             raise HarnessError(
                 f"template {template} failed on {path}: {error}", "check the theme's templates against ours"
             ) from error
-        self.folder.write(path, plain(text).encode())
+        self.folder.write(path, mask_page(plain(text)).encode())
 
 
 def make_environment(theme: Path | None) -> Environment:
@@ -164,7 +165,9 @@ def write_hole(site: Site, standing: Standing, used: Collection[str]) -> HolePag
         picture=_picture(site, played, card),
     )
     if played.record is not None:
-        site.folder.write(f"holes/{card.name}.json", escape_json(dump_record(played.record)).encode())
+        site.folder.write(
+            f"holes/{card.name}.json", escape_json(mask_page(dump_record(played.record))).encode()
+        )
     if card.has_curve:
         site.folder.write(f"holes/{card.name}.csv", curve_csv(curve_cache.get(played)))
     _write_compared(site, standing, card)
@@ -342,9 +345,9 @@ def write_feeds(site: Site, lines: list[index.Line], standings: Sequence[Standin
         for name in names
         if name.endswith(".html") and name != "404.html" and not name.startswith("assets/")
     ]
-    write("feed.xml", plain(_atom_feed(lines, wording, base)).encode())
-    write("feed.json", _json_feed(lines, wording, base).encode())
-    write("holes.json", holes_json(site.season, standings, lines).encode())
+    write("feed.xml", mask_page(plain(_atom_feed(lines, wording, base))).encode())
+    write("feed.json", mask_page(_json_feed(lines, wording, base)).encode())
+    write("holes.json", mask_page(holes_json(site.season, standings, lines)).encode())
     write("robots.txt", _robots(base).encode())
     if base:  # a sitemap holds absolute addresses only
         write("sitemap.xml", _sitemap(pages, base).encode())

@@ -17,7 +17,6 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from harness.documents import FileProblem, MissingFile, naming, parse_json, read_file
-from harness.files import write_whole
 from harness.records.failures import FailureKind
 from harness.records.frozen import (
     AwareDatetime,
@@ -397,10 +396,6 @@ def find_record(path: Path) -> RunRecord | None:
         return load_record(path)
     except MissingFile:
         return None
-
-
-def write_record(path: Path, record: RunRecord) -> None:
-    write_whole(path, dump_record(record).encode())
 
 
 def dump_record(record: RunRecord) -> str:

@@ -5,18 +5,23 @@ Where that cannot be done (the code has changed, the data is another), the error
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from harness.courses.corpus import ProgressCallback
 from harness.errors import Exit, HarnessError, UsageError
+from harness.privacy import mask_settings, mask_words
 from harness.records.arguments import as_template, is_argument
+from harness.records.launch import Launch, load_launch
+from harness.records.private import refuse_masked, restore
 from harness.records.record import UNHASHED_KNOBS, RunRecord
 from harness.run.interpreter import find_interpreter
 from harness.run.plan import Plan, find_script, make_plan, same_experiment
 from harness.run.request import RunRequest
 from harness.scripts.snapshot import take_snapshot
-from harness.season.hole import PlayedHole
+from harness.season.hole import PlayedHole, load_hole
 from trainer.config import NEUTRAL
 
 
@@ -27,6 +32,7 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
     hole that has no complete attempt, what its round.toml says is planned.
     Raises HarnessError naming what is not as it was recorded.
     """
+    played = load_hole(played.hole)  # where others see it, its places are left out
     folder = played.name.folder
     request = replace(request, reference=folder, repeat=True, allow_over_cap=True)
     if not played.group:
@@ -38,20 +44,19 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
             "name a hole that was played here",
         )
     builtin = record.code.trainer == "builtin"
-    if record.environment.interpreter is not None:
-        _find_interpreter(folder, record.environment.interpreter)
+    python = _recorded_python(played, record)
+    if python is not None:
+        _find_interpreter(folder, python)
     plan = make_plan(
         replace(
             request,
-            overrides=tuple(
-                f"{name}={value}" for name, value in record.overrides.items() if not is_argument(name)
-            ),
+            overrides=tuple(f"{name}={value}" for name, value in recorded_overrides(played, record).items()),
             preset=record.preset if builtin else None,
             course=record.course,
             script=None if builtin else _find_script(played, record, request),
             module=None if builtin else record.code.module,
-            arguments=None if builtin else as_template(record.arguments, record.seed),
-            python=None if builtin else record.environment.interpreter,
+            arguments=None if builtin else as_template(_recorded_arguments(played, record), record.seed),
+            python=None if builtin else python,
             allow_unread=True,
         ),
         runs,
@@ -76,6 +81,48 @@ def _find_interpreter(folder: str, typed: str) -> None:
             f"{folder} cannot be played again as it was: {error.message}",
             f"bring it back, or play the hole once under another: `harness run {folder} --python PATH`",
         ) from error
+
+
+def recorded_overrides(played: PlayedHole, record: RunRecord) -> dict[str, str]:
+    """Return the overrides of a record as they were handed over: secrets and folders are put back.
+
+    They stand in round.toml, in the attempt's launch.json or in the environment. Raises UsageError naming the
+    first that does not.
+    """
+    launch = _launch_of(played, record)
+    known = [played.intent.overrides, *([launch.overrides] if launch else []), os.environ]
+    folder = played.name.folder
+    overrides = {name: value for name, value in record.overrides.items() if not is_argument(name)}
+    return restore(overrides, known, f"the record of {folder}")
+
+
+def _launch_of(played: PlayedHole, record: RunRecord) -> Launch | None:
+    """Return what was launched in a record's attempt; None where it is not kept, as after a clone by git."""
+    for entry in played.entries:
+        if entry.record is not None and entry.record.attempt == record.attempt:
+            with contextlib.suppress(HarnessError):
+                return load_launch(entry.attempt.launch_path)
+    return None
+
+
+def _recorded_arguments(played: PlayedHole, record: RunRecord) -> tuple[str, ...]:
+    """Return a script's options as they were handed over. Raises UsageError for a secret among them."""
+    launch = _launch_of(played, record)
+    kept = (
+        launch.arguments if launch and mask_words(launch.arguments) == mask_words(record.arguments) else None
+    )
+    arguments = record.arguments if kept is None else kept
+    refuse_masked(arguments, f"the record of {played.name.folder}")
+    return arguments
+
+
+def _recorded_python(played: PlayedHole, record: RunRecord) -> str | None:
+    """Return a script's own interpreter as it was named. Raises UsageError where only its file is known."""
+    python, named = record.environment.interpreter, played.intent.python
+    if python is None:
+        return None
+    known = [{"--python": named}] if named else []
+    return restore({"--python": python}, known, f"the record of {played.name.folder}")["--python"]
 
 
 def _find_script(played: PlayedHole, record: RunRecord, request: RunRequest) -> Path:
@@ -109,7 +156,7 @@ def _difference(plan: Plan, record: RunRecord) -> str:
         return f"the code of {code.trainer} that ran had the hash {ran}, the one here has {here}"
     before, now = (
         {name: text for name, text in config.items() if (name, text) not in NEUTRAL}
-        for config in (record.config, trainer.config)
+        for config in (record.config, mask_settings(trainer.config))
     )
     for name in sorted({*before, *now} - UNHASHED_KNOBS):
         if before.get(name) != now.get(name):

@@ -16,6 +16,7 @@ import trainer
 from harness.courses.corpus import ProgressCallback
 from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError, nearest
+from harness.records.private import warn_of_secrets
 from harness.records.record import Code, Data, recorded_config
 from harness.run.command import trainer_command
 from harness.run.request import (
@@ -81,7 +82,7 @@ def check_builtin(inputs: PlanInputs, settings: Mapping[str, str] | None = None)
         params=answer["params"],
         code_bytes=counted,
         forecast_bytes=answer["model_bytes"] + counted if counted else answer["forecast_bytes"],
-        warnings=(*dict.fromkeys((*typed.notes, *written.notes)), *warnings),
+        warnings=(*dict.fromkeys((*typed.notes, *written.notes)), *warn_of_secrets(overrides), *warnings),
     )
 
 

@@ -25,6 +25,7 @@ from harness.records.launch import Launch, Trained
 from harness.records.prediction import Prediction
 from harness.records.record import RunRecord
 from harness.records.store import Attempt, HoleName, Store, slugify
+from harness.run.again import recorded_overrides
 from harness.run.builtin import check_builtin
 from harness.run.capture import RunCallbacks
 from harness.run.kept_weights import Source, find_sources
@@ -80,10 +81,11 @@ def plan_evaluation(request: EvaluationRequest, runs: Path, progress: ProgressCa
     played = next(hole for hole in season.holes if hole.name == name)
     record = _require_own_training(played)
     changed = parse_overrides(request.overrides, record.config).settings
-    _refuse_training(changed, record, store, request.reference)
+    overrides = recorded_overrides(played, record)
+    _refuse_training(changed, record, overrides, store, request.reference)
     sources, notes = find_sources(played, season, request.seeds, _repacked(changed, record))
 
-    setup = _check_setup(record, changed, tuple(sources), runs, progress)
+    setup = _check_setup(record, overrides, changed, tuple(sources), runs, progress)
     _refuse_other_data(record, setup, name)
     plan = Plan(
         hole=name,
@@ -154,7 +156,13 @@ def _require_own_training(played: PlayedHole) -> RunRecord:
     return record
 
 
-def _refuse_training(changed: Mapping[str, str], record: RunRecord, store: Store, reference: str) -> None:
+def _refuse_training(
+    changed: Mapping[str, str],
+    record: RunRecord,
+    overrides: Mapping[str, str],
+    store: Store,
+    reference: str,
+) -> None:
     """Refuse an override that acts in training, with the command that would train."""
     before, after = _config(record.config), _config({**record.config, **changed})
     for name, value in changed.items():
@@ -165,8 +173,7 @@ def _refuse_training(changed: Mapping[str, str], record: RunRecord, store: Store
                 f"choose among them: --seed {value}",
             )
         if why:
-            overrides = {**record.overrides, **changed}
-            words = [word for pair in sorted(overrides.items()) for word in _setting(*pair)]
+            words = [word for pair in sorted({**overrides, **changed}.items()) for word in _setting(*pair)]
             parent = store.get(reference).name.folder
             command = ["harness", "run", f"round_{_next_number(store):03d}", "--parent", parent]
             command += ["--course", record.course, *(["--preset", record.preset] if record.preset else [])]
@@ -218,6 +225,7 @@ def _other_code(record: RunRecord, setup: TrainerSetup) -> tuple[str, ...]:
 
 def _check_setup(
     record: RunRecord,
+    overrides: Mapping[str, str],
     changed: Mapping[str, str],
     seeds: tuple[int, ...],
     runs: Path,
@@ -230,7 +238,7 @@ def _check_setup(
         seeds=seeds,
         preset=record.preset,
     )
-    intent = Intent(overrides={name: v for name, v in record.overrides.items() if name != "SEED"})
+    intent = Intent(overrides={name: v for name, v in overrides.items() if name != "SEED"})
     inputs = PlanInputs(
         request, intent, load_course(record.course, runs), f"{record.hole}'s record", progress
     )

@@ -9,6 +9,7 @@ played by `harness.run.play`.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from harness.courses.course import Course, course_names, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.field.entries import FieldStore
 from harness.field.reference import find_public
+from harness.privacy import is_masked, mask_settings
 from harness.records.intent import FIELD_PREFIX, Intent, is_public, load_intent
+from harness.records.private import refuse_masked, restore
 from harness.records.record import RunRecord, hash_config
 from harness.records.seed_plan import Purpose
 from harness.records.store import Hole, HoleName, Store, require_hole_name, slugify
@@ -68,6 +71,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     name = hole.name if hole else new_hole_name(request.reference, slugify(request.title), store)
     intent = load_intent(hole.intent_path) if hole else Intent()
     refuse_for_builtin(request, intent)
+    request, intent = _put_back(request, intent)
     if hole and (request.hypothesis or request.prediction):
         raise UsageError(
             f"{name.folder} is there already, and what it predicts stands in its round.toml",
@@ -119,6 +123,27 @@ def refuse_for_builtin(request: RunRequest, intent: Intent) -> None:
                 f"{option} {value} is for a script of your own; the built-in trainer takes no such thing",
                 "add --script FILE, or leave it out",
             )
+
+
+def _put_back(request: RunRequest, intent: Intent) -> tuple[RunRequest, Intent]:
+    """Return both with the secrets and places that a record's command or round.toml leaves out.
+
+    They stand in round.toml or in the environment. Raises UsageError naming one that does not.
+    """
+    place = f"the round.toml of {request.reference}"
+    if request.arguments is None:
+        refuse_masked(intent.arguments, place)
+    pairs = [word.partition("=") for word in request.overrides]
+    typed = {name.strip(): value for name, _, value in pairs if is_masked(value)}
+    put_back = restore(typed, (intent.overrides, os.environ), "what was typed")
+    words = tuple(
+        f"{name}={put_back[name.strip()]}" if name.strip() in typed else name + equals + value
+        for name, equals, value in pairs
+    )
+    given = {name.strip() for name, _, _ in pairs}
+    written = {name: value for name, value in intent.overrides.items() if name not in given}
+    overrides = intent.overrides | restore(written, (os.environ,), place)
+    return replace(request, overrides=words), intent.model_copy(update={"overrides": overrides})
 
 
 def _own_parent(reference: str, name: HoleName, store: Store) -> str:
@@ -234,7 +259,7 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
             "parent": request.parent or intent.parent,
             "course": inputs.course.name,
             "preset": trainer.preset,
-            "script": str(script) if script else None,
+            "script": _portable(script) if script else None,
             "module": request.module or (None if request.script else intent.module),
             "arguments": trainer.start.arguments if trainer.start else (),
             "python": trainer.start.interpreter.typed if trainer.start else None,
@@ -243,6 +268,17 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
             "created": intent.created or dt.datetime.now(dt.UTC).date(),
         }
     )
+
+
+def _portable(script: Path) -> str:
+    """Return where a script lies as round.toml keeps it: from here, or from the home folder, if it can."""
+    if not script.is_absolute():
+        return str(script)
+    for folder, name in ((Path.cwd(), ""), (Path.home(), "~/")):
+        for path, beneath in ((script, folder), (script.resolve(), folder.resolve())):
+            if path.is_relative_to(beneath):
+                return name + str(path.relative_to(beneath))
+    return str(script)
 
 
 def _check_size(plan: Plan, allow: bool) -> None:
@@ -304,7 +340,8 @@ def same_experiment(plan: Plan, record: RunRecord) -> bool:
     """Whether a plan and a record are of one code, configuration and data; only the seed may differ."""
     trainer = plan.trainer
     return (
-        record.config_hash == hash_config(trainer.config)
+        # of an older record it is the hash of all that was set; today's leave out secrets and folders
+        record.config_hash in (hash_config(mask_settings(trainer.config)), hash_config(trainer.config))
         and record.code.source_sha256 == trainer.code.source_sha256
         and record.course == plan.course.name
         # the split of a script is known when it has printed a score

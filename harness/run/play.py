@@ -25,7 +25,8 @@ from harness.files import write_whole
 from harness.records.intent import dump_intent, load_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.prediction import seal
-from harness.records.record import Environment, RunRecord, write_record
+from harness.records.private import private_intent, private_launch, write_record
+from harness.records.record import Environment, RunRecord
 from harness.records.store import Attempt, Hole, Store
 from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER
 from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
@@ -54,7 +55,7 @@ def play(
         lock = lock_attempt(attempt)
         launch = prepare(attempt, _launch(plan, attempt, seed, outlives))
         _keep_source(plan, attempt)
-        write_whole(attempt.launch_path, dump_launch(launch).encode())
+        write_whole(attempt.launch_path, dump_launch(private_launch(launch)).encode())
         seal_intent(hole, launch.started_at, first=attempt.number == hole.attempts[0].number)
     with lock:
         return run_attempt(attempt, launch, runs, callbacks)
@@ -182,7 +183,7 @@ def make_hole(plan: Plan, runs: Path) -> Hole:
     """Return the hole of a plan, made if it is new, its parent named."""
     store = Store(runs)
     if plan.is_new:
-        return store.create(plan.hole.folder, dump_intent(plan.intent))
+        return store.create(plan.hole.folder, dump_intent(private_intent(plan.intent)))
     hole = store.get(plan.hole.folder)
     if plan.names_parent and plan.intent.parent and load_intent(hole.intent_path).parent is None:
         write_parent(hole, plan.intent.parent)
@@ -198,8 +199,7 @@ def seal_intent(hole: Hole, when: dt.datetime, first: bool) -> None:
 def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:
     """Write the record of an attempt that has ended."""
     record = build_record(launch, attempt, end, load_course(launch.course, runs))
-    write_record(attempt.record_path, record)
-    return record
+    return write_record(attempt.record_path, record, here=True)
 
 
 def lock_attempt(attempt: Attempt) -> FileLock:

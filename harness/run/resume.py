@@ -12,7 +12,8 @@ from harness.courses.course import load_course
 from harness.errors import Exit, HarnessError
 from harness.files import cache_dir
 from harness.records.launch import Launch, load_launch
-from harness.records.record import RunRecord, find_record, write_record
+from harness.records.private import write_record
+from harness.records.record import RunRecord, find_record
 from harness.records.store import Attempt, Store
 from harness.run import processes
 from harness.run.builtin import TRAINER_FOLDER
@@ -98,8 +99,7 @@ def _finished(attempt: Attempt) -> bool:
 
 def _write_with_warning(attempt: Attempt, record: RunRecord, warning: str) -> RunRecord:
     record = record.model_copy(update={"warnings": (*record.warnings, warning)})
-    write_record(attempt.record_path, record)
-    return record
+    return write_record(attempt.record_path, record, here=True)
 
 
 def trainer_of(launch: Launch, attempt: Attempt) -> Path:

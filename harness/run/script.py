@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, UsageError, nearest
+from harness.privacy import mask_secret_setting
 from harness.records.arguments import takes_seed
+from harness.records.private import warn_of_secrets
 from harness.records.record import Code, Data
 from harness.run.processes import in_own_process
 from harness.run.request import PlanInputs, ScriptStart, TrainerSetup, choose_seeds, own_data, practice_data
@@ -102,6 +104,7 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
         warnings=(
             *no_knobs,
             *start_notes,
+            *warn_of_secrets(typed),
             *settings.notes,
             *_unset(script, settings.canonical | absolute),
             *notes,
@@ -137,7 +140,7 @@ def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, 
                 why = script.unclear[0]
             else:
                 why = f"nothing in {path.name} reads it"
-            notes.append(f"override {name}={text} is unchecked: {why}{maybe}")
+            notes.append(f"override {name}={mask_secret_setting(name, text)} is unchecked: {why}{maybe}")
             continue
         canonical[name], rendered[name] = canonical_value(knob, text), render_value(knob, text)
     return _Settings(canonical, rendered, tuple(notes))
@@ -170,7 +173,7 @@ def _unset(script: Script, settings: Mapping[str, str]) -> list[str]:
     """Return a warning for each knob that a script cannot start without and that nobody has set."""
     return [
         f"{knob.place} needs {knob.name}, and nothing sets it: "
-        f"-o {knob.name}={os.environ.get(knob.name, 'VALUE')}"
+        f"-o {knob.name}={mask_secret_setting(knob.name, os.environ.get(knob.name, 'VALUE'))}"
         for knob in script.knobs.values()
         if knob.required and knob.name not in settings and knob.name != "SEED"
     ]

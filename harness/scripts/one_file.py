@@ -21,6 +21,7 @@ from pathlib import Path
 
 import trainer
 from harness.errors import HarnessError
+from harness.privacy import is_private
 from harness.records.record import Code, hash_config
 from trainer.config import KNOBS, load_config
 from trainer.features import needed
@@ -108,6 +109,8 @@ def submission_script(
     readable: as text, comments kept, instead of packed.
     Raises HarnessError as `write_script` does.
     """
+    # A folder of this machine is no default for another: the trainer's own stands there.
+    config = {name: value for name, value in config.items() if not is_private(name, value)}
     dirty = " with uncommitted changes" if code.dirty else ""
     header = (
         f"Made by `harness submit` of the trainer at commit {(code.git_sha or 'none')[:12]}{dirty},\n"

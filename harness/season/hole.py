@@ -46,6 +46,7 @@ PER_PROCESS = 200  # holes needed to start another process
 IN_MEMORY = 32  # holes whose files stay in memory at once
 
 Figure = TypeVar("Figure", int, float)
+ReadFiles = Callable[["Hole"], "Files"]
 HoleStatus = Literal["ok", "over_cap", "stopped", "failed", "unfinished", "unplayed", "unreadable"]
 
 
@@ -271,18 +272,20 @@ class PlayedHole:
         return self.record.val_loss if self.record else None
 
 
-def load_hole(hole: Hole) -> PlayedHole:
+def load_hole(hole: Hole, read: ReadFiles | None = None) -> PlayedHole:
     """Read one hole; files that cannot be read are named in its `problems`."""
-    files = read_files(hole)
+    files = (read or read_files)(hole)
     return PlayedHole(hole, summarise(hole.name, files), files)
 
 
-def summarise_holes(runs: Path, holes: Sequence[Hole]) -> tuple[list[PlayedHole], dict[str, str]]:
+def summarise_holes(
+    runs: Path, holes: Sequence[Hole], read: ReadFiles | None = None
+) -> tuple[list[PlayedHole], dict[str, str]]:
     """Return holes whose files are read only where the cache has no summary, or when they are needed.
 
     With them, by folder, the marks of the files behind the summaries, where a mark can be relied on.
     Messages hold paths in the form in which they were typed, so each way to type a season has its own
-    entries.
+    entries. read: reads a hole's files when they are needed.
     """
     owner = f"season {runs.resolve()}\n{runs}"
     known = load_entries(owner)
@@ -297,7 +300,7 @@ def summarise_holes(runs: Path, holes: Sequence[Hole]) -> tuple[list[PlayedHole]
         {folder: CacheEntry(mark, json.dumps(summary)) for folder, (mark, summary) in fresh.items() if mark},
         known.keys() - {hole.name.folder for hole in holes},
     )
-    read = lru_cache(IN_MEMORY)(read_files)
+    read = lru_cache(IN_MEMORY)(read or read_files)
     played, marks = [], {}
     for hole in holes:
         folder = hole.name.folder

@@ -31,6 +31,7 @@ from harness.season.hole import (
     other_text,
     summarise_holes,
 )
+from harness.season.shown import shown_files, shown_hole, shown_summary
 from harness.season.standing import KINDS, Comparison, ComparisonKind, Standing
 from harness.season.verdict import judge_hole
 from harness.stats import Difference, Sample
@@ -394,17 +395,24 @@ _REFERENCES = {
 }
 
 
-def load_season(runs: Path) -> Season:
-    """Read every hole under `runs/`. Files that cannot be read are named in `problems`, never fatal."""
-    holes = [load_hole(hole) for hole in Store(runs).holes()]
+def load_season(runs: Path, shown: bool = False) -> Season:
+    """Read every hole under `runs/`. Files that cannot be read are named in `problems`, never fatal.
+
+    shown: as others may see it, without secrets and places; such a hole is not played again.
+    """
+    holes = [(shown_hole if shown else load_hole)(hole) for hole in Store(runs).holes()]
     return Season(
         runs, tuple(holes), (*misnamed(runs), *(problem for hole in holes for problem in hole.problems))
     )
 
 
-def summarise_season(runs: Path) -> Season:
-    """Read a season for tables and comparisons: a hole's files only where the cache has no summary."""
-    holes, marks = summarise_holes(runs, Store(runs).holes())
+def summarise_season(runs: Path, shown: bool = False) -> Season:
+    """Read a season for tables and comparisons: a hole's files only where the cache has no summary.
+
+    shown: see `load_season`.
+    """
+    holes, marks = summarise_holes(runs, Store(runs).holes(), shown_files if shown else None)
+    holes = list(map(shown_summary, holes)) if shown else holes
     problems = (*misnamed(runs), *(problem for hole in holes for problem in hole.problems))
     return Season(runs, tuple(holes), problems, marks)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness import figures
+from harness.privacy import mask_page, mask_text
 from harness.records.record import mean_stage_bpb
 from harness.scripts.grammar import parse
 from harness.scripts.unpack import unpack_source
@@ -27,8 +28,8 @@ _TOTAL = re.compile(rb"^Total submission size (\S+): ", re.MULTILINE)
 def make_files(submission: Submission) -> dict[str, bytes]:
     """Return all files of the folder by name."""
     files = {
-        "README.md": readme(submission).encode(),
-        "submission.json": as_json(folder_data(submission)),
+        "README.md": mask_page(readme(submission)).encode(),
+        "submission.json": mask_page(as_json(folder_data(submission)).decode()).encode(),
     }
     for run in submission.runs:
         files[run.log_name] = _log(submission, run)
@@ -39,8 +40,12 @@ def make_files(submission: Submission) -> dict[str, bytes]:
 
 
 def _log(submission: Submission, run: SubmittedRun) -> bytes:
-    """The log as printed. Where it counted other code, the folder's own count is added below, marked."""
-    raw = run.attempt.log_path.read_bytes()
+    """The log as printed, without secrets and the folders of this machine.
+
+    Where it counted other code, the folder's own count is added below, marked.
+    """
+    text = run.attempt.log_path.read_bytes().decode("utf-8", "surrogateescape")
+    raw = mask_text(text).encode("utf-8", "surrogateescape")
     record = run.record
     if record.code_bytes in (None, submission.code_bytes) or record.model_bytes is None:
         return raw

@@ -26,6 +26,7 @@ from harness.courses.policy import Policy, policy_for
 from harness.courses.track import NamedTrack, read_track
 from harness.errors import HarnessError
 from harness.files import refuse_used
+from harness.privacy import secrets_of_code
 from harness.records.notes import Notes
 from harness.records.record import RunRecord, over_cap
 from harness.scripts.git import run_git
@@ -73,9 +74,7 @@ def prepare(
     submission.rules += [log_rule(run) for run in runs]
     try:
         submission.code = make_code(runs[0].record, runs[0].attempt, readable)
-        submission.rules.append(
-            RuleResult("code", "pass", f"{len(submission.code)} file(s), {submission.code_bytes:,} bytes")
-        )
+        submission.rules.append(_code_rule(submission))
     except HarnessError as error:
         submission.rules.append(RuleResult("code", "fail", error.message, hint=error.hint))
         return submission
@@ -86,6 +85,14 @@ def prepare(
         # Once more: the README and the submission file have the referee's results.
         submission.files = make_files(submission)
     return submission
+
+
+def _code_rule(submission: Submission) -> RuleResult:
+    for place, kind in secrets_of_code(submission.code):
+        hint = "read it from the environment there, os.environ[...], and play the hole again"
+        return RuleResult("code", "fail", f"{place} holds what looks like a {kind}", hint=hint)
+    what = f"{len(submission.code)} file(s), {submission.code_bytes:,} bytes"
+    return RuleResult("code", "pass", what)
 
 
 def _load_notes(season: Season, played: PlayedHole) -> Notes:

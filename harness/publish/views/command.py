@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from harness.plain_text import plain_line
+from harness.privacy import SECRET
 from harness.records.arguments import as_template, is_argument
 from harness.season.hole import PlayedHole
 
@@ -37,7 +38,9 @@ def _quote(words: list[str] | tuple[str, ...]) -> str:
     quoted: list[str] = []
     length = 0
     for word in words:
-        text = shlex.quote(plain_line(word))
+        name, _, value = word.partition("=")
+        own = value == SECRET and name.isidentifier() and name.isascii()  # each visitor has their own
+        text = f'{name}="${name}"' if own else shlex.quote(plain_line(word))
         length += len(text) + 1
         if length > LONGEST:
             return " ".join([*quoted, "…"])  # no option's name, so a shell that gets it plays nothing

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,8 +23,10 @@ from harness import __version__
 from harness.documents import MissingFile, check_model, read_json
 from harness.errors import HarnessError, UsageError
 from harness.files import is_used, write_whole
+from harness.privacy import mask_secret_settings, mask_secret_words, mask_settings, secrets_of_code
 from harness.records.frozen import AwareDatetime, CourseName, Int, PositiveInt
 from harness.records.intent import Intent
+from harness.records.private import private_intent
 from harness.records.record import Code, CodeRule, Data, Frozen
 from harness.records.seed_plan import MAX_SEEDS
 from harness.run.builtin import TRAINER_FOLDER
@@ -160,12 +163,12 @@ def _fill(plan: Plan, target: Path) -> Bundle:
         "kind": "script" if script else "builtin",
         "main": script.main if script else None,
         "module": script.module if script else None,
-        "arguments": list(trainer.start.arguments) if trainer.start else [],
+        "arguments": list(mask_secret_words(trainer.start.arguments)) if trainer.start else [],
         "by_path": sorted(script.by_path) if script else [],
         "preset": trainer.preset,
-        "overrides": {n: value for n, value in trainer.recorded_overrides.items() if n not in places},
-        "config": {name: value for name, value in config.items() if name not in places},
-        "environ": environ,
+        "overrides": _shared(trainer.recorded_overrides, places),
+        "config": _shared(config, places),
+        "environ": mask_secret_settings(environ),
         "places": places,
         "hidden": sorted(trainer.hidden),
         "seeds": list(plan.seeds),
@@ -199,6 +202,8 @@ def _copy_code(plan: Plan, target: Path) -> None:
             for path in TRAINER_FOLDER.rglob("*.py")
         }
     )
+    if snapshot:
+        _refuse_secrets(files)
     for name, content in files.items():
         path = target / "code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -258,11 +263,24 @@ def _refuse_own_paths(environ: dict[str, str]) -> None:
             )
 
 
+def _shared(settings: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
+    return mask_settings({name: value for name, value in settings.items() if name not in places})
+
+
+def _refuse_secrets(files: Mapping[str, bytes]) -> None:
+    """Refuse code that holds a secret: it would travel with it. Raises UsageError naming file and line."""
+    for place, kind in secrets_of_code(files):
+        raise UsageError(
+            f"{place} holds what looks like a {kind}; a bundle is copied from machine to machine",
+            "read it from the environment there: os.environ[...]",
+        )
+
+
 def _without_places(intent: Intent) -> Intent:
     """The intent as it may travel: a script goes by its name, data by what it is."""
     overrides = {name: value for name, value in intent.overrides.items() if name not in PLACES}
     script = os.path.basename(intent.script) if intent.script else None  # noqa: PTH119
-    return intent.model_copy(update={"overrides": overrides, "script": script})
+    return private_intent(intent.model_copy(update={"overrides": mask_settings(overrides), "script": script}))
 
 
 _RUN_SH = """\
@@ -290,8 +308,7 @@ def _read_me(plan: Plan, data: DataFiles, places: dict[str, str]) -> str:
     )
     settings = "\n".join(
         f"    {name}={value}"
-        for name, value in sorted(trainer.recorded_overrides.items())
-        if name not in PLACES
+        for name, value in sorted(_shared(trainer.recorded_overrides, dict.fromkeys(PLACES, "")).items())
     )
     return f"""\
 # {plan.intent.title or plan.hole.folder}

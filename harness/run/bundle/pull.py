@@ -26,7 +26,8 @@ from harness.records.frozen import AwareDatetime, Int, NonNegativeFloat, Positiv
 from harness.records.intent import Intent, dump_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.origin import Provenance
-from harness.records.record import Environment, Frozen, RunRecord, dump_record, find_record
+from harness.records.private import private_intent, private_launch, write_record
+from harness.records.record import Environment, Frozen, RunRecord, find_record
 from harness.records.store import Attempt, Hole, Store, require_hole_name
 from harness.run.bundle import start
 from harness.run.bundle.emit import MAX_BYTES, PLACES, Bundle, load_bundle
@@ -93,7 +94,9 @@ def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[PulledSeed]:
             seeds.append(PulledSeed(seed, "added", bundle.hole))
             continue
         if hole is None:
-            hole = store.create(bundle.hole, dump_intent(Intent.model_validate(bundle.intent)))
+            hole = store.create(
+                bundle.hole, dump_intent(private_intent(Intent.model_validate(bundle.intent)))
+            )
         seeds.append(_take(bundle, finish, digest, folder, source, hole, runs))
     return seeds
 
@@ -183,9 +186,9 @@ def _take(
         if bundle.kind == "script" or changed:
             _copy_source(bundle, folder, temporary)
         launch = _launch(bundle, finish, temporary)
-        write_whole(temporary.launch_path, dump_launch(launch).encode())
+        write_whole(temporary.launch_path, dump_launch(private_launch(launch)).encode())
         record = _record(bundle, finish, digest, temporary, launch, runs)
-        write_whole(temporary.record_path, dump_record(record).encode())
+        record = write_record(temporary.record_path, record)
         temporary.path.replace(attempt.path)
     except OSError as error:
         raise HarnessError(

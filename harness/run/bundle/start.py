@@ -28,6 +28,7 @@ FINISH = "finish.json"
 GRACE_SECONDS = 60.0  # a step and a checkpoint fit in
 Bundle = dict[str, Any]  # bundle.json
 VERSIONS = ("torch", "mlx", "numpy", "sentencepiece")  # of which the record keeps the version
+SECRET = "[secret]"  # stands for a setting that does not travel (harness.privacy)
 LEFT_OUT = frozenset({FINISH, "checkpoint.safetensors"})
 
 
@@ -139,6 +140,20 @@ def check_data(bundle: Bundle) -> tuple[dict[str, str], list[str]]:
     return places, notes
 
 
+def handed_over(bundle: Bundle) -> dict[str, str]:
+    """Return the settings to hand over; what was left out as a secret must be in the environment."""
+    environ = dict(bundle["environ"])
+    for name, value in environ.items():
+        if SECRET in value:
+            if not os.environ.get(name):
+                raise Refused(
+                    f"{name} was left out of this bundle: it looked like a secret",
+                    f"hand it over: {name}=VALUE bash run.sh",
+                )
+            environ[name] = os.environ[name]
+    return environ
+
+
 def find_place(name: str, written: str) -> str:
     """Return a path of this machine: as the shell says, else in the bundle, else as written.
 
@@ -230,7 +245,7 @@ def prepare(
         "MASTER_PORT",
     }
     env = {name: value for name, value in os.environ.items() if name not in hidden}
-    env |= bundle["environ"] | {name: place for name, place in places.items() if place}
+    env |= handed_over(bundle) | {name: place for name, place in places.items() if place}
     if seed is not None:
         env["SEED"] = str(seed)
     env |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}

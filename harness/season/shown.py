@@ -1,0 +1,36 @@
+"""A hole as others may see it: on pages, in a submission, in `--json`; it is played from what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.privacy import mask_text
+from harness.records.private import private_record, shown_intent
+from harness.records.store import Hole
+from harness.season.hole import Files, PlayedHole, load_hole, read_files
+
+
+def shown_hole(hole: Hole) -> PlayedHole:
+    """Read one hole to show it."""
+    return load_hole(hole, shown_files)
+
+
+def shown_files(hole: Hole) -> Files:
+    """Read a hole's files without secrets and the places of this machine (`harness.privacy`)."""
+    files = read_files(hole)
+    entries = tuple(
+        replace(entry, record=private_record(entry.record)) if entry.record else entry
+        for entry in files.entries
+    )
+    decision = files.decision and files.decision.model_copy(
+        update={"reason": mask_text(files.decision.reason)}
+    )
+    problems = tuple(map(mask_text, files.problems))
+    return Files(shown_intent(files.intent), entries, decision, problems, files.unread)
+
+
+def shown_summary(played: PlayedHole) -> PlayedHole:
+    """Return a hole whose summary came from the cache, where it is as it was read."""
+    summary = played.summary
+    title, problems = mask_text(summary.title), tuple(map(mask_text, summary.problems))
+    return replace(played, summary=summary._replace(title=title, problems=problems))
