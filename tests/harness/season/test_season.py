@@ -188,8 +188,11 @@ def test_what_check_fails_is_no_record(changed, obstacle, rule, runs, put_record
 
 
 def test_gain_that_the_policy_of_the_day_calls_too_small_is_no_record(runs, put_record, harness):
-    """0.0025 bpb are 0.0042 nats a token; until 2026-04-27 the rule asked for 0.005."""
-    put_seeds(put_record, "round_001", (1.0628, 1.0631, 1.0630), started_at="2026-04-20T00:00:00Z")
+    """0.0023 bpb are 0.0039 nats a token; until pull request 1493 of 2026-04-09 the rule asked for 0.005.
+
+    No badge without it, though the referee leaves it to the maintainers, who listed smaller gains.
+    """
+    put_seeds(put_record, "round_001", (1.0803, 1.0806, 1.0805), started_at="2026-04-07T00:00:00Z")
 
     report = json.loads(harness("check", "1", "--json").stdout)
     shown = harness("show", "1")
@@ -197,7 +200,8 @@ def test_gain_that_the_policy_of_the_day_calls_too_small_is_no_record(runs, put_
     assert standing(runs, 1).comparisons["sota"].difference.outcome == "better"
     assert not standing(runs, 1).course_record
     assert standing(runs, 1).record_obstacles == ("0.005 nats better than the SOTA at p < 0.01 is not shown",)
-    assert next(f["outcome"] for f in report["findings"] if f["rule"] == "significance") == "fail"
+    outcome = next(f["outcome"] for f in report["findings"] if f["rule"] == "significance")
+    assert outcome == "cannot tell"
     assert "no record" in shown.stdout
 
 
