@@ -58,8 +58,8 @@ def explain(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     lines = []
     for item in problems[:_MOST_PROBLEMS]:
-        where = ".".join(str(part) for part in item["loc"])
-        what = item["msg"].removeprefix("Value error, ")
+        where = ".".join(str(part)[:80] for part in item["loc"])
+        what = item["msg"].removeprefix("Value error, ")[:300]
         value = "" if isinstance(item["input"], dict) else f" (found {item['input']!r:.80})"
         lines.append(f"{where}: {what}{value}" if where else what)
     if len(problems) > _MOST_PROBLEMS:

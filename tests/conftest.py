@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "long", max_examples=20_000, deadline=None
+)  # by hand, see tests/harness/test_reader_fuzz.py
 
 # The flat form of the first scorecard page, with its published numbers.
 SEED_PAGE: dict[str, Any] = {

@@ -52,8 +52,8 @@ def check(
     candidate = _candidate(season, reference, runs, course)
     if named_track:
         candidate = replace(candidate, track=NamedTrack(named_track, "as --track says"))
-    claim = candidate.claim
-    rules = named_policy or policy_for(candidate.course.name, claim.day, runs, claim.pr)
+    claim, problems = candidate.claim, season.file_problems
+    rules = named_policy or policy_for(candidate.course.name, claim.day, runs, claim.pr, problems)
     report = judge(season, candidate, rules)
     if as_json:
         print_json("check", **as_data(report), problems=list(season.problems))

@@ -290,7 +290,7 @@ def load_course(name: str, runs: Path | None = None, problems: list[str] | None 
         )
     file = Path("courses", f"{name}.toml")
     own = runs is not None and os.path.lexists(runs / file)
-    course = _read_course(runs / file, runs) if runs and own else _read_course(data_path(*file.parts))
+    course = _read_course(runs / file, runs) if runs and own else _read_shipped(data_path(*file.parts))
     if runs is None:
         return course
     try:
@@ -319,6 +319,10 @@ def find_names(folder: Path) -> list[str]:
 
 
 @cache
+def _read_shipped(path: Path) -> Course:
+    return _read_course(path)
+
+
 def _read_course(path: Path, root: Path | None = None) -> Course:
     hint = "compare it with a shipped course"
     course = check_model(Course, read_toml(path, MAX_BYTES, hint, root), path, hint)

@@ -14,8 +14,8 @@ from pydantic import Field, model_validator
 
 from harness.courses.course import Course, find_names
 from harness.courses.track import Track
-from harness.documents import MissingFile, check_model, read_toml
-from harness.errors import HarnessError, UsageError, nearest
+from harness.documents import FileProblem, MissingFile, check_model, read_toml
+from harness.errors import UsageError, nearest
 from harness.files import data_path
 from harness.records.frozen import (
     CourseName,
@@ -153,16 +153,28 @@ def policy_names(runs: Path) -> list[str]:
     return sorted({*find_names(runs / "policies"), *find_names(data_path("policies"))})
 
 
-def policy_for(course: str, day: dt.date | None, runs: Path, pr: int | None = None) -> Policy:
+def policy_for(
+    course: str, day: dt.date | None, runs: Path, pr: int | None = None, problems: list[str] | None = None
+) -> Policy:
     """Return the policy that was in force on a course on a day; for a day outside of all, the one nearest
-    before it, else the first. Raises UsageError when the course has none.
+    before it, else the first.
 
     pr: the claim's pull request, which counts before its day where a policy begins with one.
+    problems: takes what is wrong with files, which are then passed over; None: it is raised.
+    Raises UsageError when the course has none.
     """
-    policies = sorted(
-        (policy for name in policy_names(runs) if (policy := load_policy(name, runs)).course == course),
-        key=lambda policy: policy.since,
-    )
+    policies = []
+    for name in policy_names(runs):
+        try:
+            policy = load_policy(name, runs)
+        except FileProblem as error:
+            if problems is None:
+                raise
+            problems.append(error.message)
+            continue
+        if policy.course == course:
+            policies.append(policy)
+    policies.sort(key=lambda policy: policy.since)
     if not policies:
         raise UsageError(
             f'no policy is known for the course "{course}"',
@@ -178,11 +190,16 @@ def _has_begun(policy: Policy, day: dt.date | None, pr: int | None) -> bool:
     return day is None or policy.since <= day
 
 
-def record_rules(course: Course, day: dt.date | None, runs: Path) -> tuple[PolicyLimits, Significance | None]:
-    """Return the limits and the asked gain on a course on a day: its policy's, else the course's own caps."""
+def record_rules(
+    course: Course, day: dt.date | None, runs: Path, problems: list[str]
+) -> tuple[PolicyLimits, Significance | None]:
+    """Return the limits and the asked gain on a course on a day: its policy's, else the course's own caps.
+
+    problems: as in `policy_for`.
+    """
     try:
-        policy = policy_for(course.name, day, runs)
-    except HarnessError:  # none, or one that cannot be read: `harness check` says so
+        policy = policy_for(course.name, day, runs, problems=problems)
+    except UsageError:
         return PolicyLimits.model_validate(course.caps.model_dump()), None
     return policy.limits, policy.significance
 

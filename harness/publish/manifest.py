@@ -6,7 +6,6 @@ content, and a page of the old site counts only while its file is the one that w
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cache import SETTLED_NS, CacheEntry, load_entries, mark_files, save_entries
-from harness.files import data_path, shared_dir
+from harness.files import data_path, read_plain, shared_dir
 from harness.privacy import LAW
 from harness.publish.folder import FileMark, list_files
 from harness.records.store import HoleName, attempt_names, hole_names
@@ -32,6 +31,7 @@ if TYPE_CHECKING:  # not needed to see that nothing changed
     from harness.stats import Difference
 
 _TEXTS = ("round.toml", "notes.md", "decision.json", "prediction.json")
+_MAX_BYTES = 16_000_000  # of a file that is known by its content
 _LIBRARIES = ("jinja2", "markupsafe", "markdown-it-py", "nh3", "pydantic")
 
 
@@ -291,14 +291,14 @@ def _hash_tree(folder: Path) -> str:
         folders.sort()
         for name in sorted(names):
             path = Path(place) / name
-            with contextlib.suppress(OSError):
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-                total.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode("utf-8", "replace"))
+            content = _hash_file(path.resolve())  # a theme may be made of links
+            total.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode("utf-8", "replace"))
     return total.hexdigest()
 
 
 def _hash_file(path: Path) -> str:
+    """A fingerprint of a file, or of the reason why it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_plain(path, _MAX_BYTES)).hexdigest()
     except OSError as error:
-        return type(error).__name__
+        return str(error)

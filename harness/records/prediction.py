@@ -26,7 +26,7 @@ Metric = Literal["val_bpb", "artifact_bytes", "step_ms"]
 Direction = Literal["lower", "higher"]
 Reference = Literal["parent", "par"]
 MAX_SEALS = 1000
-MAX_BYTES = 4_000_000  # of the file
+MAX_BYTES = 2_000_000  # of the file
 
 Hypothesis = Annotated[str, StringConstraints(max_length=20_000)]
 Size = Annotated[float, Field(ge=0, le=1e15)]

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 class Season:
     """The holes of a `runs/` folder in the order of play; courses and the field are read when needed.
 
-    hole_problems: holes' files that could not be read. marks: of summaries, the marks of their holes' files
+    hole_problems: holes' files that could not be read. file_problems: the additions to the field and policies
+    that could not be read so far. marks: of summaries, the marks of their holes' files
     by folder, where these can be relied on.
     """
 
@@ -52,15 +53,15 @@ class Season:
     holes: tuple[PlayedHole, ...]
     hole_problems: tuple[str, ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
+    file_problems: list[str] = field(default_factory=list)
     _courses: dict[str, Course | HarnessError] = field(default_factory=dict)
     _field: tuple[list[StoredEntry], list[str]] | None = None
-    _additions: list[str] = field(default_factory=list)  # what is wrong with those to the field
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Name the files that could not be read so far: of holes, of courses, of the field."""
         courses = (course.message for course in self._courses.values() if isinstance(course, HarnessError))
-        field = dict.fromkeys((*self._additions, *(self._field[1] if self._field else ())))
+        field = dict.fromkeys((*self.file_problems, *(self._field[1] if self._field else ())))
         return (*self.hole_problems, *courses, *field)
 
     def public_entries(self) -> list[StoredEntry]:
@@ -77,7 +78,7 @@ class Season:
             return None
         if name not in self._courses:
             try:
-                self._courses[name] = load_course(name, self.runs, self._additions)
+                self._courses[name] = load_course(name, self.runs, self.file_problems)
             except HarnessError as error:
                 self._courses[name] = error
         course = self._courses[name]
@@ -118,7 +119,7 @@ class Season:
         course = self.course(played.course)
         if course is None:
             return ("its course is not known",)
-        limits, asked = record_rules(course, played.day, self.runs)
+        limits, asked = record_rules(course, played.day, self.runs, self.file_problems)
         texts = find_obstacles(played, course, limits)
         if texts or asked is None or sota_bpb is None:
             return texts

@@ -418,7 +418,7 @@ def _figures(sources: _CardSources) -> CardFigures:
     record, cap, headroom = sources.record, sources.cap, sources.standing.headroom_bytes
     drawing = draw_curve(sources.season, standing, wording, sources.curve_cache, sources.title)
     problems = [*(record.warnings if record else ()), *played.problems, *sources.unread]
-    problems += drawing.problems if drawing else ()
+    problems += sources.curve_cache.get(played).problems
     steps = record.steps if record else None
     return CardFigures(
         artifact=figures.megabytes(record.artifact_bytes if record else None),

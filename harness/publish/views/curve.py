@@ -92,7 +92,6 @@ class CurveView:
     notes: tuple[str, ...]
     table: Table | None
     has_points: bool
-    problems: tuple[str, ...]
 
 
 def draw_curve(
@@ -150,7 +149,6 @@ def draw_curve(
         notes=_notes(series, own, facts, wording),
         table=_table(own, wording),
         has_points=bool(own.steps),
-        problems=own.problems,
     )
 
 
