@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := round_099_first_tee
 
-.PHONY: setup demo test test-fast lint clean
+.PHONY: setup demo test test-fast lowest lint clean
 
 setup: $(READY)
 
@@ -33,5 +33,14 @@ test: lint
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 -m 'not slow'
 
+# The fast suite with the lowest versions that pyproject.toml allows, in an environment of its own: by hand, or
+# weekly where a machine has time. torch stays the one of constraints.txt.
+LOW := .venv-lowest
+lowest:
+	$(PYTHON) -m venv --clear $(LOW)
+	$(PYTHON) tests/lowest.py > $(LOW)/constraints.txt
+	PIP_CONSTRAINT="$(LOW)/constraints.txt constraints.txt" $(LOW)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(LOW)/bin/python -m pytest -n 2 -m 'not slow'
+
 clean:
-	rm -rf $(VENV) _site build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOW) _site build dist .pytest_cache .mypy_cache .ruff_cache
