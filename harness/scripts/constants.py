@@ -250,7 +250,21 @@ def _formatted(node: ast.FormattedValue, names: Names, scope: Scope) -> Any:
 
 def _items(node: ast.List | ast.Tuple | ast.Set, names: Names, scope: Scope) -> Any:
     """Fold what can be: a table may hold things that cannot, beside names that can."""
-    return [_fold_or(item, names, scope, None) for item in node.elts]
+    items: list[Any] = []
+    for item in node.elts:
+        if isinstance(item, ast.Starred):
+            items += _rows_of(item, names, scope)
+        else:
+            items.append(_fold_or(item, names, scope, None))
+    return items
+
+
+def _rows_of(node: ast.Starred, names: Names, scope: Scope) -> list[Any]:
+    """Return what `*values` stands for."""
+    values = fold(node.value, names, scope)
+    if not isinstance(values, list | dict | str):
+        raise Unknown(node)
+    return list(values)
 
 
 def _dict(node: ast.Dict, names: Names, scope: Scope) -> Any:
@@ -286,6 +300,11 @@ def _lambda(node: ast.Lambda, names: Names, scope: Scope) -> Any:
 
 def _subscript(node: ast.Subscript, names: Names, scope: Scope) -> Any:
     return fold(node.value, names, scope)[fold(node.slice, names, scope)]
+
+
+def _slice(node: ast.Slice, names: Names, scope: Scope) -> Any:
+    ends = (node.lower, node.upper, node.step)
+    return slice(*(None if end is None else fold(end, names, scope) for end in ends))
 
 
 def _if(node: ast.IfExp, names: Names, scope: Scope) -> Any:
@@ -423,6 +442,7 @@ _FOLDERS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Set: _items,
     ast.Dict: _dict,
     ast.Subscript: _subscript,
+    ast.Slice: _slice,
     ast.IfExp: _if,
     ast.Compare: _compare,
     ast.BoolOp: _bool,

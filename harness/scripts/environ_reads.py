@@ -18,7 +18,7 @@ from harness.scripts.constants import fold
 from harness.scripts.flow import names_in, unknown_is
 from harness.scripts.names import NOT_KNOWN, FieldOf, Func, Scope, Unknown, WhenUnset, assignments
 from harness.scripts.nodes import nodes_of
-from harness.scripts.presets import Preset, holds_at, is_certain, settings_in
+from harness.scripts.presets import Preset, holds_at, is_certain, settings_in, tables_in
 from harness.scripts.program import FUNCTIONS, MAX_CALLS, Function, Program, Site, dotted, last_part
 from harness.scripts.reach import DEFAULT_NAMES, MAX_ROWS, Reach, defaults_of, parameters_of
 from harness.scripts.system_names import is_never_own
@@ -93,6 +93,7 @@ class Finder:
         self.settings, self.outer_presets, self.files = settings, dict[str, str](), files
         self.file, self.tree, self.program, self.names = file, tree, program, program.names
         self.modules, self.environs, self.getters = {"os"}, {"os.environ"}, {"os.getenv", "os.environ.get"}
+        self._copied: set[str] = set()  # those of `environs` that are tables of their own
         self._helpers_entered: list[Func] = []
         self.unset = replace(program.names, values={}, used=set(), environment=self._when_unset)
         self.nodes, self.reach = nodes_of(tree), Reach(program, self._value)
@@ -156,22 +157,25 @@ class Finder:
             self.modules.add(ast.unparse(target))
         elif written in self.environs or self._copies(value):
             self.environs.add(ast.unparse(target))
+            if written not in self.environs and ast.unparse(target) != "os.environ":
+                self._copied.add(ast.unparse(target))
         elif written in self.getters:
             self.getters.add(ast.unparse(target))
 
     def _copies(self, value: ast.expr) -> bool:
-        """Whether an expression copies the environment: dict(os.environ), .copy(), {**os.environ}."""
+        """Whether an expression copies the environment: dict(os.environ), .copy(), {**os.environ}, a | b."""
         if isinstance(value, ast.Dict):
             return any(
                 k is None and self._is_environ(v) for k, v in zip(value.keys, value.values, strict=True)
             )
+        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr):
+            return any(self._is_environ(side) or self._copies(side) for side in (value.left, value.right))
         if not isinstance(value, ast.Call):
             return False
         if isinstance(value.func, ast.Attribute) and value.func.attr == "copy":
             return self._is_environ(value.func.value)
-        return last_part(value.func) in ("dict", "copy", "deepcopy") and any(
-            map(self._is_environ, value.args)
-        )
+        given = [*value.args, *(word.value for word in value.keywords if word.arg is None)]
+        return last_part(value.func) in ("dict", "copy", "deepcopy") and any(map(self._is_environ, given))
 
     def _is_environ(self, node: ast.expr) -> bool:
         return dotted(node) in self.environs
@@ -182,30 +186,37 @@ class Finder:
 
     def _find_presets(self) -> Iterator[Preset]:
         """Yield what the file puts into the environment itself."""
-        for node in self.nodes.of(ast.Assign, ast.Call):
-            yield from self._updates(node)
+        for node in self.nodes.of(ast.Assign, ast.AugAssign, ast.Call):
+            for owner, table in tables_in(node, self._is_environ, self._copies):
+                yield from self._settings_of(node, owner, table)
             for name, value in settings_in(node, self._is_environ):
                 for scope in self.reach.scopes(node, names_in([name, value])):
                     known = unknown_is(fold, name, self.names, scope)
                     text = _as_text(self.value_unset(value, scope)[0])
-                    if isinstance(known, str) and text is not None and is_certain(node, known, self.program):
+                    if isinstance(known, str) and text is not None and self._is_certain(node, known, scope):
                         yield Preset(known, text, _outermost_call(node, scope))
 
-    def _updates(self, node: ast.AST) -> Iterator[Preset]:
-        """Yield what `os.environ.update(TABLE)` sets."""
-        match node:
-            case ast.Call(func=ast.Attribute(value=owner, attr="update"), args=[table]) if self._is_environ(
-                owner
-            ) and not isinstance(table, ast.Dict):
-                for scope in islice(self.reach.scopes(node, names_in([table])), _MAX_USES):
-                    values = self.value_unset(table, scope)[0]
-                    for name, value in values.items() if isinstance(values, dict) else ():
-                        if isinstance(name, str) and isinstance(value, str):
-                            yield Preset(name, value, _outermost_call(node, scope))
+    def _settings_of(self, node: ast.AST, owner: ast.expr, table: ast.expr) -> Iterator[Preset]:
+        """Yield what the table of `os.environ.update(TABLE)`, `cfg = {**TABLE, **os.environ}` gives."""
+        written = dotted(owner) if dotted(owner) in self._copied else ""
+        for scope in islice(self.reach.scopes(node, names_in([table])), _MAX_USES):
+            values = self.value_unset(table, scope)[0]
+            for name, value in values.items() if isinstance(values, dict) else ():
+                text = _as_text(value)
+                if isinstance(name, str) and text is not None and self._is_certain(node, name, scope):
+                    yield Preset(name, text, _outermost_call(node, scope), written)
+
+    def _is_certain(self, node: ast.AST, name: str, scope: Scope) -> bool:
+        return is_certain(node, lambda part: unknown_is(fold, part, self.names, scope) == name, self.program)
 
     def _preset(self, name: str, node: ast.AST) -> str | None:
         """Return what the script itself has set a variable to before a read; None where it has not."""
-        before = [p for p in self.presets if p.name == name and holds_at(p, node, self.program)]
+        owners = {"", _environ_of(node)}
+        before = [
+            p
+            for p in self.presets
+            if p.name == name and p.owner in owners and holds_at(p, node, self.program)
+        ]
         return before[-1].value if before else self.outer_presets.get(name)
 
     def _access(self, node: ast.AST) -> _Access | None:
@@ -403,6 +414,16 @@ class Finder:
             isinstance(parent, ast.Return | ast.Lambda)
             for _, parent in islice(self.program.above(node), _MAX_USES)
         )
+
+
+def _environ_of(node: ast.AST) -> str:
+    """Return what a read goes to, as it is written: `cfg` of `cfg["X"]`, `cfg.get("X")`, `"X" in cfg`."""
+    if isinstance(node, ast.Compare):
+        return dotted(node.comparators[0])
+    if isinstance(node, ast.Subscript):
+        return dotted(node.value)
+    is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    return dotted(node.func.value) if is_method else ""  # type: ignore[attr-defined]
 
 
 def _outermost_call(node: ast.AST, scope: Scope) -> ast.AST:

@@ -77,7 +77,9 @@ def _range(*ends: int) -> list[int]:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("list", "tuple", "sorted", "set", "frozenset"), list),
+    **dict.fromkeys(("list", "tuple"), list),
+    **dict.fromkeys(("set", "frozenset"), lambda values=(): list(dict.fromkeys(values))),
+    "sorted": sorted,
     "enumerate": lambda values: [list(pair) for pair in enumerate(values)],
     "zip": lambda *rows: [list(row) for row in zip(*rows, strict=False)],
     "compile": lambda source, *_: source,

@@ -181,8 +181,16 @@ def dotted(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
         node = node.value
-    first = node.id if isinstance(node, ast.Name) else imported_module(node)
+    first = node.id if isinstance(node, ast.Name) else imported_module(node) or _attribute_by_name(node)
     return ".".join([first, *reversed(parts)]) if first else ""
+
+
+def _attribute_by_name(node: ast.AST) -> str:
+    """Return `os.environ` of `getattr(os, "environ")`, else ""."""
+    match node:
+        case ast.Call(func=ast.Name(id="getattr"), args=[owner, ast.Constant(value=str(name))]):
+            return f"{dotted(owner)}.{name}"
+    return ""
 
 
 def imported_module(node: ast.AST) -> str:

@@ -6,6 +6,74 @@ from harness.scripts.knobs import read_script
 
 # source, {knob: (kind, default)}
 SPELLINGS = {
+    "a default cut out of a table, and one put in order": (
+        """\
+import os
+NAMES = ["scale", "gain", "bias"]
+KEPT = tuple(os.environ.get("KEPT", ",".join(NAMES[:2])).split(","))
+ORDER = os.environ.get("ORDER", ":".join(sorted({"b": 1, "a": 2})))
+""",
+        {"KEPT": ("text", "scale,gain"), "ORDER": ("text", "a:b")},
+    ),
+    "a helper with older names beside the new one": (
+        """\
+import os
+def get(name, default, older=()):
+    for each in (name, *older):
+        if each in os.environ:
+            return type(default)(os.environ[each])
+    return default
+DEPTH = get("DEPTH", 8, older=("LAYERS", "NUM_LAYERS"))
+""",
+        {"DEPTH": ("int", "8"), "LAYERS": ("int", "8"), "NUM_LAYERS": ("int", "8")},
+    ),
+    "defaults merged below the environment": (
+        """\
+import os
+DEFAULTS = {"DEPTH": "9", "WIDTH": "128"}
+os.environ = {**DEFAULTS, **os.environ}
+os.environ |= {"HEADS": "4"}
+DEPTH = int(os.environ["DEPTH"])
+WIDTH = int(os.getenv("WIDTH", "64"))
+HEADS = int(os.environ.get("HEADS", "8"))
+""",
+        {"DEPTH": ("int", "9"), "WIDTH": ("int", "128"), "HEADS": ("int", "4")},
+    ),
+    "a table of defaults with the environment above it": (
+        """\
+import os
+config = {"DEPTH": "9"} | dict(os.environ)
+DEPTH = int(config["DEPTH"])
+OTHER = int(os.environ.get("DEPTH_OF_HEAD", "2"))
+""",
+        {"DEPTH": ("int", "9"), "DEPTH_OF_HEAD": ("int", "2")},
+    ),
+    "a table above the environment says nothing of other reads": (
+        """\
+import os
+config = {"WIDTH": "9"} | dict(os.environ)
+WIDTH = int(os.environ.get("WIDTH", "2"))
+""",
+        {"WIDTH": ("int", "2")},
+    ),
+    "a helper that sets what is not set": (
+        """\
+import os
+def suggest(name, value):
+    if name not in os.environ:
+        os.environ[name] = value
+suggest("DEPTH", "12")
+DEPTH = int(os.environ.get("DEPTH", "4"))
+""",
+        {"DEPTH": ("int", "12")},
+    ),
+    "an environment taken by its name": (
+        """\
+import os
+DEPTH = int(getattr(os, "environ").get("DEPTH", "4"))
+""",
+        {"DEPTH": ("int", "4")},
+    ),
     "a helper that returns early for text": (
         """\
 import os
