@@ -5,6 +5,7 @@ The checks that need torch run in a process of its own.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -134,6 +135,21 @@ def _course_data(
 def _check_config(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any]:
     """Let the trainer check a configuration and its data in a process of its own: that needs torch."""
     return _ask_trainer(knobs | {"SEED": str(seed)}, "--check", "--workers", str(nproc))
+
+
+def knob_names_of(trainer_folder: Path) -> frozenset[str]:
+    """Return the knobs of a trainer of any commit, read off its text: the fields of its `Config`."""
+    try:
+        tree = ast.parse((trainer_folder / "config.py").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(
+        line.target.id.upper()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "Config"
+        for line in node.body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+    )
 
 
 def weigh_untrained(config: dict[str, str]) -> int:

@@ -15,11 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import HarnessError
 from harness.files import PACKAGE
 from harness.records.launch import Launch, Trained
 from harness.run import processes
 
-TRAINER = ("-m", "trainer")  # what Python is told to start for the built-in trainer
+TRAINER = "trainer"  # the module that is started for the built-in trainer
+_START = str(Path(__file__).with_name("start_module.py"))
+# Python itself runs code that these lead to: never for the built-in trainer, whatever a shell says.
+_LEADS_PYTHON = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONPYCACHEPREFIX", "PYTHONBREAKPOINT", "PYTHONINSPECT")
 
 # Set by torchrun for its own workers; inherited by accident they make one process wait for others.
 _LAUNCHER_VARIABLES = frozenset(
@@ -54,13 +58,36 @@ def trainer_command(
     knobs: every name that the trainer reads.
     arguments: more words for its command line, such as `--resume`.
     trainer_folder: the package; Python looks for it in the folder above, before anywhere else.
+    Raises HarnessError for a configuration that sets anything but knobs: it may come from a file of others.
     """
-    out = out.resolve()
-    env = _environment(inherited, knobs, config, out)
-    import_path = str(trainer_folder.parent)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [import_path, env.get("PYTHONPATH", "")]))
-    words = (*TRAINER, "--out", str(out), *arguments)
-    return Command((*_starter(nproc, launcher), *words), env, out)
+    out, knobs = out.resolve(), tuple(knobs)
+    strange = sorted(config.keys() - set(knobs))
+    if strange:
+        raise HarnessError(
+            f"{out / 'launch.json'} sets {', '.join(strange[:5])}, which is no knob of the trainer",
+            "only knobs are handed to a trainer; play a new attempt instead: `harness run ROUND --repeat`",
+        )
+    env = isolated(_environment(inherited, knobs, config, out), trainer_folder.parent)
+    starter = () if launcher == "python" else (_START, *_torchrun(nproc))
+    return Command((sys.executable, "-P", *starter, _START, TRAINER, "--out", str(out), *arguments), env, out)
+
+
+def isolated(env: Mapping[str, str], import_first: Path | None = None) -> dict[str, str]:
+    """Return an environment in which Python imports nothing from the folder it runs in, nor first from
+    PYTHONPATH.
+
+    import_first: a folder whose packages come before all others. Both go to `harness.run.start_module`.
+    """
+    isolated = {name: value for name, value in env.items() if name not in _LEADS_PYTHON}
+    isolated["PYTHONSAFEPATH"] = "1"  # for torchrun's workers and whatever else the trainer starts
+    isolated["HARNESS_IMPORT_FIRST"] = str(import_first or "")
+    isolated["HARNESS_IMPORT_LAST"] = env.get("PYTHONPATH", "")
+    return isolated
+
+
+def isolated_python(*words: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the command line and the environment that start a module of the harness' own installation."""
+    return (sys.executable, "-P", _START, *words), isolated(_absolute_paths(os.environ), PACKAGE.parent)
 
 
 def kept_words(launch: Launch, runs: Path) -> tuple[str, ...]:
@@ -94,8 +121,9 @@ def script_command(
     if script.parent != source.resolve():  # its package lies beside that folder
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(source.resolve()), env.get("PYTHONPATH", "")]))
     what = ("-m", launch.module) if launch.module else (str(script),)
-    starter = _starter(launch.nproc, launch.launcher, launch.python or sys.executable)
-    return Command((*starter, *what, *launch.arguments), env, work.resolve())
+    starter = ("-m", *_torchrun(launch.nproc)) if launch.launcher == "torchrun" else ()
+    python = launch.python or sys.executable
+    return Command((python, *starter, *what, *launch.arguments), env, work.resolve())
 
 
 def _environment(
@@ -103,16 +131,20 @@ def _environment(
 ) -> dict[str, str]:
     """The user's own environment without knobs or a launcher's variables, plus what is handed over."""
     without = _LAUNCHER_VARIABLES.union(hidden)
-    env = {name: value for name, value in inherited.items() if name not in without}
+    env = _absolute_paths({name: value for name, value in inherited.items() if name not in without})
+    return env | dict(handed) | {"PYTHONUNBUFFERED": "1", processes.MARK: str(attempt)}
+
+
+def _absolute_paths(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment with PYTHONPATH as it is meant where the harness was started."""
+    env = dict(inherited)
     if paths := env.get("PYTHONPATH"):
         env["PYTHONPATH"] = os.pathsep.join(
             str(Path(path).absolute()) for path in paths.split(os.pathsep) if path
         )
-    return env | dict(handed) | {"PYTHONUNBUFFERED": "1", processes.MARK: str(attempt)}
+    return env
 
 
-def _starter(nproc: int, launcher: str, python: str = sys.executable) -> tuple[str, ...]:
-    """The words that start one process, or several through torchrun on this machine."""
-    if launcher == "python":
-        return (python,)
-    return (python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc))
+def _torchrun(nproc: int) -> tuple[str, ...]:
+    """The words that start several processes on this machine."""
+    return ("torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc))

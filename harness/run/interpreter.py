@@ -26,11 +26,13 @@ from harness.scripts.snapshot import Snapshot
 
 ANSWER_SECONDS = 120  # a first start from a slow disk
 
-# Runs under any Python from 3.4 on; looks for modules without importing them.
+# Runs under any Python from 3.4 on; looks for modules without importing them. The current folder leaves the
+# path before anything is imported: a `json.py` may lie there.
 _QUESTION = r"""
-import importlib.util, json, platform, re, sys
-asked = json.loads(sys.stdin.read())
+import sys
 sys.path = [path for path in sys.path if path]
+import importlib.util, json, platform, re
+asked = json.loads(sys.stdin.read())
 def version_of(name):
     try:
         from importlib.metadata import version

@@ -28,7 +28,7 @@ from harness.records.prediction import seal
 from harness.records.private import private_intent, private_launch, write_record
 from harness.records.record import Environment, RunRecord
 from harness.records.store import Attempt, Hole, Store
-from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER
+from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER, knob_names_of
 from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
 from harness.run.command import Command, kept_words, script_command, trainer_command
 from harness.run.plan import Plan
@@ -160,7 +160,7 @@ def run_attempt(
             attempt.path,
             launch.config,
             os.environ,
-            KNOB_NAMES,
+            {*KNOB_NAMES, *knob_names_of(trainer_folder)},
             *words,
             nproc=launch.nproc,
             launcher=launch.launcher,

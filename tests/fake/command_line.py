@@ -31,7 +31,7 @@ SMALL = (
 def fake_trainer() -> Iterator[None]:
     """Let the harness start the fake trainer for a while."""
     with (
-        mock.patch.object(command, "TRAINER", (str(ROOT / "tests" / "fake" / "fake_trainer.py"),)),
+        mock.patch.object(command, "TRAINER", str(ROOT / "tests" / "fake" / "fake_trainer.py")),
         mock.patch.object(builtin, "submission_script", return_value=bytes(CODE_BYTES)),
     ):
         yield

@@ -255,7 +255,8 @@ def prepare(
         ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if several else []
     )
     if bundle["kind"] == "builtin":
-        env["PYTHONPATH"] = str(HERE / "code")
+        # Nothing that lies among the results may be imported in place of a module of the same name.
+        env |= {"PYTHONPATH": str(HERE / "code"), "PYTHONSAFEPATH": "1"}
         words = ["-m", "trainer", "--out", str(out), *(["--resume"] if resumes else [])]
         if bundle.get("code_bytes"):
             words += ["--code-bytes", str(bundle["code_bytes"])]

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,23 +24,13 @@ from harness.figures import number
 from harness.files import PACKAGE, cache_dir
 from harness.findings import Finding
 from harness.records.record import RunRecord
+from harness.run.command import isolated_python
 from harness.run.processes import in_own_process
 
 DISTRIBUTION = "parameter-golf-harness"
 LEAST_FREE_BYTES = 1_000_000_000
+PROBE = "harness.run.doctor.probe_torch"
 PROBE_SECONDS = 120
-
-# Multiplies for real: an installation may import and still not compute.
-PROBE = """
-import json, torch
-x = torch.ones(8, 8)
-gpus = [{"name": torch.cuda.get_device_name(i), "bytes": torch.cuda.mem_get_info(i)[0]}
-        for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-if gpus: assert float((x.cuda() @ x.cuda()).sum()) == 512
-works = float((x @ x).sum()) == 512
-print(json.dumps({"version": torch.__version__, "works": works, "cuda": torch.version.cuda, "gpus": gpus,
-                  "mps": torch.backends.mps.is_available()}))
-"""
 
 
 @dataclass(frozen=True)
@@ -84,8 +73,9 @@ def _memory_left() -> int | None:
 def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
     """Ask torch what it is and whether it computes. An empty answer comes with the finding that says why."""
     try:
+        command, env = isolated_python(PROBE)
         process = subprocess.run(
-            [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+            command, env=env, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
         )
         torch: dict[str, Any] = json.loads(process.stdout)
         return torch, []
