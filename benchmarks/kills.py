@@ -1,11 +1,14 @@
 """Kill the harness or its child at random moments, a hundred times: what is lost, what is broken, what is
 left over.
 
-    python -m benchmarks.kills [times] [seed]
+    python -m benchmarks.kills [times] [seed] [--publish]
 
 Each run plays a script that keeps a journal of its own beside what it prints. After the kill the next
 command writes the missing record, and then must hold: the record can be read, every point that the journal
 has from more than a second before the kill is in curve.jsonl, and no process of the run is left.
+
+--publish kills `harness publish` instead: the folder must then hold the old site or the new one, whole, and
+nothing lies beside it after the next publish.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +96,39 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
     return problems or [victim]
 
 
+def publish_once(folder: Path, state: int, rng: random.Random) -> list[str]:
+    """Publish a changed season, kill that, publish again; return what went wrong."""
+    words = (sys.executable, "-m", "harness", "publish", "--no-pictures", "--out", "site")
+    quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    old = _site(folder)
+    notes = folder / "runs" / "round_001_baseline" / "notes.md"
+    notes.write_text(f"## The Shot\n\nstate {state}\n")
+    process = subprocess.Popen(words, **quiet)  # type: ignore[call-overload]
+    time.sleep(rng.uniform(0, LONGEST))
+    process.kill()
+    process.wait()
+    found = _site(folder)
+    subprocess.run(words, **quiet, check=True)  # type: ignore[call-overload]
+    problems = [] if found in (old, _site(folder)) else ["no whole site"]
+    left = {path.name for path in folder.iterdir()} - {"runs", "site", "short.py"}
+    return problems + ["leftover"] * len(left) or ["old site" if found == old else "new site"]
+
+
+def _site(folder: Path) -> dict[str, bytes]:
+    site = folder / "site"
+    return {str(path): path.read_bytes() for path in sorted(site.rglob("*")) if path.is_file()}
+
+
+def kill_publishes(folder: Path, times: int, rng: random.Random) -> Counter[str]:
+    season = Path(__file__).resolve().parent.parent / "tests" / "data" / "season"
+    for name in ("round_001_baseline", "round_006_fp16embed"):
+        shutil.copytree(season / name, folder / "runs" / name)
+    seen: Counter[str] = Counter()
+    for state in range(times):
+        seen.update(publish_once(folder, state, rng))
+    return seen
+
+
 def _due(attempt: Path, killed_at: float) -> set[int]:
     journal = attempt / "work" / "journal.txt"
     rows = [line.split() for line in journal.read_text().splitlines()] if journal.exists() else []
@@ -108,11 +145,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("times", nargs="?", type=int, default=100)
     parser.add_argument("seed", nargs="?", type=int, default=0)
+    parser.add_argument("--publish", action="store_true")
     words = parser.parse_args()
     times, rng = words.times, random.Random(words.seed)
     seen: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if words.publish:
+            seen = kill_publishes(folder, times, rng)
+            old, new = seen["old site"], seen["new site"]
+            print(f"{times} kills of publish: {old} left the old site, {new} the new one")
+            print(f"{'no whole site':20} {seen['no whole site']}\n{'leftover':20} {seen['leftover']}")
+            sys.exit(1 if seen["no whole site"] or seen["leftover"] else 0)
         (folder / "short.py").write_text(SCRIPT)
         for hole in range(1, times + 1):
             seen.update(play_once(folder, hole, rng))

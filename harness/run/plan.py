@@ -271,13 +271,9 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
 
 
 def _portable(script: Path) -> str:
-    """Return where a script lies as round.toml keeps it: from here, or from the home folder, if it can."""
-    if not script.is_absolute():
-        return str(script)
-    for folder, name in ((Path.cwd(), ""), (Path.home(), "~/")):
-        for path, beneath in ((script, folder), (script.resolve(), folder.resolve())):
-            if path.is_relative_to(beneath):
-                return name + str(path.relative_to(beneath))
+    """Return where a script lies as round.toml keeps it: below the home folder without its user's name."""
+    if script.is_absolute() and script.is_relative_to(Path.home()):
+        return f"~/{script.relative_to(Path.home())}"
     return str(script)
 
 

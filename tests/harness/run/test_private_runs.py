@@ -247,3 +247,15 @@ def test_a_token_in_the_code_goes_into_no_bundle_and_no_submission(harness, here
     checked = harness("submit", "1", "--write", "out", "--author", "A", "--github-id", "a", cwd=here)
     assert "holds what looks like a Hugging Face token" in checked.stdout
     assert not (here / "out").exists()
+
+
+def test_a_script_is_shown_by_its_name_wherever_it_lies(harness, tmp_path: Path, script: Path) -> None:
+    """Typed whole, from a folder above it: the page must not say through which folders the way goes."""
+    played = harness("run", "round_001", "--script", str(script), "--course", "fineweb", cwd=tmp_path)
+    assert played.returncode == 0, played.stderr
+
+    harness("publish", "--runs", "runs", "--out", "site", "--no-pictures", cwd=tmp_path)
+
+    assert held(tmp_path / "site") == []
+    assert "--script t.py" in (tmp_path / "site" / "holes" / "round_001.html").read_text()
+    assert harness("run", "round_001", "--repeat", cwd=tmp_path).returncode == 0
