@@ -21,7 +21,6 @@ from harness.field.log_events import (
     Marker,
     Setting,
     StepLine,
-    StopLine,
     TrainLine,
     ValLine,
     read_count,
@@ -31,6 +30,7 @@ from harness.field.metric_lines import read_metrics, read_summary
 from harness.field.result_lines import VAL_BPB, VAL_LOSS, read_result
 from harness.field.run_facts import read_facts, read_rounded_params
 from harness.field.size_lines import read_size
+from harness.field.stop_lines import read_stop
 
 # Step lines ---------------------------------------------------------------------------------------
 
@@ -74,16 +74,6 @@ def _read_step(match: re.Match[bytes], number: int) -> Event | None:
 
 # Everything else, by how the line begins ----------------------------------------------------------
 
-_STOP = re.compile(rb"stopping_early:\s?([\w-]{1,60})").match
-_STOP_STEP = re.compile(rb"(?<![\w.])step(?::\s?|=|\s)(\d{1,12})(?:/(\d{1,12}))?(?!\d)").search
-_STOP_TIME = re.compile(rb"(?:\bafter |\btime[ :=]{1,2}|[(,] ?)" + NUMBER + rb"\s?(ms|s|min|m)\b").search
-# A stop at the time limit in other words: `Reached wallclock limit at step 4450 (600.0s)`.
-_STOP_IN_WORDS = re.compile(
-    rb"(?=.{0,140}?(?:wall.?clock|time.?(?:limit|cap|budget|out)|\bcap\b))"
-    rb"(?=.{0,140}?(?:reached|\bhit|exceed|stop|used up|expired))"
-    rb"\W{0,3}(?:stop|early[ _-]?stop|reached|hit|exceeded|max_wallclock|wall|time|training stopped)",
-    re.IGNORECASE,
-).match
 _PYTHON = re.compile(rb"(?:Running )?Python (\d+\.\d+\S{0,20})").match
 _TORCH = re.compile(
     rb"(?:Running )?(?:Py)?Torch(?: version)?:? v?(\d+\.\d[\w.+-]{0,40})", re.IGNORECASE
@@ -123,17 +113,6 @@ _CODE = re.compile(
 ).match
 
 
-def _read_stop(line: bytes, number: int, reason: str) -> StopLine:
-    step, time = _STOP_STEP(line), _TIME(line) or _STOP_TIME(line)
-    return StopLine(
-        number,
-        reason,
-        float(time[1]) * TO_MS[time[2]] if time else None,
-        int(step[1]) if step else None,
-        int(step[2]) if step and step[2] else None,
-    )
-
-
 def _read_params(match: re.Match[bytes], number: int) -> Setting | None:
     count = read_count(match[1])
     if count is None:
@@ -171,9 +150,6 @@ def _read_other(line: bytes, number: int) -> Event | None:
             return Setting(number, (("peak_memory_mib", match[1].decode()),))
         if match := _RESUME(line):
             return Marker(number, "resume", match[1].decode())
-    elif first == 0x73:  # s
-        if match := _STOP(line):
-            return _read_stop(line, number, to_text(match[1]))
     elif first in b"tma":
         if match := _PARAMS(line):  # model_params, total params, all params
             return _read_params(match, number)
@@ -190,8 +166,8 @@ def _read_other(line: bytes, number: int) -> Event | None:
         return _read_params(match, number)
     if b"aram" in line and (rounded := read_rounded_params(line, number)):
         return rounded
-    if b"step" in line and first in b"[ehmrstw{" and _STOP_IN_WORDS(line) and _STOP_STEP(line):
-        return _read_stop(line, number, "wallclock_cap")
+    if b"step" in line and (stop := read_stop(line, number)):
+        return stop
     if _CODE(line):
         return Marker(number, "code", to_text(line, 80))
     if crash := read_crash(line, number):

@@ -28,6 +28,7 @@ from harness.field.log_events import (
     Size,
     StepLine,
     StopLine,
+    Summary,
     TrainLine,
     ValLine,
     Warn,
@@ -427,6 +428,12 @@ class LogParser:
                 self._tracker.take(facts, line)
             return
         self._tracker.take(event, line)
+        if (
+            isinstance(event, Summary)
+            and event.fact == "params_rounded"
+            and (facts := read_facts(line, event.line))
+        ):
+            self._tracker.take(facts, line)  # `27.1M params | 8 GPUs | seed 42`
         if kind is Marker:
             self._take_marker(event, line)  # type: ignore[arg-type]
         elif kind is ResultLine:

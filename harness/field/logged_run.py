@@ -27,9 +27,10 @@ from harness.field.log_events import (
     read_count,
 )
 from harness.field.printed_sizes import PrintedSizes
-from harness.field.run_facts import ALIASES, as_fact
+from harness.field.run_facts import fact_of, read_fact
 from harness.field.score_choice import TWIN_BPB, ScoreChoice, choose_score
 from harness.field.size_lines import choose_code, code_words
+from harness.field.stop_lines import COMPLETED
 from harness.field.thinned_curve import ThinnedCurve
 from harness.records.record import Stage
 
@@ -122,7 +123,7 @@ class LoggedRun:
             return "truncated"
         if not self.trains:
             return "eval_only"
-        return "wallclock_cap" if self.stop is not None else "completed"
+        return "wallclock_cap" if self.stop_reason is not None else "completed"
 
     # Scores -------------------------------------------------------------------------------------
 
@@ -209,7 +210,7 @@ class LoggedRun:
 
     @property
     def stop_reason(self) -> str | None:
-        return self.stop.reason if self.stop else None
+        return self.stop.reason if self.stop and self.stop.reason != COMPLETED else None
 
     @property
     def bytes_total(self) -> int | None:
@@ -365,8 +366,8 @@ class LoggedRun:
             return
         for key, value in setting.values:
             folded = key.lower()
-            if folded in ALIASES and (fact := as_fact(key, value)):
-                self._inline.setdefault(fact[0], (fact[1], setting.line))
+            if folded not in _NUMBERS and (fact := fact_of(key)) and (known := read_fact(fact, value)):
+                self._inline.setdefault(fact, (known, setting.line))
             if folded in _NUMBERS and getattr(self, folded) is None:
                 count = read_count(value.encode("ascii", "ignore"))
                 if count is not None:

@@ -6,34 +6,51 @@ A line of its own (`seed:42`, `model_params:17059912`) is read by `harness.field
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.field.log_events import Setting, Summary, read_count
 
+# What the three facts are called: seed, world size, parameters.
+_NAMES = (
+    rb"((?:(?:random|manual|torch|train(?:ing)?|global|base|rng|set)[_ ])?seed)"
+    rb"|((?:(?:ddp|dist)[_ ])?world[_ ]?size|world(?=\s?[:=]|$)"
+    rb"|(?:num|n|number of|total)[_ ]?gpus?|gpus|(?:(?:num|n|number of|total)[_ ])?devices"
+    rb"|(?:gpu|device)[_ ]count|nproc(?:[_-]per[_-]node)?|ws)"
+    rb"|((?:(?:model|total|num|n|unique|all|trainable)[_ ]){0,2}param(?:eter)?s?"
+    rb"(?:[_ ](?:count|total)|\s\(total\))?)"
+)
+_IS_NAME = re.compile(_NAMES, re.IGNORECASE).fullmatch
 _NAMED = re.compile(
-    rb"(?<![\w.-])-{0,2}(?:"
-    rb"((?:(?:random|manual|torch|train(?:ing)?|global|base|rng)[_ ])?seed)"
-    rb"|(world[_ ]?size|(?:num|n)_?gpus?|gpus|nproc[_-]per[_-]node|ws)"
-    rb"|((?:(?:model|total|num|n|unique|all|trainable)[_ ])?param(?:eter)?s?(?:[_ ](?:count|total))?)"
-    rb")['\"]?(?:\s{0,40}[:=]\s{0,40}|\.{2,60}\s{0,4}|\s{1,4}(?:to\s|is\s)?)['\"]?"
+    rb"(?<![\w.-])-{0,2}(?:" + _NAMES + rb")['\"]?"
+    rb"(?:\s{0,40}[:=]\s{0,40}|\s?\.{2,60}\s{0,4}|\s{1,4}(?:set\s)?(?:to\s|is\s)?|\()['\"]?"
     rb"(\d[\d,_]{0,20}+)(?![\w/-]|[.,]\d|\s?[kKmMbB]\b)",
     re.IGNORECASE,
 ).finditer
+# `Hardware: 8xH100 80GB`, `gpu: NVIDIA H100 x 8`
+_HARDWARE = re.compile(
+    rb"(?<![\w.-])(?:hardware|machine|gpus?|devices?|accelerators?)\s{0,20}[:=]\s{0,20}"
+    rb"(?:(\d{1,3})\s?(?:x|\*|\xc3\x97)\s?[a-z]|[^\d\n]{1,20}\d{2,4}[^\n]{0,40}?\s(?:x|\xc3\x97)\s?(\d{1,3})\s{0,4}$)",
+    re.IGNORECASE,
+).search
 _COUNTED = re.compile(
     rb"(?<![\w.,/-])(?:(\d{1,4})\s?(?:x\s)?GPUs?\b"
     rb"|(\d[\d,_]{3,20}+)\s(?:(?:trainable|total|model|unique)\s)?param(?:eter)?s\b)",
     re.IGNORECASE,
 ).finditer
+_AMOUNT = rb"(\d{1,6}(?:\.\d{1,4})?)\s?([kmb])(?:illion)?"
 _ROUNDED = re.compile(
     rb"(?<![\w.])(?:(?:[a-z]{1,12}[_ ])?param(?:eter)?s?(?:[ _]count)?\s?[:=]\s{0,8}"
-    rb"(\d{1,6}(?:\.\d{1,4})?)\s?([kmb])\b"
-    rb"(?:\s?\((\d[\d,_]{5,20}+)\b)?"
-    rb"|(\d{1,6}(?:\.\d{1,4})?)\s?([kmb]) (?:(?:trainable|total|model|unique) )?param(?:eter)?s\b)",
+    + _AMOUNT
+    + rb"\b(?:\s?\((\d[\d,_]{5,20}+)\b)?"
+    rb"|" + _AMOUNT + rb" (?:(?:trainable|total|model|unique) )?param(?:eter)?s\b)",
     re.IGNORECASE,
 ).search
 _RANKS = re.compile(
     rb"\brank\s?[:=]?\s?\d{1,5}\s{0,3}(?:/|of|,)\s{0,3}(?:world\s?[:=]?\s?)?(\d{1,5})(?![\w.])", re.IGNORECASE
 ).search
-_WORDS = re.compile(rb"seed|world|gpu|nproc|param|\brank|\bws\b", re.IGNORECASE).search
+_WORDS = re.compile(
+    rb"seed|world|gpu|device|nproc|param|\brank|\bws\b|hardware|machine|accelerator", re.IGNORECASE
+).search
 # A seed of something else, parameters of a part.
 _NOT_OF_THE_RUN = re.compile(
     rb"(?:data|split|eval|val|shuffle|sampl\w+|calib\w*|noise|rotation|hadamard|ttt|lora)[ _]$", re.IGNORECASE
@@ -42,23 +59,6 @@ _PART_OF_PARAMS = re.compile(
     rb"tensor|decay|per[ _]layer|frozen|embed|lora|adapter|buffer", re.IGNORECASE
 ).search
 _FACTS = ("seed", "world_size", "model_params")
-# Names of settings that are these facts, where no line says them outright.
-ALIASES = {
-    "nproc_per_node": "world_size",
-    "nproc": "world_size",
-    "num_gpus": "world_size",
-    "n_gpus": "world_size",
-    "ngpus": "world_size",
-    "gpus": "world_size",
-    "ws": "world_size",
-    "train_seed": "seed",
-    "random_seed": "seed",
-    "params": "model_params",
-    "n_params": "model_params",
-    "num_params": "model_params",
-    "total_params": "model_params",
-    "parameters": "model_params",
-}
 # Fewer parameters are a number of tensors or groups.
 _RANGES = {"seed": (0, 10**18), "world_size": (1, 10**5), "model_params": (1_000, 10**15)}
 
@@ -71,10 +71,13 @@ def read_facts(line: bytes, number: int) -> Setting | None:
     values: dict[str, str] = {}
     for match in _NAMED(line):
         fact = _FACTS[next(index for index in range(3) if match[index + 1])]
-        if not _NOT_OF_THE_RUN(line[: match.start()]):
+        before = line[: match.start()]
+        if not (_NOT_OF_THE_RUN(before) or (fact == "model_params" and _PART_OF_PARAMS(before[-24:]))):
             _keep(values, fact, match[4])
     if ranks := _RANKS(line):
         _keep(values, "world_size", ranks[1])
+    if hardware := _HARDWARE(line):
+        _keep(values, "world_size", hardware[1] or hardware[2])
     for match in _COUNTED(line):
         if match[1] or not _PART_OF_PARAMS(line):
             _keep(values, "world_size" if match[1] else "model_params", match[1] or match[2])
@@ -84,7 +87,7 @@ def read_facts(line: bytes, number: int) -> Setting | None:
 def read_rounded_params(line: bytes, number: int) -> Setting | Summary | None:
     """Read parameters printed in thousands, millions or billions; `27.0M (26,993,756)` has them exactly."""
     match = _ROUNDED(line[:2000]) if b"aram" in line else None
-    if match is None or _PART_OF_PARAMS(line):
+    if match is None or _PART_OF_PARAMS(line[: match.end()]):
         return None
     if match[3]:
         return Setting(number, (("model_params", str(read_count(match[3]) or "")),), inline=True)
@@ -93,17 +96,26 @@ def read_rounded_params(line: bytes, number: int) -> Setting | Summary | None:
     return Summary(number, "params_rounded", value, (amount + unit).decode())
 
 
-def as_fact(name: str, value: str) -> tuple[str, str] | None:
-    """Return a setting as the fact that it is under another name, or None."""
-    fact = ALIASES.get(name.lower())
+@lru_cache(4096)
+def fact_of(name: str) -> str | None:
+    """Return which fact a setting of this name is, such as `world_size` for `nproc_per_node`, or None."""
+    match = _IS_NAME(name.encode("ascii", "replace"))
+    return _FACTS[next(index for index in range(3) if match[index + 1])] if match else None
+
+
+def read_fact(fact: str, value: str) -> str | None:
+    """Return the count that a setting gives for a fact, or None where it can be none."""
     values: dict[str, str] = {}
-    if fact is not None:
-        _keep(values, fact, value.encode("ascii", "replace"))
-    return next(iter(values.items()), None)
+    _keep(values, fact, value.encode("ascii", "replace"))
+    return values.get(fact)
 
 
 def _keep(values: dict[str, str], fact: str, text: bytes) -> None:
-    count = read_count(text.rstrip(b",_"))
+    text = text.rstrip(b",_")
+    if fact == "world_size" and b"," in text:  # `devices: 0,1,2,3` names them
+        count: int | None = text.count(b",") + 1
+    else:
+        count = read_count(text)
     if count is None:
         return
     low, high = _RANGES[fact]

@@ -340,6 +340,6 @@ def oddities(run: LoggedRun) -> list[str]:
         odd.append(f"no result line with a known label; not taken for a score: {labels}")
     elif official is not None and run.choice.doubt:
         odd.append(f"the score {official.label} is not sure: {run.choice.doubt}")
-    if run.status == "completed" and (run.steps or 0) < (run.planned_steps or 0):
+    if run.status == "completed" and run.stop is None and (run.steps or 0) < (run.planned_steps or 0):
         odd.append(f"no stop line, and the last step line is {run.steps} of {run.planned_steps}")
     return odd

@@ -272,6 +272,23 @@ def test_a_fact_in_the_middle_of_a_line_is_read(line: str, seed: int | None, wor
         ("data_seed: 7 eval seed 9", None, None, None),
         ("run exp_seed42 of 3", None, None, None),
         ("param groups: 4 on GPU 0", None, None, None),
+        ("model_params_total:26993756 model_params_export:26900000", None, None, 26_993_756),
+        ("unique_params:26993756 effective_params:81000000", None, None, 26_993_756),
+        ("Total trainable parameters ............ 26993756", None, None, 26_993_756),
+        ("Model parameters (total): 26,993,756", None, None, 26_993_756),
+        ("Params: 21.6M (transformer 21.1M + embed 0.5M)", None, None, 21_600_000),
+        ("Number of parameters: 27.12 million", None, None, 27_120_000),
+        ("Model initialized | 27.1M params | 8 GPUs | seed 42", 42, 8, 27_100_000),
+        ("embedding params: 524288, lora params: 40960", None, None, None),
+        ("seed=42 | world=8 | params=26993756", 42, 8, 26_993_756),
+        ("ddp_world_size = 8", None, 8, None),
+        ("devices: 8", None, 8, None),
+        ("gpus: 0,1,2,3", None, 4, None),
+        ("Hardware: 8xH100 80GB HBM3", None, 8, None),
+        ("gpu: NVIDIA H100 80GB HBM3 x 8", None, 8, None),
+        ("GPU 1: NVIDIA H100, device: cuda:2", None, None, None),
+        ("random seed set to 42", 42, None, None),
+        ("set_seed(42)", 42, None, None),
     ],
 )
 def test_facts_in_other_words(
@@ -327,6 +344,9 @@ def test_sizes_in_other_words(line: str, total: int | None, model: int | None, c
         ("Time limit reached at step 4450/5000, stopping", 440_000.0),
         ("max_wallclock reached step:4450", 440_000.0),
         ("Early stop at step=4450: time budget used up after 10.0m", 600_000.0),
+        ("Max wallclock reached (600.0s), stopping at step 4450", 600_000.0),
+        ("Time budget exhausted: step 4450, 600.1s", 600_100.0),
+        ("WALLCLOCK CAP at step 4450/5000, 600.0s", 600_000.0),
     ],
 )
 def test_a_stop_at_the_limit_in_other_words(line: str, ms: float) -> None:
@@ -334,6 +354,38 @@ def test_a_stop_at_the_limit_in_other_words(line: str, ms: float) -> None:
 
     assert (run.steps, run.planned_steps, run.stop_reason) == (4450, 5000, "wallclock_cap")
     assert run.train_time_ms == ms
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "ms"),
+    [
+        ("Training complete: 4450 steps in 600.0 s", None, 600_000.0),
+        ("Training done in 600.0s (4450 steps)", None, 600_000.0),
+        ("Finished training at step 4450", None, 440_000.0),
+        ("Trained 4450 steps in 10.0 min", None, 600_000.0),
+        ("early stop: step=4450", "early_stop", 440_000.0),
+        ("[trainer] stopping at step 4450 after 600.1s", "early_stop", 600_100.0),
+    ],
+)
+def test_the_end_of_training_in_other_words(line: str, reason: str | None, ms: float) -> None:
+    run = read(SETUP + STEPS + line + "\n" + ROUND_TRIP)
+
+    assert (run.steps, run.stop_reason, run.train_time_ms) == (4450, reason, ms)
+    assert run.status == ("wallclock_cap" if reason else "completed")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Early stopping enabled: patience 6000 steps",
+        "training will be done in 5000 steps",
+        "warmup complete at step 4999",
+    ],
+)
+def test_words_of_an_end_that_is_none_stop_nothing(line: str) -> None:
+    run = read(SETUP + STEPS + line + "\n" + ROUND_TRIP)
+
+    assert (run.stop, run.steps) == (None, 4400)
 
 
 def test_a_limit_that_is_only_announced_stops_nothing() -> None:
