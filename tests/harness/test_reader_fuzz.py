@@ -223,7 +223,7 @@ for kind, read in READERS.items():
     before = path.read_bytes()
     lines = path.suffix == ".jsonl"
     head = b"" if lines else b"a = [" if path.suffix == ".toml" else b"["
-    for part in (b"1\\n", b"[],\\n", b'{"step": 1, "a": 2}\\n') if lines else (b"[],", b'"",'):
+    for part in (b"1\\n", b"[],", b'{"step": 1, "a": 2}\\n') if lines else (b"[],", b'"",'):
         for size in (1_900_000, 15_900_000) if lines else (250_000, 1_900_000):
             path.write_bytes(head + part * (size // len(part)) + (b"1\\n" if lines else b"1]"))
             try:

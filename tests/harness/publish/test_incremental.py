@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.season import write_season
 from harness import cache
 from harness.errors import HarnessError
-from harness.publish import build, folder, pages
+from harness.publish import build, manifest, pages
 from harness.publish.build import PublishOptions, publish
 from tests.compare_bytes import file_hashes
 from tests.paths import DATA, ROOT
@@ -45,7 +45,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy with a cache of its own, its files taken for old ones."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(folder, "SETTLED_NS", 0)
+    monkeypatch.setattr(manifest, "SETTLED_NS", 0)
     monkeypatch.setattr(cache, "SETTLED_NS", 0)
     for name in ("runs", "theme"):
         shutil.copytree(source / name, tmp_path / name)
