@@ -137,7 +137,7 @@ def _read_other(line: bytes, number: int) -> Event | None:
     first = line[0] | 0x20  # ASCII lower case
     if first in b"bfmnptv" and (summary := read_summary(line, number)):
         return summary
-    if first in b"abcfmpqstw" and (size := read_size(line, number)):
+    if first in b"abcefimpqstw" and (size := read_size(line, number)):
         return size
     if first == 0x70 or first == 0x72:  # p, r
         if match := _PARAMS(line):

@@ -65,10 +65,18 @@ class PrintedSizes:
         return [size for size in counted if size.codec != "wrapper"] or counted[-1:]
 
     def model_before(self, total: Size | None) -> int | None:
-        """The compressed model that a total counts, else the last one."""
-        if not self.models:
-            return None
-        if total is not None and total is not self.counted_totals()[-1]:
-            before = [model for model in self.models if model.line < total.line]
-            return (before or self.models)[-1].bytes
-        return self.models[-1].bytes
+        """The compressed model that a total counts: the last one before it, else the last one.
+
+        Where no line calls one so, a count that adds up to it with the code (`Ternary artifact: N bytes`).
+        """
+        limit = total.bytes if total is not None and total.bytes is not None else None
+        models = [model for model in self.models if limit is None or (model.bytes or 0) <= limit]
+        if models and total is not None and total is not self.counted_totals()[-1]:
+            models = [model for model in models if model.line < total.line] or models
+        if models:
+            return models[-1].bytes
+        codes = {code.bytes for code in self.codes.values()}
+        parts = [
+            size.bytes for size in self.totals if limit is not None and limit - (size.bytes or 0) in codes
+        ]
+        return parts[-1] if parts else None

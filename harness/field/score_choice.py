@@ -101,12 +101,16 @@ def _doubt(sizes: PrintedSizes) -> str:
 def _by_artifact(lines: Sequence[ResultLine], totals: Sequence[Size]) -> list[tuple[int, list[ResultLine]]]:
     """Group results by the artifact whose size stands before them: (bytes of the total, results).
 
-    One group, or none, unless artifacts of different sizes were made and scored one after the other.
+    The size stands after them in a log that prints every score first. One group, or none, unless artifacts of
+    different sizes were made and scored one after the other.
     """
     groups: list[tuple[int, list[ResultLine]]] = []
+    scores_first = bool(totals) and lines[0].line < totals[0].line and lines[-1].line < totals[-1].line
     for line in lines:
         before = [total for total in totals if total.line < line.line]
-        size = (before or totals[:1])[-1].bytes if totals else None
+        after = [total for total in totals if total.line > line.line]
+        nearest = after[:1] if scores_first else before[-1:] or totals[:1]
+        size = nearest[0].bytes if nearest else None
         if size is None:
             return []
         if groups and groups[-1][0] == size:

@@ -11,11 +11,11 @@ from harness.field.log_events import COUNT, Size, SizeKind, read_count, to_text
 
 _SIZE = re.compile(
     rb"(?:(serialized[ _]model|(?:compressed|quantized|packed)[ _](?:model|weights|size)"
-    rb"|model[ _](?:size|bytes))"
+    rb"|model[ _](?:size|bytes)|model)"
     rb"|(code[ _](?:size|bytes)|code)"
     rb"|((?:total[ _])?submission[ _](?:size|bytes)|(?:total[ _])?artifact[ _]size|total[ _]size"
-    rb"|(?:final |compressed |total )?artifact|total))"
-    rb"(?:[ _]bytes)?[\s_]{0,2}(?:\(?([\w+./ =(),-]{1,40}?)\)?)?\s{0,2}[:=]"
+    rb"|(?:[a-z0-9+-]{2,20}[ _]){0,2}artifact|total))"
+    rb"(?:[ _]bytes)?[\s_]{0,2}(?:\(?([\w+./ =(),-]{1,40}?)\)?)??\s{0,2}[:=]"
     rb"\s{0,8}(\d[\d,_]{0,20}(?:\.\d{1,9})?)(?![\d,.]*\d)\s?(bytes|[kmg]?i?b)?\b(?!\s?param)",
     re.IGNORECASE,
 ).match
@@ -27,7 +27,7 @@ _OF_CAP = re.compile(
 _FILE = re.compile(
     rb"(?:^|[\s/(])[\w.-]{1,80}\.(ptz|zst|zstd|br|xz|lzma|zlib|gz)\b[^\d\n]{0,20}(\d[\d,_]{3,20}+) ?bytes\b"
 ).search
-_SHORT = frozenset({b"code", b"total", b"artifact"})  # too common a word to count without its unit
+_SHORT = frozenset({b"model", b"code", b"total", b"artifact"})  # too common a word to count without its unit
 _BUDGET = re.compile(rb"budget:\s?" + COUNT + rb"/\d").match
 _ARTIFACT = re.compile(rb"artifact:.{0,400}?\bcode:\s?" + COUNT + rb"(?!\.)", re.DOTALL).match
 _WRAPPER = re.compile(rb"(?:artifact_bytes|bytes_total)\s{0,4}[:=]\s{0,40}" + COUNT).match
@@ -37,15 +37,21 @@ _LIMIT = re.compile(
 ).search
 _CODE_WORDS = re.compile(r"code[^:=]{0,60}(?=[:=])", re.IGNORECASE).match
 _WITH_CODE = re.compile(r"\+ ?code\b ?", re.IGNORECASE).match  # `Serialized model + code`
-_PART = re.compile(
-    rb"(?<![\w.])(model|code|total)(?:[ _](?:bytes|size))?\s?[:=]\s{0,8}" + COUNT + rb"(?![.\w])",
+_OTHERS = re.compile(
+    rb"\b(?:target|limit|cap|max\w*|budget|base(?:line)?|parent|previous|old|reference|sota|merged|record|wip)\b",
     re.IGNORECASE,
-).findall
+).search
+_CODE_PART = re.compile(
+    rb"(?<![\w.])code(?:[ _](?:bytes|size))?(?:\s?[:=]\s{0,8}|\s)" + COUNT, re.IGNORECASE
+).search
+_PARTS = re.compile(rb"(?<![\w.,])" + COUNT + rb"(?![.\w])").findall
 _KINDS: tuple[SizeKind, ...] = ("model", "code", "total")
 
 
 def read_size(line: bytes, number: int) -> Size | None:
     """Read the first size of a line; the others are `more_sizes`'."""
+    if parts := _read_parts(line, number):
+        return parts[0]
     if match := _SIZE(line):
         size = _read_match(match, line, number)
         if size is not None:
@@ -62,8 +68,7 @@ def read_size(line: bytes, number: int) -> Size | None:
         return Size(number, "total", read_count(match[1]), to_text(line, 120))
     if b"bytes" in line and (match := _FILE(line[:1000])):
         return Size(number, "model", read_count(match[2]), to_text(line, 120), match[1].decode())
-    parts = _read_parts(line, number)
-    return parts[0] if parts else None
+    return None
 
 
 def more_sizes(line: bytes, number: int) -> list[Size]:
@@ -100,7 +105,7 @@ def _read_match(match: re.Match[bytes], line: bytes, number: int) -> Size | None
     unit = (match[6] or b"").lower()
     codec = to_text(match[4].strip(b"_")) or None if match[4] else None
     name = (match[1] or match[2] or match[3]).lower().replace(b"_", b" ")
-    if codec is not None and _LIMIT(codec):
+    if (codec is not None and _LIMIT(codec)) or _OTHERS(name):
         return None
     counts_bytes = unit == b"bytes" or (kind == "code" and line[match.end(2) :].lower().startswith(b"_bytes"))
     if name.rpartition(b" ")[2] in _SHORT and not counts_bytes:
@@ -118,12 +123,16 @@ def _read_match(match: re.Match[bytes], line: bytes, number: int) -> Size | None
 
 def _read_parts(line: bytes, number: int) -> list[Size]:
     """Read model, code and total where a line has all three and they add up; else nothing."""
-    if b"otal" not in line:
+    code = _CODE_PART(line[:1000]) if b"ode" in line else None
+    if code is None or not (code_bytes := read_count(code[1])):
         return []
-    found = {name.lower().decode(): read_count(count) for name, count in _PART(line[:1000])}
-    counts = [found.get(kind) for kind in _KINDS]
-    model, code, total = counts
-    if model is None or code is None or total is None or model + code != total:
+    counts = {read_count(count) or 0 for count in _PARTS(line[:1000])}
+    total = max(counts)
+    model = total - code_bytes
+    if model not in counts or model == code_bytes:
         return []
     text = to_text(line, 120)
-    return [Size(number, kind, count, text) for kind, count in zip(_KINDS, counts, strict=True)]
+    return [
+        Size(number, kind, count, text)
+        for kind, count in zip(_KINDS, (model, code_bytes, total), strict=True)
+    ]

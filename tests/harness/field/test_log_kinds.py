@@ -151,6 +151,25 @@ def test_progress_with_bits_per_byte_is_no_result() -> None:
     assert run.final_val_bpb == 1.226
 
 
+def test_a_size_that_is_printed_after_its_score_belongs_to_it() -> None:
+    run = read(
+        SETUP
+        + STEPS
+        + "val_bpb (int4 roundtrip): 1.3400\nArtifact size: 11,960,000 bytes\n"
+        + "val_bpb (int6 roundtrip): 1.2600\nArtifact size: 15,880,000 bytes\n"
+        + "val_bpb (int4 roundtrip): 1.3300\nArtifact size: 11,970,000 bytes\n"
+    )
+
+    assert (run.final_val_bpb, run.bytes_total) == (1.26, 15_880_000)
+
+
+def test_a_count_that_makes_up_the_total_with_the_code_is_the_model() -> None:
+    text = "Code size: 53888 bytes\nTernary artifact: 15057568 bytes\nTotal submission size: 15111456 bytes\n"
+    run = read(SETUP + STEPS + text + ROUND_TRIP)
+
+    assert (run.bytes_total, run.bytes_model, run.bytes_code) == (15_111_456, 15_057_568, 53_888)
+
+
 def test_the_score_and_the_size_are_of_one_artifact() -> None:
     large = "Total submission size int8+zlib: 19900000 bytes\n"
     large += "final_int8_roundtrip_exact val_loss:2.05000000 val_bpb:1.21400000\n"
@@ -327,6 +346,19 @@ def test_a_line_of_its_own_counts_before_the_middle_of_another() -> None:
         ("headroom: 1,199,900 bytes", None, None, None),
         ("total bytes: 151080891", None, None, None),
         ("model:13 code:9 total:23", None, None, None),
+        ("submission_bytes=13118680 model_bytes=13015800 code_bytes=102880", 13_118_680, 13_015_800, 102_880),
+        (
+            "int6+br artifact: 13015800 bytes, code 102880 bytes, total 13118680",
+            13_118_680,
+            13_015_800,
+            102_880,
+        ),
+        ("Artifact: 13015800 bytes + code 102880 = 13118680 bytes", 13_118_680, 13_015_800, 102_880),
+        ("Ternary artifact: 15057568 bytes (lzma) = 15.06MB", 15_057_568, None, None),
+        ("serialized_artifact_lzma:15603974 bytes", 15_603_974, None, None),
+        ("export: final_model.int6.ptz 15211004 bytes", None, 15_211_004, None),
+        ("target artifact: 16000000 bytes", None, None, None),
+        ("baseline artifact: 15863489 bytes", None, None, None),
     ],
 )
 def test_sizes_in_other_words(line: str, total: int | None, model: int | None, code: int | None) -> None:
