@@ -16,10 +16,10 @@ _CRASH = re.compile(
     rb"|Traceback \(most recent call last\):|terminate called after throwing"
     rb"|(?:libc\+\+abi: )?terminating due to uncaught exception|CUDA error: "
     rb"|.{0,120}\bexit(?:ed)?(?: with)?(?: exit)? (?:code|status)[ :=]{1,2}(?:137|-9)\b"
-    rb"|(?:srun|slurmstepd): error:.{0,200}(?:Out Of Memory|oom.kill|CANCELLED|Killed)"
-    rb"|(?:[\w./-]{1,80}: line \d{1,6}: +\d{1,9} +)?(?:Killed|Segmentation fault|Aborted|Bus error)"
-    rb"(?: \(core dumped\))?(?:  |\s{0,4}$)"
-    rb"|\s{0,8}(?:exitcode\s{0,4}: -\d|traceback : Signal \d)"
+    rb"|(?:(?:srun|slurmstepd): )?error:.{0,200}(?:Out Of Memory|oom.kill|CANCELLED|Killed)"
+    rb"|(?:[\w./-]{1,80}: line \d{1,6}: +\d{1,9} +)?(?:Killed|Terminated|Aborted"
+    rb"|Segmentation fault|Bus error)(?: \(core dumped\))?(?:  |\s{0,4}$)"
+    rb"|\s{0,8}(?:exitcode\s{0,4}: -\d|traceback : Signal \d)|.{0,200}\bfailed \(exitcode: -\d"
     rb"|(?:.{0,200}\] )?(?:\[Rank \d{1,5}\] )?(?:Some NCCL operations have failed or timed out"
     rb"|Watchdog caught collective operation timeout)"
     rb"|.{0,80}?\b(?i:loss (?:is|became|went|=) ?(?:to )?(?:nan|inf)\b|nan loss\b"
@@ -27,8 +27,8 @@ _CRASH = re.compile(
     rb"|FAIL\s{0,4}$"
 ).match
 _WORDS = re.compile(
-    rb"Error|Exception|Interrupt|Exit|illed|rror:|Traceback|terminate|fault|Abort|timed out|Watchdog|FAIL"
-    rb"|exitcode|exit|Signal|terminating|CUDA error|OutOfRes|\b(?i:nan|inf)\b"
+    rb"Error|Exception|Interrupt|Exit|illed|erminated|rror:|Traceback|terminate|fault|Abort|timed out"
+    rb"|Watchdog|FAIL|exitcode|exit|Signal|terminating|CUDA error|OutOfRes|\b(?i:nan|inf)\b"
 ).search
 
 # What the words of a line say beyond the signs that all failures share; the first that fits counts.
@@ -39,7 +39,8 @@ _KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
     (
         "killed",
         re.compile(
-            r"(?:^|\s)Killed(?:  |$)|oom.kill|CANCELLED|exitcode\s*: -(?:9|15)\b|exit.{0,20}(?:137|-9)\b"
+            r"(?:^|\s)(?:Killed|Terminated)(?:  |$)|oom.kill|CANCELLED|exitcode\s*: -(?:9|15)\b"
+            r"|exit.{0,20}(?:137|-9)\b"
         ),
     ),
     ("interrupted", re.compile(r"^KeyboardInterrupt")),

@@ -20,11 +20,12 @@ _LOSS = re.compile(
     rb"(?<![\w.])(?:val(?:idation)?[_ ])?loss\s?(?:[:=]\s{0,8}|\s)" + NUMBER + rb"(?![\w%])", re.IGNORECASE
 ).search
 _BPB = re.compile(
-    rb"(?<![\w.])(?:val(?:idation)?[_ ])?(?:bpb|bits[_ ]per[_ ]byte)\s?(?:\(([^()]{1,60})\)\s?)?"
+    rb"(?:(?<![\w.])|(?<=_))(?:val(?:idation)?[_ ])?(?:bpb|bits[_ ]per[_ ]byte)\s?(?:\(([^()]{1,60})\)\s?)?"
     rb"(?:[:=]\s{0,20}|\s)" + NUMBER + rb"(?![\w%])",
     re.IGNORECASE,
 ).search
-_DECORATION = re.compile(rb"[>*=#~+|\-\s]{1,20}").match
+_DECORATION = re.compile(rb"[>*=#~+|\-\s\x80-\xff]{1,20}").match
+_SETTING = re.compile(rb" ?\((?:stride|window|seq(?:_len)?|context|ctx|chunk|epochs?)[ =:] ?\d{1,9}\)").sub
 
 _LABEL_WORD = re.compile(rb"[A-Za-z][\w+.-]{0,80}(?::[A-Za-z]\w{0,40})?:?$").match
 _INNER_PARENTHESES = re.compile(rb"[A-Za-z][^\s()%]{0,80}\([^\s()%]{1,40}\)[\w+.-]{1,80}:?$").match
@@ -48,7 +49,9 @@ _EVALUATION = re.compile(
     r"sliding|(?<![a-z])ttt|test.?time|(?<![a-z])slot|n.?gram|(?<![a-z])ppm|(?<![a-z])cache|online|sequence.?match"
     r"|stride|window|(?<![a-z])eval|final|legal|exact$"
 )
-_DIFFERENCE = re.compile(r"(?<![a-z])(?:gap|delta|diff(?:erence)?|improvement|gain|degradation)(?![a-z])")
+_DIFFERENCE = re.compile(
+    r"(?<![a-z])(?:gap|delta|diff(?:erence)?|improvement|gain|degradation|penalty|cost|drop)(?![a-z])"
+)
 _ASIDE = re.compile(
     r"diagnostic|debug|probe|sanity|dummy|baseline|target|best(?![a-z_]*agree)|fake.?quant|teacher|calib"
     r"|(?<![a-z])(?:running|partial|interim|progress|chunk|batch|so.far|cumulative|mean|train)(?![a-z])"
@@ -123,13 +126,16 @@ def read_result(line: bytes, number: int) -> ResultLine | None:
         if bpb is None:
             return None
         bpb_text = bpb[2]
-    words = _label_words(line[: min(loss.start(), bpb.start()) if loss else bpb.start()])
-    if in_words and not words and bpb[1] and bpb.start() == 0:
-        words = _label_words(bpb[1])
+    head = line[: min(loss.start(), bpb.start()) if loss else bpb.start()]
+    words = _label_words(_SETTING(b"", head))
+    if in_words and bpb[1] and (words or bpb.start() == 0):
+        words += _label_words(bpb[1])
     if not words:
         return None
-    label = to_text(b" ".join(words))
+    label = to_text(b" ".join(words)).rstrip("_")
     claim = claim_of(label)
+    if in_words and head.endswith(b"_") and label.lower() == "final":
+        return None  # `final_val_bpb: 1.2` is what a trainer states at its end, whatever it is of
     if (loss is None or in_words) and claim not in ("artifact", "evaluation"):
         return None
     match = _EVAL_TIME(line)

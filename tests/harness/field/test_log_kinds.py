@@ -91,6 +91,11 @@ def test_a_result_that_is_not_of_the_artifact_is_never_the_score(label: str) -> 
         (">>> final_sliding val_loss:2.0333 val_bpb:1.2044", "final_sliding", 1.2044),
         ("sliding window bits per byte: 1.2044", "sliding window", 1.2044),
         ("ppm_mixer val_bpb:1.2044 order=4 T=0.9", "ppm_mixer", 1.2044),
+        ("Final sliding-window (stride 64): val_loss:2.0333 val_bpb:1.2044", "Final sliding-window", 1.2044),
+        ("final_sliding_bpb=1.2044", "final_sliding", 1.2044),
+        ("\u2705 Final BPB (TTT): 1.2044", "Final TTT", 1.2044),
+        ("pre_quant_bpb: 1.2044", ROUND_TRIP.split()[0], 1.226),
+        ("roundtrip_penalty_bpb: 0.0044", ROUND_TRIP.split()[0], 1.226),
         ("sliding_eval running bpb: 1.2044", ROUND_TRIP.split()[0], 1.226),
         ("sliding window speed 1.2044 bpb 3.1x", ROUND_TRIP.split()[0], 1.226),
         ("val_bpb (pre-quant): 1.2044", ROUND_TRIP.split()[0], 1.226),
@@ -451,6 +456,15 @@ def test_a_limit_that_is_only_announced_stops_nothing() -> None:
         (
             "slurmstepd: error: *** JOB 4711 ON node3 CANCELLED AT 2026-03-20T12:00:07 DUE TO TIME LIMIT ***",
             "timeout",
+        ),
+        (
+            "[2026-04-05T14:36:10] error: *** JOB 1 ON g1 CANCELLED AT 2026-04-05 DUE TO TIME LIMIT ***",
+            "timeout",
+        ),
+        ("Terminated", "killed"),
+        (
+            "E0405 14:36:10.1 4 torch/elastic/api.py:874] failed (exitcode: -9) local_rank: 0 (pid: 1)",
+            "killed",
         ),
         ("slurmstepd: error: Detected 1 oom_kill event in StepId=4711.0.", "killed"),
         (
