@@ -61,6 +61,8 @@ def record_script(
             }
         ),
     }
+    if log.result is not None and reasons.failure is None:
+        log.result.take_last_validation()
     no_score_reason = _with_closest_line(reasons.no_score_reason, Path(log.source))
     if log.result is None:
         return RunRecord(**fields, status=status_of(no_score_reason), failure=no_score_reason)

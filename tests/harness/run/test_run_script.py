@@ -557,6 +557,22 @@ def test_a_script_that_ends_with_a_summary_has_a_score(harness, tmp_path):
     assert "trained weights" in record["official"]["why"]
 
 
+@pytest.mark.parametrize(("reached", "score"), [(20, 1.72), (10, None)])
+def test_a_script_that_ends_with_the_validation_of_its_last_step_has_a_score(
+    reached, score, harness, tmp_path
+):
+    (tmp_path / "own.py").write_text(
+        f"for step in range({reached}):\n"
+        "    print(f'step {step:05d}/00020 ({step}.00%) | loss: {5 - step / 10:.6f} | dt: 50.00ms')\n"
+        f"print('Step {reached:05d} | Validation bpb: 1.7200')\n"
+    )
+
+    done = harness("run", "round_007", "--script", "own.py")
+
+    assert done.returncode == (0 if score else 10), done.stderr
+    assert record_of(tmp_path)["val_bpb"] == score
+
+
 def test_packed_script_is_checked_and_played(script, play, tmp_path):
     blob = base64.b85encode(lzma.compress(script.read_bytes())).decode()
     script.write_text(f"import lzma,base64\nexec(lzma.decompress(base64.b85decode({blob!r})))\n")
