@@ -60,15 +60,15 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
         )
     snapshot = take_snapshot(path, request.module or (None if request.script else intent.module))
     script = read_script(snapshot.texts())
-    options = read_options(snapshot.texts())
+    typed = _assignments(intent.overrides, request.overrides)
+    settings = _check_overrides(script, typed, request.allow_unread, path)
+    options = read_options(snapshot.texts(), settings.rendered)
     start, start_notes = plan_start(inputs, snapshot, options)
     no_knobs = (
         []
         if script.knobs or script.dynamic or options or start.arguments
         else [f"{path.name} reads no environment variable: no knobs"]
     )
-    typed = _assignments(intent.overrides, request.overrides)
-    settings = _check_overrides(script, typed, request.allow_unread, path)
     if script.derives_from(settings.rendered):
         script = read_script(snapshot.texts(), settings.rendered)
     seeds, start = _seeds(inputs, script, settings, start, options)
@@ -90,9 +90,11 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     given = frozenset(settings.canonical | places)
     data, notes = in_own_process(check_data, script, values, folders, worked_out, given)  # imports numpy
     overrides = {name: value for name, value in settings.canonical.items() if name != "SEED"}
+    options_of_seed = {o.name for o in options.options.values() if "SEED" in o.variables}
+    taken = {name: value for name, value in start.options.items() if name not in options_of_seed}
     return TrainerSetup(
         overrides=overrides,
-        config=dict(sorted({**script.defaults(), **start.options, **settings.canonical, **places}.items())),
+        config=dict(sorted({**script.defaults(), **taken, **settings.canonical, **places}.items())),
         environ=settings.rendered | absolute,
         hidden=frozenset(script.knobs),
         seeds=seeds,

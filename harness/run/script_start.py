@@ -52,6 +52,8 @@ def plan_start(
         notes.append(f"{snapshot.main} imports relatively: it runs as `python -m {snapshot.module}`")
     arguments = intent.arguments if request.arguments is None else request.arguments
     notes += [f"options of the script are unchecked: {why}" for why in options.unclear[:1] if arguments]
+    if arguments and not options:
+        notes.append(f"options are unchecked: nothing in {snapshot.main} is seen to take {arguments[0]}")
     start = ScriptStart(interpreter, snapshot.module)
     return _with_arguments(start, arguments, options, request.allow_unread), tuple(notes)
 

@@ -18,7 +18,8 @@ class ScriptOption:
 
     name: as it is typed, `--max-seq-len`; of a bare word its name in the script. others: further spellings.
     off: the spelling that means no, of a flag with two. default: as text, None when there is none or it is
-    computed. takes: words after it: a number, or `?`, `*`, `+` as argparse writes them.
+    computed. takes: words after it: a number, or `?`, `*`, `+` as argparse writes them. variables: of the
+    environment; each gives its value where it is not typed.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ScriptOption:
     required: bool = False
     takes: str = "1"
     help: str = ""
+    variables: tuple[str, ...] = ()
 
     @property
     def is_bare(self) -> bool:

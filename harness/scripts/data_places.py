@@ -19,7 +19,7 @@ from harness.scripts import grammar
 from harness.scripts.casts import CastKind
 from harness.scripts.environ_reads import Finder, finders_of
 from harness.scripts.flow import names_in
-from harness.scripts.knobs import parse_source, read_script
+from harness.scripts.knobs import read_script
 from harness.scripts.program import dotted, last_part
 from harness.scripts.unpack import unpack_source
 
@@ -90,7 +90,8 @@ def read_data_places(
     """
     files = {"": files} if isinstance(files, str) else files
     trees = {
-        name: parse_source(unpack_source(text).source, name or "the script") for name, text in files.items()
+        name: grammar.parse_source(unpack_source(text).source, name or "the script")
+        for name, text in files.items()
     }
     found: dict[Kind, DataPlace] = {}
     with grammar.without_collector():

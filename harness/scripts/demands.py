@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from harness.scripts.constants import fold
-from harness.scripts.grammar import newest_form
-from harness.scripts.knobs import parse_source
+from harness.scripts.grammar import newest_form, parse_source
 from harness.scripts.names import Scope, Unknown
 from harness.scripts.nodes import below, children
 from harness.scripts.program import FUNCTIONS, Program, dotted, last_part

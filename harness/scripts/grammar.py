@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from harness.errors import UsageError
+
 if TYPE_CHECKING:
     from tree_sitter import Node
 
@@ -72,6 +74,18 @@ def _parse(text: str) -> ast.Module:
     with without_collector(), warnings.catch_warnings():  # an escape that is none is the script's own affair
         warnings.simplefilter("ignore")
         return ast.parse(text)
+
+
+def parse_source(text: str, name: str) -> ast.Module:
+    """Parse Python. Raises UsageError with the place of a mistake."""
+    try:
+        return parse(text)
+    except FAILURES as error:
+        line = getattr(error, "lineno", None)
+        raise UsageError(
+            f"{name}{f' line {line}' if line else ''} is not Python: {getattr(error, 'msg', error)}",
+            "mend it, or name the script with --script FILE",
+        ) from error
 
 
 @contextmanager

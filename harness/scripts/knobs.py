@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from harness.errors import Exit, HarnessError, UsageError, nearest
@@ -17,6 +17,7 @@ from harness.scripts import grammar
 from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind
 from harness.scripts.companions import executes_file
 from harness.scripts.environ_reads import WRAPPER, Read, find_reads
+from harness.scripts.options import ENVIRONMENT_WORDS, read_options
 from harness.scripts.system_names import is_never_own, is_system
 from harness.scripts.unpack import unpack_source
 
@@ -95,33 +96,20 @@ def read_script(files: Mapping[str, str] | str, settings: Mapping[str, str] | No
         for number, wrapper in enumerate(result.wrappers):
             if _mentions_environment(wrapper):
                 trees[f"{name}{' layer' * number}{WRAPPER}"] = wrapper
-        trees[name] = parse_source(result.source, name or "the script")
+        trees[name] = grammar.parse_source(result.source, name or "the script")
         if result.problem and not executes_file(trees[name], files.keys() - {name}):
             problems[name] = result.problem
     with grammar.without_collector():
         reads = find_reads(trees, settings)
     knobs: dict[str, ScriptKnob] = {}
-    for read in reads.named:
-        if not is_never_own(read.name):
-            knob = _knob(read)
-            knobs[read.name] = _stricter(knobs.get(read.name), knob)
+    for knob in (*map(_knob, reads.named), *_of_options(files)):
+        if not is_never_own(knob.name):
+            knobs[knob.name] = _stricter(knobs.get(knob.name), knob)
     unclear = [f"{file + ' ' if file else ''}line {line} {why}" for file, line, why in reads.unclear]
     # A file that reads settings is no wrapper around packed code, whatever it evaluates.
     wrappers = problems.keys() - {read.file for read in reads.named}
     unclear += [f"{name or 'the script'}: {problems[name]}" for name in sorted(wrappers)]
     return Script(knobs, tuple(dict.fromkeys(unclear)))
-
-
-def parse_source(text: str, name: str) -> ast.Module:
-    """Parse Python. Raises UsageError with the place of a mistake."""
-    try:
-        return grammar.parse(text)
-    except grammar.FAILURES as error:
-        line = getattr(error, "lineno", None)
-        raise UsageError(
-            f"{name}{f' line {line}' if line else ''} is not Python: {getattr(error, 'msg', error)}",
-            "mend it, or name the script with --script FILE",
-        ) from error
 
 
 def _mentions_environment(tree: ast.Module) -> bool:
@@ -149,6 +137,18 @@ def _knob(read: Read) -> ScriptKnob:
         read.required,
         read.default_from,
     )
+
+
+def _of_options(files: Mapping[str, str]) -> Iterator[ScriptKnob]:
+    """Yield the variables that stand for options of a command line: `click.option(.., envvar="DEPTH")`."""
+    if not any(word in text for text in files.values() for word in ENVIRONMENT_WORDS):
+        return
+    taken = read_options(files)
+    for option in (*taken.options.values(), *taken.bare):
+        spelling = ("1", "0") if option.kind == "flag" else None
+        for name in option.variables:
+            how = f"option {option.name}"
+            yield ScriptKnob(name, option.kind, option.default, option.line, spelling, option.file, how)
 
 
 # What a name must be when it is read in several ways: a count is no yes/no, a word among several neither.

@@ -14,11 +14,10 @@ from itertools import islice
 from typing import Any
 
 from harness.scripts import grammar
-from harness.scripts.arguments import ScriptOption, ScriptOptions, merged
+from harness.scripts.arguments import ScriptOption, ScriptOptions, canonical_option, merged
 from harness.scripts.casts import CastKind, Tracer
 from harness.scripts.environ_reads import Finder, finders_of
 from harness.scripts.flow import names_in
-from harness.scripts.knobs import parse_source
 from harness.scripts.names import NOT_KNOWN, Func, Scope
 from harness.scripts.own_options import own_options
 from harness.scripts.program import last_part
@@ -35,6 +34,11 @@ _CLI_CALLS = {  # that turn the fields of a class, or the parameters of a functi
     "transformers": ("HfArgumentParser",),
     "cyclopts": ("run",),
 }
+_OTHER_CLIS = (  # whose options stand elsewhere than in the script's calls
+    *("hydra.main", "omegaconf.OmegaConf.from_cli", "docopt.docopt", "plac.call", "defopt.run"),
+    *("lightning.pytorch.cli.LightningCLI", "pytorch_lightning.cli.LightningCLI"),
+)
+ENVIRONMENT_WORDS = ("envvar", "env_var")  # what an option calls the variable that stands for it
 _ABSL: dict[str, CastKind] = {
     "DEFINE_integer": "int",
     "DEFINE_float": "float",
@@ -45,20 +49,27 @@ _ABSL: dict[str, CastKind] = {
 }
 
 
-def read_options(files: Mapping[str, str] | str) -> ScriptOptions:
+def read_options(files: Mapping[str, str] | str, settings: Mapping[str, str] | None = None) -> ScriptOptions:
     """Read the options off a script: its text, or the texts of all its files by name, the script first.
 
+    settings: variables that are set; defaults that hang on them are those of this run.
     Raises UsageError when a file is not Python.
     """
     files = {"": files} if isinstance(files, str) else files
     trees = {
-        name: parse_source(unpack_source(text).source, name or "the script") for name, text in files.items()
+        name: grammar.parse_source(unpack_source(text).source, name or "the script")
+        for name, text in files.items()
     }
     with grammar.without_collector():
-        found = [_Forms(finder) for finder in finders_of(trees)]
+        found = [_Forms(finder) for finder in finders_of(trees, settings)]
         for forms in found:
             forms.look()
-    every = [option for forms in found for option in forms.options]
+    prefix = next((forms.prefix for forms in found if forms.prefix), "")
+    every = [
+        _with_settings(_prefixed(option, prefix), settings or {})
+        for forms in found
+        for option in forms.options
+    ]
     own = own_options([forms.finder for forms in found])
     named = {
         option.name: option
@@ -86,6 +97,7 @@ class _Forms:
         self.unclear: list[str] = []
         self.commands: list[str] = []
         self.abbreviates = False
+        self.prefix = ""  # of variables that stand for options
 
     def look(self) -> None:
         for call in self.nodes.of(ast.Call):
@@ -103,8 +115,14 @@ class _Forms:
                 self._set_defaults(call)
             elif self._is_cli_call(call):
                 self._cli_call(call)
+            elif self.names.dotted(call.func) in _OTHER_CLIS:
+                self._say(call, f"takes options through {ast.unparse(call.func)[:60]}")
         for function in self.nodes.of(ast.FunctionDef):
             self._decorated(function)
+        self.commands += self._decorated_commands()
+        for word in self.nodes.of(ast.keyword):
+            if word.arg == "auto_envvar_prefix":
+                self.prefix = self._text(word.value, Scope())
 
     # argparse -----------------------------------------------------------------------------------
 
@@ -138,6 +156,7 @@ class _Forms:
             required=self._value(words.get("required"), scope) is True,
             takes=self._takes(words.get("nargs"), scope),
             help=self._text(words.get("help"), scope),
+            variables=self._variables(words),
         )
         if action_name in ("store_true", "store_false"):
             default = option.default or ("true" if action_name == "store_false" else "false")
@@ -223,16 +242,26 @@ class _Forms:
             last_part(call.func) in ("option", "argument") for call in calls
         ):
             self._typer(function)
-            if self._is_one_of_several(function):
-                self.commands.append(function.name.replace("_", "-"))
 
-    def _is_one_of_several(self, function: ast.FunctionDef) -> bool:
-        commands = [
-            other
-            for other in self.nodes.of(ast.FunctionDef)
-            if any(isinstance(d, ast.Call) and last_part(d.func) == "command" for d in other.decorator_list)
-        ]
-        return len(commands) > 1 and function in commands
+    def _decorated_commands(self) -> list[str]:
+        """Return the commands of click or typer, where one of them is typed before its options."""
+        functions = self.nodes.of(ast.FunctionDef)
+        pairs = [(function, mark) for function in functions for mark in function.decorator_list]
+        kinds = {mark: last_part(mark.func if isinstance(mark, ast.Call) else mark) for _, mark in pairs}
+        commands = []
+        for function, mark in pairs:
+            if kinds[mark] == "command":
+                words = {word.arg: word.value for word in mark.keywords} if isinstance(mark, ast.Call) else {}
+                given = (*(mark.args if isinstance(mark, ast.Call) else ()), words.get("name"))[0]
+                commands.append(self._text(given, Scope()) or function.name.replace("_", "-"))
+        is_group = not {"group", "callback"}.isdisjoint(kinds.values())
+        return commands if len(commands) > 1 or is_group else []
+
+    def _variables(self, words: Mapping[str, ast.expr]) -> tuple[str, ...]:
+        """Return the variables that stand for an option."""
+        value = next((self._value(words[word]) for word in ENVIRONMENT_WORDS if word in words), None)
+        listed = value if isinstance(value, list) else [value]
+        return tuple(name for name in listed if isinstance(name, str))
 
     def _click(self, call: ast.Call, is_bare: bool) -> None:
         texts = [self._value(word) for word in call.args]
@@ -267,6 +296,7 @@ class _Forms:
                 required=(is_bare and default is None) if required is NOT_KNOWN else required is True,
                 takes="0" if is_flag or self._value(words.get("count")) is True else _click_count(many),
                 help=self._text(words.get("help"), Scope()),
+                variables=self._variables(words),
             )
         )
 
@@ -336,7 +366,8 @@ class _Forms:
             kind = _kind_of_value(value)
         spelt = f"--{prefix}{typed.name}".replace("_", "-")
         names = [spelt] if "_" not in typed.name else [spelt, f"--{prefix}{typed.name}"]
-        words = {word.arg: word.value for word in mark.keywords} if isinstance(mark, ast.Call) else {}
+        keywords = mark.keywords if isinstance(mark, ast.Call) else []
+        words = {word.arg: word.value for word in keywords if word.arg}
         is_bare = (bare_without_default and not has_default and mark is None) or (
             mark is not None and last_part(mark.func if isinstance(mark, ast.Call) else mark) == "Argument"
         )
@@ -362,6 +393,7 @@ class _Forms:
                 required=not has_default,
                 takes="0" if kind == "flag" and not is_bare else takes,
                 help=self._text(words.get("help"), Scope()),
+                variables=self._variables(words),
             )
         )
 
@@ -390,6 +422,22 @@ class _Forms:
     def _say(self, node: ast.expr, why: str) -> None:
         place = f"{self.finder.file} line {node.lineno}" if self.finder.file else f"line {node.lineno}"
         self.unclear.append(f"{place} {why}")
+
+
+def _prefixed(option: ScriptOption, prefix: str) -> ScriptOption:
+    """Return an option with the variable that click's `auto_envvar_prefix` makes of its name."""
+    if not prefix or option.variables:
+        return option
+    name = option.name.lstrip("-").upper().replace("-", "_")
+    return replace(option, variables=(f"{prefix.upper()}_{name}",))
+
+
+def _with_settings(option: ScriptOption, settings: Mapping[str, str]) -> ScriptOption:
+    """Return an option with the value that a variable gives it where it is not typed."""
+    given = next((settings[name] for name in option.variables if name in settings), None)
+    if given is None:
+        return option
+    return replace(option, default=canonical_option(option, given), required=False)
 
 
 def _shortness(name: str) -> int:

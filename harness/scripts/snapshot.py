@@ -20,8 +20,8 @@ from harness.errors import HarnessError, UsageError
 from harness.scripts import companions
 from harness.scripts.companions import companion_paths, executed_paths
 from harness.scripts.git import fingerprint
-from harness.scripts.grammar import FAILURES, parse
-from harness.scripts.knobs import parse_source, unpacked
+from harness.scripts.grammar import FAILURES, parse, parse_source
+from harness.scripts.knobs import unpacked
 from harness.scripts.program import last_part
 
 _IMPORTERS = frozenset({"import_module", "__import__", "run_module"})

@@ -229,3 +229,29 @@ def test_bundle_starts_a_module_with_its_options_and_files(here, harness):
     assert (record["seed"], record["arguments"]) == (6, ["--seed", "6", "--fp16"])
     assert record["environment"]["numpy"]  # of the Python that ran it
     assert "from util from lib {}" in log_of(here, attempt=2)
+
+
+def test_a_variable_that_stands_for_an_option_sets_it(here, harness):
+    options = (
+        "import click\n@click.command()\n@click.option('--depth', default=4, envvar='DEPTH')\n"
+        "@click.option('--seed', default=1, envvar='SEED')\n"
+        "def main(depth, seed): print('depth', depth, 'seed', seed)\nmain(standalone_mode=False)\n"
+    )
+    (here / "s.py").write_text(options + SCRIPT)
+
+    done = harness("run", "1", "--script", "s.py", "-o", "DEPTH=6", "--seed", "7")
+
+    assert done.returncode == 0, done.stderr
+    assert "depth 6 seed 7" in log_of(here)
+    record = record_of(here)
+    assert (record["config"]["--depth"], record["overrides"], record["seed"]) == ("6", {"DEPTH": "6"}, 7)
+    assert "--seed" not in record["config"]
+
+
+def test_words_that_nothing_is_seen_to_take_are_said_to_be_unchecked(here, harness):
+    (here / "s.py").write_text("print('no options')\n")
+
+    plan = harness("run", "1", "--dry-run", "--script", "s.py", "--", "--depth", "4")
+
+    assert plan.returncode == 0
+    assert "options are unchecked: nothing in s.py is seen to take --depth" in plan.stderr

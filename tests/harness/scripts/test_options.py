@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.scripts.arguments import check_arguments, option_defaults
+from harness.scripts.knobs import read_script
 from harness.scripts.options import read_options
 
 ARGPARSE = """
@@ -264,3 +265,74 @@ def test_knobs_lists_options_with_those_of_the_environment(harness, tmp_path) ->
     assert "required" in shown.stdout
     assert "one of muon, adam" in shown.stdout
     assert "SEED" in shown.stdout
+
+
+GROUP = """
+import click
+@click.group()
+@click.option("--verbose", is_flag=True)
+def cli(verbose): ...
+@cli.command()
+@click.option("--depth", default=4, envvar="DEPTH")
+@click.option("--lr", type=float, required=True, envvar=["LR", "BASE_LR"])
+@click.option("--ema/--no-ema", default=True, envvar="EMA")
+def train(depth, lr, ema): ...
+@cli.command("score")
+def evaluate(): ...
+cli()
+"""
+
+
+def test_commands_of_a_group_are_known_with_and_without_options() -> None:
+    options = read_options(GROUP)
+
+    assert options.commands == ("train", "score")
+    assert check_arguments(options, ["train", "--lr", "0.1"]) == {"command": "train", "--lr": "0.1"}
+
+
+def test_variables_that_stand_for_options_are_knobs() -> None:
+    knobs = read_script(GROUP).knobs
+
+    found = {name: (knob.kind, knob.default) for name, knob in knobs.items()}
+    assert found == {
+        "DEPTH": ("int", "4"),
+        "LR": ("float", None),
+        "BASE_LR": ("float", None),
+        "EMA": ("flag", "true"),
+    }
+
+
+def test_an_option_holds_what_a_variable_sets() -> None:
+    options = read_options(GROUP, {"DEPTH": "8", "BASE_LR": "0.5", "EMA": "0"})
+
+    assert check_arguments(options, ["train"]) == {"command": "train"}
+    assert option_defaults(options) == {
+        "--verbose": "false",
+        "--depth": "8",
+        "--lr": "0.5",
+        "--ema": "false",
+    }
+
+
+def test_an_option_whose_default_is_read_from_the_environment_follows_it() -> None:
+    text = (
+        "import argparse, os\np = argparse.ArgumentParser()\n"
+        "p.add_argument('--depth', type=int, default=int(os.environ.get('DEPTH', 4)))\n"
+    )
+
+    assert option_defaults(read_options(text, {"DEPTH": "9"})) == {"--depth": "9"}
+
+
+def test_a_variable_named_by_a_prefix_is_a_knob() -> None:
+    text = (
+        "import click\n@click.command()\n@click.option('--max-len', default=8)\n"
+        "def main(max_len): ...\nmain(auto_envvar_prefix='GOLF')\n"
+    )
+
+    assert read_script(text).knobs["GOLF_MAX_LEN"].default == "8"
+
+
+def test_options_that_stand_elsewhere_than_in_the_script_are_unclear() -> None:
+    text = "import hydra\n@hydra.main(config_path='conf')\ndef main(cfg): ...\nmain()\n"
+
+    assert read_options(text).unclear == ("line 2 takes options through hydra.main",)
