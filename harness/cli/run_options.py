@@ -179,11 +179,11 @@ def _callbacks(view: LiveView, limits: RunLimits) -> RunCallbacks:
 
     watcher = LimitWatcher(limits)
 
-    def on_line(text: str) -> None:
-        watcher.line(text)
-        view.line(text)
+    def on_lines(texts: list[str]) -> None:
+        watcher.lines(texts)
+        view.lines(texts)
 
-    return RunCallbacks(on_line, view.idle, watcher.stop_reason)
+    return RunCallbacks(on_lines, view.idle, watcher.stop_reason)
 
 
 def show_result(

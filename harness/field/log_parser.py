@@ -228,6 +228,8 @@ class LogParser:
         if self._prefix is not None:
             data = self._prefix.sub(b"", data)
         if self._stream.has_cr:
+            data = data.replace(b"\r\n", b"\n")  # how Windows ends a line
+        if b"\r" in data:
             for line in data[:-1].split(b"\n"):
                 self.number += 1
                 self._read_raw(line, self.number)
@@ -255,6 +257,8 @@ class LogParser:
         number, idle, silent = self.number, self._tracker.idle_shapes, self._silent_shapes
         for line, shape in zip(data[:-1].split(b"\n"), data[:-1].translate(SHAPES).split(b"\n"), strict=True):
             number += 1
+            if not line and self._section is None:
+                continue
             if (shape in silent or shape in idle) and self._section is None and not self._in_code:
                 continue
             careful = self._section is not None or self._in_code or not line

@@ -1,8 +1,12 @@
-"""Runs one command to its end: its output goes to a file untouched, and line by line to a callback.
+"""Runs one command to its end: its output goes to a file untouched, and its lines to a callback.
 
 The child writes straight into the log file, and we read along. So nothing it printed can be lost with us: if
 the harness is killed, the log stays whole, and a watchdog (`harness.run.watchdog`) asks the child to stop,
 which the built-in trainer does with a checkpoint.
+
+However fast it prints, we read a bounded piece at a time and look at the clock in between. A log that is
+ahead of us when the child ends is left at its last lines: a record is made from the file, not from what the
+callback got.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.errors import HarnessError
 from harness.files import open_plain
@@ -29,6 +33,10 @@ from harness.run.command import Command
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 30.0  # between asking a child to stop and killing it: a step and a checkpoint fit in
 MAX_LINE_BYTES = 64 * 1024  # a callback never gets more of one line; the log keeps it all
+_PIECE_BYTES = 64 * 1024
+_READ_SECONDS = 0.25  # of reading between two looks at the clock; a piece takes a fraction of it
+_REST_SECONDS = 2.0  # of reading on when the child has ended
+_LAST_BYTES = 256 * 1024  # that are read in any case
 _PR_SET_PDEATHSIG = 1
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 
@@ -60,11 +68,11 @@ class ProcessEnd:
 class RunCallbacks:
     """What is called while an attempt is played. An OSError of theirs never ends the run.
 
-    on_idle and stop_reason are called several times a second; stop_reason says why the child must stop, if it
-    must.
+    on_lines gets the lines that were completed since the last call, none of an unfinished one. on_idle and
+    stop_reason are called several times a second; stop_reason says why the child must stop, if it must.
     """
 
-    on_line: Callable[[str], None] = lambda line: None
+    on_lines: Callable[[list[str]], None] = lambda lines: None
     on_idle: Callable[[], None] = lambda: None
     stop_reason: Callable[[], StopReason | None] = lambda: None
 
@@ -87,7 +95,8 @@ def run_captured(
     watched = sys.platform == "linux" and not outlives
     try:
         with open_plain(log, "ab") as sink:
-            start = sink.tell()
+            source = open_plain(log)
+            source.seek(sink.tell())
             child = subprocess.Popen(
                 command.argv,
                 env=command.env | {processes.MARK: mark},
@@ -105,13 +114,12 @@ def run_captured(
     interrupts = 0
     stop: StopReason | None = None
     kill_at: float | None = None
-    with open_plain(log) as source, _guarded(child.pid, mark, outlives), _ctrl_c() as pressed:
-        source.seek(start)
-        lines = _Lines(callbacks.on_line)
+    with source, _guarded(child.pid, mark, outlives), _ctrl_c() as pressed:
+        lines = _Lines(source, callbacks.on_lines)
         while True:
             # Looked at before reading, so that the last lines are not missed.
             ended = child.poll() is not None
-            lines.feed(source.read())
+            at_end = lines.read_on(_READ_SECONDS)
             if ended:
                 break
             if stop is None and (stop := callbacks.stop_reason()):
@@ -124,9 +132,10 @@ def run_captured(
                 processes.send(child.pid, signal.SIGKILL)
             with contextlib.suppress(OSError):  # the terminal is gone; the run is not
                 callbacks.on_idle()
-            time.sleep(POLL_SECONDS)
-        lines.close()
+            if at_end:
+                time.sleep(POLL_SECONDS)
         processes.end(child.pid, mark)  # whatever it left running
+        lines.close()
     return ProcessEnd(child.returncode, time.monotonic() - began, interrupts > 0, stop)
 
 
@@ -152,26 +161,39 @@ def _guarded(pgid: int, mark: str, outlives: bool) -> Iterator[None]:
 
 
 class _Lines:
-    """Cuts a byte stream into lines; a line's tail beyond the limit is dropped for the callback."""
+    """Reads a growing log and cuts it into lines; a line's tail beyond the limit is dropped."""
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._on_line = on_line
+    def __init__(self, source: BinaryIO, on_lines: Callable[[list[str]], None]) -> None:
+        self._source, self._on_lines = source, on_lines
         self._rest = b""
 
-    def feed(self, chunk: bytes) -> None:
-        *whole, self._rest = (self._rest + chunk).split(b"\n")
-        for line in whole:
-            self._emit(line)
-        self._rest = self._rest[:MAX_LINE_BYTES]
+    def read_on(self, seconds: float) -> bool:
+        """Read what is there, for some seconds at most. Returns whether the end was reached."""
+        until = time.monotonic() + seconds
+        while piece := self._source.read(_PIECE_BYTES):
+            *whole, self._rest = (self._rest + piece).split(b"\n")
+            self._rest = self._rest[:MAX_LINE_BYTES]
+            self._emit(whole)
+            if time.monotonic() > until:
+                return False
+        return True
 
     def close(self) -> None:
+        """Read the rest of the log of a child that has ended; of very much the last lines."""
+        if not self.read_on(_REST_SECONDS):
+            at = self._source.tell()
+            self._source.seek(max(at, self._source.seek(0, os.SEEK_END) - _LAST_BYTES))
+            if self._source.tell() > at:
+                self._rest = b""
+                self._source.readline(_LAST_BYTES)  # cut in the middle
+            self.read_on(_REST_SECONDS)
         if self._rest:
-            self._emit(self._rest)
+            self._emit([self._rest])
 
-    def _emit(self, line: bytes) -> None:
-        text = line[:MAX_LINE_BYTES].decode("utf-8", errors="replace").rstrip("\r")
+    def _emit(self, lines: list[bytes]) -> None:
+        texts = [line[:MAX_LINE_BYTES].decode("utf-8", errors="replace").rstrip("\r") for line in lines]
         with contextlib.suppress(OSError):  # the terminal is gone; the run is not
-            self._on_line(text)
+            self._on_lines(texts)
 
 
 class _Interrupts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.field.log_events import TrainLine, ValLine
 from harness.field.log_parser import LogParser
@@ -32,10 +32,10 @@ class LimitWatcher:
         self._nans = self._slow = 0
         self._last: tuple[int, float] | None = None  # step, training time in ms
 
-    def line(self, text: str) -> None:
-        """Take in one line of the log."""
+    def lines(self, texts: Sequence[str]) -> None:
+        """Take in lines of the log; none at all is a sign of life, too."""
         self._last_line_at = self._clock()
-        for event in self._parser.feed_line(text):
+        for event in self._parser.feed("".join(f"{text}\n" for text in texts)):
             if isinstance(event, TrainLine):
                 self._check_number("train_loss", event.step, event.loss)
                 self._check_tempo(event)

@@ -9,6 +9,7 @@ import contextlib
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -43,6 +44,7 @@ class LiveView:
         self._train_seconds = 0.0
         self._val = ""
         self._recent: deque[str] = deque(maxlen=3)
+        self._lines_read = 0
         self._began = self._drawn_at = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -60,9 +62,11 @@ class LiveView:
             with contextlib.suppress(OSError):  # the terminal is gone
                 self._live.stop()
 
-    def line(self, text: str) -> None:
-        """Take in one line of the log, of whatever trainer."""
-        events = self._parser.feed_line(text)
+    def lines(self, texts: Sequence[str]) -> None:
+        """Take in lines of the log, of whatever trainer."""
+        events = self._parser.feed("".join(f"{text}\n" for text in texts))
+        first, self._lines_read = self._lines_read + 1, self._lines_read + len(texts)
+        shown = set()
         for event in events:
             if isinstance(event, TrainLine | ValLine):
                 self._step, self._planned = event.step, event.planned
@@ -73,12 +77,13 @@ class LiveView:
             elif isinstance(event, ValLine):
                 value = f"val_loss {event.loss:.4f}" if event.bpb is None else f"val_bpb {event.bpb:.4f}"
                 self._val = f"{value} at step {event.step:,}"
-        if any(isinstance(event, TrainLine | ValLine | ResultLine | StopLine) for event in events):
-            self._print(text)
-        elif text.strip():
-            self._recent.append(text)
-            if text.startswith(("error:", "hint:")):
+            if isinstance(event, TrainLine | ValLine | ResultLine | StopLine):
+                shown.add(event.line - first)
+        for number, text in enumerate(texts):
+            if number in shown or text.startswith(("error:", "hint:")):
                 self._print(text)
+            elif text.strip():
+                self._recent.append(text)
 
     def idle(self) -> None:
         """Draw, at most ten times a second."""

@@ -22,8 +22,8 @@ def test_sparkline_follows_the_losses_and_survives_a_spike():
 def test_panel_shows_step_loss_score_and_time_left():
     console = Console(file=io.StringIO(), force_terminal=True, width=110)
     view = LiveView("round_001 seed 7", 1000, console)
-    view.line("step:0/100 val_loss:6.9 val_bpb:4.1000 train_time:0ms step_avg:0.01ms")
-    view.line("step:25/100 train_loss:3.5000 train_time:5000ms step_avg:200.00ms")
+    view.lines(["step:0/100 val_loss:6.9 val_bpb:4.1000 train_time:0ms step_avg:0.01ms"])
+    view.lines(["step:25/100 train_loss:3.5000 train_time:5000ms step_avg:200.00ms"])
 
     console.print(view._picture())
 
@@ -36,6 +36,6 @@ def test_other_trainers_lines_are_heard_as_well(capsys):
     view = LiveView("x", 0, Console(file=io.StringIO(), force_terminal=False))
 
     for line in ("warmup_step: 1/20", "500/20000 train_loss: 3.2 train_time: 0.5m tok/s: 8000000", "noise"):
-        view.line(line)
+        view.lines([line])
 
     assert capsys.readouterr().err == "500/20000 train_loss: 3.2 train_time: 0.5m tok/s: 8000000\n"

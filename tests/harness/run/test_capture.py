@@ -37,7 +37,7 @@ def test_output_and_errors_reach_log_and_listener_in_order(tmp_path):
         sys.stdout.write("no newline at the end")
     """
 
-    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.append))
+    outcome = run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.extend))
 
     expected = ["out 0", "err 0", "out 1", "err 1", "out 2", "err 2", "no newline at the end"]
     assert lines == expected
@@ -49,7 +49,7 @@ def test_log_is_kept_untouched_where_the_listener_gets_clean_lines(tmp_path):
     lines = []
     script = f"import os; os.write(1, b'a\\r\\n\\xff\\xfe\\n' + b'x' * {MAX_LINE_BYTES * 3} + b'\\nend\\n')"
 
-    run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.append))
+    run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.extend))
 
     assert (tmp_path / "train.log").stat().st_size == 3 + 3 + MAX_LINE_BYTES * 3 + 1 + 4
     assert lines[0] == "a"
@@ -62,7 +62,7 @@ def test_a_later_attempt_appends_and_hears_only_its_own_lines(tmp_path):
     log.write_text("earlier\n")
     lines = []
 
-    run_captured(python(tmp_path, "print('later')"), log, RunCallbacks(lines.append))
+    run_captured(python(tmp_path, "print('later')"), log, RunCallbacks(lines.extend))
 
     assert lines == ["later"]
     assert log.read_text() == "earlier\nlater\n"
@@ -80,7 +80,7 @@ def test_timeout_asks_first_and_says_so(tmp_path):
     outcome = run_captured(
         python(tmp_path, script),
         tmp_path / "train.log",
-        RunCallbacks(lines.append, stop_reason=lambda: stop if lines else None),
+        RunCallbacks(lines.extend, stop_reason=lambda: stop if lines else None),
     )
 
     assert outcome.timed_out
@@ -96,7 +96,7 @@ def test_grandchildren_do_not_outlive_the_run(tmp_path):
     """
     lines = []
 
-    run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.append))
+    run_captured(python(tmp_path, script), tmp_path / "train.log", RunCallbacks(lines.extend))
 
     wait_for(lambda: not alive(int(lines[0])), "the end of the grandchild")
 
@@ -109,7 +109,7 @@ def start_harness(tmp_path, trainer, patience=30.0):
         "from harness.run.command import Command\n"
         f"capture.GRACE_SECONDS = {patience}\n"
         f"capture.run_captured(Command((sys.executable, '-c', {trainer!r}), dict(os.environ), Path('.')),"
-        " Path('train.log'), capture.RunCallbacks(print))"
+        " Path('train.log'), capture.RunCallbacks(lambda lines: print(*lines, sep=chr(10))))"
     )
     parent = subprocess.Popen([sys.executable, "-c", harness], cwd=tmp_path, stdout=subprocess.PIPE)
     return parent, int(parent.stdout.readline())
@@ -164,7 +164,7 @@ def test_worker_in_a_session_of_its_own_does_not_outlive_the_run(tmp_path):
     command.env[processes.MARK] = str(tmp_path)
     lines = []
 
-    run_captured(command, tmp_path / "train.log", RunCallbacks(lines.append))
+    run_captured(command, tmp_path / "train.log", RunCallbacks(lines.extend))
 
     assert not alive(int(lines[0]))
     assert processes.members(str(tmp_path)) == []

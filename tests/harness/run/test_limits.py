@@ -25,7 +25,7 @@ def val(step, bpb):
 def hear(limits, *lines):
     watcher = LimitWatcher(limits, Clock())
     for line in lines:
-        watcher.line(line)
+        watcher.lines([line])
     return watcher.stop_reason()
 
 
@@ -82,13 +82,13 @@ def test_silence_and_time_and_money_run_out():
     watcher = LimitWatcher(RunLimits(timeout=100, stall=30, max_cost=1.0, rate=60.0), clock)
     clock.now = 29
     assert watcher.stop_reason() is None
-    watcher.line("anything")
+    watcher.lines(["anything"])
     clock.now = 58
     assert watcher.stop_reason() is None
     clock.now = 59.4
     stalled = watcher.stop_reason()
     assert (stalled.kind, stalled.message) == ("stalled", "nothing was printed for 30 s (--stall 30)")
-    watcher.line("anything")
+    watcher.lines(["anything"])
     clock.now = 60.5
     budget = watcher.stop_reason()
     assert budget.kind == "budget"
