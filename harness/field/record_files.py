@@ -40,7 +40,7 @@ _OTHER_SUFFIX = re.compile(r"|\.(?:out|err|stdout|stderr|[oe]?\d{1,10})", re.IGN
 _LOG_TEXT = re.compile(
     rb"(?:step[: ]\s?|[\n\r ])\d{1,12}/\d{1,12}[ :|].{0,40}loss|val_bpb\s?[:=]\s{0,20}\d|train_loss[:=]\s?\d"
 ).search
-_PACKED: dict[str, Callable[..., object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+PACKED: dict[str, Callable[..., object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _UNPACK_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -158,7 +158,7 @@ def sort_files(top: FolderTree, folders: list[FolderTree]) -> RecordFiles:
 
 def _kind_of(path: Path) -> str | None:
     """Return "log", "ledger" or None, by the name, and by the text where the name leaves it open."""
-    packed = path.suffix.lower() in _PACKED
+    packed = path.suffix.lower() in PACKED
     name = Path(path.stem) if packed else path
     suffix = name.suffix.lower()
     if _NOT_LOGS.fullmatch(name.stem):
@@ -186,12 +186,12 @@ def _reads_as_log(path: Path) -> bool:
                 return False
             if _LOG_TEXT(head.replace(b"\0", b"")):
                 return True
-            if len(head) < _SNIFF_BYTES or path.suffix.lower() in _PACKED:
+            if len(head) < _SNIFF_BYTES or path.suffix.lower() in PACKED:
                 return False
             file.seek(max(_SNIFF_BYTES, path.stat().st_size - _SNIFF_BYTES))
             return _LOG_TEXT(file.read()) is not None
     except _UNPACK_ERRORS:
-        return path.suffix.lower() in _PACKED  # reading it will say what is wrong
+        return path.suffix.lower() in PACKED  # reading it will say what is wrong
 
 
 def _leaves(path: Path, root: Path) -> bool:
@@ -207,7 +207,7 @@ def _leaves(path: Path, root: Path) -> bool:
 
 def open_log(path: Path) -> BinaryIO:
     """Open a log for reading; one packed by gzip, bzip2 or xz is unpacked on the way."""
-    opener = _PACKED.get(path.suffix.lower())
+    opener = PACKED.get(path.suffix.lower())
     return path.open("rb") if opener is None else cast("BinaryIO", opener(path, "rb"))
 
 

@@ -20,6 +20,7 @@ from harness.field.ledger import is_ledger, read_ledger
 from harness.field.log_parser import ParsedLog
 from harness.field.record_files import (
     LEDGER_SUFFIXES,
+    PACKED,
     FolderTree,
     RecordFiles,
     find_record_files,
@@ -343,14 +344,17 @@ def _find_records(tree: FolderTree) -> tuple[list[FolderTree], list[FolderTree]]
 
 def _bundle_name(folder: Path, path: Path) -> str:
     """Name an experiment among several after the folder and the file of its first log."""
-    return f"{path.parent.name or folder.resolve().name} {path.stem}"
+    name = Path(path.name.removesuffix(path.suffix) if path.suffix in PACKED else path.name)
+    return f"{path.parent.name or folder.resolve().name} {name.stem}"
 
 
 def _group_name(folder: Path, group: Sequence[LogFile]) -> str:
     first = group[0]
     if first.row is not None:
         return first.row.title
-    return _bundle_name(folder, first.path) + (f" run {first.number}" if first.number is not None else "")
+    name = _bundle_name(folder, first.path)
+    alone = first.number is not None and sum(file.path == first.path for file in group) == 1
+    return f"{name} run {first.number}" if alone else name
 
 
 def _notes_of(group: Sequence[LogFile], notes: Sequence[str]) -> list[str]:

@@ -66,10 +66,12 @@ def scorecard(standing: Standing) -> RenderableType:
         if comparison.caveat:
             grid.add_row("", Text(comparison.caveat, style="dim"))
     grid.add_row("artifact", _artifact(standing))
-    grid.add_row("tempo", f"{figures.tempo(record.step_ms)} a step, {figures.count(record.steps)} steps")
-    grid.add_row(
-        "trained", f"{figures.seconds(record.train_seconds)}, {figures.count(record.params)} parameters"
-    )
+    tempo = None if record.step_ms is None else f"{figures.tempo(record.step_ms)} a step"
+    steps = None if record.steps is None else figures.number(record.steps, "step")
+    grid.add_row("tempo", _measured(tempo, steps))
+    time = None if record.train_seconds is None else figures.seconds(record.train_seconds)
+    params = None if record.params is None else figures.number(record.params, "parameter")
+    grid.add_row("trained", _measured(time, params))
     if trained := trained_in([one.evaluated_from for one in played.measured]):
         grid.add_row("weights", "evaluated from the weights of hole {}, {}".format(*trained))
     if len(played.group) > 1:
@@ -247,6 +249,11 @@ def _comparison(comparison: Comparison) -> Text:
         facts.append(f"luck alone reaches {difference.threshold:.4f}")
     text.append(f"  ({', '.join(facts)})", style="dim")
     return text
+
+
+def _measured(*texts: str | None) -> str:
+    """Join what was measured."""
+    return ", ".join(text for text in texts if text is not None) or figures.MISSING
 
 
 def _artifact(standing: Standing) -> str:

@@ -303,3 +303,30 @@ def test_known_logs_are_not_parsed_again(tmp_path, runs, monkeypatch):
     monkeypatch.setattr("harness.field.record_folders.read_log", parsed)
 
     assert {bundle.state for bundle in import_paths([pool, record], runs).bundles} == {"unchanged"}
+
+
+def test_an_experiment_is_named_after_its_file_and_after_a_run_only_where_it_holds_one(tmp_path, runs):
+    two = LOG.replace("20123456", "30000000") + LOG.replace("20123456", "31000000").replace("3.4", "3.5")
+    files = {
+        "a.log.gz": gzip.compress(LOG.replace("20123456", "26993788").encode()),
+        "night.out": LOG + scored(12, "1.2300"),
+        "b.log": two,
+    }
+    logs = write(tmp_path / "lab", files)
+
+    names = {bundle.name for bundle in import_paths([logs], runs).bundles}
+
+    assert names == {"lab a", "lab night", "lab b run 1", "lab b run 2"}
+
+
+def test_the_card_of_a_row_without_times_says_once_that_they_were_not_measured(tmp_path, harness):
+    ledger = tmp_path / "results.tsv"
+    ledger.write_text("commit\tval_bpb\tstatus\tdescription\nabc1234\t1.30\tkeep\tbaseline\n")
+    harness("import", str(ledger))
+
+    card = harness("show", "1").stdout
+
+    assert "not measured a step" not in card
+    assert [line.split("│")[1].split() for line in card.splitlines() if "tempo " in line] == [
+        ["tempo", "not", "measured"]
+    ]
