@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from harness.errors import HarnessError
+from harness.temporary import lock_path, temporary_path, unlock
 
 PACKAGE = Path(__file__).resolve().parent
 _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)  # a system without it has no such links either
 _NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes would be waited for
 _CHUNK = 1 << 16  # bytes
-_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+_HERE, _NO_REPLACE, _EXCHANGE = -100, 1, 2  # AT_FDCWD, RENAME_NOREPLACE and RENAME_EXCHANGE of Linux
 _NO_FILES = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe, no file"),
@@ -101,9 +102,10 @@ def _open_below(root: Path, parts: Sequence[str], flags: int) -> int:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file next to its place, flush it, then rename it there. Raises HarnessError with the path."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary, lock = temporary_path(path), None
     try:
         with temporary.open("wb") as file:
+            lock = lock_path(temporary)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -112,6 +114,8 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise write_error(path, error) from error
+    finally:
+        unlock(lock)
 
 
 def write_error(path: Path, error: OSError) -> HarnessError:
@@ -126,12 +130,29 @@ def exchange(a: Path, b: Path) -> bool:
 
     False where the system or the disk cannot; nothing is changed then. Raises OSError for other reasons.
     """
+    return _rename(a, b, _EXCHANGE)
+
+
+def move_new(source: Path, target: Path) -> None:
+    """Move a file or folder to a place where nothing is, by one rename.
+
+    Raises FileExistsError when something is there, be it an empty folder; OSError for other reasons.
+    """
+    if _rename(source, target, _NO_REPLACE):
+        return
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    source.rename(target)
+
+
+def _rename(a: Path, b: Path, flags: int) -> bool:
+    """Rename as Linux does with flags; False, and nothing is changed, where the system or the disk cannot."""
     import ctypes
 
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if call is None:
         return False
-    if call(_HERE, os.fsencode(a), _HERE, os.fsencode(b), _EXCHANGE) == 0:
+    if call(_HERE, os.fsencode(a), _HERE, os.fsencode(b), flags) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):

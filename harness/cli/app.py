@@ -84,7 +84,18 @@ class PlainCommand(TyperCommand):
                 formatter.write_dl(rows)
 
 
-class ScriptCommand(PlainCommand):
+class SeasonCommand(PlainCommand):
+    """A command that writes: first it removes what killed ones left in the season."""
+
+    def invoke(self, ctx) -> Any:  # type: ignore[no-untyped-def]
+        if not ctx.params.get("dry_run"):
+            from harness.records.leftovers import sweep
+
+            sweep(Path(ctx.params["runs"]))
+        return super().invoke(ctx)
+
+
+class ScriptCommand(SeasonCommand):
     """A command that hands the words after `--` to a script; see `script_arguments`."""
 
     def parse_args(self, ctx, args: list[str]) -> list[str]:  # type: ignore[no-untyped-def]

@@ -12,8 +12,8 @@ from harness.cli import run_options, series
 from harness.cli.app import (
     HoleArgument,
     Json,
-    PlainCommand,
     Runs,
+    SeasonCommand,
     app,
     find_standing,
     open_season,
@@ -28,7 +28,7 @@ Seeds = Annotated[
 ]
 
 
-@app.command("confirm", cls=PlainCommand, short_help="Confirm a score with fresh seeds")
+@app.command("confirm", cls=SeasonCommand, short_help="Confirm a score with fresh seeds")
 def confirm_hole(
     reference: HoleArgument,
     seeds: Seeds = 3,

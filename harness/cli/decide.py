@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app, print_json
+from harness.cli.app import HoleArgument, Json, Runs, SeasonCommand, app, print_json
 
 if TYPE_CHECKING:
     pass
 
 
-@app.command(cls=PlainCommand, short_help="Keep, drop or invalidate a hole")
+@app.command(cls=SeasonCommand, short_help="Keep, drop or invalidate a hole")
 def decide(
     reference: HoleArgument,
     choice: Annotated[str, typer.Argument(metavar="keep|drop|invalid", help="What becomes of the hole.")],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import run_options
-from harness.cli.app import CourseProgress, Json, PlainCommand, Runs, app, print_json, warn
+from harness.cli.app import CourseProgress, Json, Runs, SeasonCommand, app, print_json, warn
 from harness.cli.run import DryRun, Repeat, parse_seeds
 from harness.cli.run_options import WHAT
 from harness.privacy import mask_secret_settings
@@ -30,7 +30,7 @@ New = Annotated[
 Title = Annotated[str, typer.Option(help="Its title.", rich_help_panel=WHAT)]
 
 
-@app.command(cls=PlainCommand, short_help="Pack or score weights another way")
+@app.command(cls=SeasonCommand, short_help="Pack or score weights another way")
 def evaluate(
     reference: Source,
     override: run_options.Overrides = None,

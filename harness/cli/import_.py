@@ -10,12 +10,12 @@ from typing import Annotated, cast
 
 import typer
 
-from harness.cli.app import Json, PlainCommand, Runs, app, print_json, warn
+from harness.cli.app import Json, Runs, SeasonCommand, app, print_json, warn
 from harness.cli.terminal import console
 from harness.errors import Exit, UsageError
 
 
-@app.command("import", cls=PlainCommand, short_help="Import logs and submissions")
+@app.command("import", cls=SeasonCommand, short_help="Import logs and submissions")
 def import_logs(
     paths: Annotated[
         list[str] | None,

@@ -11,8 +11,8 @@ from harness.cli import run_options, series
 from harness.cli.app import (
     HoleArgument,
     Json,
-    PlainCommand,
     Runs,
+    SeasonCommand,
     app,
     find_standing,
     open_season,
@@ -32,7 +32,7 @@ Seeds = Annotated[
 ]
 
 
-@app.command(cls=PlainCommand, short_help="Measure the noise over seeds")
+@app.command(cls=SeasonCommand, short_help="Measure the noise over seeds")
 def noise(
     reference: HoleArgument,
     seeds: Seeds = None,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.app import Json, PlainCommand, Runs, Strict, app, print_error, print_json, warn
+from harness.cli.app import Json, Runs, SeasonCommand, Strict, app, print_error, print_json, warn
 from harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from harness.publish.deploy import Target
 
 
-@app.command(cls=PlainCommand, short_help="Make the website, and deploy it")
+@app.command(cls=SeasonCommand, short_help="Make the website, and deploy it")
 def publish(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Folder of the site; swapped in whole.")] = Path("_site"),

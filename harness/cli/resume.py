@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app
+from harness.cli.app import HoleArgument, Json, Runs, SeasonCommand, app
 from harness.cli.run_options import (
     Abort,
     MaxCost,
@@ -18,7 +18,7 @@ from harness.cli.run_options import (
 )
 
 
-@app.command(cls=PlainCommand, short_help="Resume a stopped attempt")
+@app.command(cls=SeasonCommand, short_help="Resume a stopped attempt")
 def resume(
     reference: HoleArgument,
     timeout: Timeout = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +17,12 @@ from harness.courses.course import Course, ReferenceScore
 from harness.documents import MissingFile, read_model
 from harness.errors import HarnessError
 from harness.field.seeds import SeedCount, count_seeds
-from harness.files import write_whole
+from harness.files import move_new, write_error, write_whole
 from harness.records.frozen import CourseName, Date, NonNegativeFloat, NonNegativeInt, PositiveInt
 from harness.records.record import Frozen, RunRecord, find_record
 from harness.records.store import find_attempts
 from harness.stats import Sample
+from harness.temporary import temporary_folder
 
 MAX_BYTES = 1_000_000  # of an entry
 
@@ -67,10 +68,6 @@ class StoredEntry:
     @property
     def log_hashes(self) -> frozenset[str]:
         return frozenset(record.provenance.sha256 for record in self.records if record.provenance)
-
-    @property
-    def next_attempt(self) -> int:
-        return max((record.attempt for record in self.records), default=0) + 1
 
     @property
     def complete(self) -> tuple[RunRecord, ...]:
@@ -167,22 +164,29 @@ class FieldStore:
                 records.append(record)
         return StoredEntry(slug, path.parent, entry, tuple(records), tuple(problems))
 
-    def write_entry(self, slug: str, entry: FieldEntry) -> Path:
-        """Write an entry's file and return its folder."""
-        folder = self.root / slug
+    @contextlib.contextmanager
+    def add_entry(self, slug: str, entry: FieldEntry) -> Iterator[Path]:
+        """Make an entry next to its place, and yield its folder; it is moved there whole at the end.
+
+        An entry that is there is written anew, and each attempt that is added to it appears whole.
+        """
+        place = self.root / slug
         if _SLUG.fullmatch(slug) is None:
             raise HarnessError(
                 f'"{slug}" is no name for an entry', "use letters, digits, dot, dash, underscore"
             )
+        content = (entry.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n").encode()
+        if os.path.lexists(place):
+            write_whole(place / "entry.json", content)
+            yield place
+            return
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            with temporary_folder(place) as folder:
+                write_whole(folder / "entry.json", content)
+                yield folder
+                move_new(folder, place)
         except OSError as error:
-            raise HarnessError(
-                f"cannot write {folder}: {error.strerror}", "check the folder's permissions"
-            ) from error
-        text = entry.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
-        write_whole(folder / "entry.json", text.encode())
-        return folder
+            raise write_error(place, error) from error
 
     def _slugs(self) -> list[str]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root) as entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +10,7 @@ from harness.errors import HarnessError
 from harness.field.entries import FieldStore, StoredEntry
 from harness.field.experiments import experiment_of_record
 from harness.records.record import RunRecord, find_record
-from harness.records.store import Store
+from harness.records.store import Hole, Store
 
 
 class ImportedLogs:
@@ -25,15 +26,22 @@ class ImportedLogs:
     def _records(self) -> dict[str, list[RunRecord]]:
         """The imported records of each hole."""
         records: dict[str, list[RunRecord]] = {}
-        for hole, attempts in self.store.load_all():
-            for attempt in attempts:
-                try:
-                    record = find_record(attempt.record_path)
-                except HarnessError:
-                    continue
-                if record is not None and record.provenance is not None:
-                    records.setdefault(hole.name.folder, []).append(record)
+        for hole in self.store.holes():
+            records[hole.name.folder] = _imported_records(hole)
         return records
+
+    def refresh(self) -> None:
+        """Take note of the holes that other commands have added. The caller has the season's lock."""
+        holes = self.store.holes()
+        self.last_number = max((hole.name.number for hole in holes), default=0)
+        for hole in holes:
+            if hole.name.folder not in self._records:
+                self.refresh_hole(hole.name.folder)
+
+    def refresh_hole(self, folder: str) -> None:
+        """Take note of the attempts that other commands have added to a hole."""
+        for record in _imported_records(self.store.get(folder)):
+            self.add(folder, record)
 
     @cached_property
     def _holes(self) -> dict[str, str]:
@@ -85,11 +93,22 @@ class ImportedLogs:
     def add(self, hole: str, record: RunRecord) -> None:
         """Take note of a record that was written."""
         assert record.provenance is not None
+        self._records.setdefault(hole, [])
         self.last_number = max(self.last_number, int(hole.split("_")[1]))
         self._holes[record.provenance.sha256] = hole  # all three are read from the disk at their first use
         self._runs[_run(record)] = hole
         if (key := _experiment(record)) is not None:
             self._experiments.setdefault(key, hole)
+
+
+def _imported_records(hole: Hole) -> list[RunRecord]:
+    records = []
+    for attempt in hole.attempts:
+        with contextlib.suppress(HarnessError):
+            record = find_record(attempt.record_path)
+            if record is not None and record.provenance is not None:
+                records.append(record)
+    return records
 
 
 def _experiment(record: RunRecord) -> object | None:

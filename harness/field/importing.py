@@ -6,6 +6,7 @@ What the folders hold is read by `harness.field.record_folders`, a log becomes a
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import re
@@ -29,7 +30,7 @@ from harness.files import write_whole
 from harness.records.intent import Intent, decide, dump_intent
 from harness.records.private import write_record
 from harness.records.record import RunRecord
-from harness.records.store import Attempt, Hole, slugify
+from harness.records.store import Hole, NumberTaken, add_attempt, find_attempts, slugify
 
 As = Literal["auto", "field", "hole"]
 KeepLog = Literal["copy", "reference"]
@@ -106,10 +107,12 @@ def import_paths(
             report.bundles.append(ImportResult(bundle.name, bundle.known, "unchanged"))
             continue
         try:
-            if is_field(bundle.is_record):
-                result = _keep_as_entry(bundle, runs, course, how, dry_run)
-            else:
-                result = _keep_as_hole(bundle, imported, course, how, dry_run)
+            with imported.store.locked() if not dry_run else contextlib.nullcontext():
+                if is_field(bundle.is_record):
+                    result = _keep_as_entry(bundle, runs, course, how, dry_run)
+                else:
+                    imported.refresh()
+                    result = _keep_as_hole(bundle, imported, course, how, dry_run)
         except ValueError as error:  # one folder that cannot be kept must not stop the others
             why = " ".join(str(error).split())[:300]
             result = ImportResult(bundle.name, "", "failed", warnings=(*bundle.warnings, why))
@@ -145,15 +148,13 @@ def _keep_as_entry(
     same_entry = known_entry is not None and known_entry.entry.submission_sha256 == entry.submission_sha256
     if same_entry and not new:
         return ImportResult(bundle.name, place, "unchanged")
-    first = known_entry.next_attempt if known_entry else 1
+    first = max((attempt.number for attempt in find_attempts(store.root / slug)), default=0) + 1
     imported, skipped = _records(new, course, slug, first, bundle, entry.author)
     if not imported and not entry.claimed:
         return ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, *skipped))
     if not dry_run:
-        folder = store.write_entry(slug, entry)
-        for one in imported:
-            number = one.record.attempt
-            _write_attempt(Attempt(folder / f"attempt_{number:02d}", number), one, keep_log)
+        with store.add_entry(slug, entry) as folder:
+            imported = [_add_attempt(folder, one, keep_log) for one in imported]
     return _imported(bundle, place, "extended" if known_entry else "new", imported, skipped, entry.claimed)
 
 
@@ -169,6 +170,9 @@ def _keep_as_hole(
     imported, skipped = _records(new, course, folder, 1, bundle, author)
     if not imported:
         return ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, *skipped))
+    experiment = None if bundle.submission else holes.find_experiment(imported[0].record)
+    if experiment is not None:
+        holes.refresh_hole(experiment)
     fresh = [one for one in imported if holes.hole_of_run(one.record) is None]
     if not fresh:  # their log has grown since
         return ImportResult(bundle.name, holes.hole_of_run(imported[0].record) or "", "unchanged")
@@ -181,11 +185,12 @@ def _keep_as_hole(
         seeds = tuple(dict.fromkeys(one.record.seed for one in imported if one.record.seed is not None))
         day = bundle.submission.date if bundle.submission else None
         intent = Intent(title=title, course=course.name, seeds=seeds, created=day)
-        hole = holes.store.create(folder, dump_intent(intent))
+        with holes.store.add_hole(folder, dump_intent(intent)) as hole:
+            for one in imported:
+                _add_attempt(hole.path, one, keep_log)
+            _keep_decision(hole, imported[-1].file)
         for one in imported:
-            _write_attempt(hole.new_attempt(), one, keep_log)
             holes.add(folder, one.record)
-        _keep_decision(hole, imported[-1].file)
     return _imported(bundle, folder, "new", imported, skipped, None)
 
 
@@ -214,9 +219,10 @@ def _extend_hole(
     for index, one in enumerate(imported, start=1):
         record = one.record.model_copy(update={"hole": place, "attempt": number + index})
         added.append(one._replace(record=record))
-    for one in added if not dry_run else ():
-        _write_attempt(hole.new_attempt(), one, keep_log)
-        holes.add(place, one.record)
+    if not dry_run:
+        added = [_add_attempt(hole.path, one, keep_log) for one in added]
+        for one in added:
+            holes.add(place, one.record)
     return _imported(bundle, place, "extended", added, skipped, None)
 
 
@@ -257,17 +263,20 @@ def _imported(
     )
 
 
-def _write_attempt(attempt: Attempt, imported: ImportedLog, keep_log: KeepLog) -> None:
-    """Write the curve and the log first, the record last: an attempt with a record is whole."""
-    attempt.path.mkdir(parents=True, exist_ok=True)
+def _add_attempt(parent: Path, imported: ImportedLog, keep_log: KeepLog) -> ImportedLog:
+    """Keep a run as the next attempt of a hole or an entry; return it with the number that it got."""
     run = imported.file.run
     assert run is not None
     lines = list(curve_lines(run))
-    if lines:
-        write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
-    if keep_log == "copy" and imported.file.row is None:  # the record has a ledger's row
-        copy_log(imported.file.path, attempt.log_path)
-    write_record(attempt.record_path, imported.record)
+    while True:
+        with contextlib.suppress(NumberTaken), add_attempt(parent) as attempt:
+            record = imported.record.model_copy(update={"attempt": attempt.number})
+            if lines:
+                write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
+            if keep_log == "copy" and imported.file.row is None:  # the record has a ledger's row
+                copy_log(imported.file.path, attempt.log_path)
+            write_record(attempt.record_path, record)
+            return imported._replace(record=record)
 
 
 def _claimed(submission: SubmissionFile | None) -> ClaimedNumbers | None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from harness.errors import HarnessError
 from harness.files import exchange
+from harness.temporary import find_leftovers, is_in_use, lock_path, temporary_path, unlock
 
 MARKER = ".harness-site"
-UNLOCKED_SECONDS = 60.0  # that a new folder may wait for its lock
+_OLD = "-old"  # after the name of the new folder: the site that it replaces, where two renames are needed
 _MARKER_TEXT = "written by `harness publish`; this folder is replaced as a whole\n"
 
 
@@ -56,7 +56,7 @@ class SiteFolder:
         self.out = out.resolve()
         self.before: dict[str, FileMark] = {}
         self.log: list[tuple[str, bool]] = []
-        self._fresh = self.out.with_name(f".{self.out.name}.publishing-{os.getpid()}")
+        self._fresh = temporary_path(self.out)
         self._folders: set[str] = set()
         self._unchanged = False
         self._lock: int | None = None
@@ -67,7 +67,7 @@ class SiteFolder:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers()
             self._fresh.mkdir()
-            self._lock = _lock_folder(self._fresh)
+            self._lock = lock_path(self._fresh)
             self.before = list_files(str(self.out))
             self.write(MARKER, _MARKER_TEXT.encode())
         except OSError as error:
@@ -84,8 +84,7 @@ class SiteFolder:
             raise _cannot_write(self.out, problem) from problem
         finally:
             shutil.rmtree(self._fresh, ignore_errors=True)
-            if self._lock is not None:
-                os.close(self._lock)
+            unlock(self._lock)
 
     def write(self, name: str, content: bytes) -> None:
         """Put one file into the new site. name: relative, with forward slashes, inside the folder."""
@@ -159,7 +158,7 @@ class SiteFolder:
             return  # nothing changed: leave the folder itself untouched
         if exchange(self._fresh, self.out):  # the old site lies in the hidden folder now, and goes with it
             return
-        old = self._fresh.with_name(self._fresh.name + "-old")
+        old = self._fresh.with_name(self._fresh.name + _OLD)
         self.out.rename(old)
         try:
             self._fresh.rename(self.out)
@@ -170,14 +169,17 @@ class SiteFolder:
 
     def _clear_leftovers(self) -> None:
         """Clear up after a publish that was killed; put its old site back if it died between the renames."""
-        for path in sorted(self.out.parent.glob(f".{self.out.name}.publishing-*")):
-            pid = path.name.rpartition(".publishing-")[2].removesuffix("-old")
-            if pid.isdecimal() and int(pid) != os.getpid() and _in_use(path, int(pid)):
+        name, parent = self.out.name, self.out.parent
+        for old in sorted(path for path in parent.iterdir() if path.name.startswith(f".{name}.")):
+            pid = old.name.removeprefix(f".{name}.").removesuffix(f".tmp{_OLD}")
+            if not (old.name.endswith(_OLD) and pid.isdecimal()) or is_in_use(old, int(pid)):
                 continue
-            if path.name.endswith("-old") and not self.out.exists():
-                path.rename(self.out)
+            if self.out.exists():
+                shutil.rmtree(old, ignore_errors=True)
             else:
-                shutil.rmtree(path, ignore_errors=True)
+                old.rename(self.out)
+        for path in find_leftovers(parent, name.__eq__):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def check_replaceable(out: Path) -> None:
@@ -191,55 +193,6 @@ def check_replaceable(out: Path) -> None:
             f"{out} is not empty and was not written by `harness publish`",
             "name another folder with --out DIR, or empty it yourself",
         )
-
-
-def _lock_folder(folder: Path) -> int | None:
-    """Lock a folder for as long as this process lives; None where the disk or the system has no such lock.
-
-    Raises BlockingIOError where another process has it.
-    """
-    try:
-        import fcntl
-
-        file = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(file)
-        if isinstance(error, BlockingIOError):
-            raise
-        return None
-    return file
-
-
-def _in_use(folder: Path, pid: int) -> bool:
-    """Whether another publish fills this folder.
-
-    Its lock tells, since a number may be another process's by now, or of one that another container hides;
-    the number tells where there are no locks, and of a folder so new that it is not locked yet.
-    """
-    try:
-        lock = _lock_folder(folder)
-    except BlockingIOError:
-        return True
-    if lock is None:
-        return _alive(pid)
-    os.close(lock)
-    with contextlib.suppress(OSError):
-        return _alive(pid) and time.time() - folder.stat().st_mtime < UNLOCKED_SECONDS
-    return False
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _cannot_write(path: Path, error: OSError) -> HarnessError:

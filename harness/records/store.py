@@ -17,11 +17,14 @@ from typing import NamedTuple
 
 from harness.cache import mark_files
 from harness.errors import HarnessError, UsageError, nearest
-from harness.files import write_error, write_whole
+from harness.files import move_new, write_error, write_whole
+from harness.temporary import locked_folder, temporary_folder
 
 HOLES_PER_ROUND = 18
 
 MAX_NAME = 80
+
+LOCK_SECONDS = 60.0  # that a command waits for others that add holes; each has the lock for a moment
 
 # ASCII: \d is any script's digit, and a folder with others would be a second hole of the same number.
 _HOLE = re.compile(r"round_(\d{3,6})(?:_([a-z0-9][a-z0-9_]*))?", re.ASCII)
@@ -143,6 +146,28 @@ def find_attempts(folder: Path) -> list[Attempt]:
     return []
 
 
+@contextlib.contextmanager
+def add_attempt(parent: Path) -> Iterator[Attempt]:
+    """Make the next attempt of a hole or an entry next to its place; it is moved there whole at the end.
+
+    Raises NumberTaken when another process took its number meanwhile: then it must be made once more.
+    """
+    number = max((attempt.number for attempt in find_attempts(parent)), default=0) + 1
+    place = parent / f"attempt_{number:02d}"
+    try:
+        with temporary_folder(place) as folder:
+            yield Attempt(folder, number)
+            move_new(folder, place)
+    except FileExistsError as error:
+        raise NumberTaken from error
+    except OSError as error:
+        raise write_error(place, error) from error
+
+
+class NumberTaken(Exception):
+    """Another process made an attempt of this number first."""
+
+
 @dataclass(frozen=True)
 class Hole:
     """One hole's folder."""
@@ -187,11 +212,37 @@ class Hole:
             return Attempt(path, number)
 
 
+class HoleExists(HarnessError):
+    """Something is where a hole was to be made."""
+
+
 class Store:
     """The holes of one `runs/` folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands from adding holes meanwhile. A season without any hole is made for it.
+
+        Raises HarnessError when it cannot be made, or when another command has the lock for a minute.
+        """
+        is_new = not self.root.exists()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with locked_folder(self.root, LOCK_SECONDS):
+                yield
+        except TimeoutError as error:
+            raise HarnessError(
+                f"another command adds to {self.root} and does not come to an end", "see what it waits for"
+            ) from error
+        except OSError as error:
+            raise write_error(self.root, error) from error
+        finally:
+            if is_new:
+                with contextlib.suppress(OSError):  # only while it is empty
+                    self.root.rmdir()
 
     def holes(self) -> list[Hole]:
         """All holes in the order of play. A missing folder is an empty season."""
@@ -243,13 +294,31 @@ class Store:
                 f"{hole.path} is a link to {hole.path.readlink()}; nothing is written through it",
                 "name another hole, or put the folder itself there",
             )
-        try:
-            hole.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(hole.path, error) from error
-        if not hole.intent_path.exists():
+        if not hole.path.exists():
+            with contextlib.suppress(HoleExists), self.add_hole(reference, intent_text):
+                pass
+        elif not hole.intent_path.exists():
             write_whole(hole.intent_path, intent_text.encode())
         return hole
+
+    @contextlib.contextmanager
+    def add_hole(self, reference: str, intent_text: str) -> Iterator[Hole]:
+        """Make a hole next to its place; it is moved there whole when the context is left.
+
+        Raises UsageError for a text that is no hole's name, HoleExists when something is there.
+        """
+        name = require_hole_name(reference)
+        place = self.root / name.folder
+        try:
+            with temporary_folder(place) as folder:
+                hole = Hole(folder, name)
+                write_whole(hole.intent_path, intent_text.encode())
+                yield hole
+                move_new(folder, place)
+        except FileExistsError as error:
+            raise HoleExists(f"{place} is there already", "name another hole") from error
+        except OSError as error:
+            raise write_error(place, error) from error
 
     def load_all(self) -> Iterator[tuple[Hole, list[Attempt]]]:
         for hole in self.holes():

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from harness.records.launch import Launch, dump_launch
 from harness.records.origin import Provenance
 from harness.records.private import private_intent, private_launch, write_record
 from harness.records.record import Environment, Frozen, RunRecord, find_record
-from harness.records.store import Attempt, Hole, Store, require_hole_name
+from harness.records.store import Attempt, Hole, NumberTaken, Store, add_attempt, require_hole_name
 from harness.run.bundle import start
 from harness.run.bundle.emit import MAX_BYTES, PLACES, Bundle, load_bundle
 from harness.run.capture import ProcessEnd
@@ -78,27 +78,32 @@ def pull(folder: Path, runs: Path, dry_run: bool = False) -> list[PulledSeed]:
     """
     bundle = load_bundle(folder)
     store = Store(runs)
-    hole = _find_hole(bundle, store)
-    seeds = []
-    for seed in bundle.seeds:
-        source = folder / "result" / (f"seed_{seed}" if seed is not None else "run")
-        if not (source / start.FINISH).is_file():
-            seeds.append(PulledSeed(seed, "missing", bundle.hole, why=_why_missing(source)))
-            continue
-        finish, digest = _load_finish(source / start.FINISH, folder, bundle)
-        if record := _earlier_record(hole, digest):
-            seeds.append(PulledSeed(seed, "known", bundle.hole, record.attempt, record))
-            continue
-        _check_files(source, finish)
-        if dry_run:
-            seeds.append(PulledSeed(seed, "added", bundle.hole))
-            continue
-        if hole is None:
-            hole = store.create(
-                bundle.hole, dump_intent(private_intent(Intent.model_validate(bundle.intent)))
-            )
-        seeds.append(_take(bundle, finish, digest, folder, source, hole, runs))
-    return seeds
+    with store.locked() if not dry_run else contextlib.nullcontext():
+        hole = _find_hole(bundle, store)
+        seeds = [_look_up(bundle, seed, folder, hole) for seed in bundle.seeds]
+        if dry_run or all(one.state != "added" for one in seeds):
+            return seeds
+        if hole is not None:
+            return [_take(bundle, one, folder, hole, runs) for one in seeds]
+        intent = private_intent(Intent.model_validate(bundle.intent))
+        with store.add_hole(bundle.hole, dump_intent(intent)) as new:
+            return [_take(bundle, one, folder, new, runs) for one in seeds]
+
+
+def _look_up(bundle: Bundle, seed: int | None, folder: Path, hole: Hole | None) -> PulledSeed:
+    """Say what there is to take of one seed, all files of which are checked."""
+    source = _source(folder, seed)
+    if not (source / start.FINISH).is_file():
+        return PulledSeed(seed, "missing", bundle.hole, why=_why_missing(source))
+    finish, digest = _load_finish(source / start.FINISH, folder, bundle)
+    if record := _earlier_record(hole, digest):
+        return PulledSeed(seed, "known", bundle.hole, record.attempt, record)
+    _check_files(source, finish)
+    return PulledSeed(seed, "added", bundle.hole)
+
+
+def _source(folder: Path, seed: int | None) -> Path:
+    return folder / "result" / (f"seed_{seed}" if seed is not None else "run")
 
 
 def _find_hole(bundle: Bundle, store: Store) -> Hole | None:
@@ -171,35 +176,25 @@ def _parts(source: Path, name: str) -> Iterator[Path]:
 # An attempt ---------------------------------------------------------------------------------------
 
 
-def _take(
-    bundle: Bundle, finish: Finish, digest: str, folder: Path, source: Path, hole: Hole, runs: Path
-) -> PulledSeed:
-    """Build the attempt next to its place and move it there whole."""
-    attempt = hole.new_attempt()
-    temporary = Attempt(hole.path / f".{attempt.path.name}.pulled", attempt.number)
-    try:
-        shutil.rmtree(temporary.path, ignore_errors=True)
-        for name in finish.files:
-            (temporary.path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, temporary.path / name, follow_symlinks=False)
-        changed = finish.source_sha256 != bundle.code.source_sha256
-        if bundle.kind == "script" or changed:
-            _copy_source(bundle, folder, temporary)
-        launch = _launch(bundle, finish, temporary)
-        write_whole(temporary.launch_path, dump_launch(private_launch(launch)).encode())
-        record = _record(bundle, finish, digest, temporary, launch, runs)
-        record = write_record(temporary.record_path, record)
-        temporary.path.replace(attempt.path)
-    except OSError as error:
-        raise HarnessError(
-            f"cannot write {attempt.path}: {error.strerror or error}",
-            "check the disk's space and the folder's permissions",
-        ) from error
-    finally:
-        shutil.rmtree(temporary.path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            attempt.path.rmdir()  # only while it is empty
-    return PulledSeed(finish.seed, "added", hole.name.folder, attempt.number, record)
+def _take(bundle: Bundle, seed: PulledSeed, folder: Path, hole: Hole, runs: Path) -> PulledSeed:
+    """Build the attempt of a seed that is to be added next to its place, and move it there whole."""
+    if seed.state != "added":
+        return seed
+    source = _source(folder, seed.seed)
+    finish, digest = _load_finish(source / start.FINISH, folder, bundle)
+    changed = finish.source_sha256 != bundle.code.source_sha256
+    while True:
+        with contextlib.suppress(NumberTaken), add_attempt(hole.path) as attempt:
+            for name in finish.files:
+                (attempt.path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / name, attempt.path / name, follow_symlinks=False)
+            if bundle.kind == "script" or changed:
+                _copy_source(bundle, folder, attempt)
+            launch = _launch(bundle, finish, attempt)
+            write_whole(attempt.launch_path, dump_launch(private_launch(launch)).encode())
+            record = _record(bundle, finish, digest, attempt, launch, runs)
+            record = write_record(attempt.record_path, record)
+            return replace(seed, attempt=attempt.number, record=record)
 
 
 def _copy_source(bundle: Bundle, folder: Path, temporary: Attempt) -> None:

@@ -187,7 +187,7 @@ def test_a_publish_killed_between_its_two_renames_is_mended(runs: Path, tmp_path
     out = tmp_path / "site"
     publish(runs, out, PLAIN)
     before = file_hashes(out)
-    out.rename(tmp_path / ".site.publishing-999999999-old")
+    out.rename(tmp_path / ".site.999999999.tmp-old")
     publish(runs, out, PLAIN)
     assert file_hashes(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "site"]
@@ -251,7 +251,7 @@ def test_a_killed_publish_leaves_the_old_site_or_the_new_one(tmp_path: Path) -> 
 
 def test_what_a_dead_publish_left_is_swept_though_its_number_is_in_use(runs: Path, tmp_path: Path) -> None:
     """A number may be another process's by now; the lock tells."""
-    left = tmp_path / f".site.publishing-{os.getppid()}"
+    left = tmp_path / f".site.{os.getppid()}.tmp"
     left.mkdir()
     os.utime(left, (0, 0))
 
@@ -262,7 +262,7 @@ def test_what_a_dead_publish_left_is_swept_though_its_number_is_in_use(runs: Pat
 
 def test_another_publish_at_work_is_left_alone(runs: Path, tmp_path: Path) -> None:
     """It is known by its lock, even where its number says nothing, as from another container."""
-    busy = tmp_path / ".site.publishing-999999999"
+    busy = tmp_path / ".site.999999999.tmp"
     busy.mkdir()
     os.utime(busy, (0, 0))
     file = os.open(busy, os.O_RDONLY)
