@@ -430,7 +430,7 @@ class LoggedRun:
         ours, theirs = (self.train.count, self.val.count), (later.train.count, later.val.count)
         if not any(theirs) or theirs == ours or theirs[0] > ours[0] or theirs[1] > ours[1]:
             return False
-        return later.train.points <= self.train.points and later.val.points <= self.val.points
+        return self.train.contains(later.train) and self.val.contains(later.val)
 
     def take_recap(self, recap: LoggedRun, others: Sequence[LoggedRun]) -> None:
         """Take what a recap of this run's lines has beyond them: results that were printed after it.

@@ -64,10 +64,28 @@ class ThinnedCurve:
         if self.last is not None and self._last_is_extra:
             yield self.last
 
-    @property
-    def points(self) -> frozenset[tuple[object, ...]]:
-        """The points kept, comparable: NaN is equal to itself here."""
-        return frozenset((step, *map(repr, values)) for step, values in self)
+    def contains(self, other: ThinnedCurve) -> bool:
+        """Whether every point that another curve kept stands in this one; NaN is equal to itself here."""
+        if other.last is None:
+            return True
+        if not self._has(*other.last):  # nearly always enough
+            return False
+        return other._points() <= self._points()
+
+    def _has(self, step: int, values: tuple[float, ...]) -> bool:
+        if self.last is not None and _comparable(*self.last) == _comparable(step, values):
+            return True
+        at = -1
+        for _ in range(self._steps.count(step)):
+            at = self._steps.index(step, at + 1)
+            if all(
+                repr(column[at]) == repr(value) for column, value in zip(self._values, values, strict=True)
+            ):
+                return True
+        return False
+
+    def _points(self) -> frozenset[tuple[object, ...]]:
+        return frozenset(_comparable(step, values) for step, values in self)
 
     @property
     def _last_is_extra(self) -> bool:
@@ -82,3 +100,7 @@ class ThinnedCurve:
         self._steps = self._steps[::2]
         self._values = tuple(column[::2] for column in self._values)
         self.stride *= 2
+
+
+def _comparable(step: int, values: tuple[float, ...]) -> tuple[object, ...]:
+    return step, *map(repr, values)
