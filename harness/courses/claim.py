@@ -53,9 +53,14 @@ def find_earlier_record(course: Course, claim: Claim) -> EarlierRecord:
     rows = [row for row in course.field if row.track in (None, RECORD_TRACK) and not is_own_row(row, claim)]
     order = [(row, _precedes(row, claim)) for row in rows]
     best = _best([row for row, before in order if before] + _launch(course, claim))
-    unordered = [row for row, before in order if before is None]
+    unordered = [] if is_par(course, claim) else [row for row, before in order if before is None]
     lower = [row for row in unordered if best is None or row.val_bpb < best.val_bpb]
     return EarlierRecord(best, tuple(sorted(lower, key=lambda row: (row.val_bpb, row.pr or 0))))
+
+
+def is_par(course: Course, claim: Claim) -> bool:
+    """Whether a claim is the course's par itself: it came first, and has nothing to beat."""
+    return course.par is not None and course.par.record is not None and course.par.record == claim.record
 
 
 def is_own_row(row: ReferenceScore, claim: Claim) -> bool:
@@ -81,7 +86,7 @@ def _launch(course: Course, claim: Claim) -> list[ReferenceScore]:
     par = course.par
     if par is None or (claim.day is not None and claim.day < par.date):
         return []
-    if par.record is not None and par.record == claim.record:
+    if is_par(course, claim):
         return []
     return [
         ReferenceScore(

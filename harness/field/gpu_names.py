@@ -1,4 +1,4 @@
-"""Names of GPUs as logs and submission files print them: `8xH100 80GB SXM`, a row of nvidia-smi's table."""
+"""Names of GPUs as logs, submission files and READMEs print them: `8xH100 SXM`, a row of nvidia-smi."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _MODEL = (
     r"(?:[ _-]?(?:\d{2,3} ?GB(?![a-z])|SXM\d?(?![a-z])|PCIe|NVL|HBM\d\w?))*"
 )
 _COUNTED = re.compile(r"(?<![\w.])(\d{1,3}) ?[x×*] ?(?:GPUs? )?(" + _MODEL + ")", re.IGNORECASE)
+_CARDS = re.compile(r"(?<![\w.])(\d{1,3}) (" + _MODEL + r")(?:s\b| (?:GPU|card)s?\b)", re.IGNORECASE)
 _ROW = re.compile(r"^\|\s+\d+\s+(NVIDIA [^|]+?)\s{2,}", re.MULTILINE)  # of nvidia-smi's table
 _NAMED = re.compile(
     r"(?:NVIDIA[ -]|\b(?:gpus?|device(?:_name)?|hardware|machine|accelerator)\b[\w ]{0,20}[:=(]\s{0,3})"
@@ -63,6 +64,23 @@ def gpu_in_submission(submission: Path) -> NamedGpu | None:
         if plain := _ANY.search(text):
             return NamedGpu(plain[1].strip())
     return next((gpu for _, text in texts if (gpu := _counted(text))), None)
+
+
+def gpu_in_readme(readme: Path, count: int | None) -> NamedGpu | None:
+    """Return the GPU that a README names, as `8×H100 SXM`, of the number that ran; None where it names two.
+
+    count: of processes in the log. Machines of another number, of tests and ablations, are passed over.
+    """
+    try:
+        with readme.open("rb") as file:
+            text = file.read(MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return None
+    matches = [match for pattern in (_COUNTED, _CARDS) for match in pattern.finditer(text)]
+    named = [(int(match[1]), match[2].strip()) for match in matches]
+    fitting = [(number, name) for number, name in named if count in (None, number)]
+    kinds = {(number, name.upper().removeprefix("NVIDIA").split()[0]) for number, name in fitting}
+    return NamedGpu(fitting[0][1], fitting[0][0]) if len(kinds) == 1 else None
 
 
 def _counted(text: str) -> NamedGpu | None:

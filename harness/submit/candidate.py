@@ -6,13 +6,12 @@ Gathers and reads; `harness.submit.referee` judges.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from harness.courses.claim import Claim, complete_claim
+from harness.courses.claim import Claim, complete_claim, is_own_row
 from harness.courses.course import Course, load_course
 from harness.courses.policy import Policy
 from harness.courses.track import TRACKS, NamedTrack, find_track
@@ -34,6 +33,7 @@ from harness.season.season import Season
 from harness.stats import Sample
 from harness.submit.code import SCRIPT, find_trainer, trainer_script
 from harness.submit.counted_runs import pick_counted, seed_of_name
+from harness.submit.required_files import find_script
 
 RECORDS_BY_DEFAULT = NamedTrack(TRACKS[0], "nothing names another")
 
@@ -95,6 +95,11 @@ class Candidate:
     @property
     def day(self) -> dt.date | None:
         return self.claim.day
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the course's table has its own row: it was accepted."""
+        return any(is_own_row(row, self.claim) for row in self.course.field)
 
     @cached_property
     def seeds(self) -> SeedCount:
@@ -266,16 +271,6 @@ def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:
     except HarnessError as error:
         return CodeOnDisk(missing=error.message)
     return CodeOnDisk(Snapshot(SCRIPT, {SCRIPT: source}), len(source))
-
-
-def find_script(folder: Path) -> Path | None:
-    """Return the script of a submission folder: `train_gpt.py`, else the one that is named most like it."""
-    scripts = sorted(path for path in folder.glob("*.[pP][yY]") if path.is_file())
-    for pattern in (SCRIPT, f"(?i:{SCRIPT})", r"(?i:train_gpt.*)", r"(?i:train.*)", ".*"):
-        named = [path for path in scripts if re.fullmatch(pattern, path.name)]
-        if len(named) == 1:
-            return named[0]
-    return None
 
 
 def _script_in(folder: Path) -> CodeOnDisk:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.field.submission_file import read_submission
 from harness.figures import number
-from harness.submit.candidate import Case, find_script
-from harness.submit.code import SCRIPT
+from harness.submit.candidate import Case
+from harness.submit.required_files import find_like
 from harness.submit.result import RuleResult
+from harness.submit.rules.seeds import missing_seeds
 
 
 def check_files(case: Case) -> Iterator[RuleResult]:
-    """Every file that the policy names must lie in the folder, under its name or a like one, and a log."""
+    """Every file that the policy names must lie in the folder, under its name or a like one, and the logs.
+
+    A record that the table lists, or one of another track, was accepted without the log of a seed before.
+    """
     candidate, required = case.candidate, case.policy.submission.files
     folder = candidate.folder
     if folder is None or not required:
@@ -23,7 +26,7 @@ def check_files(case: Case) -> Iterator[RuleResult]:
     limit = ", ".join(required) + ", a log per seed"
     wrong, elsewhere, renamed = [], [], []
     for name in required:
-        path = folder / name if (folder / name).is_file() else _find_like(folder, name)
+        path = folder / name if (folder / name).is_file() else find_like(folder, name)
         if path is None:
             below = sorted(path for path in folder.glob(f"*/{name}") if path.is_file())
             if len(below) == 1:
@@ -36,29 +39,22 @@ def check_files(case: Case) -> Iterator[RuleResult]:
             renamed.append(f"{path.name} for {name}")
     if not candidate.runs:
         wrong.append(candidate.without_run)
+    elif lost := missing_seeds(candidate):
+        unseen = f"no log of seed {', '.join(lost)}"
+        listed = candidate.is_listed or not candidate.track.track.for_records
+        (elsewhere if listed else wrong).append(unseen)
     if wrong:
-        hint = "`harness submit ROUND --write DIR` makes them all"
+        hint = (
+            "add what is missing; of a hole of yours, `harness submit ROUND --write DIR` makes a whole folder"
+        )
         yield RuleResult("submission_files", "fail", "; ".join([*wrong, *elsewhere]), limit, hint)
     elif elsewhere:
-        hint = "put them into the folder itself"
+        hint = "put it into the folder itself"
         yield RuleResult("submission_files", "cannot tell", "; ".join(elsewhere), limit, hint)
     else:
         named = f"; {', '.join(renamed)}" if renamed else ""
         logs = number(len(candidate.runs), "log")
         yield RuleResult("submission_files", "pass", f"all there, {logs}{named}", limit)
-
-
-def _find_like(folder: Path, name: str) -> Path | None:
-    """Return what stands for a file: `README.MD`, the script by another name, `submission_x.json`."""
-    if name == SCRIPT:
-        return find_script(folder)
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    stem, ending = (re.escape(part) for part in name.rsplit(".", 1)) if "." in name else (re.escape(name), "")
-    for pattern in (f"{stem}\\.{ending}", f"{stem}_\\w+\\.{ending}", f"{stem}(\\.(md|txt|rst))?"):
-        for path in files:
-            if re.fullmatch(pattern, path.name, re.IGNORECASE):
-                return path
-    return None
 
 
 def _problem(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.courses.claim import is_par
 from harness.courses.course import check_record_bytes
 from harness.submit.candidate import Candidate, Case
 from harness.submit.result import SEVERITY, RuleOutcome, RuleResult
@@ -66,7 +67,7 @@ def check_split(case: Case) -> Iterator[RuleResult]:
 def _is_par(candidate: Candidate, split: str) -> bool:
     """Whether a candidate is par itself, scored on the text that par was measured on."""
     par = candidate.course.par
-    return par is not None and par.record == candidate.claim.record is not None and par.split == split
+    return par is not None and par.split == split and is_par(candidate.course, candidate.claim)
 
 
 def check_byte_count(case: Case) -> Iterator[RuleResult]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness import figures
-from harness.courses.claim import find_earlier_record, is_own_row
+from harness.courses.claim import find_earlier_record, is_par
 from harness.courses.course import ReferenceScore
 from harness.courses.policy import Reading, Significance
 from harness.field.entries import find_entry
@@ -26,6 +26,11 @@ def check_significance(case: Case) -> Iterator[RuleResult]:
         return
     required = f"{rule.min_improvement_nats:g} nats " if rule.min_improvement_nats else ""
     limit = f"{required}better than the {_AGAINST[rule.against]} at p < {rule.p_below:g}"
+    if rule.against != "best" and is_par(case.candidate.course, case.candidate.claim):
+        yield RuleResult(
+            "significance", "pass", "it is the course's par: nothing was published before", limit
+        )
+        return
     found = _reference(case, rule)
     if isinstance(found, str):
         yield RuleResult("significance", "cannot tell", found, limit)
@@ -51,7 +56,7 @@ def check_significance(case: Case) -> Iterator[RuleResult]:
 
 def _allow(case: Case, rule: Significance, reference: _Reference, failed: RuleResult) -> RuleResult:
     """Turn a fail into "cannot tell" where maintainers decided, or used to decide, otherwise."""
-    if _is_listed(case.candidate):
+    if case.candidate.is_listed:
         what = f"{failed.measured}; the table lists it all the same"
         hint = "the maintainers waived the rule or applied another one: their pull request says which"
     elif rule.listed_with_less and _gains(case.candidate, reference):
@@ -60,11 +65,6 @@ def _allow(case: Case, rule: Significance, reference: _Reference, failed: RuleRe
     else:
         return failed
     return replace(failed, outcome="cannot tell", measured=what, hint=hint)
-
-
-def _is_listed(candidate: Candidate) -> bool:
-    """Whether the course's table has the candidate's own row: it was accepted."""
-    return any(is_own_row(row, candidate.claim) for row in candidate.course.field)
 
 
 def _gains(candidate: Candidate, reference: _Reference) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.field.evaluation_time import measure_evaluation
@@ -24,6 +26,7 @@ ADAPTED = (
         ("", {"eval_time_s_mean": 94.2, "compliance": {"eval_under_600s": True}}, "pass", "says 94.2 s"),
         ("ttt adaptation took 511.5 s\n", {}, "fail", "601.5 s"),
         ("online_ttt_time:511500ms\n", {}, "fail", "601.5 s (train_seed1.log, 511.5 s of it online_ttt)"),
+        ("test_time_training finished in 511.5s\n", {}, "fail", "601.5 s"),
         ("ttt:epoch 3/9 time=511.5s\n", {}, "pass", "90.0 s"),
         # Evaluations that the score may not need.
         ("roundtrip val_loss:2.1 val_bpb:1.29 eval_time:515000ms\n", {}, "cannot tell", "of 605.0 s in all"),
@@ -89,3 +92,34 @@ def test_progress_lines_name_no_gpu(tmp_path):
 
     assert gpu_in_log(log) is None
     assert gpu_in_submission(about) == NamedGpu("NVIDIA H100 80GB HBM3", 2)
+
+
+@pytest.mark.parametrize(
+    ("readme", "outcome", "what"),
+    [
+        ("1.19 | 8×H100 SXM, 600 s\n", "pass", "8 x H100 SXM as README.md says"),
+        (
+            "Runs on 8 NVIDIA H100 80GB GPUs; tests on 1xA100\n",
+            "pass",
+            "8 x NVIDIA H100 80GB as README.md says",
+        ),
+        ("Runs on 8xH100 SXM, on 8xH100 80GB before\n", "pass", "8 x H100 SXM as README.md says"),
+        ("Runs on 8xA100\n", "fail", "8 x A100 as README.md says"),
+        ("Runs on 8xA100 or 8xH100\n", "cannot tell", "8 x unknown device"),
+        ("Tests on 1xH100, 10 H100 hours in all\n", "cannot tell", "8 x unknown device"),
+    ],
+)
+def test_the_readme_names_the_machine_where_nothing_else_does(readme, outcome, what, write_folder, judge):
+    folder = write_folder({"train.log": log_text(1.19, 1)}, val_bpb=1.19)
+    Path(folder, "README.md").write_text(readme)
+
+    assert judge(folder)["machine"] == (outcome, what)
+
+
+def test_calibration_after_training_is_named(write_folder, judge):
+    evaluation = "gptq:generated 64 sequences in 196.7s\nGPTQ:collected 67 Hessians in 2.3s\n"
+    folder = write_folder({"train.log": log_text(1.19, 1, evaluation=evaluation)}, val_bpb=1.19)
+
+    result = judge(folder)["training time"]
+
+    assert result == ("pass", "599.000 s (train.log); 199.0 s of calibration after it are in no count")

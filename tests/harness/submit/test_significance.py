@@ -57,3 +57,14 @@ def test_row_of_the_table_never_fails_for_its_gain(write_folder, judge):
 
     assert (outcome, "the table lists it all the same" in measured) == ("cannot tell", True)
     assert judge(other)["significance"][0] == "fail"
+
+
+def test_par_itself_has_nothing_to_beat(write_folder, judge):
+    folder = write_folder(
+        {"train.log": log_text(1.2244, 1)}, "2026-03-17_NaiveBaseline", val_bpb=1.2244, date="2026-03-18"
+    )
+
+    assert judge(folder)["significance"] == (
+        "pass",
+        "it is the course's par: nothing was published before",
+    )
