@@ -26,6 +26,9 @@ _PROGRESS = re.compile(
     rb"running|chunk|train_loss|batch\s{0,2}\d|\[\s{0,4}\d+(?:\.\d+)?\s?%?[/\]]|\bbb:|\b(?:gap|delta|diff)",
     re.IGNORECASE,
 )
+_OF_OTHERS = re.compile(
+    rb"(?:\b|_)(?:sota|target|goal|leaderboard|threshold|to[ _]beat)(?:\b|_)", re.IGNORECASE
+)
 _STEP = re.compile(rb"(?:^|\s)(?:step[: ]\s?)?\d{1,9}/\d{1,9}[ :]|step[: ]\s?\d")
 _BEFORE_PACKING = re.compile(r"(?<![a-z])(?:pre|raw|fp\d*|float\w*|bf16|unquant\w*)", re.IGNORECASE)
 
@@ -46,7 +49,8 @@ class PrintedScore:
 
 
 def read_printed_scores(log: Path, name: str) -> tuple[PrintedScore, ...]:
-    """Return the scores that a log prints after its first step, in order; progress and differences left out.
+    """Return the scores that a log prints after its first step, in order; without progress, differences,
+    and the scores of others that it names to compare with.
 
     name: what the log is called in sentences.
     """
@@ -56,11 +60,15 @@ def read_printed_scores(log: Path, name: str) -> tuple[PrintedScore, ...]:
     scores: list[PrintedScore] = []
     with log.open("rb") as file:
         for number, raw in enumerate(file, start=1):
-            if number < first.line or _PROGRESS.search(raw[:1000]):
-                continue
             line = raw[:1000]
+            if number < first.line or _PROGRESS.search(line):
+                continue
             in_step = _STEP.search(line) is not None
+            end = 0
             for match in _matches(line):
+                words, end = line[end : match.end()], match.end()
+                if _OF_OTHERS.search(words):
+                    continue
                 label = "validation in training" if in_step else _label(line[: match.start()])
                 before = in_step or stages.get(number) == "pre_quantization"
                 before = before or (number not in stages and _BEFORE_PACKING.search(label) is not None)

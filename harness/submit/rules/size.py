@@ -152,6 +152,8 @@ def _judge(weight: Weight, cap: int) -> tuple[RuleOutcome, str, str]:
 
 def _heaviest(weight: Weight) -> tuple[str, int] | None:
     """The largest count of the code beyond the one in the total, in words: what lies here, or the log's."""
+    if weight.here is not None and weight.counted is not None and weight.here <= weight.counted:
+        return None  # the packed script itself lies here: what it unpacks to is no code that is handed in
     words, count = weight.plain or ("", 0)
     largest = max(weight.here or 0, count)
     if largest <= (weight.counted or 0):

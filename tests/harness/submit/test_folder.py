@@ -60,6 +60,12 @@ ROOM = 16_000_000 - 1
 SIZES = {
     "fits as it lies here": (PLAIN, sizes(ROOM - PLAIN, plain=PLAIN), "pass", "headroom 1"),
     "packed in the log and here": (PACKED, sizes(ROOM - PACKED, plain=PACKED), "pass", f"code {PACKED:,}"),
+    "packed here, both counts in the log": (
+        PACKED,
+        sizes(ROOM - PACKED, uncompressed=PLAIN, compressed=PACKED),
+        "pass",
+        'code 30,000 ("Code size (compressed)"), headroom 1',
+    ),
     "fits even unpacked": (
         PLAIN,
         sizes(ROOM - PLAIN, uncompressed=PLAIN, compressed=PACKED),
@@ -285,3 +291,21 @@ def test_folder_is_found_without_a_slash(harness: Callable, tmp_path: Path) -> N
     done = harness("check", "mine", "--json")
 
     assert (done.returncode, json.loads(done.stdout)["subject"]) == (13, "mine")
+
+
+@pytest.mark.parametrize(
+    ("submission", "outcome"),
+    [
+        ({"seeds": [1]}, "pass"),
+        ({"seeds": [1, 2]}, "fail"),
+        ({"seeds": [1, 2], "track": "non-record-16mb"}, "cannot tell"),
+        ({"seeds": [1, 2], "pr": 42}, "cannot tell"),  # a row of the table: accepted as it is
+    ],
+)
+def test_a_log_per_seed_is_a_required_file(submission: dict, outcome: str, check: Check) -> None:
+    files = {"submission.json": json.dumps(SUBMISSION | submission)}
+
+    result = check(files, sizes(15_000_000, plain=60))["submission files"]
+
+    assert result["outcome"] == outcome, result["measured"]
+    assert ("no log of seed 2" in result["measured"]) is (outcome != "pass")
