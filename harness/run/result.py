@@ -246,7 +246,8 @@ def _kind_of(reason: Crash, lines: list[str]) -> FailureKind:
     )
     frames = "\n".join(lines[start : reason.line])
     if _STARTS_PROGRAM.search(frames) and reason.text.startswith(("FileNotFoundError", "PermissionError")):
-        return "missing_program"
+        path = reason.text.rpartition(": ")[2]
+        return "error" if f"cwd={path}" in frames.replace('"', "'") else "missing_program"
     if _OF_SNAPSHOT.search(frames.rpartition("File ")[2]) and reason.text.startswith("SyntaxError"):
         return "wrong_python"  # the file was read before it was started, so a newer Python takes it
     if _ASKS_FOR_GPU.search(frames):

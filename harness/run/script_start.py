@@ -26,7 +26,7 @@ from harness.records.arguments import (
 from harness.run.interpreter import Interpreter, ask_interpreter
 from harness.run.request import PlanInputs, ScriptStart, choose_seeds
 from harness.scripts.arguments import ScriptOptions, check_arguments, option_defaults
-from harness.scripts.demands import read_demands
+from harness.scripts.demands import Demands, read_demands
 from harness.scripts.snapshot import Snapshot
 
 DEFAULT_SEED = "1337"  # where a script takes a seed but computes its default
@@ -47,7 +47,11 @@ def plan_start(
     typed = intent.python if request.python is None else request.python
     place = "--python" if request.python is not None else f"{inputs.place}: python"
     interpreter = ask_interpreter(typed, snapshot, place)
-    notes = [] if request.elsewhere else _unmet_demands(interpreter, snapshot, request.allow_missing)
+    demands = read_demands(snapshot.texts())
+    notes = [] if request.elsewhere else _unmet_demands(demands, interpreter, request.allow_missing)
+    if demands.launcher and request.launcher != "torchrun" and request.nproc == 1:
+        needed = demands.launcher
+        notes.append(f"{needed.place} needs {needed.what}, which torchrun sets: add --launcher torchrun")
     if snapshot.module and not (request.module or intent.module):
         notes.append(f"{snapshot.main} imports relatively: it runs as `python -m {snapshot.module}`")
     arguments = intent.arguments if request.arguments is None else request.arguments
@@ -58,13 +62,12 @@ def plan_start(
     return _with_arguments(start, arguments, options, request.allow_unread), tuple(notes)
 
 
-def _unmet_demands(interpreter: Interpreter, snapshot: Snapshot, allow_missing: bool) -> list[str]:
+def _unmet_demands(demands: Demands, interpreter: Interpreter, allow_missing: bool) -> list[str]:
     """Return what the script needs and this machine does not show.
 
     Raises HarnessError for a Python that surely cannot run it, unless `allow_missing`. That a line is reached
     no reading shows for sure, so a missing GPU, program or module is a warning.
     """
-    demands = read_demands(snapshot.texts())
     needed = demands.python
     if needed and needed.version > interpreter.version:
         notes = [f"the script {needed}; it would run under {interpreter.python}"]

@@ -50,7 +50,8 @@ _DATA = frozenset(
         ".parquet",
     }
 )
-_NO_CODE = frozenset({".model", ".vocab", ".log", ".parquet", ".bin"})  # tokenizers, logs, text, shards
+_NO_CODE = frozenset({".model", ".vocab", ".log", ".parquet"})  # tokenizers, logs, text
+_SHARD = re.compile(r"(train|val|token|shard|data)[^/]*\.bin$|\*")
 _LOADERS = frozenset({"load", "fromfile", "memmap", "loadtxt", "open", "read_bytes", "load_file"})
 _RUNNERS = frozenset(
     {"execfile", "run_path", "spec_from_file_location", "SourceFileLoader", "load_source", "CDLL"}
@@ -58,9 +59,14 @@ _RUNNERS = frozenset(
 _WRITES = re.compile(r"[rbt]*[wax+][rbt+]*")  # a mode of `open`
 
 
-def companion_paths(tree: ast.Module) -> Iterator[PurePosixPath]:
-    """Yield the relative paths that a file executes or may read, as it writes them; many may not exist."""
+def companion_paths(tree: ast.Module, own: PurePosixPath) -> Iterator[PurePosixPath]:
+    """Yield the relative paths that a file executes or may read, as it writes them; many may not exist.
+
+    own: the file's own name.
+    """
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (like := _named_alike(node, own)):
+            yield from _relative(like)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
             yield from _relative(node.value)
         elif joined := _joined(node):
@@ -96,7 +102,8 @@ def _loaded_data(tree: ast.Module) -> Iterator[PurePosixPath]:
     for text in dict.fromkeys(node.value for node in mentions if node in loads):
         path = PurePosixPath(str(text))
         of_course = {"data", "datasets"} & set(path.parts)
-        if path.suffix in _DATA - _NO_CODE and text not in others and not of_course:
+        is_code = path.suffix in _DATA - _NO_CODE and not _SHARD.search(path.name)
+        if is_code and text not in others and not of_course:
             yield from _relative(str(text))
 
 
@@ -191,6 +198,24 @@ def _joined(node: ast.AST) -> str | None:
             break
         texts.insert(0, part.value)
     return "/".join(texts) if len(texts) > 1 else None
+
+
+def _named_alike(call: ast.Call, own: PurePosixPath) -> str | None:
+    """Return the file that is named after the one that runs: `Path(__file__).with_suffix(".json")`."""
+    func = call.func
+    words = [str(word.value) for word in call.args if isinstance(word, ast.Constant)]
+    if not isinstance(func, ast.Attribute) or len(words) < len(call.args):
+        return None
+    if not any(isinstance(part, ast.Name) and part.id == "__file__" for part in below(func.value)):
+        return None
+    try:
+        if func.attr in ("with_suffix", "with_stem") and len(words) == 1:
+            return str(getattr(own, func.attr)(words[0]))
+        if func.attr == "replace" and len(words) == 2:
+            return str(own).replace(words[0], words[1])
+    except ValueError:  # no suffix, or no name
+        pass
+    return None
 
 
 def names_file(call: ast.Call, files: frozenset[str]) -> bool:

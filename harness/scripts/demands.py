@@ -49,9 +49,13 @@ class PythonDemand:
 
 @dataclass(frozen=True)
 class Demands:
-    """What a script needs. programs: those it starts and cannot do without, each once, by first line."""
+    """What a script needs. programs: those it starts and cannot do without, each once, by first line.
+
+    launcher: a variable that it reads without a default and that only torchrun sets.
+    """
 
     cuda: Demand | None = None
+    launcher: Demand | None = None
     programs: tuple[Demand, ...] = ()
     python: PythonDemand | None = None
 
@@ -68,17 +72,23 @@ def read_demands(files: Mapping[str, str] | str) -> Demands:
     place = {tree: name for name, tree in trees.items()}
     cuda: list[Demand] = []
     started: dict[str, Demand] = {}
+    launcher: Demand | None = None
+    own = _variables_set(program)
     for node in _running(program, next(iter(trees.values()))):
         module = program.module(node)
         file = place[module] if isinstance(module, ast.Module) else ""
         what = _cuda_check(node) or _cuda_use(node)
         if what:
             cuda.append(Demand(what, _line(node), file))
+        variable = _launcher_variable(node)
+        if variable and launcher is None and variable not in own:
+            launcher = Demand(variable, _line(node), file)
         name = _started(node, program) if isinstance(node, ast.Call) else None
         if name:
             started.setdefault(name, Demand(name, _line(node), file))
     return Demands(
         min(cuda, key=lambda demand: not demand.what.startswith(("assert", "if")), default=None),
+        launcher,
         tuple(started.values()),
         _python(texts, trees),
     )
@@ -205,6 +215,31 @@ def _is_cuda(node: ast.expr) -> bool:
         return any(map(_is_cuda, node.args[:1]))
     value = node.value if isinstance(node, ast.Constant) else None
     return isinstance(value, str) and re.match(r"cuda(:|$)", value) is not None
+
+
+_OF_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def _launcher_variable(node: ast.AST) -> str:
+    """Return the variable of a launcher that `os.environ["RANK"]` cannot do without, else ""."""
+    match node:
+        case ast.Subscript(value=owner, slice=ast.Constant(value=str(name)), ctx=ast.Load()) if (
+            name in _OF_LAUNCHER and last_part(owner) == "environ"
+        ):
+            return name
+    return ""
+
+
+def _variables_set(program: Program) -> frozenset[str]:
+    """Return the variables that a program itself sets anywhere."""
+    found = {
+        node.slice.value
+        for node in program.nodes_of(ast.Subscript)
+        if isinstance(node.slice, ast.Constant) and isinstance(node.ctx, ast.Store)
+    }
+    for call in (*program.calls.get("setdefault", ()), *program.calls.get("putenv", ())):
+        found |= {word.value for word in call.args[:1] if isinstance(word, ast.Constant)}
+    return frozenset(name for name in found if isinstance(name, str))
 
 
 # Programs -------------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ tuples and sets, PurePosixPath for paths.
 from __future__ import annotations
 
 import math
+import os
 import posixpath
 import re
 import string
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import PurePath, PurePosixPath
 from typing import Any
@@ -100,4 +102,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "os.fspath": str,
     **dict.fromkeys(("pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "Path"), make_path),
 }
-CONSTANTS: dict[str, Any] = {"math.pi": math.pi, "math.inf": math.inf, "math.e": math.e, "os.sep": "/"}
+CONSTANTS: dict[str, Any] = {
+    **{"math.pi": math.pi, "math.inf": math.inf, "math.e": math.e, "os.sep": "/"},
+    **{"os.name": os.name, "sys.platform": sys.platform},  # a script runs where it is read
+}

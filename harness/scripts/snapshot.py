@@ -207,7 +207,7 @@ def _is_installed(top: str) -> bool:
 
 def _companions(root: Path, importer: PurePosixPath, tree: ast.Module) -> Iterator[PurePosixPath]:
     """Yield the files that a file executes or reads, where they exist beside it or beside the script."""
-    for path in companion_paths(tree):
+    for path in companion_paths(tree, PurePosixPath(importer.name)):
         if "*" in path.name and path.suffix == ".py":  # a folder of parts
             for folder in importer.parents:
                 found = sorted((root / folder / path.parent).glob(path.name))[:MAX_FILES]

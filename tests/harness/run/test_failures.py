@@ -88,6 +88,7 @@ def test_kind_is_told_by_the_line_that_ended_the_program(tail, kind, message):
     [
         ('raise RuntimeError("CUDA is required")', "no_gpu", "`harness run round_001 --emit DIR`"),
         ('import subprocess; subprocess.run(["no-such-smi"])', "missing_program", "install the program"),
+        ('import subprocess; subprocess.run(["true"], cwd="not_here")', "error", "'not_here'"),
         ('open("shards/train_000000.bin", "rb")', "missing_data", "check DATA_PATH"),
         (
             "import sys\nfor rank in (0, 1):\n"

@@ -71,6 +71,23 @@ def test_code_with_a_way_around_cuda_is_no_demand(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ("rank = int(os.environ['RANK'])", "RANK"),
+        ("device = f\"cuda:{os.environ['LOCAL_RANK']}\"", "LOCAL_RANK"),
+        ("rank = int(os.environ['RANK']) if 'RANK' in os.environ else 0", None),
+        ("if 'RANK' in os.environ:\n    rank = int(os.environ['RANK'])", None),
+        ("os.environ['RANK'] = '0'", None),
+        ("os.environ.setdefault('RANK', '0')\nrank = int(os.environ['RANK'])", None),
+    ],
+)
+def test_a_variable_that_only_a_launcher_sets_is_named(text: str, variable: str | None) -> None:
+    launcher = read_demands(f"import os\n{text}\n").launcher
+
+    assert (launcher and launcher.what) == variable
+
+
+@pytest.mark.parametrize(
     ("text", "names"),
     [
         ("subprocess.check_output(['git', 'rev-parse', 'HEAD'])", ["git"]),

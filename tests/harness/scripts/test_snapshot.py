@@ -103,6 +103,9 @@ def test_settings_file_is_kept_but_data_and_what_is_written_are_not(tmp_path):
         ("x = np.load('init.npy')", "init.npy"),
         ("x = torch.load(Path(__file__).with_name('init.pt'))", "init.pt"),
         ("x = pickle.load(open('table.pkl', 'rb'))", "table.pkl"),
+        ("x = np.fromfile(Path(__file__).parent / 'codebook.bin')", "codebook.bin"),
+        ("x = json.loads(Path(__file__).with_suffix('.json').read_text())", "train.json"),
+        ("exec(open(__file__.replace('.py', '_real.py')).read())", "train_real.py"),
         ("here = os.path.dirname(__file__)\nx = open(f'{here}/settings.json').read()", "settings.json"),
         ("subprocess.run([sys.executable, '-m', 'parts.model'])", "parts/model.py"),
         (

@@ -67,6 +67,14 @@ DEPTH = int(os.environ.get("DEPTH", "4"))
 """,
         {"DEPTH": ("int", "12")},
     ),
+    "a default of the system that the script runs on": (
+        """\
+import os, sys
+COMPILE = bool(int(os.environ.get("COMPILE", "0" if os.name == "nt" else "1")))
+BACKEND = os.environ.get("BACKEND", "math" if sys.platform.startswith("win") else "flash")
+""",
+        {"COMPILE": ("flag", "1"), "BACKEND": ("text", "flash")},
+    ),
     "an environment taken by its name": (
         """\
 import os
