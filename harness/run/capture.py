@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from harness.run.command import Command
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 30.0  # between asking a child to stop and killing it: a step and a checkpoint fit in
 MAX_LINE_BYTES = 64 * 1024  # a callback never gets more of one line; the log keeps it all
+_LEAST_FREE_BYTES = 64 * 1024  # with less a disk counts as full
 _PIECE_BYTES = 64 * 1024
 _READ_SECONDS = 0.25  # of reading between two looks at the clock; a piece takes a fraction of it
 _REST_SECONDS = 2.0  # of reading on when the child has ended
@@ -58,6 +60,7 @@ class ProcessEnd:
     interrupted: bool = False
     stop: StopReason | None = None  # a rule that ended it
     after_harness: bool = False  # the harness was gone before the process was, so the exit code is not known
+    disk_full: bool = False  # nothing could be written any more when it ended
 
     @property
     def timed_out(self) -> bool:
@@ -136,7 +139,41 @@ def run_captured(
                 time.sleep(POLL_SECONDS)
         processes.end(child.pid, mark)  # whatever it left running
         lines.close()
-    return ProcessEnd(child.returncode, time.monotonic() - began, interrupts > 0, stop)
+        _bring_back(source, log)
+        disk_full = _is_full(source)
+    return ProcessEnd(child.returncode, time.monotonic() - began, interrupts > 0, stop, disk_full=disk_full)
+
+
+def _bring_back(source: BinaryIO, log: Path) -> None:
+    """Write a log again that the child has removed or replaced; we hold what it printed open.
+
+    Without room for it the log stays away: a record is made all the same.
+    """
+    with contextlib.suppress(OSError):
+        if os.path.samestat(log.lstat(), os.fstat(source.fileno())):
+            return
+    beside = log.with_name(f".{log.name}.{os.getpid()}.tmp")
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        source.seek(0)
+        with open_plain(beside, "wb") as copy:
+            shutil.copyfileobj(source, copy)
+        if log.is_dir() and not log.is_symlink():
+            log.rename(log.with_name(f"{log.name}.{os.getpid()}.folder"))
+        beside.replace(log)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _is_full(source: BinaryIO) -> bool:
+    """Whether the disk of a log has no room for another block."""
+    if not hasattr(os, "fstatvfs"):
+        return False
+    with contextlib.suppress(OSError):
+        disk = os.fstatvfs(source.fileno())
+        return disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES
+    return False
 
 
 @contextlib.contextmanager

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,18 +23,20 @@ from filelock import FileLock, Timeout
 from harness import __version__
 from harness.courses.course import load_course
 from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.files import write_error, write_whole
 from harness.records.intent import dump_intent, load_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.prediction import seal
 from harness.records.private import private_intent, private_launch, write_record
-from harness.records.record import Environment, RunRecord
+from harness.records.record import Environment, Failure, RunRecord, recorded_config
 from harness.records.store import Attempt, Hole, Store
 from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER, knob_names_of
 from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
 from harness.run.command import Command, kept_words, script_command, trainer_command
+from harness.run.end_note import claim_room, forget_end, note_end
 from harness.run.plan import Plan
 from harness.run.result import build_record
+from harness.run.script_result import known_at_launch
 from harness.run.seeds import write_parent
 
 
@@ -170,6 +174,10 @@ def run_attempt(
         # Lets `finally` and `except KeyboardInterrupt` of the script do their work.
         stop_signal = signal.SIGINT
         command = _script_command(attempt, launch)
+    try:
+        claim_room(attempt)
+    except OSError as error:
+        raise write_error(attempt.path, error) from error
     end = run_captured(command, attempt.log_path, callbacks, stop_signal, launch.outlives)
     return conclude(attempt, launch, end, runs)
 
@@ -197,9 +205,49 @@ def seal_intent(hole: Hole, when: dt.datetime, first: bool) -> None:
 
 
 def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:
-    """Write the record of an attempt that has ended."""
-    record = build_record(launch, attempt, end, load_course(launch.course, runs))
-    return write_record(attempt.record_path, record, here=True)
+    """Write the record of an attempt that has ended, whatever is left of its folder.
+
+    Raises HarnessError where the disk is full; `harness resume` writes the record once there is room.
+    """
+    try:
+        record = _build_record(attempt, launch, end, runs)
+        if not attempt.launch_path.exists():
+            _make_folder(attempt.path)
+            write_whole(attempt.launch_path, dump_launch(private_launch(launch)).encode())
+        record = write_record(attempt.record_path, record, here=True)
+    except HarnessError as error:
+        if not _disk_is_full(error):
+            raise
+        note_end(attempt, replace(end, disk_full=True))
+        raise HarnessError(
+            f"{error.message}: the disk is full, and the record of {launch.hole} attempt {launch.attempt} "
+            "is not written",
+            f"free some space, then `harness resume {launch.hole}` writes it",
+        ) from error
+    forget_end(attempt)
+    return record
+
+
+def _build_record(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:
+    """Build a record even where the child has removed what it is made of."""
+    try:
+        return build_record(launch, attempt, end, load_course(launch.course, runs))
+    except (HarnessError, OSError) as error:
+        if _disk_is_full(error):
+            raise
+        what = error.message if isinstance(error, HarnessError) else f"{error.filename}: {error.strerror}"
+        failure = Failure(kind="no_result", message=f"its files cannot be read: {what}")
+        fields = known_at_launch(launch, recorded_config(launch.config, launch.overrides))
+        return RunRecord(**fields, status="failed", failure=failure)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is that of a disk without room."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False
 
 
 def lock_attempt(attempt: Attempt) -> FileLock:

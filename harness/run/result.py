@@ -217,6 +217,9 @@ def _failure(end: ProcessEnd, tail: tuple[str, ...], account: dict[str, Any] | N
     # A signal tells more than any line but that memory has run out.
     if failure := name_failure(tail) if end.exit_code >= 0 else _by_signs(tail, FAILURE_SIGNS[:1]):
         return failure
+    if end.disk_full and end.exit_code != 0:
+        message = "the disk was full, so nothing could be written, not even why it ended"
+        return Failure(kind="disk_full", message=message, last_lines=tail)
     if end.exit_code < 0:
         name = signal.Signals(-end.exit_code).name
         return Failure(kind="killed", message=f"the trainer was killed by {name}", last_lines=tail)

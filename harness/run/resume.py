@@ -18,6 +18,7 @@ from harness.records.store import Attempt, Store
 from harness.run import processes
 from harness.run.builtin import TRAINER_FOLDER
 from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
+from harness.run.end_note import forget_end, read_end
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import build_record, read_result
 from harness.scripts.git import fingerprint_folder, read_code
@@ -73,6 +74,8 @@ def record_from_log(attempt: Attempt, launch: Launch, record: RunRecord | None, 
             f"{launch.hole} attempt {attempt.number} has its record; {launch.script} cannot be resumed",
             f"play it again: `harness run {launch.hole}{seed}`",
         )
+    if (noted := read_end(attempt)) is not None:
+        return conclude(attempt, launch, noted, runs)
     end = ProcessEnd(0, 0.0, after_harness=True)
     built = build_record(launch, attempt, end, load_course(launch.course, runs))
     note = "nobody saw the end of this attempt; its record is what the log tells"
@@ -99,7 +102,9 @@ def _finished(attempt: Attempt) -> bool:
 
 def _write_with_warning(attempt: Attempt, record: RunRecord, warning: str) -> RunRecord:
     record = record.model_copy(update={"warnings": (*record.warnings, warning)})
-    return write_record(attempt.record_path, record, here=True)
+    written = write_record(attempt.record_path, record, here=True)
+    forget_end(attempt)
+    return written
 
 
 def trainer_of(launch: Launch, attempt: Attempt) -> Path:
