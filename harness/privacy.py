@@ -19,7 +19,7 @@ import hashlib
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from harness.files import data_path
@@ -59,6 +59,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _NO_VALUE = {"", "true", "false", "yes", "no", "on", "off", "none", "null", "0", "1", "auto", SECRET}
 
 
+@lru_cache(4096)
 def is_secret_name(name: str) -> bool:
     """Whether a setting of this name holds a secret: HF_TOKEN, dbPassword; not KV_HEADS, KEY_DIM."""
     words = [word.upper() for word in _WORD.findall(name)]
@@ -171,12 +172,19 @@ def mask_page(text: str) -> str:
 
 
 def _mask_secrets(text: str) -> str:
-    for shape in shapes():
-        if any(literal in text for literal in shape.literals):
-            text = shape.pattern.sub(SECRET, text)
+    if _any_literal().search(text):
+        for shape in shapes():
+            if any(literal in text for literal in shape.literals):
+                text = shape.pattern.sub(SECRET, text)
     if "://" in text:
         text = _QUERY.sub(rf"\1={SECRET}", _USER_INFO.sub(SECRET, text))
     return text
+
+
+@cache
+def _any_literal() -> re.Pattern[str]:
+    """Return a pattern of the words of all shapes; nearly every text has none of them."""
+    return re.compile("|".join(sorted({re.escape(word) for shape in shapes() for word in shape.literals})))
 
 
 def _mask_assignment(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """Under which keys people write what into a submission file, and how they write numbers.
 
 Keys are folded (`valBpb`, `Val BPB` and `val-bpb` are `val_bpb`); what stands in an object such as `results`
-is taken where the top level does not say it. Collected from some sixty public files of other shapes than the
+is taken where the top level does not say it. Collected from about 45 public files of other shapes than the
 challenge's own.
 """
 
