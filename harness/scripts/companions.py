@@ -119,6 +119,15 @@ def executed_paths(tree: ast.Module) -> Iterator[PurePosixPath]:
             yield from _paths(node, values, seen)
 
 
+def import_folders(tree: ast.Module) -> Iterator[PurePosixPath]:
+    """Yield the relative folders that a file puts into `sys.path`, where modules are then found."""
+    values = _assigned(tree)
+    for call in nodes_of(tree).of(ast.Call):
+        match call.func:
+            case ast.Attribute(value=ast.Attribute(attr="path"), attr="insert" | "append" | "extend"):
+                yield from _paths(call, values, set())
+
+
 def executes_file(tree: ast.Module, files: Collection[str]) -> bool:
     """Whether all that a file hands to `exec` is one of some files, which are read apart."""
     values = _assigned(tree)

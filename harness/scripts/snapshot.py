@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import HarnessError, UsageError
 from harness.scripts import companions
-from harness.scripts.companions import companion_paths, executed_paths
+from harness.scripts.companions import companion_paths, executed_paths, import_folders
 from harness.scripts.git import fingerprint
 from harness.scripts.grammar import FAILURES, parse, parse_source
 from harness.scripts.knobs import unpacked
@@ -62,6 +62,7 @@ class Snapshot:
         Of the others no reading tells: they are imported in a function or a branch, opened, or only named.
         """
         certain: set[str] = set()
+        added: list[PurePosixPath] = []
         waiting = [self.main]
         while waiting:
             name = waiting.pop()
@@ -72,8 +73,10 @@ class Snapshot:
                 tree = parse(unpacked(self.files[name].decode("utf-8", errors="replace"))[0])
             except FAILURES:  # not Python: a shell script, a kernel
                 continue
+            added += import_folders(tree)
             for module in _imports(_top_nodes(tree.body), PurePosixPath(name)):
                 waiting += self._files_of(module)
+                waiting += [file for folder in added for file in self._files_of(folder / module)]
             folder = PurePosixPath(name).parent
             waiting += [str(place) for path in executed_paths(tree) for place in (folder / path, path)]
         return frozenset(certain)
@@ -94,10 +97,10 @@ class Snapshot:
 def take_snapshot(script: Path, module: str | None = None) -> Snapshot:
     """Read a script, the local modules it imports, and the files it executes or reads, through one another.
 
-    A local module is one whose file lies beside the script or below its folder, where Python finds it. One
-    that is neither there nor installed is looked for in the folders above. module: the script's name for
-    `python -m`, which looks from the folder that holds all of its packages; a script that imports relatively
-    is one, whether it is named so or not.
+    A local module is one whose file lies beside the script or below its folder, where Python finds it, or in
+    a folder there that is put into `sys.path`. One that is neither there nor installed is looked for in the
+    folders above. module: the script's name for `python -m`, which looks from the folder that holds all of
+    its packages; a script that imports relatively is one, whether it is named so or not.
     Raises UsageError when there is no such script, or it is not Python.
     """
     if not script.is_file():
@@ -111,6 +114,7 @@ def take_snapshot(script: Path, module: str | None = None) -> Snapshot:
     files: dict[str, bytes] = {}
     places: dict[str, str] = {}
     by_path: set[str] = set()
+    added: list[PurePosixPath] = []  # folders in `sys.path`
     waiting = [PurePosixPath(main)]
     if module is not None:  # Python runs the `__init__.py` of the packages around it, too
         waiting += [file for file in _find(root, PurePosixPath(main).with_suffix("")) if str(file) != main]
@@ -128,7 +132,12 @@ def take_snapshot(script: Path, module: str | None = None) -> Snapshot:
             continue
         text = files[str(name)].decode("utf-8", errors="replace")
         tree = parse_source(unpacked(text)[0], str(root / name))
+        added += (folder for folder in import_folders(tree) if (root / folder).is_dir())
         for imported in _imports(ast.walk(tree), name):
+            inner = [file for folder in added for file in _find(root, folder / imported)]
+            if inner:
+                waiting += inner
+                continue
             above = _folder_above(root, imported)
             for file in _find(above or root, imported):
                 if above:

@@ -236,6 +236,26 @@ def test_file_that_surely_takes_part_is_told_from_one_that_may(tmp_path, case):
     assert ("real.py" in snapshot.certain) is certain
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys.path.insert(0, 'lib')",
+        "sys.path.append(os.path.join(os.path.dirname(__file__), 'lib'))",
+        "sys.path.insert(0, str(Path(__file__).parent / 'lib'))",
+    ],
+)
+def test_module_in_a_folder_that_the_script_puts_into_its_path_goes_along(tmp_path, line):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "real.py").write_text("import other\n")
+    (tmp_path / "lib" / "other.py").write_text("x = 1\n")
+    (tmp_path / "lib" / "unused.py").write_text("x = 1\n")
+    (tmp_path / "train.py").write_text(f"import os, sys\nfrom pathlib import Path\n{line}\nimport real\n")
+
+    snapshot = take_snapshot(tmp_path / "train.py")
+
+    assert snapshot.certain == {"train.py", "lib/real.py", "lib/other.py"} == set(snapshot.files)
+
+
 def test_executed_file_goes_along_whatever_its_place_and_ending(tmp_path):
     (tmp_path / "train.py").write_text(
         "exec(lzma.decompress(open(os.path.join(HERE, 'packed', 'code.bin'), 'rb').read()))\n"
