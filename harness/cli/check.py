@@ -74,7 +74,12 @@ def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candi
     try:
         other = find_other(season, reference)
     except UsageError:
-        if not Path(reference).is_dir():
+        path = Path(reference)
+        if path.is_file():
+            raise UsageError(f"{path} is a file", "name the folder of a submission") from None
+        if not path.is_dir() and "/" in reference:
+            raise UsageError(f"there is no folder {path}", "name a hole, or a submission's folder") from None
+        if not path.is_dir():
             raise
         return folder_candidate(Path(reference), runs, course)
     return hole_candidate(season, other) if isinstance(other, PlayedHole) else entry_candidate(season, other)

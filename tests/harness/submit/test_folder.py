@@ -309,3 +309,13 @@ def test_a_log_per_seed_is_a_required_file(submission: dict, outcome: str, check
 
     assert result["outcome"] == outcome, result["measured"]
     assert ("no log of seed 2" in result["measured"]) is (outcome != "pass")
+
+
+def test_a_file_or_no_folder_is_said_to_be_one(harness: Callable, tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text(STEP)
+
+    file, nothing = harness("check", "train.log"), harness("check", "records/nothing")
+
+    assert (file.returncode, nothing.returncode) == (2, 2)
+    assert "train.log is a file\nhint: name the folder" in file.stderr
+    assert "there is no folder records/nothing" in nothing.stderr
