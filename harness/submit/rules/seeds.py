@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from harness.field.record_files import find_record_files, hash_log
 from harness.field.seeds import differing_settings, same_settings, seed_in_name
 from harness.figures import number
 from harness.records.seeds import is_same_play
@@ -38,7 +40,9 @@ def check_seeds(case: Case) -> Iterator[RuleResult]:
     def result(outcome: RuleOutcome, what: str = "", hint: str = "") -> RuleResult:
         return RuleResult("seeds", outcome, measured + what, "distinct, none left out", hint)
 
-    if disagree and (again or not _claims_hold(candidate)):
+    if copies := _copies(candidate):
+        yield result("fail", f": {copies}", "one log is one run: add the logs of the other seeds")
+    elif disagree and (again or not _claims_hold(candidate)):
         names = ", ".join(f"{run.name} prints {run.record.seed}" for run in disagree[:3])
         yield result("cannot tell", f": {names}", "name each log by the seed that it prints")
     elif again:
@@ -62,6 +66,20 @@ def check_seeds(case: Case) -> Iterator[RuleResult]:
         yield result("cannot tell", ": a run names no seed", "the log or its file's name must name the seed")
     else:
         yield result(*_judge_versions(candidate))
+
+
+def _copies(candidate: Candidate) -> str:
+    """Name logs that are one log byte for byte, under the names of several seeds."""
+    if candidate.folder is None or candidate.played is not None:
+        return ""
+    logs = [path for path in find_record_files(candidate.folder).logs if seed_in_name(path.name) is not None]
+    sizes = Counter(path.stat().st_size for path in logs)
+    alike: dict[str, list[str]] = {}
+    for path in logs:
+        if sizes[path.stat().st_size] > 1:
+            alike.setdefault(hash_log(path), []).append(path.name)
+    several = [names for names in alike.values() if len({seed_in_name(name) for name in names}) > 1]
+    return "; ".join(f"{', '.join(names[:4])} are the same, byte for byte" for names in several[:2])
 
 
 def _judge_versions(candidate: Candidate) -> tuple[RuleOutcome, str, str]:

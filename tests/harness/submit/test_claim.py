@@ -130,6 +130,14 @@ def test_seeds_that_no_log_prints_are_read_from_file_names(names, seeds, write_f
     ("logs", "seeds", "outcome", "what"),
     [
         ({"train.log": log_text(1.19, 1)}, [1, 2], "cannot tell", "1: no log of seed 2"),
+        # One log under the names of several seeds; a copy under a name without one is no claim.
+        (
+            {f"train_seed{seed}.log": log_text(1.19) for seed in (1, 2, 3)},
+            [1, 2, 3],
+            "fail",
+            "1: train_seed1.log, train_seed2.log, train_seed3.log are the same, byte for byte",
+        ),
+        ({name: log_text(1.19, 1) for name in ("train.log", "train_seed1.log")}, [1], "pass", "1"),
         (THREE, [1, 2], "cannot tell", "submission.json leaves out 3"),
         (
             {"train_seed0.log": log_text(1.19, 1337), "train_seed1.log": log_text(1.191, 1)},
