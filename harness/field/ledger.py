@@ -242,16 +242,19 @@ def _read_rows(path: Path, raw: bytes) -> Iterator[tuple[int, dict[str, str] | N
     if path.suffix.lower() == ".jsonl":
         yield from _json_rows(text)
         return
-    lines = io.StringIO(text, newline="")
-    if "\t" in text.lstrip().partition("\n")[0]:  # written by hand: a lone quote is a sign like others
+    lines, header = io.StringIO(text, newline=""), text.lstrip().partition("\n")[0]
+    semicolons = "\t" not in header and ";" in header and "," not in header
+    if "\t" in header:  # written by hand: a lone quote is a sign like others
         reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.reader(lines)
+        reader = csv.reader(lines, delimiter=";" if semicolons else ",")
     names: list[str] | None = None
     try:
         for values in reader:
             if not any(value.strip() for value in values):
                 continue
+            if semicolons:  # a spreadsheet's, where 1,25 is one and a quarter
+                values = [re.sub(r"^\s*([-+]?\d+),(\d+)\s*$", r"\1.\2", value) for value in values]
             if names is None:
                 names = [_fold(value) for value in values]
             elif len(values) > len(names) and any(value.strip() for value in values[len(names) :]):

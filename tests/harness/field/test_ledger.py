@@ -122,6 +122,14 @@ def test_the_column_of_the_artifact_is_the_score(tmp_path, runs, header, row, co
     assert (bundle.records[0].official.label, bundle.records[0].val_bpb) == (column, bpb)
 
 
+def test_a_table_of_a_spreadsheet_has_semicolons_and_decimal_commas(tmp_path, runs):
+    text = "name;val_bpb;artifact_bytes;notes\na;1,2512;15,000,123;wider, deeper\n"
+
+    [bundle] = bundles(write(tmp_path, "runs.csv", text), runs)
+
+    assert (bundle.records[0].val_bpb, bundle.records[0].artifact_bytes) == (1.2512, 15_000_123)
+
+
 @pytest.mark.parametrize(
     ("status", "score", "kind"),
     [
