@@ -175,7 +175,8 @@ def _public_parent(parent: str, course: Course, runs: Path) -> str:
 
 
 def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path | None:
-    """Return the script to run: as typed, else as round.toml says, looked for here, then next to it.
+    """Return the script to run: as typed, else as round.toml says, looked for here, then next to it, then in
+    the folder that holds `runs/`, where it was first named.
 
     Raises UsageError for a module that is not below this folder.
     """
@@ -186,8 +187,8 @@ def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path 
     if not intent.script:
         return None
     here = Path(intent.script).expanduser()
-    next_to = hole / here if hole else here
-    return here if here.is_file() or not next_to.is_file() else next_to
+    places = [here, *([hole / here, hole.parent.parent / here] if hole else [])]
+    return next((place for place in places if place.is_file()), here)
 
 
 def find_module(name: str) -> Path:

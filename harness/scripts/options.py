@@ -102,7 +102,7 @@ class _Forms:
     def look(self) -> None:
         for call in self.nodes.of(ast.Call):
             name = last_part(call.func)
-            if name == "add_argument" and call.args and isinstance(call.func, ast.Attribute):
+            if name == "add_argument" and isinstance(call.func, ast.Attribute):
                 self._argparse(call)
             elif name in _ABSL and len(call.args) >= 2:
                 self._absl(call, _ABSL[name])
@@ -129,12 +129,13 @@ class _Forms:
     def _argparse(self, call: ast.Call) -> None:
         self.abbreviates = True
         needed = names_in([*call.args, *(word.value for word in call.keywords)])
+        words = {word.arg: word.value for word in call.keywords if word.arg}
+        spelt = call.args or [word.value for word in call.keywords if word.arg == "dest"]
         for scope in islice(self.finder.reach.scopes(call, needed), _MAX_ROWS):
-            names = [self._value(word, scope) for word in call.args if not isinstance(word, ast.Starred)]
+            names = [self._value(word, scope) for word in spelt if not isinstance(word, ast.Starred)]
             if not names or not all(isinstance(name, str) and name for name in names):
-                self._say(call, f"makes an option with a computed name: {ast.unparse(call.args[0])[:60]}")
+                self._say(call, f"makes an option with a computed name: {ast.unparse(call)[:60]}")
                 continue
-            words = {word.arg: word.value for word in call.keywords if word.arg}
             self.options.append(self._argparse_option(call, sorted(names, key=_shortness), words, scope))
 
     def _argparse_option(

@@ -255,3 +255,12 @@ def test_words_that_nothing_is_seen_to_take_are_said_to_be_unchecked(here, harne
 
     assert plan.returncode == 0
     assert "options are unchecked: nothing in s.py is seen to take --depth" in plan.stderr
+
+
+def test_a_hole_is_played_again_from_another_folder(here, harness):
+    assert harness("run", "1", "--script", "s.py").returncode == 0
+    (here / "elsewhere").mkdir()
+
+    plan = harness("run", "1", "--repeat", "--dry-run", "--runs", "../runs", cwd=here / "elsewhere")
+
+    assert plan.returncode == 0, plan.stderr

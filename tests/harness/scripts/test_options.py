@@ -336,3 +336,9 @@ def test_options_that_stand_elsewhere_than_in_the_script_are_unclear() -> None:
     text = "import hydra\n@hydra.main(config_path='conf')\ndef main(cfg): ...\nmain()\n"
 
     assert read_options(text).unclear == ("line 2 takes options through hydra.main",)
+
+
+def test_a_bare_word_may_be_named_by_its_destination() -> None:
+    text = "import argparse\np = argparse.ArgumentParser()\np.add_argument(dest='shards', nargs='?')\n"
+
+    assert check_arguments(read_options(text), ["here"]) == {"shards": "here"}
