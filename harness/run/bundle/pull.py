@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -20,7 +18,7 @@ from harness import __version__
 from harness.courses.course import load_course
 from harness.documents import FileProblem, check_model, naming, parse_json, read_file, read_json
 from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.files import open_plain, write_whole
 from harness.records.arguments import takes_seed, with_seed
 from harness.records.frozen import AwareDatetime, Int, NonNegativeFloat, PositiveInt
 from harness.records.intent import Intent, dump_intent
@@ -53,6 +51,9 @@ class Finish(Frozen):
     source_sha256: str
     notes: tuple[str, ...]
     files: dict[str, str]
+
+
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _look_up(bundle: Bundle, seed: int | None, folder: Path, hole: Hole | None) 
     finish, digest = _load_finish(source / start.FINISH, folder, bundle)
     if record := _earlier_record(hole, digest):
         return PulledSeed(seed, "known", bundle.hole, record.attempt, record)
-    _check_files(source, finish)
+    _check_files(folder, source, bundle, finish)
     return PulledSeed(seed, "added", bundle.hole)
 
 
@@ -147,30 +148,62 @@ def _earlier_record(hole: Hole | None, digest: str) -> RunRecord | None:
     return None
 
 
-def _check_files(source: Path, finish: Finish) -> None:
-    """See that every file came over as it was written, and that none leads out of the folder."""
+def _check_files(folder: Path, source: Path, bundle: Bundle, finish: Finish) -> None:
+    """See that every file came over as it was written, and that none leads out of the bundle.
+
+    Code may differ where `run.sh --force` played changed files: then another hash was noted over there.
+    """
     for name, digest in finish.files.items():
-        path = source / name
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        _check_name(source / start.FINISH, name)
+        if _read_through(folder, source / name) != digest:
             raise HarnessError(
-                f"{source / start.FINISH} names {name}, outside of its folder", "nothing was taken in"
+                f"{source / name} is not the file that was written over there",
+                "the copy is broken or not complete: copy it again",
             )
-        if any(part.is_symlink() for part in _parts(source, name)):
-            raise HarnessError(f"{path} is a link; links are not followed", "copy the folder with its files")
-        if not path.is_file():
-            raise HarnessError(f"{path} is missing", "the copy is not complete: copy the folder again")
-        if start.sha256(path) != digest:
+    changed = finish.source_sha256 != bundle.code.source_sha256
+    for name in _code_files(bundle) if bundle.kind == "script" or changed else ():
+        _check_name(folder / "bundle.json", name)
+        if _read_through(folder, folder / name) != bundle.files[name] and not changed:
             raise HarnessError(
-                f"{path} is not the file that was written over there",
+                f"{folder / name} is not the file that was launched",
                 "the copy is broken or not complete: copy it again",
             )
 
 
-def _parts(source: Path, name: str) -> Iterator[Path]:
-    path = source
-    for part in PurePosixPath(name).parts:
-        path = path / part
-        yield path
+def _check_name(place: Path, name: str) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise HarnessError(f"{place} names {name}, outside of its folder", "nothing was taken in")
+
+
+def _code_files(bundle: Bundle) -> list[str]:
+    return [name for name in bundle.files if name.startswith("code/")]
+
+
+def _read_through(folder: Path, path: Path, target: Path | None = None) -> str:
+    """Return the sha256 of a file of a bundle, and copy it to `target`. No part of its path may be a link.
+
+    Raises HarnessError when it is missing or no plain file.
+    """
+    digest = hashlib.sha256()
+    try:
+        source = open_plain(path, root=folder)
+    except FileNotFoundError as error:
+        raise HarnessError(f"{path} is missing", "the copy is not complete: copy the folder again") from error
+    except OSError as error:
+        raise HarnessError(
+            f"{path} cannot be read: {error.strerror or error}", "copy the folder with its files"
+        ) from error
+    with source, contextlib.ExitStack() as stack:
+        copy = None
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy = stack.enter_context(target.open("xb"))
+        while block := source.read(_COPY_BYTES):
+            digest.update(block)
+            if copy is not None:
+                copy.write(block)
+    return digest.hexdigest()
 
 
 # An attempt ---------------------------------------------------------------------------------------
@@ -186,8 +219,7 @@ def _take(bundle: Bundle, seed: PulledSeed, folder: Path, hole: Hole, runs: Path
     while True:
         with contextlib.suppress(NumberTaken), add_attempt(hole.path) as attempt:
             for name in finish.files:
-                (attempt.path / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / name, attempt.path / name, follow_symlinks=False)
+                _read_through(folder, source / name, attempt.path / name)
             if bundle.kind == "script" or changed:
                 _copy_source(bundle, folder, attempt)
             launch = _launch(bundle, finish, attempt)
@@ -197,16 +229,9 @@ def _take(bundle: Bundle, seed: PulledSeed, folder: Path, hole: Hole, runs: Path
             return replace(seed, attempt=attempt.number, record=record)
 
 
-def _copy_source(bundle: Bundle, folder: Path, temporary: Attempt) -> None:
-    for name in bundle.files:
-        if (
-            name.startswith("code/")
-            and ".." not in PurePosixPath(name).parts
-            and not (folder / name).is_symlink()
-        ):
-            place = temporary.source_dir / name.removeprefix("code/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, place, follow_symlinks=False)
+def _copy_source(bundle: Bundle, folder: Path, attempt: Attempt) -> None:
+    for name in _code_files(bundle):
+        _read_through(folder, folder / name, attempt.source_dir / name.removeprefix("code/"))
 
 
 def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:

@@ -143,6 +143,14 @@ def test_another_code_than_was_launched_is_refused_and_when_forced_said(
         ),
         (lambda there: (there / "result/seed_7/work/final_model.int8.ptz").unlink(), "is missing"),
         (lambda there: _link(there / "result/seed_7/train.log"), "is a link"),
+        (lambda there: _link(there / "result/seed_7/work"), "is a link"),
+        (lambda there: _link(there / "result/seed_7"), "is a link"),
+        (lambda there: _link(there / "result"), "is a link"),
+        (lambda there: _link(there / "code"), "is a link"),
+        (lambda there: _link(there / "code/pace.py"), "is a link"),
+        (lambda there: _pipe(there / "code/pace.py"), "is a pipe"),
+        (lambda there: _pipe(there / "result/seed_7/train.log"), "is a pipe"),
+        (lambda there: (there / "code/pace.py").write_text("cut"), "is not the file that was launched"),
         (lambda there: _edit(there / "bundle.json", "cap_bytes", 1), "was changed after it was written"),
         (
             lambda there: _edit(there / "result/seed_7/finish.json", "files", {"../x": "0"}),
@@ -161,7 +169,7 @@ def test_a_broken_copy_is_told_and_nothing_is_written(
     done = harness("import", "--pull", str(away), cwd=home)
 
     assert done.returncode == 1
-    assert said in done.stderr
+    assert said in " ".join(done.stderr.split())
     assert file_hashes(home / "runs") == before
     assert not list((home / "runs").rglob("attempt_*"))
 
@@ -169,6 +177,11 @@ def test_a_broken_copy_is_told_and_nothing_is_written(
 def _link(path: Path) -> None:
     path.rename(path.with_suffix(".real"))
     path.symlink_to(path.with_suffix(".real"))
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def _edit(path: Path, key: str, value: object) -> None:
