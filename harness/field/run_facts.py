@@ -55,9 +55,9 @@ _WORDS = re.compile(
 _NOT_OF_THE_RUN = re.compile(
     rb"(?:data|split|eval|val|shuffle|sampl\w+|calib\w*|noise|rotation|hadamard|ttt|lora)[ _]$", re.IGNORECASE
 ).search
-_PART_OF_PARAMS = re.compile(
-    rb"tensor|decay|per[ _]layer|frozen|embed|lora|adapter|buffer", re.IGNORECASE
-).search
+_PART = rb"(?:tensor|decay|per[ _]layer|frozen|embed|lora|adapter|buffer)"
+_PART_OF_PARAMS = re.compile(_PART, re.IGNORECASE).search
+_PART_BEFORE = re.compile(_PART + rb"\w{0,8}[ _]$", re.IGNORECASE).search
 _FACTS = ("seed", "world_size", "model_params")
 # Fewer parameters are a number of tensors or groups.
 _RANGES = {"seed": (0, 10**18), "world_size": (1, 10**5), "model_params": (1_000, 10**15)}
@@ -72,7 +72,7 @@ def read_facts(line: bytes, number: int) -> Setting | None:
     for match in _NAMED(line):
         fact = _FACTS[next(index for index in range(3) if match[index + 1])]
         before = line[: match.start()]
-        if not (_NOT_OF_THE_RUN(before) or (fact == "model_params" and _PART_OF_PARAMS(before[-24:]))):
+        if not (_NOT_OF_THE_RUN(before) or (fact == "model_params" and _PART_BEFORE(before))):
             _keep(values, fact, match[4])
     if ranks := _RANKS(line):
         _keep(values, "world_size", ranks[1])

@@ -304,6 +304,7 @@ def test_a_fact_in_the_middle_of_a_line_is_read(line: str, seed: int | None, wor
         ("Number of parameters: 27.12 million", None, None, 27_120_000),
         ("Model initialized | 27.1M params | 8 GPUs | seed 42", 42, 8, 27_100_000),
         ("embedding params: 524288, lora params: 40960", None, None, None),
+        ("lr:embed=0.03 params:26993756 ws:8", None, 8, 26_993_756),
         ("seed=42 | world=8 | params=26993756", 42, 8, 26_993_756),
         ("ddp_world_size = 8", None, 8, None),
         ("devices: 8", None, 8, None),
