@@ -50,6 +50,7 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.IsNot: operator.is_not,
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
+    **{ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge},
     ast.In: lambda a, b: a in b,
     ast.NotIn: lambda a, b: a not in b,
 }
@@ -223,6 +224,8 @@ def _binary(node: ast.BinOp, names: Names, scope: Scope) -> Any:
         return _bounded(known_functions.percent(left, right), MAX_TEXT)
     is_path = isinstance(node.op, ast.Div) and isinstance(left, PurePath)
     plain = isinstance(node.op, ast.Add) or all(isinstance(side, int | float) for side in (left, right))
+    if isinstance(left, list) and isinstance(node.op, ast.Mult) and isinstance(right, int):
+        plain = len(left) * right <= MAX_ITEMS
     if not plain and not is_path:
         raise Unknown(node)
     return _bounded(_OPERATIONS[type(node.op)](left, right))

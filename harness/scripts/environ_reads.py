@@ -369,7 +369,7 @@ class Finder:
             if value is NOT_KNOWN:
                 if node is access.default and not (isinstance(node, ast.Name) and scope.call):
                     return None, frozenset()  # computed
-            elif value is not None:
+            elif value is not None and not (value == "" and self._has_other(access.node)):
                 return value, variables
         given = self._given_names(access.node) & scope.values.keys()
         for name in DEFAULT_NAMES:
@@ -396,6 +396,15 @@ class Finder:
                 yield parent.orelse
             elif isinstance(parent, ast.stmt):
                 return
+
+    def _has_other(self, node: ast.AST) -> bool:
+        """Whether `get("X", "") or 5` goes on to something else where the text is empty."""
+        for child, parent in self.program.above(node):
+            if isinstance(parent, ast.BoolOp):
+                return isinstance(parent.op, ast.Or) and parent.values[-1] is not child
+            if not (isinstance(parent, ast.Attribute) or (isinstance(parent, ast.Call) and not parent.args)):
+                return False
+        return False
 
     def _given_names(self, node: ast.AST) -> set[str]:
         """Return the names that a call or a loop gives values to, where a node stands."""

@@ -99,7 +99,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         for name in ("sqrt", "floor", "ceil", "log", "log2", "exp", "prod")
     },
     **dict.fromkeys(("os.path.join", "posixpath.join", "path.join"), join_path),
-    "os.fspath": str,
+    **{"os.fspath": str, "os.path.basename": posixpath.basename, "os.path.dirname": posixpath.dirname},
     **dict.fromkeys(("pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "Path"), make_path),
 }
 CONSTANTS: dict[str, Any] = {

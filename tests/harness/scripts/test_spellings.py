@@ -75,6 +75,36 @@ BACKEND = os.environ.get("BACKEND", "math" if sys.platform.startswith("win") els
 """,
         {"COMPILE": ("flag", "1"), "BACKEND": ("text", "flash")},
     ),
+    "an empty default with another behind it": (
+        """\
+import os
+DEPTH = int(os.environ.get("DEPTH", "") or "6")
+WIDTH = int(os.environ.get("WIDTH", "").strip() or 64)
+NAME = os.environ.get("NAME", "")
+CHOICE = os.environ.get("CHOICE", "") if DEPTH else "other"
+""",
+        {
+            "DEPTH": ("int", "6"),
+            "WIDTH": ("int", "64"),
+            "NAME": ("text", ""),
+            "CHOICE": ("text", ""),
+        },
+    ),
+    "defaults by repetition, comparison and the name of a path": (
+        """\
+import os
+BITS = os.environ.get("BITS", ",".join(["8"] * 3))
+DEPTH = int(os.environ.get("DEPTH", 3 if len(BITS) >= 0 else 4))
+SIZE = int(os.environ.get("SIZE", 3 if 2 > 1 else 4))
+FILE = os.environ.get("FILE", os.path.basename("parts/model.bin"))
+""",
+        {
+            "BITS": ("text", "8,8,8"),
+            "DEPTH": ("int", "3"),
+            "SIZE": ("int", "3"),
+            "FILE": ("text", "model.bin"),
+        },
+    ),
     "an environment taken by its name": (
         """\
 import os
