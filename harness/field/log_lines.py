@@ -30,6 +30,7 @@ from harness.field.metric_lines import read_metrics, read_summary
 from harness.field.result_lines import VAL_BPB, VAL_LOSS, read_result
 from harness.field.run_facts import read_facts, read_rounded_params
 from harness.field.size_lines import read_size
+from harness.field.source_listing import begins_source
 from harness.field.stop_lines import read_stop
 
 # Step lines ---------------------------------------------------------------------------------------
@@ -107,10 +108,6 @@ _RESUME = re.compile(
 ).match
 _WARMUP = re.compile(rb"(?:[a-z0-9]{1,12}_){0,3}warm_?up(?:_[a-z0-9]{1,12}){0,3}:\s?\d{1,9}/\d").match
 _RULE = re.compile(rb"={20,}\s*$").match
-_CODE = re.compile(
-    rb"(?:from [\w.]{1,80} import |import [\w.]{1,80}(?:\s|,|$)|def \w{1,80}\(|async def |class \w{1,80}[(:]"
-    rb"|@\w{1,40}[\w.(]{0,40}|\"\"\"|'''|#!/|# -\*- |if __name__ ==)"
-).match
 
 
 def _read_params(match: re.Match[bytes], number: int) -> Setting | None:
@@ -168,7 +165,7 @@ def _read_other(line: bytes, number: int) -> Event | None:
         return rounded
     if b"step" in line and (stop := read_stop(line, number)):
         return stop
-    if _CODE(line):
+    if begins_source(line):
         return Marker(number, "code", to_text(line, 80))
     if crash := read_crash(line, number):
         return crash
@@ -236,7 +233,7 @@ def read_line(line: bytes, number: int) -> Event | None:
         return Marker(number, "params_table") if _PARAMS_TABLE(line) else read_facts(line, number)
     if first == 0x7C and (cells := _TABLE_ROW(line)):  # |
         return read_line(cells[1] + b": " + cells[2], number)
-    if first in b"\"'#@" and _CODE(line):
+    if first in b"\"'#@" and begins_source(line):
         return Marker(number, "code", to_text(line, 80))
     return read_crash(line, number) or read_facts(line, number)
 

@@ -52,6 +52,7 @@ from harness.field.log_stream import MAX_LINE_BYTES, LogStream
 from harness.field.logged_run import MAX_SETTINGS, LoggedRun, RunStatus
 from harness.field.run_facts import read_facts
 from harness.field.run_tracker import RunTracker, Sink
+from harness.field.source_listing import SourceListing
 from harness.field.step_stretch import MIN_STRETCH_BYTES, match_stretch, take_stretch
 
 BLOCK_BYTES = 256 * 1024
@@ -116,9 +117,6 @@ _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,200}(
 
 _NO_EVENT = Warn(-1, "nothing")
 
-# What only a running program prints: ends a stretch of source code.
-_PROGRAM_KEYS = frozenset({"model_params", "val_tokens", "train_loader", "world_size", "seed", "val_bpb"})
-
 
 class LogParser:
     """Turns bytes into events and runs, line by line.
@@ -136,8 +134,7 @@ class LogParser:
         self._stream_warnings: list[tuple[int, str]] = []
         self._section: str | None = None  # hyperparameters, params_table
         self._section_left = 0  # lines that it may still have
-        self._in_code = self._in_docstring = False
-        self._code_start = 0
+        self._listing = SourceListing()
         self._prefix: re.Pattern[bytes] | None = None  # of this file, where it has one that no list knows
         self._learner: PrefixLearner | None = PrefixLearner()
         self._silent_shapes: set[bytes] = set()  # of lines that never hold an event
@@ -180,7 +177,8 @@ class LogParser:
             self._read_lines(self._learner.head)
         if last_line is not None:
             self._read_unfinished(last_line)
-        self._leave_code(self.number + 1)
+        while self._listing.is_open:  # lines that are read after all may begin like Python again
+            self._leave_code(self.number + 1)
         tracker = self._tracker
         tracker.close_run(final=True)
         tracker.report()
@@ -220,7 +218,7 @@ class LogParser:
         for line, text in self._stream_warnings:
             self._tracker.warn(line, text)
         self._section, self._section_left = None, 0
-        self._in_code = self._in_docstring = False
+        self._listing = SourceListing()
         self._silent_shapes.clear()
 
     def _read_lines(self, data: bytes) -> None:
@@ -259,9 +257,9 @@ class LogParser:
             number += 1
             if not line and self._section is None:
                 continue
-            if (shape in silent or shape in idle) and self._section is None and not self._in_code:
+            if (shape in silent or shape in idle) and self._section is None and not self._listing.is_open:
                 continue
-            careful = self._section is not None or self._in_code or not line
+            careful = self._section is not None or self._listing.is_open or not line
             if not careful and line[0] in DIGITS and (train := read_bare_train(line, number)) is not None:
                 self.number = number
                 self._tracker.take(train, line)
@@ -290,7 +288,7 @@ class LogParser:
 
     def _take_stretch(self, text: bytes) -> bool:
         """Take many step lines at once; False when they must be read one by one."""
-        if self._in_code or self._section is not None:
+        if self._listing.is_open or self._section is not None:
             return False
         last = take_stretch(text, self.number, self._tracker)
         self.number = last or self.number
@@ -326,14 +324,14 @@ class LogParser:
         if line and line[0] in PREFIX_STARTS:
             line, rank = strip_prefix(line)
         if rank:  # the other ranks repeat what rank 0 says, but each may end in its own way
-            if not self._in_code and (crash := read_crash(line, number)):
+            if not self._listing.is_open and (crash := read_crash(line, number)):
                 self._take(crash, line)
             return None
         if not line:
             if self._section != "hyperparameters":  # several processes leave blank lines between the keys
                 self._section = None
             return None
-        if self._in_code:
+        if self._listing.is_open:
             self._read_code(line, number)
             return None
         if self._section is not None and self._read_section(line, number):
@@ -372,28 +370,23 @@ class LogParser:
     def _read_code(self, line: bytes, number: int) -> None:
         """Pass over source code that a script printed of itself, until the program's own lines begin."""
         event = read_line(line, number)
-        if isinstance(event, Marker) and event.what in ("rule", "python"):
+        place = self._listing.read(line, number, event)
+        if place == "unclosed":
             self._leave_code(number)
-            self._take(event, line)
-            return
-        quotes = line.count(b'"""') + line.count(b"'''")
-        if quotes % 2:
-            self._in_docstring = not self._in_docstring
-        if self._in_docstring or quotes:
-            return
-        real = isinstance(event, TrainLine | ValLine) or (
-            isinstance(event, Marker) and event.what in ("hyperparameters", "warmup")
-        )
-        if isinstance(event, Setting) and not event.indented:
-            real = any(key in _PROGRAM_KEYS and _is_plain(value) for key, value in event.values)
-        if real and event is not None:
+        elif place == "after":
             self._leave_code(number)
-            self._take(event, line)
+            if event is not None:
+                self._take(event, line)
 
     def _leave_code(self, number: int) -> None:
-        if self._in_code:
-            self._tracker.warn(self._code_start, f"source code up to line {number - 1} was passed over")
-            self._in_code = self._in_docstring = False
+        """End a listing before line `number`; lines that turn out to be the program's are read after all."""
+        if not self._listing.is_open:
+            return
+        start, lines = self._listing.start, self._listing.end()
+        last = lines[0][1] - 1 if lines else number - 1
+        self._tracker.warn(start, f"source code up to line {last} was passed over")
+        for line, at in lines:
+            self._read_line(line, at)
 
     def _read_unfinished(self, line: bytes) -> None:
         """Read a last line without a newline: only what cannot have been cut short is read."""
@@ -409,7 +402,7 @@ class LogParser:
         if not last:
             return
         stripped, rank = strip_prefix(last)
-        if rank or self._in_code:
+        if rank:
             return
         event = read_line(stripped, self.number) if stripped else None
         if event is None:
@@ -451,13 +444,7 @@ class LogParser:
         elif marker.what == "params_table":
             self._section, self._section_left = "params_table", 40
         elif marker.what == "code":
-            self._in_code, self._code_start = True, marker.line
-            self._in_docstring = (line.count(b'"""') + line.count(b"'''")) % 2 == 1
-
-
-def _is_plain(value: str) -> bool:
-    """Whether a value is one a program prints, rather than source code."""
-    return bool(re.fullmatch(r"[\w.,/:*+-]{1,200}", value)) and not value.startswith(("int", "os."))
+            self._listing.begin(line, marker.line)
 
 
 def _may_be_cut(event: Event, line: bytes) -> bool:
