@@ -17,40 +17,40 @@ from harness.submit.rules.seeds import missing_seeds
 def check_files(case: Case) -> Iterator[RuleResult]:
     """Every file that the policy names must lie in the folder, under its name or a like one, and the logs.
 
-    A record that the table lists, or one of another track, was accepted without the log of a seed before.
+    Records without a log are in the table, and other tracks have taken one log for several seeds.
     """
     candidate, required = case.candidate, case.policy.submission.files
     folder = candidate.folder
     if folder is None or not required:
         return
     limit = ", ".join(required) + ", a log per seed"
-    wrong, elsewhere, renamed = [], [], []
+    wrong, excused, renamed = [], [], []
     for name in required:
         path = folder / name if (folder / name).is_file() else find_like(folder, name)
         if path is None:
             below = sorted(path for path in folder.glob(f"*/{name}") if path.is_file())
             if len(below) == 1:
-                elsewhere.append(f"{name} lies in {below[0].parent.name}/")
+                excused.append(f"{name} lies in {below[0].parent.name}/")
             else:
                 wrong.append(f"{name} is missing")
         elif problem := _problem(path):
             wrong.append(problem)
         elif path.name != name:
             renamed.append(f"{path.name} for {name}")
+    accepted = "; the table lists it all the same" if candidate.is_listed else ""
     if not candidate.runs:
-        wrong.append(candidate.without_run)
+        (excused if accepted else wrong).append(candidate.without_run + accepted)
     elif lost := missing_seeds(candidate):
-        unseen = f"no log of seed {', '.join(lost)}"
-        listed = candidate.is_listed or not candidate.track.track.for_records
-        (elsewhere if listed else wrong).append(unseen)
+        lenient = accepted or not candidate.track.track.for_records
+        (excused if lenient else wrong).append(f"no log of seed {', '.join(lost)}{accepted}")
     if wrong:
         hint = (
             "add what is missing; of a hole of yours, `harness submit ROUND --write DIR` makes a whole folder"
         )
-        yield RuleResult("submission_files", "fail", "; ".join([*wrong, *elsewhere]), limit, hint)
-    elif elsewhere:
-        hint = "put it into the folder itself"
-        yield RuleResult("submission_files", "cannot tell", "; ".join(elsewhere), limit, hint)
+        yield RuleResult("submission_files", "fail", "; ".join([*wrong, *excused]), limit, hint)
+    elif excused:
+        hint = "put it into the folder itself, or say why it is not there"
+        yield RuleResult("submission_files", "cannot tell", "; ".join(excused), limit, hint)
     else:
         named = f"; {', '.join(renamed)}" if renamed else ""
         logs = number(len(candidate.runs), "log")

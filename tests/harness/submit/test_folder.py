@@ -311,6 +311,13 @@ def test_a_log_per_seed_is_a_required_file(submission: dict, outcome: str, check
     assert ("no log of seed 2" in result["measured"]) is (outcome != "pass")
 
 
+def test_a_record_of_the_table_needs_no_log_to_stay_in_it(check: Check) -> None:
+    result = check({"submission.json": json.dumps(SUBMISSION | {"pr": 42})})["submission files"]
+
+    assert result["outcome"] == "cannot tell"
+    assert result["measured"] == "no log shows a run; the table lists it all the same"
+
+
 def test_a_file_or_no_folder_is_said_to_be_one(harness: Callable, tmp_path: Path) -> None:
     (tmp_path / "train.log").write_text(STEP)
 
