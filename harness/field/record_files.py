@@ -67,6 +67,8 @@ class RecordFiles:
 def find_record_files(folder: Path, depth: int = 1) -> RecordFiles:
     """Find the submission file and the logs of a record, up to `depth` folders deep, in name order.
 
+    Where no log lies there, those further down count: `runs/seed_7/train.log`.
+
     A file with another ending than .log or .txt, or with none, is a log where its text is one; so is a
     packed one. `submission.json` is taken before `submission_<word>.json`. Links that lead out of the
     folder are not followed.
@@ -75,7 +77,11 @@ def find_record_files(folder: Path, depth: int = 1) -> RecordFiles:
     tree = read_tree(folder, depth)
     if tree.problem:
         raise HarnessError(tree.problem, "expected a record folder that you may read")
-    return sort_files(tree, list(tree.walk()))
+    files = sort_files(tree, list(tree.walk()))
+    if files.logs:
+        return files
+    whole = read_tree(folder)
+    return replace(files, logs=sort_files(whole, list(whole.walk())).logs)
 
 
 @dataclass(frozen=True)

@@ -154,8 +154,8 @@ def names_a_place(name: str, value: str) -> bool:
 
 
 def seed_in_name(path: Path | str) -> int | None:
-    """Return the seed that a log's file name claims."""
-    match = SEED_IN_NAME.search(Path(path).stem)
+    """Return the seed that a log's file name claims, else the name of its folder: `seed_7/train.log`."""
+    match = SEED_IN_NAME.search(Path(path).stem) or SEED_IN_NAME.search(Path(path).parent.name)
     return int(match[1]) if match else None
 
 

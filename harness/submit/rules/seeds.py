@@ -72,12 +72,16 @@ def _copies(candidate: Candidate) -> str:
     """Name logs that are one log byte for byte, under the names of several seeds."""
     if candidate.folder is None or candidate.played is not None:
         return ""
-    logs = [path for path in find_record_files(candidate.folder).logs if seed_in_name(path.name) is not None]
-    sizes = Counter(path.stat().st_size for path in logs)
+    logs = {
+        path: path.relative_to(candidate.folder).as_posix()
+        for path in find_record_files(candidate.folder).logs
+    }
+    named = [path for path, name in logs.items() if seed_in_name(name) is not None]
+    sizes = Counter(path.stat().st_size for path in named)
     alike: dict[str, list[str]] = {}
-    for path in logs:
+    for path in named:
         if sizes[path.stat().st_size] > 1:
-            alike.setdefault(hash_log(path), []).append(path.name)
+            alike.setdefault(hash_log(path), []).append(logs[path])
     several = [names for names in alike.values() if len({seed_in_name(name) for name in names}) > 1]
     return "; ".join(f"{', '.join(names[:4])} are the same, byte for byte" for names in several[:2])
 

@@ -57,7 +57,7 @@ def write_folder(tmp_path: Path) -> Callable[..., str]:
         (folder / "README.md").write_text("# N\n")
         (folder / "train_gpt.py").write_text(SCRIPT)
         for name, text in logs.items():
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
         return str(folder)
 

@@ -115,6 +115,7 @@ def test_a_mean_over_repeats_of_one_seed_claims_all_of_them(write_folder, judge)
     [
         (("train_seed7.log", "seed_42.txt", "log_s1337.txt"), [7, 42, 1337]),
         (("logs/train0.txt", "logs/train1.txt", "logs/train2.txt"), [0, 1, 2]),
+        (("runs/seed_7/train.log", "runs/seed_42/train.log", "runs/seed1337/train.log"), [7, 42, 1337]),
     ],
 )
 def test_seeds_that_no_log_prints_are_read_from_file_names(names, seeds, write_folder, judge):
