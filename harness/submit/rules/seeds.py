@@ -12,6 +12,8 @@ from harness.records.seeds import is_same_play
 from harness.submit.candidate import Candidate, CandidateRun, Case
 from harness.submit.result import RuleOutcome, RuleResult
 
+MOST_NAMED = 20  # seeds of a folder, in the report
+
 
 def check_seeds(case: Case) -> Iterator[RuleResult]:
     """Seeds must be distinct, of one version, all shown, and all finished.
@@ -20,7 +22,8 @@ def check_seeds(case: Case) -> Iterator[RuleResult]:
     """
     candidate, runs = case.candidate, case.candidate.runs
     seeds = [run.record.seed for run in runs]
-    measured = ", ".join("?" if seed is None else str(seed) for seed in seeds)
+    measured = ", ".join("?" if seed is None else str(seed) for seed in seeds[:MOST_NAMED])
+    measured += f" and {number(len(seeds) - MOST_NAMED, 'more log')}" if len(seeds) > MOST_NAMED else ""
     again = sorted({seed for seed in seeds if seed is not None and seeds.count(seed) > 1})
     unfinished = [
         run

@@ -180,3 +180,12 @@ def test_other_bytes_of_code_alone_are_no_other_configuration(heads, outcome, wh
 
     assert result[0] == outcome
     assert what in result[1]
+
+
+def test_seeds_of_very_many_logs_are_counted_not_all_named(write_folder, judge):
+    logs = {f"train_seed{seed}.log": log_text(1.19 + seed / 1e6, seed) for seed in range(10, 40)}
+
+    outcome, measured = judge(write_folder(logs, val_bpb=1.19001))["seeds"]
+
+    assert outcome == "pass"
+    assert measured == ", ".join(map(str, range(10, 30))) + " and 10 more logs"
