@@ -7,7 +7,6 @@ and quantizing are not evaluation, and runs were accepted whose warm-up would ha
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from harness.field.log_events import FINITE
 from harness.field.log_parser import parse_log
-from harness.field.submission_file import MAX_BYTES
+from harness.field.submission_file import read_values
 
 _TIME = rb"[:=]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b"
 _EVALUATION = re.compile(rb"^(.{0,200}?)\b(?:eval|evaluation)_time" + _TIME, re.IGNORECASE)
@@ -119,12 +118,7 @@ def _seconds(number: bytes, unit: bytes) -> float:
 
 def stated_evaluation(submission: Path) -> StatedTime | None:
     """Return the longest evaluation that a submission file states, in its own or in nested keys."""
-    try:
-        with submission.open("rb") as file:
-            raw = json.loads(file.read(MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return max(_stated(raw), key=lambda stated: stated.seconds, default=None)
+    return max(_stated(read_values(submission)), key=lambda stated: stated.seconds, default=None)
 
 
 def _stated(value: object, key: str = "", depth: int = 0) -> Iterator[StatedTime]:

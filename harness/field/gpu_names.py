@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.field.submission_file import MAX_BYTES
+from harness.field.submission_file import MAX_BYTES, read_values
 
 LOG_HEAD = 1_000_000  # machines are named before the first step
 _MODEL = (
@@ -51,12 +50,7 @@ def gpu_in_log(log: Path) -> NamedGpu | None:
 
 def gpu_in_submission(submission: Path) -> NamedGpu | None:
     """Return the GPU that a submission file names: under a key as `hardware`, else in any of its texts."""
-    try:
-        with submission.open("rb") as file:
-            raw = json.loads(file.read(MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return None
-    texts = list(_texts(raw))
+    texts = list(_texts(read_values(submission)))
     named = [text for key, text in texts if _KEYS.search(key)]
     for text in named:
         if gpu := _counted(text):

@@ -89,6 +89,15 @@ def read_submission(path: Path) -> SubmissionFile:
     return parse_submission(raw, str(path))
 
 
+def read_values(path: Path) -> object:
+    """Return a submission file's JSON as it stands, for what has no key of its own; None where it is none."""
+    try:
+        with path.open("rb") as file:
+            return json.loads(file.read(MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def parse_submission(raw: bytes, place: str) -> SubmissionFile:
     """Read the bytes of a submission file; `place` is what to call it in an error."""
     if len(raw) > MAX_BYTES:
