@@ -35,7 +35,7 @@ from harness.scripts.knobs import (
 )
 from harness.scripts.options import read_options
 from harness.scripts.snapshot import Snapshot, take_snapshot
-from harness.scripts.system_names import is_never_own, is_system
+from harness.scripts.system_names import is_never_own, is_system, leads_to_code
 
 _PLACES = ("DATA_PATH", "TOKENIZER_PATH")
 _PATH_LIKE = re.compile(r"[/\\]|\.(?:bin|model|json|txt|vocab|pt|ptz|npy|yaml|yml|toml)$")
@@ -130,6 +130,12 @@ def _assignments(written: Mapping[str, str], words: tuple[str, ...]) -> dict[str
 
 def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, path: Path) -> _Settings:
     canonical, rendered, notes = {}, {}, []
+    leading = next(filter(leads_to_code, typed), None)
+    if leading is not None:
+        raise UsageError(
+            f"override {leading}={typed[leading]} decides which code is loaded: it is no setting of a script",
+            f"leave it out; where you need it, set it in your shell: {leading}=... harness run ...",
+        )
     for name, knob in find_knobs(script, typed, allow_unread).items():
         text = typed[name]
         if knob is None:

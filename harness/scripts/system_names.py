@@ -59,6 +59,27 @@ _SYSTEM = frozenset(_SYSTEM_WORDS.split())
 _OF_LIBRARIES = frozenset(_LIBRARY_WORDS.split())
 
 
+# By these the loader, a shell, git, a compiler or Python itself finds code to run: no setting of an
+# experiment, whatever a file of others says. Names that a script might use for a knob (LD, ENV) are left out.
+_LEADING_WORDS = """
+PATH HOME SHELL BASH_ENV IFS PS4 PROMPT_COMMAND CC CXX NVCC CUDAHOSTCXX CUDA_HOME CUDA_PATH CUDA_ROOT TMPDIR
+VIRTUAL_ENV CONDA_PREFIX LIBRARY_PATH CPATH NVCC_APPEND_FLAGS NVCC_PREPEND_FLAGS EDITOR PAGER LD_PRELOAD
+LD_AUDIT LD_LIBRARY_PATH NODE_OPTIONS PERL5OPT PERL5LIB RUBYOPT RUBYLIB TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD
+TORCH_EXTENSIONS_DIR TORCHINDUCTOR_CACHE_DIR TRITON_CACHE_DIR
+"""
+_LEADING = frozenset(_LEADING_WORDS.split())
+_LEADING_FAMILIES = ("PYTHON", "DYLD_", "GIT_", "SSH_", "BASH_FUNC_", "PIP_")
+_HARMLESS_WORDS = """
+PYTHONUNBUFFERED PYTHONHASHSEED PYTHONFAULTHANDLER PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE
+"""
+_HARMLESS = frozenset(_HARMLESS_WORDS.split())
+
+
+def leads_to_code(name: str) -> bool:
+    """Whether a variable decides which code programs load: such a one comes from a shell alone."""
+    return name in _LEADING or (name.startswith(_LEADING_FAMILIES) and name not in _HARMLESS)
+
+
 def is_system(name: str) -> bool:
     """Whether a variable may belong to the system or a library: such a one passes, though nobody reads it."""
     return is_never_own(name) or name.startswith(_SHARED_PREFIXES)

@@ -113,3 +113,20 @@ def test_the_module_form_of_the_command_imports_nothing_from_the_folder(tmp_path
 
     assert done.returncode == 0
     assert not executed.exists(), executed.read_text()
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONPATH", "PATH", "BASH_ENV", "GIT_SSH_COMMAND", "HOME"])
+def test_a_stored_file_sets_nothing_that_loads_code(play, tmp_path, name):
+    """Not even where the script reads a variable of that name."""
+    (tmp_path / "train.py").write_text(
+        f"import os\nx = os.environ.get({name!r}, 'a')\nlr = os.environ['LR']\n"
+    )
+    hole = tmp_path / "runs" / "round_001"
+    hole.mkdir(parents=True)
+    (hole / "round.toml").write_text(f'script = "train.py"\n[overrides]\n{name} = "{tmp_path}"\n')
+
+    done = play("run", "1", "--course", "fineweb", "--allow-unread")
+
+    assert done.returncode == 2
+    assert f"override {name}={tmp_path} decides which code is loaded" in " ".join(done.stderr.split())
+    assert not (hole / "attempt_01").exists()
