@@ -25,12 +25,18 @@ def shown_files(hole: Hole) -> Files:
     decision = files.decision and files.decision.model_copy(
         update={"reason": mask_text(files.decision.reason)}
     )
-    problems = tuple(map(mask_text, files.problems))
+    problems = tuple(_shown_problem(hole, problem) for problem in files.problems)
     return Files(shown_intent(files.intent), entries, decision, problems, files.unread)
 
 
 def shown_summary(played: PlayedHole) -> PlayedHole:
     """Return a hole whose summary came from the cache, where it is as it was read."""
     summary = played.summary
-    title, problems = mask_text(summary.title), tuple(map(mask_text, summary.problems))
-    return replace(played, summary=summary._replace(title=title, problems=problems))
+    problems = tuple(_shown_problem(played.hole, problem) for problem in summary.problems)
+    return replace(played, summary=summary._replace(title=mask_text(summary.title), problems=problems))
+
+
+def _shown_problem(hole: Hole, problem: str) -> str:
+    """Return a problem that names its file from the season's folder on, wherever that folder lies."""
+    above = str(hole.path.parent.parent)
+    return mask_text(problem.replace(f"{above}/", "") if above != "/" else problem)
