@@ -23,6 +23,7 @@ MAX_BYTES = 4 * 1024 * 1024  # of a submission file; the largest public one has 
 ROUNDING_BPB = 6e-5  # a hand-written score may be the log's, rounded to four places
 
 _PULL_REQUESTS = ("pr", "pr_number", "pull_request", "pull_request_number", "pr_url", "pull_request_url")
+MAX_ADDRESS = 2_000  # characters
 _PULL_REQUEST = re.compile(r"(?:PR ?)?#?([1-9]\d{0,8})|.*/pull/([1-9]\d{0,8})(?:[/?#].*)?", re.IGNORECASE)
 
 
@@ -284,8 +285,10 @@ class _Reader:
             value = raw.get(key)
             if value is None:
                 continue
-            match = _PULL_REQUEST.fullmatch(str(value).strip()) if isinstance(value, int | str) else None
-            if match is None or isinstance(value, bool):
+            is_named = isinstance(value, int | str) and not isinstance(value, bool)
+            text = str(value).strip() if is_named else ""
+            match = _PULL_REQUEST.fullmatch(text) if len(text) <= MAX_ADDRESS else None
+            if match is None:
                 self._warn(f"{key} {str(value)[:60]!r} is no number or address of a pull request; not read")
                 continue
             self.read_keys.add(key)

@@ -25,9 +25,9 @@ from harness.scripts.unpack import unpack_source
 
 Kind = Literal["train", "val", "shards", "tokenizer"]
 _MARK = "/@data"  # stands for the value of a knob while a place is worked out
+MAX_PATH = 4_096  # characters, as Linux has it
 _SHARDS = re.compile(r"(?P<kind>train|val)[^/]*\.(bin|npy)$")
 _FOLDER = re.compile(r"(^|/)datasets/[^/.*]+/?$")
-_TOKENIZER = re.compile(r"([^/]*\.model|[^/]*token[^/]*\.(json|pkl))$")
 _MAKERS = ("join", "Path", "joinpath", "str", "get", "getenv", "format", "glob", "rglob")
 _TEXT: tuple[CastKind, ...] = ("text", "word")
 
@@ -140,12 +140,15 @@ def _places(finder: Finder) -> Iterator[DataPlace]:
 
 def _kind(path: str) -> Kind | None:
     """Return what lies at a path, as far as its name tells."""
-    if "\n" in path:
+    if "\n" in path or len(path) > MAX_PATH:
         return None
     shards = _SHARDS.search(path)
     if shards:
         return "val" if shards["kind"] == "val" else "train"
-    return "tokenizer" if _TOKENIZER.search(path) else "shards" if _FOLDER.search(path) else None
+    name = path.rpartition("/")[2]
+    if name.endswith(".model") or ("token" in name and name.endswith((".json", ".pkl"))):
+        return "tokenizer"
+    return "shards" if _FOLDER.search(path) else None
 
 
 def _paths(finder: Finder) -> Iterator[ast.expr]:
