@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -10,7 +11,7 @@ from harness.errors import HarnessError
 from harness.field.entries import FieldStore, StoredEntry
 from harness.field.experiments import experiment_of_record
 from harness.records.record import RunRecord, find_record
-from harness.records.store import Hole, Store
+from harness.records.store import Hole, Store, parse_hole_name
 
 
 class ImportedLogs:
@@ -19,6 +20,7 @@ class ImportedLogs:
     def __init__(self, runs: Path) -> None:
         self.store = Store(runs)
         self.last_number = max((hole.name.number for hole in self.store.holes()), default=0)
+        self._names: set[str] = set()  # what lay in `runs/` at the last look
         self._field = FieldStore(runs)
         self._entries: dict[str, StoredEntry | None] = {}
 
@@ -32,11 +34,13 @@ class ImportedLogs:
 
     def refresh(self) -> None:
         """Take note of the holes that other commands have added. The caller has the season's lock."""
-        holes = self.store.holes()
-        self.last_number = max((hole.name.number for hole in holes), default=0)
-        for hole in holes:
-            if hole.name.folder not in self._records:
-                self.refresh_hole(hole.name.folder)
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.store.root) as entries:
+            new = {entry.name for entry in entries} - self._names
+            self._names |= new
+            for name in filter(None, map(parse_hole_name, new)):
+                if name.folder not in self._records and (self.store.root / name.folder).is_dir():
+                    self.last_number = max(self.last_number, name.number)
+                    self.refresh_hole(name.folder)
 
     def refresh_hole(self, folder: str) -> None:
         """Take note of the attempts that other commands have added to a hole."""
