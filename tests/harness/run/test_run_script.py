@@ -201,7 +201,7 @@ def test_unread_override_can_be_insisted_on(play, tmp_path):
         ("nan", "nan", "train_loss became nan"),
         ("memory", "out_of_memory", "CUDA out of memory"),
         ("module", "missing_module", "flash_attn_9000"),
-        ("data", "missing_data", "/nowhere/fineweb"),
+        ("data", "missing_data", "…/fineweb_val_000000.bin"),
         ("kill", "killed", "SIGKILL"),
         ("quiet", "no_result", "without a score"),
         ("assert", "error", "AssertionError: seq_len must be a multiple of 128"),
