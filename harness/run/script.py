@@ -130,7 +130,7 @@ def _assignments(written: Mapping[str, str], words: tuple[str, ...]) -> dict[str
 
 def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, path: Path) -> _Settings:
     canonical, rendered, notes = {}, {}, []
-    leading = next(filter(leads_to_code, typed), None)
+    leading = next((name for name, text in typed.items() if leads_to_code(name, text)), None)
     if leading is not None:
         raise UsageError(
             f"override {leading}={typed[leading]} decides which code is loaded: it is no setting of a script",

@@ -6,6 +6,8 @@ Such a variable passes through to the run unchecked. A name that merely begins l
 
 from __future__ import annotations
 
+import re
+
 # Set by the system or a launcher, or read by compilers: never a script's own.
 _SYSTEM_WORDS = """
 RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_RANK ROLE_RANK NODE_RANK MASTER_ADDR MASTER_PORT HOME
@@ -68,6 +70,11 @@ LD_AUDIT LD_LIBRARY_PATH NODE_OPTIONS PERL5OPT PERL5LIB RUBYOPT RUBYLIB TORCH_FO
 TORCH_EXTENSIONS_DIR TORCHINDUCTOR_CACHE_DIR TRITON_CACHE_DIR
 """
 _LEADING = frozenset(_LEADING_WORDS.split())
+# Of these a program by its bare name or below /usr is one of this machine; of the folders what is below /usr.
+_COMPILERS = frozenset({"CC", "CXX", "NVCC", "CUDAHOSTCXX"})
+_CUDA_FOLDERS = frozenset({"CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"})
+_BELOW_USR = re.compile(r"/usr(?:/(?!\.\.)[\w.+-]+)+/?", re.ASCII)
+_BARE_NAME = re.compile(r"[\w.+-]+", re.ASCII)
 _LEADING_FAMILIES = ("PYTHON", "DYLD_", "GIT_", "SSH_", "BASH_FUNC_", "PIP_")
 _HARMLESS_WORDS = """
 PYTHONUNBUFFERED PYTHONHASHSEED PYTHONFAULTHANDLER PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE
@@ -75,8 +82,15 @@ PYTHONUNBUFFERED PYTHONHASHSEED PYTHONFAULTHANDLER PYTHONDONTWRITEBYTECODE PYTHO
 _HARMLESS = frozenset(_HARMLESS_WORDS.split())
 
 
-def leads_to_code(name: str) -> bool:
-    """Whether a variable decides which code programs load: such a one comes from a shell alone."""
+def leads_to_code(name: str, value: str) -> bool:
+    """Whether a variable decides which code programs load: such a one comes from a shell alone.
+
+    Not a compiler by its bare name or below `/usr`: that is a program of this machine.
+    """
+    if name in _COMPILERS | _CUDA_FOLDERS and _BELOW_USR.fullmatch(value):
+        return False
+    if name in _COMPILERS and _BARE_NAME.fullmatch(value):
+        return False
     return name in _LEADING or (name.startswith(_LEADING_FAMILIES) and name not in _HARMLESS)
 
 

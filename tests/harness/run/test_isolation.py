@@ -130,3 +130,25 @@ def test_a_stored_file_sets_nothing_that_loads_code(play, tmp_path, name):
     assert done.returncode == 2
     assert f"override {name}={tmp_path} decides which code is loaded" in " ".join(done.stderr.split())
     assert not (hole / "attempt_01").exists()
+
+
+def test_a_compiler_of_this_machine_may_be_named_and_no_other(play, tmp_path):
+    (tmp_path / "train.py").write_text("import os\nlr = os.environ['LR']\n")
+    words = (
+        "run",
+        "1",
+        "--script",
+        str(tmp_path / "train.py"),
+        "--course",
+        "fineweb",
+        "--dry-run",
+        "-o",
+        "LR=1",
+    )
+
+    own = play(*words, "-o", "CC=gcc-12", "-o", "CXX=/usr/bin/g++")
+    assert own.returncode == 0, own.stderr
+    for name, value in {"CC": f"{tmp_path}/cc", "CXX": "/usr/../tmp/cc", "CUDA_HOME": "here"}.items():
+        assert f"override {name}={value} decides" in " ".join(
+            play(*words, "-o", f"{name}={value}").stderr.split()
+        )
