@@ -37,24 +37,11 @@ _JOINED = ("APIKEY", "AUTHTOKEN", "ACCESSTOKEN", "ACCESSKEY", "SECRETKEY", "PRIV
 _LAST = frozenset({"TOKEN", "KEY", "AUTH", "JWT", "COOKIE", "PAT", "PWD", "PASS", "DSN"})
 _NOT_ALONE = frozenset({"PAT", "PWD", "PASS", "COOKIE", "DSN"})  # PWD is a folder, PASS a number
 # Of a vocabulary, of attention, of a table: no access is meant.
-_HARMLESS = {
-    *("BOS", "EOS", "PAD", "UNK", "MASK", "SEP", "CLS", "START", "END", "STOP", "SPECIAL", "NEXT", "PREV"),
-    *(
-        "LAST",
-        "FIRST",
-        "SINK",
-        "PER",
-        "EVERY",
-        "IMAGE",
-        "VALUE",
-        "QUERY",
-        "ATTN",
-        "ATTENTION",
-        "SORT",
-        "CACHE",
-    ),
-    *("GROUP", "PRIMARY", "REGISTER", "SMEAR", "TIED", "SHARED", "FORWARD", "BACKWARD", "MULTI"),
-}
+_HARMLESS_WORDS = """
+BOS EOS PAD UNK MASK SEP CLS START END STOP SPECIAL NEXT PREV LAST FIRST SINK PER EVERY IMAGE VALUE QUERY ATTN
+ATTENTION SORT CACHE GROUP PRIMARY REGISTER SMEAR TIED SHARED FORWARD BACKWARD MULTI
+"""
+_HARMLESS = frozenset(_HARMLESS_WORDS.split())
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _NO_VALUE = {"", "true", "false", "yes", "no", "on", "off", "none", "null", "0", "1", "auto", SECRET}
 
