@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.field.log_events import FINITE
-from harness.field.log_parser import parse_log
+from harness.field.logged_run import LoggedRun
 from harness.field.submission_file import read_values
 
 _TIME = rb"[:=]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b"
@@ -65,16 +65,18 @@ class StatedTime:
     seconds: float
 
 
-def measure_evaluation(official_seconds: float | None, log: Path | None) -> EvaluationTime | None:
+def measure_evaluation(
+    official_seconds: float | None, log: Path | None, run: LoggedRun | None
+) -> EvaluationTime | None:
     """Sum what a log prints of its run's evaluation; None where nothing tells a time.
 
-    official_seconds: of the official evaluation, as the record has it.
+    official_seconds: of the official evaluation, as the record has it. run: the log as the parser reads it.
     """
     evaluations: list[float] = []
     phases: dict[str, float] = {}
     total = official_seconds or 0.0
     open_phases: dict[str, float] = {}
-    for line in _lines_after_training(log) if log else ():
+    for line in _lines_after_training(log, run) if log else ():
         if _PREPARES.search(line):
             continue
         if match := _TOTAL.search(line):
@@ -94,17 +96,16 @@ def measure_evaluation(official_seconds: float | None, log: Path | None) -> Eval
     return EvaluationTime(total + adapting, max(total, sum(evaluations)) + adapting, phases)
 
 
-def measure_calibration(log: Path) -> float:
+def measure_calibration(log: Path, run: LoggedRun | None) -> float:
     """Return the seconds after training in which weights were calibrated for packing, 0 where none are.
 
     They are in neither the training time nor the evaluation's: `GPTQ:collected 67 Hessians in 12.7s`.
     """
-    matches = (_CALIBRATION.search(line) for line in _lines_after_training(log))
+    matches = (_CALIBRATION.search(line) for line in _lines_after_training(log, run))
     return sum(_seconds(match[1], match[2]) for match in matches if match)
 
 
-def _lines_after_training(log: Path) -> Iterator[bytes]:
-    run = parse_log(log).result
+def _lines_after_training(log: Path, run: LoggedRun | None) -> Iterator[bytes]:
     last = max(run.lines.get("stop", 0), run.lines.get("last_val", 0), run.first_line) if run else 0
     with log.open("rb") as file:
         for number, line in enumerate(file, start=1):

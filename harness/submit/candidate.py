@@ -49,11 +49,16 @@ class CandidateRun:
     logged: LoggedRun | None = None
 
     @cached_property
+    def parsed(self) -> LoggedRun | None:
+        """The run that its whole log shows; `logged` is one of several where a file holds them."""
+        return parse_log(self.log).result if self.log else None
+
+    @cached_property
     def code_counts(self) -> Mapping[str, int]:
         """Every count of the code in the log of a public run, by the log's own words."""
         logged = self.logged
-        if logged is None and self.log is not None and self.record.provenance is not None:
-            logged = parse_log(self.log).result
+        if logged is None and self.record.provenance is not None:
+            logged = self.parsed
         return logged.code_counts if logged else {}
 
 

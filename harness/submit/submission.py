@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.courses.course import Course
 from harness.field.evaluation_time import measure_evaluation
+from harness.field.log_parser import parse_log
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
@@ -43,8 +44,9 @@ class SubmittedRun:
     @cached_property
     def eval_seconds(self) -> float | None:
         """Seconds of the evaluation, as the referee counts them."""
-        log = self.attempt.log_path
-        time = measure_evaluation(self.record.eval_seconds, log if log.is_file() else None)
+        log = self.attempt.log_path if self.attempt.log_path.is_file() else None
+        run = parse_log(log).result if log else None
+        time = measure_evaluation(self.record.eval_seconds, log, run)
         return time.counted if time else None
 
     @property

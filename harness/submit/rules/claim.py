@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.field.log_parser import parse_log
 from harness.field.printed_scores import PrintedScore, places_of, read_printed_scores, states
 from harness.field.record_files import find_record_files
 from harness.field.submission_file import SeedScore
@@ -45,7 +44,7 @@ def _result(outcome: RuleOutcome, measured: str, hint: str = "") -> RuleResult:
 
 def _contradictions(run: CandidateRun) -> list[str]:
     assert run.log is not None
-    log, record = parse_log(run.log).result, run.record
+    log, record = run.parsed, run.record
     if log is None or log.final_val_bpb is None:
         return [f"{run.log.name} shows no score"]
     claims = [

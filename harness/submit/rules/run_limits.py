@@ -52,7 +52,9 @@ def check_train_time(case: Case) -> Iterator[RuleResult]:
 
 def _name_calibration(candidate: Candidate) -> str:
     """Name the longest calibration after training: the policies do not say in which time it belongs."""
-    longest = max((measure_calibration(run.log) for run in candidate.runs if run.log), default=0.0)
+    longest = max(
+        (measure_calibration(run.log, run.parsed) for run in candidate.runs if run.log), default=0.0
+    )
     return f"; {longest:,.1f} s of calibration after it are in no count" if longest else ""
 
 
@@ -99,7 +101,7 @@ def check_eval_time(case: Case) -> Iterator[RuleResult]:
 
 def evaluation_of(run: CandidateRun) -> EvaluationTime | None:
     """Return the time of a run's evaluation: the record's, with what its log prints around it."""
-    return measure_evaluation(run.record.eval_seconds, run.log)
+    return measure_evaluation(run.record.eval_seconds, run.log, run.parsed)
 
 
 def _stated(candidate: Candidate) -> StatedTime | None:

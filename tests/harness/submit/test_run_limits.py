@@ -8,6 +8,7 @@ import pytest
 
 from harness.field.evaluation_time import measure_evaluation
 from harness.field.gpu_names import NamedGpu, gpu_in_log, gpu_in_submission
+from harness.field.log_parser import parse_log
 from tests.harness.submit.conftest import log_text
 
 ADAPTED = (
@@ -58,7 +59,7 @@ def test_adaptation_within_a_timed_evaluation_counts_once(tmp_path):
         + "legal_ttt_exact val_loss:2.00000001 val_bpb:1.18000001 eval_time:410268ms\n"
     )
 
-    time = measure_evaluation(410.268, log)
+    time = measure_evaluation(410.268, log, parse_log(log).result)
 
     assert time is not None
     assert (time.counted, time.phases) == (410.268, {})
