@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.field.log_events import FINITE
 from harness.field.logged_run import LoggedRun
-from harness.field.submission_file import read_values
+from harness.field.submission_file import leaves, read_values
 
 _TIME = rb"[:=]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b"
 _EVALUATION = re.compile(rb"^(.{0,200}?)\b(?:eval|evaluation)_time" + _TIME, re.IGNORECASE)
@@ -122,15 +122,11 @@ def stated_evaluation(submission: Path) -> StatedTime | None:
     return max(_stated(read_values(submission)), key=lambda stated: stated.seconds, default=None)
 
 
-def _stated(value: object, key: str = "", depth: int = 0) -> Iterator[StatedTime]:
-    if isinstance(value, dict) and depth < 6:
-        for name, inner in value.items():
-            yield from _stated(inner, str(name), depth + 1)
-    elif isinstance(value, list) and depth < 6:
-        for inner in value:
-            yield from _stated(inner, key, depth + 1)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9:
-        match = _STATED_KEY.search(key)
-        if match and not _NO_MEASUREMENT.search(key):
-            unit = (match[3] or match[2] or "s").lower()
-            yield StatedTime(key, float(value) * _SECONDS.get(unit, 1.0))
+def _stated(values: object) -> Iterator[StatedTime]:
+    for keys, value in leaves(values):
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9:
+            key = keys[-1] if keys else ""
+            match = _STATED_KEY.search(key)
+            if match and not _NO_MEASUREMENT.search(key):
+                unit = (match[3] or match[2] or "s").lower()
+                yield StatedTime(key, float(value) * _SECONDS.get(unit, 1.0))

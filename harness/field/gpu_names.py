@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.field.submission_file import MAX_BYTES, read_values
+from harness.field.submission_file import MAX_BYTES, leaves, read_values
 
 LOG_HEAD = 1_000_000  # machines are named before the first step
 _MODEL = (
@@ -50,7 +49,8 @@ def gpu_in_log(log: Path) -> NamedGpu | None:
 
 def gpu_in_submission(submission: Path) -> NamedGpu | None:
     """Return the GPU that a submission file names: under a key as `hardware`, else in any of its texts."""
-    texts = list(_texts(read_values(submission)))
+    values = leaves(read_values(submission))
+    texts = [(" ".join(keys), value) for keys, value in values if isinstance(value, str)]
     named = [text for key, text in texts if _KEYS.search(key)]
     for text in named:
         if gpu := _counted(text):
@@ -80,14 +80,3 @@ def gpu_in_readme(readme: Path, count: int | None) -> NamedGpu | None:
 def _counted(text: str) -> NamedGpu | None:
     match = _COUNTED.search(text)
     return NamedGpu(match[2].strip(), int(match[1])) if match else None
-
-
-def _texts(value: object, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict) and depth < 6:
-        for name, inner in value.items():
-            yield from _texts(inner, f"{key} {name}", depth + 1)
-    elif isinstance(value, list) and depth < 6:
-        for inner in value:
-            yield from _texts(inner, key, depth + 1)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,19 @@ def read_values(path: Path) -> object:
             return json.loads(file.read(MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def leaves(
+    value: object, keys: tuple[str, ...] = (), depth: int = 0
+) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield every single value of a JSON value with the keys that lead to it; nothing below six levels."""
+    if isinstance(value, dict | list):
+        if depth < 6:
+            items = value.items() if isinstance(value, dict) else ((None, inner) for inner in value)
+            for name, inner in items:
+                yield from leaves(inner, keys if name is None else (*keys, str(name)), depth + 1)
+    else:
+        yield keys, value
 
 
 def parse_submission(raw: bytes, place: str) -> SubmissionFile:
