@@ -17,8 +17,9 @@ from functools import cached_property
 from harness.documents import FileProblem
 from harness.errors import HarnessError, nearest
 from harness.records.notes import Binding, Notes, fill_bindings, parse_notes, read_notes
-from harness.season.hole import PlayedHole, alike
+from harness.season.hole import PlayedHole
 from harness.season.quantities import OF, QUANTITIES, STAGES, Quantity, Source, Value, Writer, find_hole
+from harness.season.score_kind import alike
 from harness.season.season import Season
 from harness.season.standing import KINDS
 

@@ -17,9 +17,9 @@ from harness.records.curve import Curve
 from harness.records.record import UNHASHED_KNOBS, RunRecord
 from harness.records.seeds import group_by_seed, mean_over_seeds, repeat_spread
 from harness.season.artifact import ArtifactChange, artifact_change, rules_caveat
-from harness.season.hole import other_stages, other_text
 from harness.season.knob_acts import acts_in
 from harness.season.ratios import RatioChange
+from harness.season.score_kind import other_stages, other_text
 from harness.stats import Difference, Sample, subtract
 from trainer.config import KNOBS, NEUTRAL
 

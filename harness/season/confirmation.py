@@ -15,8 +15,9 @@ from harness.multiplicity import against_lowest, selection_bias
 from harness.records.record import RunRecord
 from harness.records.seeds import sample_of
 from harness.season.differences import difference_data
-from harness.season.hole import PlayedHole, alike
+from harness.season.hole import PlayedHole
 from harness.season.schema import Reference
+from harness.season.score_kind import alike
 from harness.season.season import Season
 from harness.stats import Difference, Sample
 

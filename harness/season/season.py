@@ -21,16 +21,8 @@ from harness.records.intent import FIELD_PREFIX, is_public
 from harness.records.store import Store, misnamed, whole_number
 from harness.season.claims import Claims
 from harness.season.evidence import Evidence
-from harness.season.hole import (
-    PlayedHole,
-    ScoreKind,
-    alike,
-    kind_of,
-    load_hole,
-    mismatch,
-    other_text,
-    summarise_holes,
-)
+from harness.season.hole import PlayedHole, load_hole, summarise_holes
+from harness.season.score_kind import ScoreKind, alike, kind_of, mismatch, other_text
 from harness.season.shown import shown_files, shown_hole, shown_summary
 from harness.season.standing import KINDS, Comparison, ComparisonKind, Standing
 from harness.season.verdict import judge_hole

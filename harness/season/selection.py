@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from harness import figures
 from harness.season.confirmation import Confirmation, confirm
-from harness.season.hole import PlayedHole, alike
+from harness.season.hole import PlayedHole
 from harness.season.schema import BestData
+from harness.season.score_kind import alike
 from harness.season.season import Season
 
 

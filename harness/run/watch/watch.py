@@ -20,8 +20,9 @@ from harness.records.store import Attempt, Store
 from harness.run import processes
 from harness.run.result import last_lines
 from harness.run.watch.projection import FinishedRun, Projection, project
-from harness.season.hole import PlayedHole, ScoreKind, kind_of
+from harness.season.hole import PlayedHole
 from harness.season.progress import AttemptProgress, Follower, is_playing, measure
+from harness.season.score_kind import ScoreKind, kind_of
 from harness.season.season import Season, load_season
 
 State = Literal["playing", "finished", "left"]  # left: it has no record, and no process here plays it

@@ -14,7 +14,7 @@ import trainer
 from harness.records.curve import Curve, TrainPoint
 from harness.records.record import RunRecord
 from harness.season.compare import common_moments, value_at
-from harness.season.hole import alike, kind_of, mismatch
+from harness.season.score_kind import alike, kind_of, mismatch
 from tests.paths import DATA
 
 DAY = "2026-03-25T12:00:00Z"
