@@ -15,17 +15,49 @@ if TYPE_CHECKING:  # pydantic takes 70 ms, and `harness --help` has no use for i
 
 
 class Exit(IntEnum):
-    """What a process tells its caller. Scripts rely on these numbers; they never change meaning."""
+    """What a process tells its caller. Scripts rely on these numbers; they never change meaning.
+
+    docs/exit-codes.md is `exit_table()`, and a test holds the two equal.
+    """
 
     DONE = 0
-    FAILED = 1  # could not do it
+    FAILED = 1
     USAGE = 2
-    CRASHED = 10  # the training run failed
+    CRASHED = 10
     TIMED_OUT = 11
     OVER_CAP = 12
-    NOT_COMPARABLE = 13  # or not compliant
+    NOT_COMPARABLE = 13
     BUDGET = 14
-    DUPLICATE = 15  # or a no-op, or an override nobody reads
+    DUPLICATE = 15
+    RULE = 16
+    INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+    INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+EXIT_MEANINGS: dict[Exit, str] = {
+    Exit.DONE: "done",
+    Exit.FAILED: "could not be done: a file that cannot be read or written, nothing to show, another command "
+    "in the way; of a command that checks: a fault was found",
+    Exit.USAGE: "usage: what was typed, or what `round.toml` says, cannot be meant: an unknown option, hole, "
+    "course or override, a value of the wrong kind, an override that nothing reads",
+    Exit.CRASHED: "the training failed: an error, no memory, a loss that is no number, no score; its record "
+    "says which",
+    Exit.TIMED_OUT: "`--timeout` ended the training",
+    Exit.OVER_CAP: "the artifact is over the cap of its course, or would be",
+    Exit.NOT_COMPARABLE: "not comparable (`compare`), not compliant (`check`, `submit`), or not the code and "
+    "settings of the record",
+    Exit.BUDGET: "`--max-cost` is not enough, or is used up",
+    Exit.DUPLICATE: "the same was played before, or there is nothing left to do",
+    Exit.RULE: "a rule of yours ended the training: `--abort`, `--stall` or `--slow`",
+    Exit.INTERNAL: "an error inside the harness itself; the traceback is on standard error",
+    Exit.INTERRUPTED: "interrupted, by Ctrl-C or SIGTERM; a training that was going on has its record",
+}
+
+
+def exit_table() -> str:
+    """Return the exit codes as a table in Markdown."""
+    rows = [f"| {int(code)} | {EXIT_MEANINGS[code]} |" for code in Exit]
+    return "\n".join(["| code | meaning |", "| ---: | --- |", *rows]) + "\n"
 
 
 class HarnessError(Exception):

@@ -6,6 +6,7 @@ import pytest
 import typer
 
 from harness.cli.commands import app
+from harness.errors import EXIT_MEANINGS, Exit, exit_table
 from harness.records.origin import EvaluatedFrom, Provenance
 from harness.records.record import Code, Data, Environment, Failure, RunRecord, Score
 from harness.season.quantities import QUANTITIES
@@ -24,6 +25,11 @@ def test_record_page_explains_every_field():
         assert names <= explained, (
             f"docs/record.md does not explain {sorted(names - explained)} of {model.__name__}"
         )
+
+
+def test_exit_codes_page_is_the_table_of_the_code():
+    assert exit_table() in (ROOT / "docs" / "exit-codes.md").read_text()
+    assert list(EXIT_MEANINGS) == list(Exit)
 
 
 def commands_of(group, prefix="harness"):

@@ -12,13 +12,14 @@ import itertools
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from harness import JSON_SCHEMA, __version__
 from harness.cli.terminal import guard_streams, unguarded
@@ -30,8 +31,20 @@ if TYPE_CHECKING:
     from harness.season.season import Season
     from harness.season.standing import Standing
 
+
+class InterruptibleGroup(TyperGroup):
+    """The commands of the app. Ctrl-C is an error like others; typer would end without a word."""
+
+    def invoke(self, ctx) -> Any:  # type: ignore[no-untyped-def]
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise HarnessError("interrupted", exit_code=Exit.INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="harness",
+    cls=InterruptibleGroup,
     help="Train small models under hard limits; keep every run, compare it fairly, publish its scorecard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -121,6 +134,7 @@ def script_arguments(context: typer.Context) -> tuple[str, ...] | None:
 def main() -> None:
     """Run the command line. The only place where a HarnessError is caught."""
     guard_streams()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with what that cleans up
     try:
         if sys.argv[1:2] == ["ls"]:  # what is typed most often need not wait for the other commands
             importlib.import_module("harness.cli.ls")
@@ -134,8 +148,8 @@ def main() -> None:
         sys.exit(int(error.exit_code))
     except ParseError as error:  # an option or argument that is missing, unknown or no value
         _exit_unparsed(error)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)  # as typer ends, and shells do
+    except (KeyboardInterrupt, typer.Abort):  # outside of any command
+        sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:  # `harness ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)

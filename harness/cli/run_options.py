@@ -13,13 +13,31 @@ from harness.errors import Exit
 
 if TYPE_CHECKING:
     from harness.cli.views.live import LiveView
+    from harness.records.failures import FailureKind
     from harness.records.record import RunRecord
     from harness.run.capture import RunCallbacks
     from harness.run.evaluate import Evaluation
     from harness.run.plan import Plan
     from harness.run.request import RunLimits
 
-_SEVERITY = ("ok", "over_cap", "stopped", "failed")
+# From the best end of an attempt to the worst; after an interruption the rest has not been played.
+_SEVERITY = (
+    Exit.DONE,
+    Exit.OVER_CAP,
+    Exit.RULE,
+    Exit.BUDGET,
+    Exit.TIMED_OUT,
+    Exit.CRASHED,
+    Exit.INTERRUPTED,
+)
+_EXIT_OF_FAILURE: dict[FailureKind, Exit] = {
+    "timeout": Exit.TIMED_OUT,
+    "budget": Exit.BUDGET,
+    "aborted": Exit.RULE,
+    "stalled": Exit.RULE,
+    "slow": Exit.RULE,
+    "interrupted": Exit.INTERRUPTED,
+}
 WHAT, HOW_LONG, WHERE, SAFETY = "What", "How long", "Where", "Safety"  # headings of the help
 
 Overrides = Annotated[
@@ -227,9 +245,11 @@ def show_result(
 
 def end_with(records: Sequence[RunRecord]) -> NoReturn:
     """End with the exit code of the attempt that ended worst."""
-    last = max(reversed(records), key=lambda record: _SEVERITY.index(record.status))
-    if last.status == "failed":
-        assert last.failure is not None
-        codes = {"timeout": Exit.TIMED_OUT, "budget": Exit.BUDGET}
-        raise typer.Exit(codes.get(last.failure.kind, Exit.CRASHED))
-    raise typer.Exit({"ok": Exit.DONE, "over_cap": Exit.OVER_CAP, "stopped": Exit.FAILED}[last.status])
+    raise typer.Exit(max(map(exit_code_of, records), key=_SEVERITY.index))
+
+
+def exit_code_of(record: RunRecord) -> Exit:
+    """Return what an attempt of its own would end the command with."""
+    if record.failure is None:
+        return Exit.OVER_CAP if record.status == "over_cap" else Exit.DONE
+    return _EXIT_OF_FAILURE.get(record.failure.kind, Exit.CRASHED)

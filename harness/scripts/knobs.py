@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from harness.errors import Exit, HarnessError, UsageError, nearest
+from harness.errors import UsageError, nearest
 from harness.scripts import grammar
 from harness.scripts.casts import FALSE_WORDS, TRUE_WORDS, CastKind
 from harness.scripts.companions import executes_file
@@ -174,8 +174,7 @@ def find_knobs(
 ) -> dict[str, ScriptKnob | None]:
     """Return the knob that each override names; None for one that cannot be checked.
 
-    Raises HarnessError (exit 15) that names all overrides which nothing in the script reads, unless
-    `allow_unread`.
+    Raises UsageError that names all overrides which nothing in the script reads, unless `allow_unread`.
     """
     unread = {
         name: text
@@ -191,11 +190,10 @@ def find_knobs(
     else:
         what = f"overrides {', '.join(words)} are read by nothing in the script"
         meant = ", ".join(f"{near} for {name}" for name, near in close.items())
-    raise HarnessError(
+    raise UsageError(
         what,
         (f"did you mean {meant}? " if meant else "")
         + "`harness knobs --script FILE` lists what it reads; --allow-unread insists",
-        Exit.DUPLICATE,
     )
 
 

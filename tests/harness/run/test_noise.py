@@ -126,7 +126,7 @@ def test_an_interrupted_confirmation_tells_nothing_yet(start, play, tmp_path):
     out, _ = process.communicate()
 
     data = json.loads(out)
-    assert (process.returncode, data["outcome"], data["to_reference"]) == (1, None, None)
+    assert (process.returncode, data["outcome"], data["to_reference"]) == (130, None, None)
     assert data["outcome_why"] == "1 of 3 planned seeds finished: no verdict yet"
     rest = json.loads(play("confirm", "1", "--json").stdout)
     assert rest["fresh"]["seeds"] == [1338, 1340, 1341]

@@ -206,7 +206,7 @@ def test_interrupt_stops_with_a_record_that_can_be_resumed(play, cache, tmp_path
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=180)
 
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert record_of(tmp_path / "runs" / "round_001")["status"] == "stopped"
     assert "`harness resume round_001`" in out
 

@@ -232,7 +232,7 @@ def test_progress_bars_and_colours_do_not_harm_the_log_or_the_last_lines(play, t
 def test_abort_rule_stops_the_run_and_stands_in_the_record(play, tmp_path):
     done = play("round_007", "-o", "STEP_SECONDS=0.05", "-o", "ITERATIONS=2000", "--abort", "val_bpb@15>1.45")
 
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 16, done.stderr
     record = record_of(tmp_path)
     assert (record["status"], record["failure"]["kind"]) == ("stopped", "aborted")
     assert "at step 20 (--abort 'val_bpb@15>1.45')" in record["failure"]["message"]
@@ -244,8 +244,8 @@ def test_abort_rule_stops_the_run_and_stands_in_the_record(play, tmp_path):
     [
         (["-o", "ITERATIONS=2000", "--timeout", "1.5"], "timeout", 11),
         (["-o", "ITERATIONS=2000", "--max-cost", "0.001", "--rate", "3"], "budget", 14),
-        (["-o", "MISHAP=hang", "--stall", "1"], "stalled", 10),
-        (["-o", "ITERATIONS=2000", "--slow", "10"], "slow", 10),
+        (["-o", "MISHAP=hang", "--stall", "1"], "stalled", 16),
+        (["-o", "ITERATIONS=2000", "--slow", "10"], "slow", 16),
     ],
 )
 def test_limits_stop_the_run_with_the_reason_in_the_record(words, kind, code, play, tmp_path):
@@ -278,7 +278,7 @@ def test_interrupt_once_stops_with_a_record(script, tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=180)
 
-    assert process.returncode == 1
+    assert process.returncode == 130
     record = record_of(tmp_path)
     assert (record["status"], record["failure"]["kind"]) == ("stopped", "interrupted")
     assert record["steps"] >= 3
@@ -298,7 +298,7 @@ def test_interrupt_twice_kills_a_script_that_does_not_listen(script, tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=180)
 
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert record_of(tmp_path)["failure"]["kind"] == "interrupted"
     assert processes.members(str(attempt_of(tmp_path).resolve())) == []
 

@@ -80,7 +80,7 @@ def test_file_that_is_executed_goes_along(tmp_path, harness, line):
     assert set(snapshot.files) == {"train.py", "real.py"}
     assert "depth 4" in (tmp_path / "runs/round_001/attempt_01/train.log").read_text()
     assert (tmp_path / "runs/round_001/attempt_01/source/real.py").is_file()
-    assert misspelt.returncode == 15, misspelt.stderr
+    assert misspelt.returncode == 2, misspelt.stderr
 
 
 def test_settings_file_is_kept_but_data_and_what_is_written_are_not(tmp_path):
