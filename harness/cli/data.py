@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from harness import figures
 from harness.cli.app import CourseProgress, Json, PlainCommand, Runs, app, print_json, warn
 from harness.cli.terminal import unguarded_streams
+from harness.errors import UsageError
 from harness.plain_text import plain_line
+
+MOST_LEFT_OUT = 5  # files that are named in warnings
 
 data = typer.Typer(name="data", help="Fetch and check training data.", no_args_is_help=True)
 app.add_typer(data)
@@ -64,12 +68,31 @@ def pull(
 @data.command(cls=PlainCommand, short_help="Make a course of your own text")
 def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the course will be called.")],
-    text: Annotated[Path, typer.Option("--text", help="A folder of text files, or a .jsonl file.")],
-    vocab: Annotated[int, typer.Option("--vocab", help="Pieces of the tokenizer to train.")] = 1024,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="More text: what a shell makes of `--text *.txt`."),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text",
+            metavar="PATH",
+            help="A file, a folder, a pattern or `-`; text or .jsonl, also .gz and .zst; repeatable.",
+        ),
+    ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option("--field", metavar="KEY", help="Where a .jsonl line holds its text; else `text`."),
+    ] = None,
+    vocab: Annotated[
+        int, typer.Option("--vocab", metavar="N", help="Pieces of the tokenizer to train, 300 to 65535.")
+    ] = 1024,
     val_bytes: Annotated[
         int | None,
         typer.Option(
-            "--val-bytes", min=1, metavar="N", help="Text to hold out, at least 1; else 5 %, at most 10 MB."
+            "--val-bytes",
+            metavar="N",
+            help="Bytes of text to hold out, at least 10000; else 5 %, at most 10 MB.",
         ),
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="A new folder; else data/NAME.")] = None,
@@ -77,22 +100,40 @@ def prepare(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Make a course of your own text: tokenizer, shards, and runs/courses/NAME.toml."""
+    """Make a course of your own text: tokenizer, shards, and runs/courses/NAME.toml.
+
+    A text file is a document, and so is each line of a .jsonl file; files over 1 MB are cut into several.
+    """
     from harness.courses.prepare import make_course
 
-    target = to or Path("data") / name
-    prepared, path = make_course(name, text, target, runs, vocab, val_bytes, title, CourseProgress())
-    for document in prepared.left_out[:5]:
-        warn(f"{document} was left out: it is not UTF-8, is empty, or begins with a space")
-    if len(prepared.left_out) > 5:
-        warn(f"and {len(prepared.left_out) - 5} more were left out")
+    if not text:
+        raise UsageError(
+            "no text is named",
+            f"name a file or a folder: `harness data prepare {name} --text FOLDER`; `-` reads standard input",
+        )
+    prepared, path = make_course(
+        name,
+        (*text, *(more or ())),
+        to or Path("data") / name,
+        runs,
+        CourseProgress(),
+        vocab_size=vocab,
+        val_bytes=val_bytes,
+        field=field,
+        title=title,
+    )
+    left_out = list(prepared.left_out.items())
+    for document, why in left_out[:MOST_LEFT_OUT]:
+        warn(f"{document} was left out: {why}")
+    if len(left_out) > MOST_LEFT_OUT:
+        warn(f"and {len(left_out) - MOST_LEFT_OUT} more were left out; --json names all")
     if as_json:
         print_json(
             "data prepare",
             course=name,
             file=str(path),
             documents=prepared.documents,
-            left_out=list(prepared.left_out),
+            left_out=prepared.left_out,
             vocab_size=prepared.vocab_size,
             train_tokens=prepared.train_tokens,
             val_tokens=prepared.val_tokens,
@@ -102,11 +143,12 @@ def prepare(
         return
     yardsticks = ", ".join(f"{what} {bpb:.4f}" for what, bpb in prepared.yardsticks.items())
     typer.echo(
-        f"{path}: {prepared.documents:,} documents, {prepared.train_tokens:,} training tokens, "
+        f"{path}: {figures.number(prepared.documents, 'document')}, "
+        f"{prepared.train_tokens:,} training tokens, "
         f"{prepared.val_tokens:,} validation tokens over {prepared.val_bytes:,} bytes"
     )
     typer.echo(f"yardsticks: {yardsticks} bits per byte")
-    typer.echo(f"play it: harness run round_NNN --course {name} --preset practice")
+    typer.echo(f"play it: harness run round_NNN --course {name}")
 
 
 @data.command(cls=PlainCommand, short_help="Check the data of every course")

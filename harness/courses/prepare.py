@@ -1,9 +1,9 @@
 """A course of one's own text: a tokenizer and shards in the challenge's format, and `runs/courses/NAME.toml`.
 
-The text is a folder of text files, each a document, or `.jsonl` files whose lines hold a "text". Documents
-are put in the order of the sha256 of their names, so that neither the machine nor the file system decides;
-the first of them are held out for validation. All text is held in memory: meant for up to a few GB. Never
-imports torch.
+`harness.courses.text_files` reads the documents. They are put in the order of the sha256 of their names, so
+that neither the machine nor the file system decides; the first of them are held out for validation. Every
+byte of the text is in exactly one of the two parts. All text is held in memory: meant for up to a few GB.
+Never imports torch.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
@@ -26,15 +26,15 @@ from harness.courses.corpus import (
     Document,
     ProgressCallback,
     cut_validation,
-    decodes_losslessly,
-    encode,
     fingerprint,
     measure_yardsticks,
-    split_files,
+    token_bytes,
     train_tokenizer,
 )
 from harness.courses.course import course_names, load_course
+from harness.courses.text_files import find_end, read_text
 from harness.errors import UsageError
+from harness.figures import number
 from harness.files import write_whole
 
 if TYPE_CHECKING:
@@ -49,15 +49,22 @@ MOST_VAL_BYTES = 10_000_000  # enough for four places of bpb; a validation costs
 LINE_CHARACTERS = 1_000  # at most 4,000 bytes
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 FEWEST_BYTES = 200_000  # below this a tokenizer of a thousand pieces learns nothing
+LEAST_VAL_BYTES = 10_000  # holds a sequence of 1,024 tokens, the longest of the presets, for any tokenizer
+VAL_SLACK = 0.1  # share of the held-out size that whole documents may go beyond it; then one is cut
+SMALLEST_VOCAB, LARGEST_VOCAB = 300, 65_535  # 256 bytes and 4 marks; what a shard's two bytes hold
+SPACE_MARK = "\u2581"  # SentencePiece's own space
 
 
 @dataclass(frozen=True)
 class TextCourse:
-    """What was prepared. val_bytes: UTF-8 bytes that the scored validation tokens stand for."""
+    """What was prepared. val_bytes: UTF-8 bytes that the scored validation tokens stand for.
+
+    left_out: names of files and lines that are no text, each with the reason.
+    """
 
     path: Path
     documents: int
-    left_out: tuple[str, ...]
+    left_out: dict[str, str]
     vocab_size: int
     train_tokens: int
     train_shards: int
@@ -72,13 +79,15 @@ class TextCourse:
 
 def make_course(
     name: str,
-    text: Path,
+    sources: Sequence[str],
     target: Path,
     runs: Path,
-    vocab_size: int,
-    val_bytes: int | None,
-    title: str,
     progress: ProgressCallback,
+    *,
+    vocab_size: int = 1024,
+    val_bytes: int | None = None,
+    field: str | None = None,
+    title: str = "",
 ) -> tuple[TextCourse, Path]:
     """Prepare the data in the new folder `target` and describe the course; return both.
 
@@ -92,53 +101,57 @@ def make_course(
         )
     if name in course_names(runs):
         raise UsageError(f'there is a course called "{name}" already', "choose another name")
-    data = prepare_text(text, target, vocab_size, val_bytes, progress)
+    data = prepare_text(sources, target, vocab_size, val_bytes, progress, field)
     path = runs / "courses" / f"{name}.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, tomli_w.dumps(_describe(name, title, data, path)).encode())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, tomli_w.dumps(_describe(name, title, data, path)).encode())
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)  # data that no course names would be in the way next time
+        raise CourseError(
+            f"cannot write {error.filename or path}: {error.strerror or error}",
+            "make it writable, or name another folder with --runs DIR",
+        ) from error
     return data, path
 
 
 def prepare_text(
-    source: Path,
+    sources: Sequence[str],
     target: Path,
     vocab_size: int = 1024,
     val_bytes: int | None = None,
     progress: ProgressCallback = lambda what, share: None,
+    field: str | None = None,
 ) -> TextCourse:
-    """Make a course of the text in `source` and write it to the new folder `target`, whole or not at all.
+    """Make a course of the text in `sources` and write it to the new folder `target`, whole or not at all.
 
+    sources, field: as in `read_text`.
     vocab_size: pieces of the tokenizer, trained on the training documents alone; 300 to 65,535.
-    val_bytes: how much text to hold out, in whole documents; by default 5 %, at most 10 MB.
+    val_bytes: how much text to hold out, at least 10,000; by default 5 %, at most 10 MB.
     Raises CourseError: no text, too little, a target that exists, a vocabulary the text cannot fill.
     """
     import sentencepiece
 
-    if target.exists():
+    if os.path.lexists(target):
         raise CourseError(f"{target} exists already", "name another folder with --to, or remove it")
-    if not 300 <= vocab_size <= 65_535:
-        raise CourseError(
-            f"a vocabulary of {vocab_size} cannot be made",
-            "256 bytes and 4 marks need 300; a shard holds 65,535",
-        )
+    _check_sizes(vocab_size, val_bytes)
     progress("reading", 0.0)
-    documents, left_out = read_text(source)
-    total = sum(len(document.data) for document in documents)
-    held_bytes = min(int(total * VAL_SHARE), MOST_VAL_BYTES) if val_bytes is None else val_bytes
-    held_out, training = _split(documents, max(held_bytes, 1), source)
+    documents, left_out = read_text(sources, field)
+    held_out, training = split_documents(documents, val_bytes)
 
     model = _train_tokenizer(training, vocab_size, progress)
     tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model)
     progress("tokenizing", 0.4)
-    train_tokens = encode(tokenizer, training, lambda share: progress("tokenizing", 0.4 + 0.5 * share))
-    val_tokens = encode(tokenizer, held_out, lambda share: None)
+    train_tokens = encode_whole(tokenizer, training, lambda share: progress("tokenizing", 0.4 + 0.5 * share))
+    _check_bytes(tokenizer, train_tokens, training)
+    val_tokens = encode_whole(tokenizer, held_out, lambda share: None)
     val_tokens, val_text = cut_validation(tokenizer, val_tokens, held_out, len(val_tokens))
 
     progress("writing", 0.95)
     course = TextCourse(
         path=target,
         documents=len(documents),
-        left_out=tuple(left_out),
+        left_out=left_out,
         vocab_size=tokenizer.vocab_size(),
         train_tokens=len(train_tokens),
         train_shards=len(range(0, len(train_tokens), SHARD_TOKENS)),
@@ -159,11 +172,26 @@ def _train_tokenizer(training: Sequence[Document], vocab_size: int, progress: Pr
     progress("training the tokenizer", 0.05)
     try:
         return train_tokenizer([_short_lines(document) for document in training], vocab_size)
-    except RuntimeError as error:  # how SentencePiece says that the text has too few pieces
+    except RuntimeError as error:  # how SentencePiece says that pieces and text do not fit
         reason = str(error).splitlines()[-1].strip()
         raise CourseError(
-            f"no tokenizer of {vocab_size} pieces from this text: {reason[:200]}", "ask for a smaller --vocab"
+            f"no tokenizer of {vocab_size:,} pieces from this text: {_plain_reason(reason)}",
+            _vocabulary_hint(reason),
         ) from error
+
+
+def _plain_reason(reason: str) -> str:
+    """Take the place in SentencePiece's source and its condition off a message."""
+    return reason.rpartition("] ")[2][:200] or "it holds no words"
+
+
+def _vocabulary_hint(reason: str) -> str:
+    """Say in which direction the vocabulary must go, and how far, by SentencePiece's own numbers."""
+    if (most := re.search(r"<= (\d+)", reason)) and int(most[1]) >= SMALLEST_VOCAB:
+        return f"the text has too few different pieces: ask for --vocab {most[1]} or less"
+    if (fewest := re.search(r"required_chars\. \d+ vs (\d+)", reason)) and int(fewest[1]) <= LARGEST_VOCAB:
+        return f"the text has more different characters: ask for --vocab {fewest[1]} or more"
+    return "the text repeats itself too much for any vocabulary: add other text"
 
 
 def _write_course(course: TextCourse, model: bytes, train_tokens: Tokens, val_tokens: Tokens) -> None:
@@ -192,59 +220,6 @@ def _write_course(course: TextCourse, model: bytes, train_tokens: Tokens, val_to
         shutil.rmtree(building, ignore_errors=True)
 
 
-def read_text(source: Path) -> tuple[list[Document], list[str]]:
-    """Return the documents by their names' sha256, and the names of those that tokens cannot represent.
-
-    A document must be UTF-8, not empty, not begin with a space, not hold U+2581 (SentencePiece's own space).
-    Raises CourseError when there is no text at all.
-    """
-    if not source.exists():
-        raise CourseError(f"there is no {source}", "name a folder of text files, or a .jsonl file")
-    files = (
-        [source] if source.is_file() else sorted(path for path in source.rglob("*") if _is_text_file(path))
-    )
-    documents, left_out = [], []
-    for path in files:
-        name = path.name if source.is_file() else path.relative_to(source).as_posix()
-        for document in _documents(path, name):
-            if decodes_losslessly(document.data):
-                documents.append(document)
-            else:
-                left_out.append(document.name)
-    if not documents:
-        raise CourseError(f"no text in {source}", 'it needs UTF-8 text files, or .jsonl lines with a "text"')
-    documents.sort(key=lambda document: hashlib.sha256(document.name.encode()).hexdigest())
-    return documents, left_out
-
-
-def _is_text_file(path: Path) -> bool:
-    """Hidden files and links are nobody's text."""
-    return path.is_file() and not path.is_symlink() and not path.name.startswith(".")
-
-
-def _documents(path: Path, name: str) -> Iterator[Document]:
-    """A text file is one document, a .jsonl file one a line. Raises CourseError for a line without text."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CourseError(
-            f"cannot read {path}: {error.strerror}", "make it readable, or leave it out"
-        ) from error
-    if path.suffix != ".jsonl":
-        yield Document(name, content)
-        return
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            text = json.loads(line)["text"]
-            yield Document(f"{name}:{number}", text.encode())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CourseError(
-                f"{path}:{number} holds no text", 'a line is an object like {"text": "..."}'
-            ) from error
-
-
 def _short_lines(document: Document) -> Document:
     """Break lines that SentencePiece's training would silently drop: those of over 4,192 bytes."""
     lines = document.data.decode().split("\n")
@@ -258,23 +233,99 @@ def _short_lines(document: Document) -> Document:
     return Document(document.name, "\n".join(pieces).encode())
 
 
-def _split(
-    documents: Sequence[Document], held_bytes: int, source: Path
-) -> tuple[Sequence[Document], Sequence[Document]]:
+def _check_sizes(vocab_size: int, val_bytes: int | None) -> None:
+    if vocab_size < SMALLEST_VOCAB:
+        raise UsageError(
+            f"--vocab {vocab_size} is too small",
+            f"256 bytes and 4 marks need {SMALLEST_VOCAB}: ask for --vocab {SMALLEST_VOCAB} or more",
+        )
+    if vocab_size > LARGEST_VOCAB:
+        raise UsageError(
+            f"--vocab {vocab_size} is too large",
+            f"a token takes two bytes of a shard: ask for --vocab {LARGEST_VOCAB} or less",
+        )
+    if val_bytes is not None and val_bytes < LEAST_VAL_BYTES:
+        raise UsageError(
+            f"--val-bytes {val_bytes} is too little",
+            f"ask for {LEAST_VAL_BYTES} or more: a model predicts sequences of up to 1,024 tokens",
+        )
+
+
+def split_documents(
+    documents: Sequence[Document], val_bytes: int | None
+) -> tuple[list[Document], list[Document]]:
+    """Return (held out, training): the first documents up to `val_bytes`, and all others.
+
+    Where whole documents would go far beyond `val_bytes`, one is cut after a paragraph, a line or a word, and
+    its second part is trained on. Raises CourseError when too little is left to train on.
+    """
     total = sum(len(document.data) for document in documents)
-    if total < FEWEST_BYTES or len(documents) < 2:
+    if total < FEWEST_BYTES:
         raise CourseError(
-            f"{source} has {len(documents)} documents of {total:,} bytes",
-            f"a course needs at least two documents and {FEWEST_BYTES:,} bytes; a .jsonl line is a document",
+            f"the text has {number(len(documents), 'document')} of {number(total, 'byte')}",
+            f"a course needs at least {FEWEST_BYTES:,} bytes: add more text",
         )
-    held_out, training = split_files(documents, held_bytes, least_bytes=0)
-    if sum(len(document.data) for document in training) < total / 2:
+    wanted = (
+        max(min(int(total * VAL_SHARE), MOST_VAL_BYTES), LEAST_VAL_BYTES) if val_bytes is None else val_bytes
+    )
+    if wanted > total / 2:
         raise CourseError(
-            f"{held_bytes:,} bytes of validation would leave less than half of the {total:,} bytes "
-            "to train on",
-            "hold out less with --val-bytes, or split the text into more documents",
+            f"{wanted:,} bytes of validation would leave less than half of the {total:,} bytes to train on",
+            f"hold out less: --val-bytes {total // 20} is 5 % of this text",
         )
-    return held_out, training
+    held_out: list[Document] = []
+    left = wanted
+    for index, document in enumerate(documents):
+        if len(document.data) > left + VAL_SLACK * wanted:
+            first, second = _cut(document, left)
+            return [*held_out, first], [second, *documents[index + 1 :]]
+        held_out.append(document)
+        left -= len(document.data)
+        if left <= 0:
+            return held_out, list(documents[index + 1 :])
+    raise AssertionError("half of the text is more than all of it")
+
+
+def _cut(document: Document, most: int) -> tuple[Document, Document]:
+    name, text = document
+    end = find_end(text, 0, most)
+    return Document(f"{name}#held out", text[:end]), Document(f"{name}#rest", text[end:])
+
+
+def encode_whole(tokenizer: Any, documents: Sequence[Document], progress: Callable[[float], None]) -> Tokens:
+    """Return all documents as one stream, a BOS before each, that stands for every byte of them.
+
+    What SentencePiece's own pieces cannot say is spelled as byte pieces: a space right after BOS, which
+    the challenge's byte count leaves out; U+2581, which would come back as a space; and every space of a
+    tokenizer that has no piece for it.
+    """
+    import numpy as np
+
+    byte_ids = [tokenizer.piece_to_id(f"<0x{value:02X}>") for value in range(256)]
+    has_space = tokenizer.piece_to_id(SPACE_MARK) != tokenizer.unk_id()
+    spelled = re.compile(f"(\\A |{SPACE_MARK})" if has_space else f"( |{SPACE_MARK})")
+    parts: list[Tokens] = []
+    for index, document in enumerate(documents):
+        ids = [tokenizer.bos_id()]
+        for turn, text in enumerate(spelled.split(document.data.decode())):
+            ids += [byte_ids[value] for value in text.encode()] if turn % 2 else tokenizer.encode(text)
+        parts.append(np.array(ids, dtype=np.uint16))
+        if index % 32 == 0:
+            progress(index / len(documents))
+    return np.concatenate(parts)
+
+
+def _check_bytes(tokenizer: Any, tokens: Tokens, documents: Sequence[Document]) -> None:
+    """Raise CourseError unless the tokens stand for as many bytes as the documents hold."""
+    import numpy as np
+
+    sizes = np.array([len(token_bytes(tokenizer, token)) for token in range(tokenizer.vocab_size())])
+    counted, whole = int(sizes[tokens].sum()), sum(len(document.data) for document in documents)
+    if counted != whole:
+        raise CourseError(
+            f"the tokens stand for {counted:,} bytes, the training text has {whole:,}",
+            "please report it as a bug",
+        )
 
 
 def _describe(name: str, title: str, data: TextCourse, path: Path) -> dict[str, object]:
@@ -284,7 +335,8 @@ def _describe(name: str, title: str, data: TextCourse, path: Path) -> dict[str, 
     return {
         "name": name,
         "title": title or name.replace("_", " ").title(),
-        "what": f"{data.val_documents} of {data.documents} documents, held out by the hash of their names",
+        "what": f"{data.val_bytes:,} bytes of {number(data.documents, 'document')}, "
+        "held out by the hash of their names",
         "caps": practice.caps.model_dump(),
         "verdicts": practice.verdicts.model_dump(mode="json"),
         "data": {
