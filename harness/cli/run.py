@@ -47,6 +47,14 @@ RESUME_OPTIONS = frozenset(
     }
 )
 
+# What a plan holds; the rest was typed for this command alone, and goes into one that is offered as it is.
+IN_PLAN = frozenset(
+    {
+        *("reference", "override", "preset", "course", "script", "module", "python", "seed", "seeds"),
+        *("title", "hypothesis", "predict", "parent", "paired", "reopen", "resume", "dry_run"),
+    }
+)
+
 Seed = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="Train once with this seed.", rich_help_panel=WHAT)
 ]
@@ -100,6 +108,14 @@ DryRun = Annotated[
 Repeat = Annotated[
     bool, typer.Option("--repeat", help="Play even what was played before.", rich_help_panel=SAFETY)
 ]
+Reopen = Annotated[
+    bool,
+    typer.Option(
+        "--reopen",
+        help="Play another configuration in a hole that was played; it then shows both.",
+        rich_help_panel=SAFETY,
+    ),
+]
 AllowOverCap = Annotated[
     bool,
     typer.Option("--allow-over-cap", help="Play even if the artifact cannot fit.", rich_help_panel=SAFETY),
@@ -151,6 +167,7 @@ def run(
     outlive: Outlive = False,
     dry_run: DryRun = False,
     repeat: Repeat = False,
+    reopen: Reopen = False,
     allow_unread: AllowUnread = False,
     allow_missing: AllowMissing = False,
     allow_over_cap: AllowOverCap = False,
@@ -196,6 +213,8 @@ def run(
         launcher=launcher,
         outlive=outlive,
         repeat=repeat,
+        reopen=reopen,
+        other_options=run_options.typed_options(context, IN_PLAN),
         allow_over_cap=allow_over_cap,
         allow_unread=allow_unread,
         allow_missing=allow_missing,

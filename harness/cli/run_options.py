@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -156,6 +156,22 @@ def read_limits(
         stall=stall,
         slow=slow,
     )
+
+
+def typed_options(context: typer.Context, leave_out: Collection[str]) -> tuple[str, ...]:
+    """Return the options of a command line as they were typed. leave_out: parameters by their names."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        name, source = parameter.name or "", context.get_parameter_source(parameter.name or "")
+        if name in leave_out or source is None or source.name != "COMMANDLINE":
+            continue
+        value, option = context.params[name], parameter.opts[0]
+        if isinstance(value, bool):
+            words.append(option)
+        else:
+            for one in value if isinstance(value, list | tuple) else [value]:
+                words += [option, str(one)]
+    return tuple(words)
 
 
 def play_attempt(plan: Plan, seed: int | None, runs: Path, limits: RunLimits, outlive: bool) -> RunRecord:

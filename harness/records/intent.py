@@ -5,7 +5,9 @@ The intent is written before the hole is played. Every decision is kept; the new
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,7 +16,8 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from harness.documents import MissingFile, check_model, read_model, read_toml
 from harness.errors import HarnessError, UsageError
-from harness.files import write_whole
+from harness.files import read_plain, write_whole
+from harness.privacy import mask_secret_settings
 from harness.records.frozen import AwareDatetime, CourseName, Date, Frozen, Int
 from harness.records.prediction import Prediction
 from harness.records.seed_plan import MAX_SEEDS
@@ -76,6 +79,50 @@ def dump_intent(intent: Intent) -> str:
     raw: dict[str, Any] = intent.model_dump(exclude_defaults=True)
     raw |= {name: list(raw[name]) for name in ("seeds", "arguments") if name in raw}
     return tomli_w.dumps(raw)
+
+
+def rewrite_intent(hole: Hole, intent: Intent, names: Collection[str]) -> None:
+    """Write these keys of an intent into a hole's `round.toml`; comments and all else stay as they are.
+
+    intent: without secrets. A value that stands there and was left out of the intent as a secret stays.
+    """
+    before = load_intent(hole.intent_path)
+    old, new = (one.model_dump(mode="json", exclude_defaults=True) for one in (before, intent))
+    masked = mask_secret_settings(before.overrides)
+    if all(_same(name, old, new, masked) for name in names):
+        return
+    import tomlkit
+
+    try:
+        text = read_plain(hole.intent_path).removeprefix(codecs.BOM_UTF8).decode()
+    except FileNotFoundError:
+        text = ""
+    document = tomlkit.parse(text)
+    for name in sorted(names):
+        if _same(name, old, new, masked):
+            continue
+        if name == "overrides":
+            _rewrite_table(document, old.get(name, {}), new.get(name, {}), masked)
+        elif name not in new:
+            document.pop(name, None)
+        else:
+            document[name] = new[name]
+    write_whole(hole.intent_path, tomlkit.dumps(document).encode())
+
+
+def _same(name: str, old: dict[str, Any], new: dict[str, Any], masked: dict[str, str]) -> bool:
+    if name == "overrides" and new.get(name, {}) == masked:
+        return True
+    return bool(old.get(name) == new.get(name))
+
+
+def _rewrite_table(document: Any, old: dict[str, str], new: dict[str, str], masked: dict[str, str]) -> None:
+    table = document.setdefault("overrides", {})
+    for name in old.keys() - new.keys():
+        del table[name]
+    for name, value in new.items():
+        if value not in (old.get(name), masked.get(name)):
+            table[name] = value
 
 
 # The decision -------------------------------------------------------------------------------------

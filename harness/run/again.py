@@ -58,6 +58,7 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
             arguments=None if builtin else as_template(_recorded_arguments(played, record), record.seed),
             python=None if builtin else python,
             allow_unread=True,
+            as_recorded=True,
         ),
         runs,
         progress,
@@ -65,8 +66,8 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
     if not same_experiment(plan, record):
         raise HarnessError(
             f"{folder} cannot be played again as attempt {record.attempt} was: {_difference(plan, record)}",
-            f"play it once as it is now, `harness run {folder}`, and go on from there; "
-            f"or bring back {_origin(record)}",
+            f"bring back {_origin(record)}; or play it as it is now in a hole of its own: "
+            f"`harness run {folder}` names the next free one",
             Exit.NOT_COMPARABLE,
         )
     return plan

@@ -25,8 +25,9 @@ from harness.records.intent import FIELD_PREFIX, Intent, is_public, load_intent
 from harness.records.private import refuse_masked, restore
 from harness.records.record import RunRecord, hash_config
 from harness.records.seed_plan import Purpose
-from harness.records.store import Hole, HoleName, Store, require_hole_name, slugify
+from harness.records.store import HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
+from harness.run.one_configuration import check_configuration
 from harness.run.request import PlanInputs, RunRequest, TrainerSetup
 from harness.run.script import check_script
 from harness.run.seeds import pair_with_parent, refuse_other_text
@@ -52,12 +53,13 @@ class Plan:
     launcher: Literal["python", "torchrun"] = "python"
     planned_seeds: tuple[int, ...] = ()  # `seeds` and those that were played before
     purpose: Purpose | None = None
-    names_parent: bool = False  # round.toml is there and gets its parent from this run
+    typed: frozenset[str] = frozenset()  # keys of `intent` that the round.toml of a hole takes over
     skipped: tuple[str, ...] = ()  # seeds that were played before, one sentence each
+    notes: tuple[str, ...] = ()  # on the hole's earlier attempts
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self.trainer.warnings
+        return (*self.notes, *self.trainer.warnings)
 
 
 def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Plan:
@@ -72,11 +74,6 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     intent = load_intent(hole.intent_path) if hole else Intent()
     refuse_for_builtin(request, intent)
     request, intent = _put_back(request, intent)
-    if hole and (request.hypothesis or request.prediction):
-        raise UsageError(
-            f"{name.folder} is there already, and what it predicts stands in its round.toml",
-            f"edit {hole.intent_path} before its first attempt, or play a new hole",
-        )
     if request.paired is not None:
         request = pair_with_parent(request, intent, hole, runs)
     if request.parent and not is_public(request.parent):
@@ -87,8 +84,6 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     course = load_course(request.course or intent.course or default, runs)
     if is_public(parent := request.parent or intent.parent):
         request = replace(request, parent=_public_parent(str(parent), course, runs))
-    if hole and request.parent and intent.parent:
-        _refuse_another_parent(request.parent, intent.parent, hole)
     inputs = PlanInputs(request, intent, course, f"{name.folder}/round.toml", progress)
     trainer = check_builtin(inputs) if script is None else check_script(inputs, script)
     if request.paired is not None and request.parent is not None:
@@ -105,11 +100,35 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         launcher=_launcher(request),
         planned_seeds=tuple(seed for seed in trainer.seeds if seed is not None),
         purpose=request.purpose,
-        names_parent=request.parent is not None and hole is not None and intent.parent is None,
     )
     _check_size(plan, request.allow_over_cap)
     _check_disk(plan, runs)
-    return plan if request.repeat else drop_duplicates(plan, load_season(runs))
+    if not request.repeat:
+        plan = drop_duplicates(plan, load_season(runs))
+    if hole and not request.as_recorded:
+        notes = check_configuration(hole, intent, plan.intent, trainer, request)
+        plan = replace(plan, typed=_typed(request, intent), notes=notes)
+    return plan
+
+
+def _typed(request: RunRequest, intent: Intent) -> frozenset[str]:
+    """Return the keys of round.toml that what was typed speaks of; seeds only where none stand there."""
+    code = request.script is not None or request.module is not None
+    typed = {
+        "title": request.title,
+        "hypothesis": request.hypothesis,
+        "prediction": request.prediction,
+        "parent": request.parent,
+        "course": request.course,
+        "preset": request.preset,
+        "script": code,
+        "module": code,
+        "arguments": request.arguments is not None,
+        "python": request.python,
+        "overrides": request.overrides,
+        "seeds": request.seeds and not intent.seeds,
+    }
+    return frozenset(name for name, value in typed.items() if value)
 
 
 def refuse_for_builtin(request: RunRequest, intent: Intent) -> None:
@@ -153,18 +172,6 @@ def _own_parent(reference: str, name: HoleName, store: Store) -> str:
             f"--parent {reference}: {name.folder} cannot be its own parent", "name the hole that it varies"
         )
     return store.get(reference).name.folder
-
-
-def _refuse_another_parent(parent: str, named: str, hole: Hole) -> None:
-    """Refuse a parent beside the one that round.toml names. parent: by its full name."""
-    meant = None if is_public(named) else Store(hole.path.parent).find(named)
-    if parent != (meant.name.folder if meant else named) and not (
-        is_public(named) and parent.startswith(named)
-    ):
-        raise UsageError(
-            f"--parent {parent}, but {hole.intent_path} names {named} as the parent",
-            "leave --parent out, or change the parent there",
-        )
 
 
 def _public_parent(parent: str, course: Course, runs: Path) -> str:

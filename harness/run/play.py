@@ -24,7 +24,7 @@ from harness import __version__
 from harness.courses.course import load_course
 from harness.errors import HarnessError
 from harness.files import write_error, write_whole
-from harness.records.intent import dump_intent, load_intent
+from harness.records.intent import dump_intent, load_intent, rewrite_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.prediction import seal
 from harness.records.private import private_intent, private_launch, write_record
@@ -37,7 +37,6 @@ from harness.run.end_note import claim_room, forget_end, note_end
 from harness.run.plan import Plan
 from harness.run.result import build_record
 from harness.run.script_result import known_at_launch
-from harness.run.seeds import write_parent
 
 
 def play(
@@ -193,8 +192,8 @@ def make_hole(plan: Plan, runs: Path) -> Hole:
     if plan.is_new:
         return store.create(plan.hole.folder, dump_intent(private_intent(plan.intent)))
     hole = store.get(plan.hole.folder)
-    if plan.names_parent and plan.intent.parent and load_intent(hole.intent_path).parent is None:
-        write_parent(hole, plan.intent.parent)
+    if plan.typed:
+        rewrite_intent(hole, private_intent(plan.intent), plan.typed)
     return hole
 
 

@@ -137,7 +137,9 @@ class RunRequest:
     round.toml. python: the script's interpreter. paired: the hole whose seeds are played. purpose: what the
     attempts are for, beyond a score. outlive: training goes on when the harness is killed.
     allow_missing: play although something that the script needs is surely not here. elsewhere: it is for
-    another machine, so what is missing here does not matter.
+    another machine, so what is missing here does not matter. reopen: play another configuration than the
+    hole's. as_recorded: the settings are a record's, so round.toml is neither asked nor changed.
+    other_options: what was typed beside all this, for a command that is offered.
     """
 
     reference: str
@@ -160,6 +162,9 @@ class RunRequest:
     launcher: str | None = None
     outlive: bool = False
     repeat: bool = False
+    reopen: bool = False
+    as_recorded: bool = False
+    other_options: tuple[str, ...] = ()
     allow_over_cap: bool = False
     allow_unread: bool = False
     allow_missing: bool = False

@@ -1,11 +1,10 @@
 """Which seeds a command plays: those of the parent, or fresh ones that the hole has not seen.
 
-Reads what lies in the holes' folders and writes the parent into a `round.toml` that names none.
+Reads what lies in the holes' folders; writes nothing.
 """
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError
-from harness.files import read_plain, write_whole
 from harness.records.intent import Intent, is_public
 from harness.records.launch import load_launch
 from harness.records.record import RunRecord
@@ -111,13 +109,3 @@ def fresh_seeds(used: Collection[int], count: int) -> tuple[int, ...]:
             seeds.append(seed)
         seed += 1
     return tuple(seeds)
-
-
-def write_parent(hole: Hole, parent: str) -> None:
-    """Name the parent in the `round.toml` of a hole that names none; the rest of the file stays as it is."""
-    try:
-        before = read_plain(hole.intent_path)
-    except FileNotFoundError:
-        before = b""
-    # The first line of a TOML file is outside of every table.
-    write_whole(hole.intent_path, f'parent = "{parent}"\n'.encode() + before.removeprefix(codecs.BOM_UTF8))

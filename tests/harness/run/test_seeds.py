@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+from harness.records.intent import load_intent
 from harness.run.seeds import fresh_seeds
 from tests.fake.command_line import SMALL
 from tests.paths import DATA
@@ -47,9 +48,11 @@ def test_paired_names_the_parent_in_a_round_toml_that_names_none(play, runs):
     done = play("run", "2", *SMALL, "--paired", "round_001", "--json")
 
     assert done.returncode == 0, done.stderr
-    assert path.read_text() == (
-        'parent = "round_001"\n# mine\ntitle = "Wide"\n[overrides]\nMATRIX_LR = 0.05\n'
-    )
+    written = path.read_text()
+    assert written.startswith('# mine\ntitle = "Wide"\n')
+    assert "MATRIX_LR = 0.05\n" in written
+    assert load_intent(path).parent == "round_001"
+    assert load_intent(path).preset == "tiny"
     assert json.loads(done.stdout)["comparisons"]["parent"]["reference"]["hole"] == "round_001"
 
 
@@ -140,7 +143,7 @@ def test_interleave_refuses_a_parent_whose_settings_or_code_have_changed(play, r
     assert (settings.returncode, code.returncode) == (13, 13)
     assert "cannot be played again as attempt 1 was: WARMDOWN_ITERS was" in settings.stderr
     assert "the code of builtin that ran had the hash ababababab" in code.stderr
-    assert "play it once as it is now, `harness run round_001_first`" in code.stderr
+    assert "in a hole of its own: `harness run round_001_first` names the next free one" in code.stderr
     assert not (runs / "round_002").exists()
 
 
@@ -299,15 +302,19 @@ def test_a_hole_that_names_no_parent_gets_the_one_that_is_typed(play, runs):
         (("round_004", "--parent", "4"), 'no hole matches "4"', "harness ls"),
         (("round_004", "--parent", "round_004"), "--parent round_004: round_004 cannot be its own", "varies"),
         (("round_001", "--parent", "1"), "--parent 1: round_001 cannot be its own parent", "varies"),
-        (("round_003", "--parent", "2"), "round.toml names round_001 as the parent", "leave --parent out"),
+        (
+            ("round_003", "--parent", "2"),
+            "round.toml says otherwise: parent 'round_001' -> 'round_002'",
+            "leave --parent out",
+        ),
     ],
 )
 def test_a_parent_that_cannot_be_is_refused_before_anything_is_written(words, error, hint, play, runs):
     play("run", "round_001", *SMALL)
     play("run", "round_002", *SMALL, "-o", "MATRIX_LR=0.06")
-    play("run", "round_003", *SMALL, "-o", "MATRIX_LR=0.07", "--parent", "1")
+    play("run", "round_003", *WIDE, "--parent", "1")
 
-    done = play("run", *words, *WIDE)
+    done = play("run", *words, *WIDE, "--seed", "5")
 
     assert done.returncode == 2, done.stdout
     message, _, advice = done.stderr.partition("hint:")
