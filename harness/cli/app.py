@@ -25,7 +25,7 @@ from harness import JSON_SCHEMA, __version__
 from harness.cli.terminal import guard_streams, unguarded
 from harness.errors import Exit, HarnessError, UsageError
 from harness.plain_text import escape_json, plain_line
-from harness.records.store import Attempt, attempts_without_record
+from harness.records.store import Attempt, Store, attempts_without_record
 
 if TYPE_CHECKING:
     from harness.season.season import Season
@@ -95,6 +95,12 @@ class PlainCommand(TyperCommand):
         for heading, rows in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
+
+    def invoke(self, ctx) -> Any:  # type: ignore[no-untyped-def]
+        for words in (ctx.params.get("reference"), ctx.params.get("references")):
+            for reference in [words] if isinstance(words, str) else words or ():
+                note_former_name(Path(ctx.params.get("runs") or "runs"), reference)
+        return super().invoke(ctx)
 
 
 class SeasonCommand(PlainCommand):
@@ -236,6 +242,16 @@ def open_season(runs: Path, summaries: bool = False) -> Season:
     from harness.season.season import load_season, summarise_season
 
     return summarise_season(runs, shown=True) if summaries else load_season(runs, shown=True)
+
+
+def note_former_name(runs: Path, reference: str) -> None:
+    """Say so when a hole is meant by a name that it had before."""
+    if (runs / reference).is_dir() or not runs.is_dir():
+        return
+    from harness.season.aliases import former_name
+
+    if name := former_name(Store(runs), reference):
+        typer.echo(f"note: {reference} is {name.folder} now", err=True)
 
 
 def find_standing(season: Season, folder: str) -> Standing:

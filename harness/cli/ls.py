@@ -44,6 +44,7 @@ class Row(NamedTuple):
     folder: str
     course: str | None
     status: str
+    archived: bool
     cells: Sequence[str]
     keys: Sequence[float | str | None]
 
@@ -56,7 +57,7 @@ GAP = "   "
 NARROWEST_TITLE = 16
 
 # Heading, whether the column is set to the right, what stands in it.
-_PARENT, _DECISION = "vs parent", "decision"  # columns that are left out where they are empty
+_PARENT, _DECISION, _TAGS = "vs parent", "decision", "tags"  # columns that are left out where they are empty
 _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
     ("hole", False, lambda s: s.played.name.folder.split("_")[1]),
     ("title", False, lambda s: plain_line(s.played.title)),
@@ -88,6 +89,7 @@ _COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
     ("attempts", True, lambda s: str(s.played.summary.attempts)),
     ("verdict", False, lambda s: s.verdict.name),
     (_DECISION, False, lambda s: s.played.summary.decision or "-"),
+    (_TAGS, False, lambda s: " ".join(s.played.summary.tags) or "-"),
 )
 
 # What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
@@ -107,6 +109,7 @@ def list_holes(
         str, typer.Option("--sort", metavar="KEY", help="number, val_bpb, artifact, tempo or date.")
     ] = "number",
     tree: Annotated[bool, typer.Option("--tree", help="Each hole under its parent.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Archived holes, too.")] = False,
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,
@@ -115,25 +118,32 @@ def list_holes(
     check_sort(sort)
     check_runs(runs)
     if tree or as_json:
-        unfinished, problems = _print_season(runs, course, sort, tree, as_json)
+        unfinished, problems = _print_season(runs, course, sort, tree, as_json, archived)
     else:
-        unfinished, problems = _print_table(runs, course, sort)
+        unfinished, problems = _print_table(runs, course, sort, archived)
     report_unfinished(runs, unfinished)
     report_problems(problems, strict)
 
 
-def _print_table(runs: Path, course: str | None, sort: str) -> tuple[list[str], Sequence[str]]:
+def _print_table(
+    runs: Path, course: str | None, sort: str, archived: bool
+) -> tuple[list[str], Sequence[str]]:
     """Print the table; return the folders of unfinished holes, and the season's problems."""
     gc.disable()  # looking for garbage takes a tenth of the time, and the process ends with the table
     rows, problems = _load_rows(runs)
     rows = sort_rows((row for row in rows if course in (None, row.course)), sort)
+    hidden = 0 if archived else sum(row.archived for row in rows)
+    rows = [row for row in rows if archived or not row.archived]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print_result(holes_table(rows, width) if rows else _no_holes(runs, course))
+    left_out = f"{figures.number(hidden, 'archived hole')} left out; --archived lists all" if hidden else ""
+    print_result(holes_table(rows, width) if rows else left_out or _no_holes(runs, course))
+    if rows and left_out:
+        print_result(left_out)
     return [row.folder for row in rows if row.status == "unfinished"], problems
 
 
 def _print_season(
-    runs: Path, course: str | None, sort: str, tree: bool, as_json: bool
+    runs: Path, course: str | None, sort: str, tree: bool, as_json: bool, archived: bool
 ) -> tuple[list[str], Sequence[str]]:
     """Print the tree or the JSON object; return the folders of unfinished holes and the season's problems."""
     from harness.cli.views import scorecard
@@ -141,7 +151,11 @@ def _print_season(
     from harness.season.differences import claims_data
 
     season = open_season(runs, summaries=not as_json)
-    listed = [hole for hole in season.holes if course in (None, hole.course)]
+    listed = [
+        hole
+        for hole in season.holes
+        if course in (None, hole.course) and (archived or not hole.summary.archived)
+    ]
     standings = {hole.name.folder: season.standing(hole) for hole in listed}
     rows = sort_rows(map(row_of, standings.values()), sort)
     ordered = [standings[row.folder] for row in rows]
@@ -223,6 +237,7 @@ def row_of(standing: Standing) -> Row:
         played.name.folder,
         played.course,
         played.status,
+        played.summary.archived,
         tuple(cell(standing) for _, _, cell in _COLUMNS),
         tuple(key(standing) for key in SORT_KEYS.values()),
     )
@@ -252,7 +267,7 @@ def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
     shown = [
         (column, cells)
         for column, cells in zip(_COLUMNS, cells_by_column, strict=True)
-        if column[0] not in (_PARENT, _DECISION) or any(cell != "-" for cell in cells)
+        if column[0] not in (_PARENT, _DECISION, _TAGS) or any(cell != "-" for cell in cells)
     ]
     columns = [column for column, _ in shown]
     filled = [[head, *cells] for (head, _, _), cells in shown]

@@ -110,6 +110,10 @@ class SiteFolder:
         self.log.append((name, False))
         return True
 
+    def copy(self, name: str, other: str) -> None:
+        """Put a file of the new site there once more, under another name."""
+        self.write(other, Path(f"{self._fresh}/{name}").read_bytes())
+
     def leave(self) -> None:
         """Leave the old site as it is: nothing has changed."""
         self._unchanged = True

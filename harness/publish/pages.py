@@ -81,7 +81,7 @@ class Site:
             title=title,
             description=description,
             picture=(self.base or root) + picture,
-            canonical=self.base + path if self.base else "",
+            canonical=self.base + view.get("href", path) if self.base else "",
             # It is served at any depth, so its links need a base; all others are right as they are.
             base=urlsplit(self.base).path if kind == "missing" else "",
         )
@@ -162,6 +162,9 @@ def write_hole(site: Site, standing: Standing, used: Collection[str]) -> HolePag
         title=f"{card.title}, {card.position}",
         description=_describe(card),
         card=card,
+        tags=played.summary.tags,
+        archived=played.summary.archived,
+        former_names=played.summary.former_names,
         picture=_picture(site, played, card),
     )
     if played.record is not None:
@@ -171,6 +174,7 @@ def write_hole(site: Site, standing: Standing, used: Collection[str]) -> HolePag
     if card.has_curve:
         site.folder.write(f"holes/{card.name}.csv", curve_csv(curve_cache.get(played)))
     _write_compared(site, standing, card)
+    _write_former(site, played, card, start)
     files = tuple(name for name, _ in site.folder.log[start:])
     predicted = as_data(forecast(site.season, standing))
     points = thin(curve_cache.line(played), SPARK_POINTS)
@@ -182,6 +186,29 @@ def write_hole(site: Site, standing: Standing, used: Collection[str]) -> HolePag
         example=_can_explain(card, played),
         choice=card.choice,
     )
+
+
+def _write_former(site: Site, played: PlayedHole, card: HoleCard, start: int) -> None:
+    """Keep the addresses that a hole had before it was renamed: a page that leads on, and its data again.
+
+    start: where the hole's own files begin in the log of the site.
+    """
+    written = [name for name, _ in site.folder.log[start:]]
+    for former in played.summary.former_names:
+        if any(former == hole.name.folder for hole in site.season.holes):
+            continue  # another hole has this name now
+        for name in written:
+            if name.endswith((".json", ".csv")):
+                site.folder.copy(name, name.replace(card.name, former))
+            elif name.endswith(".html"):
+                site.render(
+                    "moved.html",
+                    name.replace(card.name, former),
+                    kind="moved",
+                    title=card.title,
+                    description=f"{former} is {card.name} now",
+                    href=name,
+                )
 
 
 def _can_explain(card: HoleCard, played: PlayedHole) -> bool:
@@ -302,7 +329,8 @@ def _write_index(
         title=site.wording.club["index"]["title"],
         description=site.wording.club["club"]["description"],
         rounds=shown,
-        others=rounds[len(shown) :],
+        others=[one for one in rounds if one.number not in {other.number for other in shown}],
+        archived=sum(line.archived for line in lines),
         summaries=summaries,
         lesson=next((line for line in reversed(lines) if line.own_lesson), None),
         holes=len(lines),
@@ -340,10 +368,15 @@ def write_feeds(site: Site, lines: list[index.Line], standings: Sequence[Standin
     """
     write, base, wording = site.folder.write, site.base, site.wording
     names = sorted(name for name, _ in site.folder.log)
+    present = {hole.name.folder for hole in site.season.holes}
+    moved = {name for hole in site.season.holes for name in hole.summary.former_names} - present
     pages = [
         name
         for name in names
-        if name.endswith(".html") and name != "404.html" and not name.startswith("assets/")
+        if name.endswith(".html")
+        and name != "404.html"
+        and not name.startswith("assets/")
+        and not any(former in name for former in moved)
     ]
     write("feed.xml", mask_page(plain(_atom_feed(lines, wording, base))).encode())
     write("feed.json", mask_page(_json_feed(lines, wording, base)).encode())
@@ -395,7 +428,7 @@ def _atom_feed(lines: Sequence[index.Line], wording: Wording, base: str) -> str:
         parts += [
             "<entry>",
             f"<title>{_escape(_headline(line))}</title>",
-            f"<id>{_identity(line.name)}</id>",
+            f"<id>{_identity(line.first_name)}</id>",
             f'<link href="{html.escape(base + line.href)}"/>',
             f"<updated>{line.updated.isoformat()}</updated>",
             f"<summary>{_escape(line.result + '. ' + line.summary)}</summary>",
@@ -416,7 +449,7 @@ def _json_feed(lines: Sequence[index.Line], wording: Wording, base: str) -> str:
             "feed_url": base + "feed.json",
             "items": [
                 {
-                    "id": _identity(line.name),
+                    "id": _identity(line.first_name),
                     "url": base + line.href,
                     "title": _headline(line),
                     "content_text": f"{line.result}. {line.summary}",

@@ -39,6 +39,10 @@ def is_public(parent: str | None) -> bool:
     return parent is not None and parent.startswith((FIELD_PREFIX, PR_PREFIX))
 
 
+# A word that holes are filed under; short and plain, since it stands in columns, pages and filters.
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,30}$")]
+
+
 def _as_text(value: object) -> object:
     """Accept `FP16_EMBED = true` and `MATRIX_LR = 0.03` as people write them in TOML."""
     if isinstance(value, bool):
@@ -61,6 +65,9 @@ class Intent(Frozen):
     seeds: Annotated[tuple[Int, ...], Field(max_length=MAX_SEEDS)] = ()
     parent: str | None = None
     created: Date | None = None
+    tags: tuple[Tag, ...] = ()
+    archived: bool = False  # not listed; its score counts as before
+    former_names: tuple[str, ...] = ()  # folders that it had before, the first one first
     prediction: Prediction | None = None
     overrides: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(default_factory=dict)
 
@@ -77,7 +84,8 @@ def load_intent(path: Path) -> Intent:
 def dump_intent(intent: Intent) -> str:
     """Return the text of a `round.toml`: only what is set, tables last."""
     raw: dict[str, Any] = intent.model_dump(exclude_defaults=True)
-    raw |= {name: list(raw[name]) for name in ("seeds", "arguments") if name in raw}
+    lists = ("seeds", "arguments", "tags", "former_names")
+    raw |= {name: list(raw[name]) for name in lists if name in raw}
     return tomli_w.dumps(raw)
 
 
@@ -123,6 +131,13 @@ def _rewrite_table(document: Any, old: dict[str, str], new: dict[str, str], mask
     for name, value in new.items():
         if value not in (old.get(name), masked.get(name)):
             table[name] = value
+
+
+def edit_intent(hole: Hole, **changes: Any) -> Intent:
+    """Change keys of a hole's `round.toml`, and nothing else of it. Return what it says then."""
+    intent = load_intent(hole.intent_path).model_copy(update=changes)
+    rewrite_intent(hole, intent, changes.keys())
+    return intent
 
 
 # The decision -------------------------------------------------------------------------------------

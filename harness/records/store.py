@@ -1,8 +1,8 @@
 """The only owner of paths under `runs/`: names of holes and attempts, places of their files, changes.
 
-Reads no file: what stands in them belongs to `intent`, `record`, `curve` and `notes`. A file appears complete
-or not at all; names cannot leave the folder. Imports little, since a listing whose rows the cache knows waits
-for it.
+Reads no file, except `round.toml` for the former names of holes: what stands in them belongs to `intent`,
+`record`, `curve` and `notes`. A file appears complete or not at all; names cannot leave the folder. Imports
+little, since a listing whose rows the cache knows waits for it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from harness.temporary import locked_folder, temporary_folder
 HOLES_PER_ROUND = 18
 
 MAX_NAME = 80
+
+_INTENT_BYTES = 256_000  # of round.toml
 
 LOCK_SECONDS = 60.0  # that a command waits for others that add holes; each has the lock for a moment
 
@@ -251,6 +253,7 @@ class Store:
     def find(self, reference: str) -> Hole | None:
         """Return the hole meant by a folder name, a prefix of one, or a number; None when there is none.
 
+        A name or number that no hole has may be one that a hole had before it was renamed.
         Raises UsageError when several fit.
         """
         holes = self.holes()
@@ -265,7 +268,12 @@ class Store:
         if len(matches) > 1:
             names = ", ".join(hole.name.folder for hole in matches[:5])
             raise UsageError(f'"{reference}" fits {len(matches)} holes: {names}', "type more of the name")
-        return matches[0] if matches else None
+        return matches[0] if matches else self._find_former(reference, holes)
+
+    def _find_former(self, reference: str, holes: list[Hole]) -> Hole | None:
+        """Return the one hole that had this name or number before."""
+        matches = [hole for hole in holes if any(is_meant(name, reference) for name in former_names(hole))]
+        return matches[0] if len(matches) == 1 else None
 
     def get(self, reference: str) -> Hole:
         """Return the hole meant. Raises UsageError naming the nearest one when there is none."""
@@ -323,6 +331,25 @@ class Store:
     def load_all(self) -> Iterator[tuple[Hole, list[Attempt]]]:
         for hole in self.holes():
             yield hole, hole.attempts
+
+
+def is_meant(folder: str, reference: str) -> bool:
+    """Whether a name, its beginning or a number means this folder."""
+    number, name = whole_number(reference), parse_hole_name(folder)
+    if number is not None:
+        return name is not None and name.number == number
+    return bool(reference) and folder.startswith(reference)
+
+
+def former_names(hole: Hole) -> list[str]:
+    """Return the folders that a hole had before it was renamed; none where round.toml cannot be read."""
+    from harness.documents import read_toml  # a listing does not wait for it
+
+    try:
+        names = read_toml(hole.intent_path, _INTENT_BYTES).get("former_names", [])
+    except HarnessError:
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 # What lies in the folders ----------------------------------------------------------------------------

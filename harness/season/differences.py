@@ -142,6 +142,9 @@ def hole_data(season: Season, standing: Standing) -> HoleData:
         hole_in_round=played.name.hole,
         split=played.split,
         date=played.day,
+        tags=list(played.summary.tags),
+        archived=played.summary.archived,
+        former_names=list(played.summary.former_names),
         story=standing.story.kind,
         comparisons={kind: comparison_data(season, standing, kind) for kind in standing.comparisons},
     )

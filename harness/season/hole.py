@@ -127,6 +127,9 @@ class Summary(NamedTuple):
     step_ms: float | None
     attempts: int
     decision: str | None
+    tags: tuple[str, ...]
+    archived: bool
+    former_names: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -395,6 +398,9 @@ def summarise(name: HoleName, files: Files) -> Summary:
         step_ms=record.step_ms if record else None,
         attempts=len(files.entries),
         decision=files.decision.decision if files.decision else None,
+        tags=intent.tags,
+        archived=intent.archived,
+        former_names=intent.former_names,
         problems=files.problems,
     )
 

@@ -76,7 +76,7 @@ def _parent(season: Season, standing: Standing, listed: dict[str, Standing]) -> 
         return None, _missing_public(standing)
     parent = season.parent(played)
     if parent is None:
-        return None, f'the parent "{played.summary.parent}" is not here'
+        return None, season.say_parent_missing(played.summary.parent)
     if parent.name.folder not in listed:
         return None, f"its parent {parent.name.folder} is not listed"
     return parent.name.folder, ""

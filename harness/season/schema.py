@@ -116,6 +116,9 @@ class HoleData(PlaceData):
     hole_in_round: int
     split: str | None
     date: dt.date | None
+    tags: list[str]
+    archived: bool
+    former_names: list[str]
     story: ComparisonKind
     comparisons: dict[ComparisonKind, DifferenceData]
 

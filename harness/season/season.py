@@ -18,7 +18,7 @@ from harness.courses.course import Course, ReferenceScore, course_names, load_co
 from harness.errors import HarnessError, UsageError
 from harness.multiplicity import against_lowest
 from harness.records.intent import FIELD_PREFIX, is_public
-from harness.records.store import Store, misnamed, whole_number
+from harness.records.store import Store, is_meant, misnamed, whole_number
 from harness.season.claims import Claims
 from harness.season.evidence import Evidence
 from harness.season.hole import PlayedHole, load_hole, summarise_holes
@@ -167,12 +167,27 @@ class Season:
             return self.holes[self._places[reference]]
         number = whole_number(reference)
         if number is not None:
-            return self._numbers.get(number)
+            return self._numbers.get(number) or self._find_former(reference)
         names = self._sorted_names
         first, end = (bisect_left(names, text) for text in (reference, f"{reference}\U0010ffff"))
-        return min(
-            (self.holes[self._places[name]] for name in names[first:end]), key=self._place, default=None
-        )
+        found = (self.holes[self._places[name]] for name in names[first:end])
+        return min(found, key=self._place, default=None) or self._find_former(reference)
+
+    def _find_former(self, reference: str) -> PlayedHole | None:
+        """Return the one hole that had this name or number before it was renamed."""
+        matches = [
+            hole
+            for hole in self.holes
+            if any(is_meant(name, reference) for name in hole.summary.former_names)
+        ]
+        return matches[0] if len(matches) == 1 else None
+
+    def say_parent_missing(self, reference: str) -> str:
+        """Say that a parent is not a hole of this season, and where it went."""
+        from harness.season.trash import describe_removal  # few seasons need it
+
+        removed = describe_removal(self.runs, reference)
+        return f'the parent "{reference}" {removed or "is not here"}'
 
     def before(self, played: PlayedHole) -> Sequence[PlayedHole]:
         return self.holes[: self._place(played)]
@@ -343,7 +358,7 @@ class Season:
             return self._public_parent(played, course, played.summary.parent)
         parent = self.parent(played)
         if parent is None:
-            return Comparison("parent", reason=f'the parent "{played.summary.parent}" is not here')
+            return Comparison("parent", reason=self.say_parent_missing(played.summary.parent))
         if parent is played:
             return Comparison("parent", reason="round.toml names the hole itself as its parent")
         if parent.sample is None:

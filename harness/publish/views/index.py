@@ -9,7 +9,7 @@ import datetime as dt
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ class Line:
 
     among_many: it is better or worse by itself, which does not survive the correction for the number of such
     claims. Known when those of all holes are. foreign_text: why its score is not of the course's text.
+    first_name: the folder that it had before it was renamed for the first time, which feeds go by.
     """
 
     name: str
@@ -73,6 +74,9 @@ class Line:
     foreign_text: str
     prediction: dict[str, Any]
     curve: Sequence[Point]
+    tags: Sequence[str]
+    archived: bool
+    first_name: str
     among_many: bool = False
 
 
@@ -126,6 +130,9 @@ def index_line(
         foreign_text=standing.foreign_text,
         prediction=prediction,
         curve=tuple(curve),
+        tags=played.summary.tags,
+        archived=played.summary.archived,
+        first_name=next(iter(played.summary.former_names), card.name),
     )
 
 
@@ -371,13 +378,18 @@ def rounds_of(lines: Sequence[Line]) -> list[Round]:
 
 
 def rounds_on_index(rounds: Sequence[Round]) -> list[Round]:
-    """The newest rounds that are on the index in full."""
+    """The newest rounds that are on the index in full, without their archived holes."""
     shown: list[Round] = []
-    for one in rounds:
+    listed = (_without_archived(one) for one in rounds)
+    for one in (one for one in listed if one.lines):
         if shown and sum(len(each.lines) for each in [*shown, one]) > ROWS_ON_INDEX:
             break
         shown.append(one)
     return shown
+
+
+def _without_archived(one: Round) -> Round:
+    return replace(one, lines=tuple(line for line in one.lines if not line.archived))
 
 
 def tally(lines: Sequence[Line]) -> str:
