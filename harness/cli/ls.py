@@ -1,16 +1,16 @@
-"""harness ls: all holes as a table, a tree, or JSON. The cache keeps the table's rows."""
+"""harness ls: all holes as a table, a tree, CSV or JSON. The cache keeps the table's rows."""
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import json
 import shutil
 import sys
-import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -28,163 +28,209 @@ from harness.cli.app import (
     report_problems,
     report_unfinished,
 )
-from harness.errors import UsageError
-from harness.plain_text import plain_line
-
-if TYPE_CHECKING:  # the cache's rows are printed without it
-    from harness.season.standing import Comparison, ComparisonKind, Standing
-
-
-class Row(NamedTuple):
-    """A hole in the table. cells: as they are shown. keys: what it can be sorted by, None where not known.
-
-    Plain values only, so that the cache can keep it as JSON, which knows no tuples.
-    """
-
-    folder: str
-    course: str | None
-    status: str
-    archived: bool
-    cells: Sequence[str]
-    keys: Sequence[float | str | None]
-
-
-KINDS: tuple[ComparisonKind, ...] = ("par", "parent", "previous")  # the comparisons that a row shows
-NOT_AMONG_MANY = "?"
-LEGEND = f"{NOT_AMONG_MANY} better or worse by itself, but not among all comparisons (see `harness brief`)"
-
-GAP = "   "
-NARROWEST_TITLE = 16
-
-# Heading, whether the column is set to the right, what stands in it.
-_PARENT, _DECISION, _TAGS = "vs parent", "decision", "tags"  # columns that are left out where they are empty
-_COLUMNS: tuple[tuple[str, bool, Callable[[Standing], str]], ...] = (
-    ("hole", False, lambda s: s.played.name.folder.split("_")[1]),
-    ("title", False, lambda s: plain_line(s.played.title)),
-    ("course", False, lambda s: plain_line(s.played.course or "")),
-    ("val_bpb", True, lambda s: figures.bpb(s.played.sample.mean) if s.played.sample else "-"),
-    ("vs par", True, lambda s: short_delta(s.comparisons["par"])),
-    (_PARENT, True, lambda s: short_delta(s.comparisons["parent"])),
-    ("vs previous", True, lambda s: short_delta(s.comparisons["previous"])),
-    (
-        "artifact",
-        True,
-        lambda s: (
-            figures.megabytes(s.played.summary.artifact_bytes) if s.played.summary.artifact_bytes else "-"
-        ),
-    ),
-    (
-        "steps",
-        True,
-        lambda s: figures.count(s.played.summary.steps) if s.played.summary.steps is not None else "-",
-    ),
-    (
-        "ms/step",
-        True,
-        lambda s: (
-            figures.tempo(s.played.summary.step_ms).removesuffix(" ms") if s.played.summary.step_ms else "-"
-        ),
-    ),
-    ("status", False, lambda s: s.played.status),
-    ("attempts", True, lambda s: str(s.played.summary.attempts)),
-    ("verdict", False, lambda s: s.verdict.name),
-    (_DECISION, False, lambda s: s.played.summary.decision or "-"),
-    (_TAGS, False, lambda s: " ".join(s.played.summary.tags) or "-"),
+from harness.cli.views.holes_table import (
+    COLUMNS,
+    FACTS,
+    KINDS,
+    TYPES,
+    Row,
+    check_columns,
+    holes_csv,
+    holes_table,
+    rows_of,
+    sort_rows,
 )
+from harness.errors import UsageError
 
-# What `--sort` can sort by; lower is better for every measure here, and what is missing comes last.
-SORT_KEYS: dict[str, Callable[[Standing], float | str | None]] = {
-    "number": lambda s: s.played.name.number,
-    "val_bpb": lambda s: s.played.sample.mean if s.played.sample else None,
-    "artifact": lambda s: s.played.summary.artifact_bytes,
-    "tempo": lambda s: s.played.summary.step_ms,
-    "date": lambda s: s.played.summary.day,
-}
+if TYPE_CHECKING:
+    from harness.season.season import Season
 
 
-@app.command("ls", cls=PlainCommand, short_help="List all holes with their scores")
+class Choice(NamedTuple):
+    """Which rows are shown: those that pass all tests, in an order, so many. settings: that tests ask for."""
+
+    tests: Sequence[Callable[[Any], bool]]
+    settings: frozenset[str]
+    sort: str
+    limit: int | None
+
+    def of(self, rows: Sequence[Row]) -> list[Row]:
+        chosen = [row for row in rows if all(test(row.facts) for test in self.tests)]
+        chosen = sort_rows(chosen, self.sort)
+        return chosen if self.limit is None else chosen[: self.limit]
+
+
+_HELP = f"""List all holes: score, distance to par, artifact, tempo, status.
+
+Columns for --where, --sort and --columns: {", ".join(FACTS)}.
+
+In --where a name in capitals is a setting: 'MATRIX_LR>0.03 and "byte" in title'. A bare word is text.
+"""
+
+
+@app.command("ls", cls=PlainCommand, short_help="List all holes with their scores", help=_HELP)
 def list_holes(
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="CONDITION", help="Only these: 'val_bpb<1.2 and status==ok'."),
+    ] = None,
     course: Annotated[str | None, typer.Option("--course", metavar="NAME", help="Only this course.")] = None,
-    sort: Annotated[
-        str, typer.Option("--sort", metavar="KEY", help="number, val_bpb, artifact, tempo or date.")
-    ] = "number",
-    tree: Annotated[bool, typer.Option("--tree", help="Each hole under its parent.")] = False,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="WORD", help="Only holes with this tag.")
+    ] = None,
     archived: Annotated[bool, typer.Option("--archived", help="Archived holes, too.")] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Played on this day (2026-11-28) or later.")
+    ] = None,
+    sort: Annotated[str, typer.Option("--sort", metavar="COLUMN", help="Lowest first.")] = "hole",
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="The first N of them.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="NAMES", help="Show these, separated by commas.")
+    ] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Each hole under its parent.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, numbers in full.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="With --json: records and all comparisons as well.")
+    ] = False,
     runs: Runs = Path("runs"),
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """List all holes: score, distance to par, artifact, tempo, status."""
-    check_sort(sort)
+    """List the season's holes, one a line."""
+    names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else []
+    check_columns(names, FACTS if as_csv else COLUMNS, "--columns")
+    check_columns([sort], FACTS, "--sort")
+    _check_together(tree=tree, csv=as_csv, json=as_json, full=full, columns=columns is not None, limit=limit)
+    choice = read_choice(where or [], course, tag, since, sort, limit)
     check_runs(runs)
-    if tree or as_json:
-        unfinished, problems = _print_season(runs, course, sort, tree, as_json, archived)
+    if tree or full or choice.settings:
+        season = open_season(runs, summaries=not full)
+        problems: Sequence[str] = season.problems
+        rows = rows_of([season.standing(hole, KINDS) for hole in season.holes])
+        rows = _with_settings(season, rows, choice.settings)
     else:
-        unfinished, problems = _print_table(runs, course, sort, archived)
-    report_unfinished(runs, unfinished)
+        gc.disable()  # looking for garbage takes a tenth of the time, and the process ends with the table
+        season = None
+        rows, problems = _load_rows(runs)
+    hidden = 0 if archived else sum(row.facts["archived"] for row in rows)
+    rows = choice.of([row for row in rows if archived or not row.facts["archived"]])
+    nothing = "" if rows else _no_holes(runs, course, filtered=bool(where or since or tag or hidden))
+    if tree and season:
+        _print_tree(season, rows, as_json, nothing)
+    elif full and season:
+        _print_full(season, rows)
+    elif as_json:
+        print_json("ls", holes=[_as_data(row) for row in rows], problems=list(problems))
+    elif as_csv:
+        print_result(holes_csv(rows, names))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print_result(holes_table(rows, width, names) if rows else nothing)
+        if hidden:
+            print_result(f"{figures.number(hidden, 'archived hole')} left out; --archived lists all")
+    report_unfinished(runs, [row.folder for row in rows if row.facts["status"] == "unfinished"])
     report_problems(problems, strict)
 
 
-def _print_table(
-    runs: Path, course: str | None, sort: str, archived: bool
-) -> tuple[list[str], Sequence[str]]:
-    """Print the table; return the folders of unfinished holes, and the season's problems."""
-    gc.disable()  # looking for garbage takes a tenth of the time, and the process ends with the table
-    rows, problems = _load_rows(runs)
-    rows = sort_rows((row for row in rows if course in (None, row.course)), sort)
-    hidden = 0 if archived else sum(row.archived for row in rows)
-    rows = [row for row in rows if archived or not row.archived]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    left_out = f"{figures.number(hidden, 'archived hole')} left out; --archived lists all" if hidden else ""
-    print_result(holes_table(rows, width) if rows else left_out or _no_holes(runs, course))
-    if rows and left_out:
-        print_result(left_out)
-    return [row.folder for row in rows if row.status == "unfinished"], problems
+def _check_together(**given: bool | int | None) -> None:
+    """Raise UsageError for options that exclude each other."""
+    for one, other in map(str.split, ("tree csv", "csv json", "tree columns", "json columns", "tree full")):
+        if given[one] and given[other]:
+            raise UsageError(f"--{one} and --{other} do not go together", f"leave out --{one} or --{other}")
+    if given["full"] and not given["json"]:
+        raise UsageError("--full is for --json", "add --json, or leave out --full")
 
 
-def _print_season(
-    runs: Path, course: str | None, sort: str, tree: bool, as_json: bool, archived: bool
-) -> tuple[list[str], Sequence[str]]:
-    """Print the tree or the JSON object; return the folders of unfinished holes and the season's problems."""
+def read_choice(
+    where: Sequence[str],
+    course: str | None,
+    tag: str | None,
+    since: str | None,
+    sort: str,
+    limit: int | None,
+) -> Choice:
+    """Return which rows are shown. Raises UsageError for what is no condition, no column and no day."""
+    tests: list[Callable[[Any], bool]] = []
+    settings: frozenset[str] = frozenset()
+    if where:
+        from harness.cli.where import read_condition
+
+        conditions = [read_condition(text, TYPES) for text in where]
+        tests = [condition.test for condition in conditions]
+        settings = frozenset().union(*(condition.settings for condition in conditions))
+    if course is not None:
+        tests.append(lambda facts: facts["course"] == course)
+    if tag is not None:
+        tests.append(lambda facts: tag.casefold() in facts["tags"])
+    if since is not None:
+        first = _read_day(since)
+        tests.append(lambda facts: facts["date"] is not None and facts["date"] >= first)
+    return Choice(tests, settings, sort, limit)
+
+
+def _read_day(text: str) -> str:
+    try:
+        return dt.date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise UsageError(f"--since {text!r} is no day", f"write it as {dt.date.today()}") from None
+
+
+def _print_full(season: Season, rows: Sequence[Row]) -> None:
     from harness.cli.views import scorecard
-    from harness.season import lineage
     from harness.season.differences import claims_data
 
-    season = open_season(runs, summaries=not as_json)
-    listed = [
-        hole
-        for hole in season.holes
-        if course in (None, hole.course) and (archived or not hole.summary.archived)
-    ]
-    standings = {hole.name.folder: season.standing(hole) for hole in listed}
-    rows = sort_rows(map(row_of, standings.values()), sort)
-    ordered = [standings[row.folder] for row in rows]
-    if not listed and as_json:
-        _no_holes(runs, course)
-    branches = lineage.branches(season, ordered) if tree else []
-    if not tree:
-        shown = [scorecard.as_data(season, standing) for standing in ordered]
-        print_json("ls", claims=claims_data(season), holes=shown, problems=list(season.problems))
-    elif as_json:
-        print_json(
-            "tree", holes=[lineage.as_data(season, one) for one in branches], problems=list(season.problems)
-        )
+    holes = {hole.name.folder: hole for hole in season.holes}
+    shown = [scorecard.as_data(season, season.standing(holes[row.folder])) for row in rows]
+    print_json("ls", claims=claims_data(season), holes=shown, problems=list(season.problems))
+
+
+def _print_tree(season: Season, rows: Sequence[Row], as_json: bool, nothing: str) -> None:
+    from harness.season import lineage
+
+    holes = {hole.name.folder: hole for hole in season.holes}
+    branches = lineage.branches(season, [season.standing(holes[row.folder]) for row in rows])
+    if as_json:
+        shown = [lineage.as_data(season, branch) for branch in branches]
+        print_json("tree", holes=shown, problems=list(season.problems))
     else:
-        print_result("\n".join(map(lineage.describe, branches)) or _no_holes(runs, course))
-    return [hole.name.folder for hole in listed if hole.status == "unfinished"], season.problems
+        print_result("\n".join(map(lineage.describe, branches)) or nothing)
 
 
-def _no_holes(runs: Path, course: str | None) -> str:
+def _as_data(row: Row) -> dict[str, Any]:
+    from harness.season.schema import ListedHole
+
+    facts = row.facts
+    return ListedHole(**{name: facts[name] for name in ListedHole.model_fields}).model_dump(mode="json")
+
+
+def _no_holes(runs: Path, course: str | None, filtered: bool) -> str:
     """Say that there is nothing to list. Raises UsageError when `course` is no course at all."""
-    if course is None:
-        return f"no holes in {runs}/ yet; `harness run round_001` plays the first"
-    from harness.courses.course import load_course
+    if course is not None:
+        from harness.courses.course import load_course
 
-    load_course(course, runs)  # an unknown name is refused, not taken for an empty season
-    return f"no holes on {course} in {runs}/ yet; `harness run round_NNN --course {course}` plays one"
+        load_course(course, runs)  # an unknown name is refused, not taken for an empty season
+        return f"no holes on {course} in {runs}/ yet; `harness run round_NNN --course {course}` plays one"
+    if filtered:
+        return f"no hole in {runs}/ is like that; `harness ls` lists all"
+    return f"no holes in {runs}/ yet; `harness run round_001` plays the first"
 
 
 # Rows ---------------------------------------------------------------------------------------------
+
+
+def _with_settings(season: Season, rows: Sequence[Row], names: frozenset[str]) -> list[Row]:
+    """Add what these settings were in the record shown of each hole, None where it does not tell."""
+    if not names:
+        return list(rows)
+    holes = {hole.name.folder: hole for hole in season.holes}
+
+    def read(folder: str, name: str) -> str | None:
+        record = holes[folder].record
+        return (record.config.get(name) or record.overrides.get(name)) if record else None
+
+    return [Row({**row.facts, **{name: read(row.folder, name) for name in names}}) for row in rows]
 
 
 def _load_rows(runs: Path) -> tuple[list[Row], Sequence[str]]:
@@ -192,14 +238,14 @@ def _load_rows(runs: Path) -> tuple[list[Row], Sequence[str]]:
     owner = f"rows {runs.resolve()}\n{runs}"
     entry = cache.load_entries(owner).get("")
     if entry and cache.is_unchanged(str(runs), entry.mark):
-        return [Row(*fields) for fields in json.loads(entry.text)], ()
+        return [Row(facts) for facts in json.loads(entry.text)], ()
     settled = time.time_ns() - cache.SETTLED_NS
     shared, touched = _mark_shared(runs)
     season = open_season(runs, summaries=True)
     rows = rows_of([season.standing(hole, KINDS) for hole in season.holes])
     if touched < settled and rows and len(season.marks) == len(rows) and not season.problems:
         mark = cache.join_marks({".": shared, **season.marks})
-        cache.save_entries(owner, {"": cache.CacheEntry(mark, json.dumps(rows))})
+        cache.save_entries(owner, {"": cache.CacheEntry(mark, json.dumps([row.facts for row in rows]))})
     return rows, season.problems
 
 
@@ -208,123 +254,3 @@ def _mark_shared(runs: Path) -> tuple[str, int]:
     courses = sorted(path.name for path in runs.glob("courses/*.toml"))
     names = (".", "field.toml", "field/leaderboard.json", "courses", *(f"courses/{name}" for name in courses))
     return cache.mark_files(str(runs), names)
-
-
-def rows_of(standings: Sequence[Standing]) -> list[Row]:
-    """Return the rows of a whole season; claims that do not survive their number are marked."""
-    from harness.season.claims import Claims
-
-    claims = Claims((s.played.name.folder, s.played.course, s.story.difference) for s in standings)
-    return [_mark_claim(row_of(s), s, claims.survives(s.played.name.folder)) for s in standings]
-
-
-def _mark_claim(row: Row, standing: Standing, survives: bool | None) -> Row:
-    if survives is not False:
-        return row
-    marked = {_PARENT if standing.story.kind == "parent" else "vs par"}
-    par, parent = standing.comparisons["par"], standing.comparisons["parent"]
-    if parent.difference and par.hole is parent.hole:  # it set par: one comparison in two columns
-        marked = {_PARENT, "vs par"}
-    cells = zip((head for head, _, _ in _COLUMNS), row.cells, strict=True)
-    return row._replace(
-        cells=tuple(NOT_AMONG_MANY + cell if head in marked else cell for head, cell in cells)
-    )
-
-
-def row_of(standing: Standing) -> Row:
-    played = standing.played
-    return Row(
-        played.name.folder,
-        played.course,
-        played.status,
-        played.summary.archived,
-        tuple(cell(standing) for _, _, cell in _COLUMNS),
-        tuple(key(standing) for key in SORT_KEYS.values()),
-    )
-
-
-def check_sort(by: str) -> None:
-    """Raise UsageError unless the table can be sorted by this."""
-    if by not in SORT_KEYS:
-        raise UsageError(f'cannot sort by "{by}"', f"sort by one of {', '.join(SORT_KEYS)}")
-
-
-def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
-    """Sort by full precision; equal ones stay in the order of play."""
-    at = list(SORT_KEYS).index(by)
-    rows = list(rows)
-    present = [row for row in rows if row.keys[at] is not None]
-    present.sort(key=lambda row: row.keys[at])  # type: ignore[arg-type, return-value]
-    return present + [row for row in rows if row.keys[at] is None]
-
-
-# The table: plain text, since a table library takes a millisecond a row and a season may have thousands ----
-
-
-def holes_table(rows: Sequence[Row], width: int | None = None) -> str:
-    """Return the season as text. width: of the terminal, titles are folded to it; None: no line is folded."""
-    cells_by_column = list(zip(*(row.cells for row in rows), strict=True))
-    shown = [
-        (column, cells)
-        for column, cells in zip(_COLUMNS, cells_by_column, strict=True)
-        if column[0] not in (_PARENT, _DECISION, _TAGS) or any(cell != "-" for cell in cells)
-    ]
-    columns = [column for column, _ in shown]
-    filled = [[head, *cells] for (head, _, _), cells in shown]
-    widths = [max(map(_width_function(cells), cells)) for cells in filled]
-    if width is not None:
-        others = sum(widths) - widths[1] + len(GAP) * (len(widths) - 1)
-        widths[1] = min(widths[1], max(NARROWEST_TITLE, width - others))
-    padded = [
-        cells if at == 1 else _pad_column(cells, wide, right)
-        for at, (cells, wide, (_, right, _)) in enumerate(zip(filled, widths, columns, strict=True))
-    ]
-    lines = []
-    for row in zip(*padded, strict=True):
-        title, *more = _fold(row[1], widths[1])
-        lines.append(GAP.join((row[0], _pad(title, widths[1], False), *row[2:])).rstrip())
-        lines += [" " * (widths[0] + len(GAP)) + line for line in more]
-    lines.insert(1, "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
-    if any(cell.startswith(NOT_AMONG_MANY) for cells in cells_by_column[4:6] for cell in cells):
-        lines.append(LEGEND)
-    return "\n".join(lines)
-
-
-def short_delta(comparison: Comparison) -> str:
-    """A difference in the width of a column; ~ marks what may be luck."""
-    if comparison.difference is None:
-        return "-"
-    mark = "~" if comparison.difference.outcome in ("within noise", "cannot tell") else ""
-    return mark + figures.delta(comparison.difference.delta)
-
-
-def _pad_column(cells: list[str], width: int, right: bool) -> list[str]:
-    if _width_function(cells) is len:
-        return [cell.rjust(width) for cell in cells] if right else [cell.ljust(width) for cell in cells]
-    return [_pad(cell, width, right) for cell in cells]
-
-
-def _width_function(texts: Iterable[str]) -> Callable[[str], int]:
-    """Return what counts the places of these texts: `len` for plain ones, as most are."""
-    return len if "".join(texts).isascii() else _width
-
-
-def _pad(text: str, width: int, right: bool) -> str:
-    padding = " " * (width - _width(text))
-    return padding + text if right else text + padding
-
-
-def _width(text: str) -> int:
-    """How many places of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _fold(text: str, width: int) -> list[str]:
-    if len(text) <= width // 2 or _width(text) <= width:
-        return [text]
-    wide = width if text.isascii() else width // 2  # characters of two places, at the worst
-    return textwrap.wrap(text, wide) or [""]

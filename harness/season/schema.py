@@ -346,8 +346,51 @@ class HolesFile(Frozen):
     holes: list[SiteHole]
 
 
+class ListedHole(Frozen):
+    """A row of `harness ls`. seeds: how many. vs_...: minus that reference, None where there is none.
+
+    story: the comparison the hole is told by. survives: of its claim, as in a difference.
+    """
+
+    hole: str
+    title: str
+    course: str | None
+    date: dt.date | None
+    status: HoleStatus
+    verdict: str
+    decision: str | None
+    parent: str | None
+    tags: list[str]
+    archived: bool
+    attempts: int
+    val_bpb: float | None
+    std: float | None
+    seeds: int
+    vs_par: float | None
+    par_outcome: Outcome | None
+    vs_parent: float | None
+    parent_outcome: Outcome | None
+    vs_previous: float | None
+    previous_outcome: Outcome | None
+    story: ComparisonKind
+    survives: bool | None
+    artifact_bytes: int | None
+    headroom_bytes: int | None
+    steps: int | None
+    step_ms: float | None
+
+
 class LsOutput(Frozen):
     """`harness ls --json`."""
+
+    schema_: Literal[2] = Field(alias="schema")
+    command: Literal["ls"]
+    holes: list[ListedHole]
+    problems: list[str]
+
+
+class FullLsOutput(Frozen):
+    """`harness ls --json --full`."""
 
     schema_: Literal[2] = Field(alias="schema")
     command: Literal["ls"]
@@ -404,13 +447,13 @@ class BriefOutput(Frozen):
     problems: list[str]
 
 
-OUTPUTS = (HolesFile, LsOutput, TreeOutput, ShowOutput, CompareOutput, BriefOutput)
+OUTPUTS = (HolesFile, LsOutput, FullLsOutput, TreeOutput, ShowOutput, CompareOutput, BriefOutput)
 
 
 def json_schema() -> dict[str, Any]:
     """Return one JSON Schema that any of the outputs fits."""
     schema: dict[str, Any] = TypeAdapter(
-        HolesFile | LsOutput | TreeOutput | ShowOutput | CompareOutput | BriefOutput
+        HolesFile | LsOutput | FullLsOutput | TreeOutput | ShowOutput | CompareOutput | BriefOutput
     ).json_schema(by_alias=True, mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

@@ -16,7 +16,14 @@ from harness.cli.app import app
 from harness.errors import HarnessError
 from tests.harness.bad_files import BAD, FILES, OTHER, make_season
 
-GO_ON = [["ls"], ["ls", "--json"], ["ls", "--tree"], ["brief"], ["publish", "--no-pictures"]]
+GO_ON = [
+    ["ls"],
+    ["ls", "--json"],
+    ["ls", "--json", "--full"],
+    ["ls", "--tree"],
+    ["brief"],
+    ["publish", "--no-pictures"],
+]
 OF_A_HOLE = [["show", OTHER], ["compare", OTHER, BAD], ["check", OTHER]]
 OF_THE_BAD_HOLE = [["show", BAD], ["check", BAD], ["compare", BAD, OTHER], ["notes", "check"]]
 

@@ -194,7 +194,7 @@ def test_a_season_is_shown_beside_any_changed_file(season: Path, draw: st.DataOb
     site = season.parent / "site"
 
     def show(runs: Path, path: Path) -> None:
-        assert call(["ls", "--json", *there]) == 0
+        assert call(["ls", "--json", "--full", *there]) == 0
         assert call(["brief", *there]) == 0
         assert call(["publish", "--no-pictures", "--out", str(site), *there]) == 0
         assert (site / "holes/round_001_baseline.html").is_file()

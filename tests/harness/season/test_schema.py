@@ -61,7 +61,7 @@ def differences(value):
 
 
 COMMANDS = {
-    schema.LsOutput: ["ls"],
+    schema.FullLsOutput: ["ls", "--full"],
     schema.TreeOutput: ["ls", "--tree"],
     schema.ShowOutput: ["show", "3"],
     schema.CompareOutput: ["compare", "3", "1", "--to", "par,sota,best,parent", "--diff"],
@@ -105,12 +105,14 @@ def test_holes_json_fits_the_schema_and_says_what_luck_reaches(harness, season, 
     assert [hole["comparisons"]["par"]["delta"] for hole in (failed, unplayed)] == [None, None]
 
 
-@pytest.mark.parametrize("words", [["ls"], ["brief"], ["show", "6"], ["compare", "6"], ["ls", "--tree"]])
+@pytest.mark.parametrize(
+    "words", [["ls"], ["ls", "--full"], ["brief"], ["show", "6"], ["compare", "6"], ["ls", "--tree"]]
+)
 def test_the_small_season_fits_the_schema_too(harness, words):
     done = harness(*words, "--runs", SEASON, "--json")
 
-    data = json.loads(done.stdout)
-    model = next(one for one in schema.OUTPUTS if one.__name__.lower().startswith(data["command"]))
+    command = "fullls" if "--full" in words else json.loads(done.stdout)["command"]
+    model = next(one for one in schema.OUTPUTS if one.__name__.lower().startswith(command))
     model.model_validate_json(done.stdout)
 
 
