@@ -38,6 +38,7 @@ def confirm_hole(
     stall: run_options.Stall = None,
     slow: run_options.Slow = None,
     dry_run: series.DryRun = False,
+    trust: run_options.Trust = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -66,7 +67,7 @@ def confirm_hole(
         )
     done = len(distinct_seeds([record for record in played.group if is_fresh(record)]))
     fresh = fresh_seeds(used_seeds(hole), max(0, seeds - done))
-    turns = series.further_turns(played, fresh, limits, runs, "confirm")
+    turns = series.further_turns(played, fresh, limits, runs, trust, "confirm")
     if turns:
         series.check_turns(turns, limits, runs)
     for line in describe_claim(claim):

@@ -42,6 +42,7 @@ def noise(
     stall: run_options.Stall = None,
     slow: run_options.Slow = None,
     dry_run: series.DryRun = False,
+    trust: run_options.Trust = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def noise(
         return len(distinct_seeds(played_here(series.load_played(runs, folder).group)))
 
     fresh = fresh_seeds(used_seeds(hole), max(0, wanted - here()))
-    turns = series.further_turns(series.load_played(runs, folder), fresh, limits, runs)
+    turns = series.further_turns(series.load_played(runs, folder), fresh, limits, runs, trust)
     if turns:
         series.check_turns(turns, limits, runs)
     records = [] if dry_run else series.play_turns(turns, limits, runs, outlive=False, result="spread")

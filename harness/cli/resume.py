@@ -12,6 +12,7 @@ from harness.cli.run_options import (
     Slow,
     Stall,
     Timeout,
+    Trust,
     read_limits,
     resume_attempt,
     show_result,
@@ -27,9 +28,10 @@ def resume(
     abort: Abort = None,
     stall: Stall = None,
     slow: Slow = None,
+    trust: Trust = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Go on with a hole's newest attempt from its checkpoint, or write the record it lacks."""
     limits = read_limits(timeout, max_cost, rate, abort, stall, slow)
-    show_result([resume_attempt(reference, runs, limits)], reference, runs, as_json, "resume")
+    show_result([resume_attempt(reference, runs, limits, trust)], reference, runs, as_json, "resume")

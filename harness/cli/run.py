@@ -21,6 +21,7 @@ from harness.cli.app import (
     app,
     print_json,
     script_arguments,
+    warn,
 )
 from harness.cli.run_options import SAFETY, WHAT, WHERE
 from harness.cli.series import Turn
@@ -42,6 +43,7 @@ RESUME_OPTIONS = frozenset(
         "stall",
         "slow",
         "outlive",
+        "trust",
         "runs",
         "as_json",
     }
@@ -171,6 +173,7 @@ def run(
     allow_unread: AllowUnread = False,
     allow_missing: AllowMissing = False,
     allow_over_cap: AllowOverCap = False,
+    trust: run_options.Trust = False,
     resume: Resume = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
@@ -190,7 +193,7 @@ def run(
         _refuse_new_settings(context)
         typer.echo(f"note: --resume is a command of its own: `harness resume {reference}`", err=True)
         run_options.show_result(
-            [run_options.resume_attempt(reference, runs, limits)], reference, runs, as_json
+            [run_options.resume_attempt(reference, runs, limits, trust)], reference, runs, as_json
         )
 
     request = RunRequest(
@@ -219,6 +222,7 @@ def run(
         allow_unread=allow_unread,
         allow_missing=allow_missing,
         elsewhere=emit is not None,
+        trusted=warn if trust else None,
     )
     if interleave and emit is not None:
         raise UsageError(

@@ -137,6 +137,12 @@ Slow = Annotated[
 ]
 
 
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Start even what a file of others names.", rich_help_panel=SAFETY),
+]
+
+
 def read_limits(
     timeout: float | None,
     max_cost: float | None,
@@ -194,7 +200,7 @@ def play_evaluation(evaluation: Evaluation, seed: int, runs: Path, limits: RunLi
         return evaluate.play_evaluation(evaluation, seed, runs, _callbacks(view, limits))
 
 
-def resume_attempt(reference: str, runs: Path, limits: RunLimits) -> RunRecord:
+def resume_attempt(reference: str, runs: Path, limits: RunLimits, trust: bool) -> RunRecord:
     """Go on with a hole's newest attempt under the live view."""
     from harness.cli.views.live import LiveView
     from harness.records.store import Store
@@ -203,7 +209,7 @@ def resume_attempt(reference: str, runs: Path, limits: RunLimits) -> RunRecord:
     limits.check_budget([])
     folder = Store(runs).get(reference).name.folder
     with LiveView(f"{folder}, resumed", 0) as view:
-        return resume(folder, runs, _callbacks(view, limits))
+        return resume(folder, runs, _callbacks(view, limits), warn if trust else None)
 
 
 def _callbacks(view: LiveView, limits: RunLimits) -> RunCallbacks:

@@ -94,6 +94,7 @@ def interleave(plan: Plan, request: RunRequest, runs: Path) -> tuple[Turn, ...]:
         nproc=request.nproc,
         launcher=request.launcher,
         outlive=request.outlive,
+        trusted=request.trusted,
     )
     again = plan_again(parent, own, runs, CourseProgress())
     # The parent's attempts are no plan of its own: its verdict does not wait for them.
@@ -177,16 +178,26 @@ def load_played(runs: Path, folder: str) -> PlayedHole:
 
 
 def further_turns(
-    played: PlayedHole, seeds: Sequence[int], limits: RunLimits, runs: Path, purpose: Purpose | None = None
+    played: PlayedHole,
+    seeds: Sequence[int],
+    limits: RunLimits,
+    runs: Path,
+    trust: bool,
+    purpose: Purpose | None = None,
 ) -> tuple[Turn, ...]:
     """Plan further seeds of a hole as it was recorded, with as many processes; none for no seeds."""
-    from harness.run.again import plan_again
+    from harness.run.again import plan_again, recorded_processes
     from harness.run.request import RunRequest
 
     if not seeds:
         return ()
-    processes = played.group[-1].environment.world_size if played.group else None
+    trusted = warn if trust else None
     request = RunRequest(
-        played.name.folder, seeds=tuple(seeds), limits=limits, nproc=processes or 1, purpose=purpose
+        played.name.folder,
+        seeds=tuple(seeds),
+        limits=limits,
+        nproc=recorded_processes(played, trusted),
+        purpose=purpose,
+        trusted=trusted,
     )
     return turns_of(plan_again(played, request, runs, CourseProgress()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from harness.documents import read_model
+from harness.documents import read_file, read_model
 from harness.records.frozen import (
     AwareDatetime,
     CourseName,
@@ -82,6 +83,11 @@ class Launch(Frozen):
 def load_launch(path: Path) -> Launch:
     """Read a `launch.json`. Raises FileProblem naming the file and what is wrong with it."""
     return read_model(Launch, path, MAX_BYTES, "this attempt cannot be resumed")
+
+
+def hash_launch(path: Path) -> str:
+    """Return the sha256 of a `launch.json` as it lies there. Raises FileProblem."""
+    return hashlib.sha256(read_file(path, MAX_BYTES)).hexdigest()
 
 
 def dump_launch(launch: Launch) -> str:

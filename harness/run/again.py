@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from harness.courses.corpus import ProgressCallback
 from harness.errors import Exit, HarnessError, UsageError
-from harness.privacy import mask_settings, mask_words
+from harness.privacy import mask_setting, mask_settings, mask_words
 from harness.records.arguments import as_template, is_argument
 from harness.records.launch import Launch, load_launch
 from harness.records.private import refuse_masked, restore
@@ -20,6 +21,7 @@ from harness.records.record import UNHASHED_KNOBS, RunRecord
 from harness.run.interpreter import find_interpreter
 from harness.run.plan import Plan, find_script, make_plan, same_experiment
 from harness.run.request import RunRequest
+from harness.run.trust import ForeignStart, Trusted, describe_script, own_launches, require_trust
 from harness.scripts.snapshot import take_snapshot
 from harness.season.hole import PlayedHole, load_hole
 from trainer.config import NEUTRAL
@@ -47,15 +49,22 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
     python = _recorded_python(played, record)
     if python is not None:
         _find_interpreter(folder, python)
+    overrides = recorded_overrides(played, record)
+    script = None if builtin else _find_script(played, record, request)
+    arguments = as_template(_recorded_arguments(played, record), record.seed)
+    if script is not None and not any(_as_launched(record, one) for one in own_launches(played.hole)):
+        snapshot = take_snapshot(script, record.code.module)
+        rows = describe_script(snapshot, script, python, arguments, overrides)
+        _require_trust(played, record, rows, request.trusted)
     plan = make_plan(
         replace(
             request,
-            overrides=tuple(f"{name}={value}" for name, value in recorded_overrides(played, record).items()),
+            overrides=tuple(f"{name}={value}" for name, value in overrides.items()),
             preset=record.preset if builtin else None,
             course=record.course,
-            script=None if builtin else _find_script(played, record, request),
+            script=script,
             module=None if builtin else record.code.module,
-            arguments=None if builtin else as_template(_recorded_arguments(played, record), record.seed),
+            arguments=None if builtin else arguments,
             python=None if builtin else python,
             allow_unread=True,
             as_recorded=True,
@@ -71,6 +80,37 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
             Exit.NOT_COMPARABLE,
         )
     return plan
+
+
+def recorded_processes(played: PlayedHole, trusted: Trusted) -> int:
+    """Return with how many processes a hole was played; how many others say needs trust."""
+    count = played.group[-1].environment.world_size if played.group else None
+    if count is not None and count > 1 and all(one.nproc != count for one in own_launches(played.hole)):
+        rows = {"started by": f"torchrun, {count} processes on this machine"}
+        _require_trust(played, played.group[-1], rows, trusted)
+    return count or 1
+
+
+def _require_trust(played: PlayedHole, record: RunRecord, rows: Mapping[str, str], trusted: Trusted) -> None:
+    place = f"{played.name.folder}/attempt_{record.attempt:02d}/record.json"
+    require_trust(ForeignStart(place, rows), trusted)
+
+
+def _as_launched(record: RunRecord, launch: Launch) -> bool:
+    """Whether a record says of what ran what a launch.json says; only the seed may differ."""
+    return (
+        record.code.source_sha256 == launch.code.source_sha256
+        and (record.code.trainer, record.code.module) == (launch.script, launch.module)
+        and record.environment.interpreter == _masked_python(launch)
+        and mask_settings(record.overrides) == mask_settings(launch.overrides)
+        and as_template(mask_words(record.arguments), record.seed)
+        == as_template(mask_words(launch.arguments), launch.seed)
+    )
+
+
+def _masked_python(launch: Launch) -> str | None:
+    python = launch.interpreter.interpreter
+    return None if python is None else mask_setting("python", python)
 
 
 def _find_interpreter(folder: str, typed: str) -> None:

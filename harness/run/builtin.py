@@ -137,13 +137,13 @@ def _check_config(knobs: dict[str, str], seed: int, nproc: int) -> dict[str, Any
     return _ask_trainer(knobs | {"SEED": str(seed)}, "--check", "--workers", str(nproc))
 
 
-def knob_names_of(trainer_folder: Path) -> frozenset[str]:
-    """Return the knobs of a trainer of any commit, read off its text: the fields of its `Config`."""
+def knobs_of(trainer_folder: Path) -> frozenset[str]:
+    """Return the knobs of a trainer of any commit: ours, and the fields of its `Config` by its text."""
     try:
         tree = ast.parse((trainer_folder / "config.py").read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return frozenset()
-    return frozenset(
+        return frozenset(KNOB_NAMES)
+    return frozenset(KNOB_NAMES).union(
         line.target.id.upper()
         for node in tree.body
         if isinstance(node, ast.ClassDef) and node.name == "Config"

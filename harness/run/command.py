@@ -61,15 +61,20 @@ def trainer_command(
     Raises HarnessError for a configuration that sets anything but knobs: it may come from a file of others.
     """
     out, knobs = out.resolve(), tuple(knobs)
-    strange = sorted(config.keys() - set(knobs))
-    if strange:
-        raise HarnessError(
-            f"{out / 'launch.json'} sets {', '.join(strange[:5])}, which is no knob of the trainer",
-            "only knobs are handed to a trainer; play a new attempt instead: `harness run ROUND --repeat`",
-        )
+    refuse_other_settings(config, knobs, out)
     env = isolated(_environment(inherited, knobs, config, out), trainer_folder.parent)
     starter = () if launcher == "python" else (_START, *_torchrun(nproc))
     return Command((sys.executable, "-P", *starter, _START, TRAINER, "--out", str(out), *arguments), env, out)
+
+
+def refuse_other_settings(config: Mapping[str, str], knobs: Iterable[str], attempt: Path) -> None:
+    """Raise HarnessError for a configuration that sets anything but knobs."""
+    strange = sorted(config.keys() - set(knobs))
+    if strange:
+        raise HarnessError(
+            f"{attempt / 'launch.json'} sets {', '.join(strange[:5])}, which is no knob of the trainer",
+            "only knobs are handed to a trainer; play a new attempt instead: `harness run ROUND --repeat`",
+        )
 
 
 def isolated(env: Mapping[str, str], import_first: Path | None = None) -> dict[str, str]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,12 +27,21 @@ from harness.records.intent import FIELD_PREFIX, Intent, is_public, load_intent
 from harness.records.private import refuse_masked, restore
 from harness.records.record import RunRecord, hash_config
 from harness.records.seed_plan import Purpose
-from harness.records.store import HoleName, Store, require_hole_name, slugify
+from harness.records.store import Hole, HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
 from harness.run.one_configuration import check_configuration
 from harness.run.request import PlanInputs, RunRequest, TrainerSetup
 from harness.run.script import check_script
 from harness.run.seeds import pair_with_parent, refuse_other_text
+from harness.run.trust import (
+    ForeignStart,
+    Name,
+    describe_script,
+    is_own_name,
+    own_launches,
+    require_trust,
+)
+from harness.scripts.snapshot import Snapshot
 from harness.season.hole import PlayedHole, load_hole
 from harness.season.season import Season, load_season
 
@@ -54,6 +65,7 @@ class Plan:
     planned_seeds: tuple[int, ...] = ()  # `seeds` and those that were played before
     purpose: Purpose | None = None
     typed: frozenset[str] = frozenset()  # keys of `intent` that the round.toml of a hole takes over
+    start_names: tuple[Name, ...] = ()  # by which its script and its interpreter were found
     skipped: tuple[str, ...] = ()  # seeds that were played before, one sentence each
     notes: tuple[str, ...] = ()  # on the hole's earlier attempts
 
@@ -79,12 +91,14 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     if request.parent and not is_public(request.parent):
         request = replace(request, parent=_own_parent(request.parent, name, store))
     script = find_script(request, intent, hole.path if hole else None)
+    names = _start_names(request, intent, script) if script else ()
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE
     course = load_course(request.course or intent.course or default, runs)
     if is_public(parent := request.parent or intent.parent):
         request = replace(request, parent=_public_parent(str(parent), course, runs))
-    inputs = PlanInputs(request, intent, course, f"{name.folder}/round.toml", progress)
+    check = partial(_require_own_start, request, intent, hole, names)
+    inputs = PlanInputs(request, intent, course, f"{name.folder}/round.toml", progress, check)
     trainer = check_builtin(inputs) if script is None else check_script(inputs, script)
     if request.paired is not None and request.parent is not None:
         refuse_other_text(load_hole(store.get(request.parent)), course, trainer.split)
@@ -100,6 +114,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         launcher=_launcher(request),
         planned_seeds=tuple(seed for seed in trainer.seeds if seed is not None),
         purpose=request.purpose,
+        start_names=names,
     )
     _check_size(plan, request.allow_over_cap)
     _check_disk(plan, runs)
@@ -142,6 +157,43 @@ def refuse_for_builtin(request: RunRequest, intent: Intent) -> None:
                 f"{option} {value} is for a script of your own; the built-in trainer takes no such thing",
                 "add --script FILE, or leave it out",
             )
+
+
+def _start_names(request: RunRequest, intent: Intent, script: Path) -> tuple[Name, ...]:
+    """Return the names of script, module and interpreter: as typed, else as round.toml has them."""
+    typed = request.script is not None or request.module is not None
+    module = request.module or (None if request.script else intent.module)
+    python = intent.python if request.python is None else request.python
+    name = _portable(script) if typed else str(intent.script)
+    return ("script", name, module or ""), *([("python", python)] if python else [])
+
+
+def _require_own_start(
+    request: RunRequest,
+    intent: Intent,
+    hole: Hole | None,
+    names: tuple[Name, ...],
+    script: Path,
+    snapshot: Snapshot,
+    settings: Mapping[str, str],
+) -> None:
+    """Let nothing start that only a round.toml of others names. Raises HarnessError saying what it would be.
+
+    settings: what the script would be handed.
+    """
+    typed = {"script": request.script or request.module, "python": request.python}
+    untyped = [name for name in names if typed[name[0]] is None]
+    if hole is None or not untyped:
+        return
+    own = all(is_own_name(hole, name) for name in untyped)
+    if own and typed["script"] is None and script.resolve().is_relative_to(hole.path.parent.resolve()):
+        # A copy that lies in the season is believed by its hash alone.
+        own = any(launch.code.source_sha256 == snapshot.sha256 for launch in own_launches(hole))
+    if not own:
+        python = intent.python if request.python is None else request.python
+        arguments = intent.arguments if request.arguments is None else request.arguments
+        rows = describe_script(snapshot, script, python, arguments, settings)
+        require_trust(ForeignStart(f"{hole.name.folder}/round.toml", rows), request.trusted)
 
 
 def _put_back(request: RunRequest, intent: Intent) -> tuple[RunRequest, Intent]:

@@ -30,13 +30,14 @@ from harness.records.prediction import seal
 from harness.records.private import private_intent, private_launch, write_record
 from harness.records.record import Environment, Failure, RunRecord, recorded_config
 from harness.records.store import Attempt, Hole, Store
-from harness.run.builtin import KNOB_NAMES, TRAINER_FOLDER, knob_names_of
+from harness.run.builtin import TRAINER_FOLDER, knobs_of
 from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
 from harness.run.command import Command, kept_words, script_command, trainer_command
 from harness.run.end_note import claim_room, forget_end, note_end
 from harness.run.plan import Plan
 from harness.run.result import build_record
 from harness.run.script_result import known_at_launch
+from harness.run.trust import remember_hole, remember_launch
 
 
 def play(
@@ -58,7 +59,9 @@ def play(
         lock = lock_attempt(attempt)
         launch = prepare(attempt, _launch(plan, attempt, seed, outlives))
         _keep_source(plan, attempt)
-        write_whole(attempt.launch_path, dump_launch(private_launch(launch)).encode())
+        content = dump_launch(private_launch(launch)).encode()
+        remember_launch(content, plan.start_names)
+        write_whole(attempt.launch_path, content)
         seal_intent(hole, launch.started_at, first=attempt.number == hole.attempts[0].number)
     with lock:
         return run_attempt(attempt, launch, runs, callbacks)
@@ -163,7 +166,7 @@ def run_attempt(
             attempt.path,
             launch.config,
             os.environ,
-            {*KNOB_NAMES, *knob_names_of(trainer_folder)},
+            knobs_of(trainer_folder),
             *words,
             nproc=launch.nproc,
             launcher=launch.launcher,
@@ -190,7 +193,9 @@ def make_hole(plan: Plan, runs: Path) -> Hole:
     """Return the hole of a plan, made if it is new, its parent named."""
     store = Store(runs)
     if plan.is_new:
-        return store.create(plan.hole.folder, dump_intent(private_intent(plan.intent)))
+        hole = store.create(plan.hole.folder, dump_intent(private_intent(plan.intent)))
+        remember_hole(hole, plan.start_names)
+        return hole
     hole = store.get(plan.hole.folder)
     if plan.typed:
         rewrite_intent(hole, private_intent(plan.intent), plan.typed)

@@ -139,7 +139,8 @@ class RunRequest:
     allow_missing: play although something that the script needs is surely not here. elsewhere: it is for
     another machine, so what is missing here does not matter. reopen: play another configuration than the
     hole's. as_recorded: the settings are a record's, so round.toml is neither asked nor changed.
-    other_options: what was typed beside all this, for a command that is offered.
+    other_options: what was typed beside all this, for a command that is offered. trusted: told what a stored
+    file of others is about to start; None where that is refused.
     """
 
     reference: str
@@ -169,6 +170,7 @@ class RunRequest:
     allow_unread: bool = False
     allow_missing: bool = False
     elsewhere: bool = False
+    trusted: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -238,13 +240,17 @@ class TrainerSetup:
 
 @dataclass(frozen=True)
 class PlanInputs:
-    """What a plan is made from: the request, what round.toml says, the course."""
+    """What a plan is made from: the request, what round.toml says, the course.
+
+    check_start: raises HarnessError for a script with its settings that others would have started here.
+    """
 
     request: RunRequest
     intent: Intent
     course: Course
     place: str  # the hole's round.toml, for errors
     progress: ProgressCallback = field(default=lambda what, share: None)
+    check_start: Callable[[Path, Snapshot, Mapping[str, str]], None] = field(default=lambda *start: None)
 
 
 # Overrides ----------------------------------------------------------------------------------------

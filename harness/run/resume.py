@@ -16,21 +16,24 @@ from harness.records.private import write_record
 from harness.records.record import RunRecord, find_record
 from harness.records.store import Attempt, Store
 from harness.run import processes
-from harness.run.builtin import TRAINER_FOLDER
+from harness.run.builtin import TRAINER_FOLDER, knobs_of
 from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
+from harness.run.command import refuse_other_settings
 from harness.run.end_note import forget_end, read_end
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import build_record, read_result
+from harness.run.trust import ForeignStart, Trusted, describe_trainer, is_own, require_trust
 from harness.scripts.git import fingerprint_folder, read_code
+from trainer.config import KNOBS
 
 
-def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
+def resume(reference: str, runs: Path, callbacks: RunCallbacks, trusted: Trusted = None) -> RunRecord:
     """Go on with a hole's newest attempt from its last checkpoint, with the settings it began with.
 
     An attempt whose trainer had finished while nobody was there to write its record is only recorded, and so
     is one of a script, which cannot go on: what its log tells is kept. Where the trainer here is another one,
     the one it began with is taken from git. Raises HarnessError when there is nothing to resume, when it is
-    running, or when its code cannot be had.
+    running, when its code cannot be had, or when it is not this machine's own and nobody trusts it.
     """
     hole = Store(runs).get(reference)
     attempts = [attempt for attempt in hole.attempts if attempt.launch_path.is_file()]
@@ -55,6 +58,9 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
         if launch.script is not None:
             return record_from_log(attempt, launch, record, runs)
         folder = trainer_of(launch, attempt)
+        refuse_other_settings(launch.config, knobs_of(folder), attempt.path)
+        if not is_own(attempt):
+            require_trust(_foreign(attempt, launch, folder), trusted)
         if record is not None:
             attempt.record_path.unlink()
         attempt.result_path.unlink(missing_ok=True)
@@ -64,6 +70,16 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks) -> RunRecord:
             return record
         note = f"it went on with the trainer of commit {launch.code.git_sha}, not with the one checked out"
         return _write_with_warning(attempt, record, note)
+
+
+def _foreign(attempt: Attempt, launch: Launch, folder: Path) -> ForeignStart:
+    """Say what goes on in an attempt that others began."""
+    known = {name: knob.format(knob.default) for name, knob in KNOBS.items()}
+    settings = {name: value for name, value in launch.config.items() if known.get(name) != value}
+    here = folder == TRAINER_FOLDER
+    which = "the one installed here" if here else f"that of commit {launch.code.git_sha}"
+    place = f"{attempt.path.parent.name}/{attempt.path.name}/launch.json"
+    return ForeignStart(place, describe_trainer(which, launch, settings))
 
 
 def record_from_log(attempt: Attempt, launch: Launch, record: RunRecord | None, runs: Path) -> RunRecord:

@@ -62,6 +62,7 @@ def check_script(inputs: PlanInputs, path: Path) -> TrainerSetup:
     script = read_script(snapshot.texts())
     typed = _assignments(intent.overrides, request.overrides)
     settings = _check_overrides(script, typed, request.allow_unread, path)
+    inputs.check_start(path, snapshot, settings.rendered)
     options = read_options(snapshot.texts(), settings.rendered)
     start, start_notes = plan_start(inputs, snapshot, options)
     no_knobs = (

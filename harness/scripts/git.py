@@ -1,13 +1,17 @@
-"""Which code runs: a hash of its files, the git commit, and the changes that are not committed."""
+"""Which code runs: a hash of its files, the git commit, and the changes that are not committed.
+
+A repository may come from others, and its own settings name programs: git is asked without any of them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.records.record import Code
@@ -35,19 +39,46 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def run_git(folder: Path, *arguments: str, ok: tuple[int, ...] = (0,)) -> str | None:
-    """Return what a git command prints, or None when git cannot tell."""
-    try:
-        done = subprocess.run(
-            ("git", "-C", str(folder), *arguments),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    """Return what a git command prints, or None when git cannot tell. Starts nothing but git."""
+    if arguments[0] in ("diff", "status"):
+        arguments = (arguments[0], "--ignore-submodules=all", *arguments[1:])
+    if arguments[0] == "diff":
+        arguments = ("diff", "--no-ext-diff", "--no-textconv", *arguments[1:])
+    done = _start_git(folder, arguments, _harmless_settings(folder))
+    if done is None or done.returncode not in ok:
         return None
-    return done.stdout if done.returncode in ok else None
+    return done.stdout.decode(errors="replace").replace("\r\n", "\n")
+
+
+def _harmless_settings(folder: Path) -> dict[str, str]:
+    """Return the settings that take the place of those by which a repository has programs started."""
+    settings = {"core.fsmonitor": "false", "core.hooksPath": os.devnull}
+    named = _start_git(folder, ("config", "--name-only", "-z", "--get-regexp", r"^filter\."), {})
+    for key in named.stdout.decode("utf-8", "surrogateescape").split("\0") if named else ():
+        name = key.rpartition(".")[0]
+        settings |= {f"{name}.{what}": "" for what in ("clean", "smudge", "process")} if name else {}
+        settings |= {f"{name}.required": "false"} if name else {}
+    return settings
+
+
+def _start_git(
+    folder: Path, arguments: Sequence[str], settings: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run a git command with settings above all others; None when there is no git, or no end.
+
+    It fetches nothing: by which program it would fetch what a repository lacks, the repository says.
+    """
+    env = os.environ | {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_OPTIONAL_LOCKS": "0"}
+    env["GIT_CONFIG_COUNT"] = str(len(settings))
+    for number, (key, value) in enumerate(settings.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    command = ("git", "-C", str(folder), *arguments)
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False, env=env
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
 
 
 def describe_code(folder: Path) -> tuple[Code, str]:
@@ -79,15 +110,14 @@ def read_commit(folder: Path, sha: str) -> dict[str, bytes]:
     """Return the Python files below a folder as they were at a commit; empty when git does not have it."""
     if not _COMMIT.fullmatch(sha):
         return {}
-    command = ("git", "-C", str(folder), "archive", "--format=tar", sha, ".")
+    done = _start_git(folder, ("archive", "--format=tar", sha, "."), _harmless_settings(folder))
+    if done is None or done.returncode:
+        return {}
     try:
-        done = subprocess.run(command, capture_output=True, timeout=30, check=False)
-        if done.returncode:
-            return {}
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             members = [member for member in archive if member.isfile() and member.name.endswith(".py")]
             return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
-    except (OSError, subprocess.TimeoutExpired, tarfile.TarError):
+    except (OSError, tarfile.TarError):
         return {}
 
 

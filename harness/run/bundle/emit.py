@@ -33,6 +33,7 @@ from harness.run.builtin import TRAINER_FOLDER
 from harness.run.bundle import start
 from harness.run.interpreter import third_party
 from harness.run.plan import Plan
+from harness.run.trust import remember_bundle
 from trainer.config import KNOBS, PRESETS
 
 MAX_BYTES = 2_000_000  # of bundle.json
@@ -103,6 +104,7 @@ def emit(plan: Plan, folder: Path) -> Bundle:
             target = Path(temporary, "bundle")
             target.mkdir()
             bundle = _fill(plan, target)
+            remember_bundle(bundle.id)
             target.replace(folder)
     except OSError as error:
         raise HarnessError(

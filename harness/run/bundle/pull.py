@@ -31,6 +31,7 @@ from harness.run.bundle import start
 from harness.run.bundle.emit import MAX_BYTES, PLACES, Bundle, load_bundle
 from harness.run.capture import ProcessEnd
 from harness.run.result import build_record
+from harness.run.trust import is_own_bundle, remember_launch
 
 
 class Finish(Frozen):
@@ -223,7 +224,10 @@ def _take(bundle: Bundle, seed: PulledSeed, folder: Path, hole: Hole, runs: Path
             if bundle.kind == "script" or changed:
                 _copy_source(bundle, folder, attempt)
             launch = _launch(bundle, finish, attempt)
-            write_whole(attempt.launch_path, dump_launch(private_launch(launch)).encode())
+            content = dump_launch(private_launch(launch)).encode()
+            if is_own_bundle(bundle.id) and not changed and finish.nproc == bundle.nproc:
+                remember_launch(content, ())  # what it would start again is what was packed here
+            write_whole(attempt.launch_path, content)
             record = _record(bundle, finish, digest, attempt, launch, runs)
             record = write_record(attempt.record_path, record)
             return replace(seed, attempt=attempt.number, record=record)

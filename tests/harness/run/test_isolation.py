@@ -29,7 +29,7 @@ def lay_traps(folder: Path) -> Path:
 
 def stop_early(play) -> None:
     done = play("run", "round_001", *SMALL, "--abort", "train_loss@3>1.0", fate="wait")
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 16, done.stderr
 
 
 @pytest.mark.parametrize("python_path", ["", "."])

@@ -51,7 +51,7 @@ def announce(checkout: Path, text: str) -> None:
 
 def stop_early(play):
     done = play("run", "round_001", *SMALL, "--abort", "train_loss@3>1.0", fate="wait")
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 16, done.stderr
 
 
 def test_an_attempt_goes_on_with_the_code_it_began_with(checkout, play, record_of, tmp_path):
