@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 
 from trainer.artifact import encode, forecast_bytes, pack
-from trainer.build import count_params, make_model
+from trainer.build import count_params, make_model, plan_model
 from trainer.bytevocab import FINGERPRINT as BYTE_FINGERPRINT
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
 from trainer.bytevocab import SIZE as BYTE_VOCABULARY_SIZE
@@ -295,14 +295,16 @@ def weigh_untrained(c: Config) -> int:
 
 
 def describe(setup: Setup) -> dict[str, Any]:
-    """Return what is known before training, for `--check`: parameters, effective settings, size forecast."""
-    model = make_model(setup.config)
+    """Return what is known before training, for `--check`: parameters, effective settings, sizes."""
+    model = plan_model(setup.config)
     params = count_params(model)
+    cuda = setup.device.type == "cuda"
     model_bytes = forecast_bytes(model.state_dict(), setup.config)
     return {
         "params": params,
         "config": setup.config.to_env(),
         "data": setup.data,
+        "gpu_bytes": list(torch.cuda.mem_get_info(setup.device)) if cuda else None,  # free, all
         "model_bytes": model_bytes,
         "forecast_bytes": model_bytes + setup.code_bytes,
     }

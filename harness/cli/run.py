@@ -296,6 +296,7 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
         "course": plan.course.name,
         "split": trainer.split,
         "preset": trainer.preset,
+        "preset_reason": trainer.preset_reason,
         "script": plan.intent.script,
         "module": start.module if start else None,
         "python": start.interpreter.as_data() if start else None,
@@ -331,7 +332,8 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
             f"  script      {module}{plan.intent.script} ({files}, {trainer.snapshot.code_bytes:,} bytes)"
         )
     else:
-        typer.echo(f"  preset      {trainer.preset}")
+        chosen = f" (chosen for {trainer.preset_reason})" if trainer.preset_reason else ""
+        typer.echo(f"  preset      {trainer.preset}{chosen}")
     if start:
         typer.echo(f"  python      {start.interpreter.describe()}")
         typer.echo(f"  options     {shlex.join(mask_secret_words(start.arguments)) or 'none'}")
@@ -348,5 +350,8 @@ def _show_plan(plan: Plan, turns: Sequence[Turn], checks: list[Group], as_json: 
         typer.echo(f"  artifact    about {trainer.forecast_bytes:,} of {cap:,} bytes")
     else:
         typer.echo(f"  artifact    not known before; the cap is {cap:,} bytes")
+    for group in checks:
+        if group.name == "memory":
+            typer.echo(f"  memory      {group.summary}")
     typer.echo(f"  split       {trainer.split or 'known after the first score'}")
     typer.echo("nothing was started; leave out --dry-run to play")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +16,13 @@ from typing import Any
 
 import trainer
 from harness.courses.corpus import ProgressCallback
-from harness.courses.course import Course
+from harness.courses.course import SPLIT_TOLERANCE, UNSCORED_TOKENS, Course
 from harness.errors import HarnessError, UsageError, nearest
+from harness.plain_text import plain_line
 from harness.records.private import warn_of_secrets
 from harness.records.record import Code, Data, recorded_config
 from harness.run.command import trainer_command
+from harness.run.preset_choice import Choice, choose_preset
 from harness.run.request import (
     PlanInputs,
     TrainerSetup,
@@ -29,6 +32,7 @@ from harness.run.request import (
     parse_overrides,
     practice_data,
 )
+from harness.run.resources import resources, shows_gpu
 from harness.scripts.git import describe_code
 from harness.scripts.one_file import submission_script
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
@@ -38,7 +42,6 @@ from trainer.names import ALIASES
 KNOB_NAMES = (*KNOBS, *ALIASES)
 
 TRAINER_FOLDER = Path(trainer.__file__).resolve().parent
-DEFAULT_PRESET = {"practice": "practice"}  # others play the challenge's baseline
 
 
 def check_builtin(inputs: PlanInputs, settings: Mapping[str, str] | None = None) -> TrainerSetup:
@@ -47,7 +50,8 @@ def check_builtin(inputs: PlanInputs, settings: Mapping[str, str] | None = None)
     settings: of an attempt whose weights are evaluated, in place of the preset's.
     """
     request, intent, course = inputs.request, inputs.intent, inputs.course
-    preset = request.preset or intent.preset or DEFAULT_PRESET.get(course.name, "baseline")
+    named = request.preset or intent.preset
+    preset, reason = Choice(named) if named else choose_preset(course, shows_gpu(), resources())
     if preset not in PRESETS:
         close = nearest(preset, PRESETS)
         raise UsageError(
@@ -79,8 +83,10 @@ def check_builtin(inputs: PlanInputs, settings: Mapping[str, str] | None = None)
         code=code,
         code_diff=diff,
         preset=preset,
+        preset_reason=reason,
         split=split or _name_split(course, data),
         params=answer["params"],
+        gpu_bytes=tuple(answer["gpu_bytes"]) if answer["gpu_bytes"] else None,
         code_bytes=counted,
         forecast_bytes=answer["model_bytes"] + counted if counted else answer["forecast_bytes"],
         warnings=(*dict.fromkeys((*typed.notes, *written.notes)), *warn_of_secrets(overrides), *warnings),
@@ -171,13 +177,36 @@ def _ask_trainer(config: dict[str, str], *words: str) -> dict[str, Any]:
     )
     if "error" in problem:
         raise UsageError(problem["error"], problem.get("hint", ""))
-    last = process.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-    raise HarnessError(f"the trainer cannot start: {last[0]}", "`python -m trainer --check` shows all of it")
+    raise _explain_end(process.returncode, process.stderr)
+
+
+def _explain_end(exit_code: int, stderr: str) -> HarnessError:
+    """Say why the trainer ended without an answer: by its last line, a signal, or an exit code."""
+    last = next(
+        (f": {plain_line(line.strip())[:300]}" for line in reversed(stderr.splitlines()) if line.strip()), ""
+    )
+    if exit_code == -signal.SIGKILL:
+        return HarnessError(
+            f"the trainer was killed (SIGKILL) while it checked the run{last}",
+            "most often the system ran out of memory: make the model smaller, or close other programs",
+        )
+    if exit_code < 0:
+        return HarnessError(
+            f"the trainer was ended by {signal.Signals(-exit_code).name} while it checked the run{last}",
+            "`harness doctor` tries torch and says what is wrong with it",
+        )
+    what = last or " and printed nothing"
+    return HarnessError(
+        f"the trainer cannot start: it ended with exit code {exit_code}{what}",
+        "`harness doctor` tries torch and says what is wrong with it",
+    )
 
 
 def _name_split(course: Course, data: Data) -> str:
     """Name the export of the validation text by its bytes; an unknown one goes by its fingerprint."""
+    # Of a course's own data the end that fills no sequence may be much of a short text.
+    unscored = UNSCORED_TOKENS / data.val_tokens if course.data and data.val_tokens else 0.0
     for split in course.splits:
-        if data.val_bytes and abs(data.val_bytes / split.val_bytes - 1) < 0.001:
+        if data.val_bytes and abs(data.val_bytes / split.val_bytes - 1) < SPLIT_TOLERANCE + unscored:
             return split.name
     return f"unknown-{(data.val_sha256 or 'none')[:12]}"

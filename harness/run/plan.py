@@ -31,6 +31,7 @@ from harness.records.store import Hole, HoleName, Store, require_hole_name, slug
 from harness.run.builtin import check_builtin
 from harness.run.one_configuration import check_configuration
 from harness.run.request import PlanInputs, RunRequest, TrainerSetup
+from harness.run.resources import LEAST_BYTES_PER_PARAM, most_processes, resources
 from harness.run.script import check_script
 from harness.run.seeds import pair_with_parent, refuse_other_text
 from harness.run.trust import (
@@ -92,6 +93,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         request = replace(request, parent=_own_parent(request.parent, name, store))
     script = find_script(request, intent, hole.path if hole else None)
     names = _start_names(request, intent, script) if script else ()
+    launcher = _launcher(request)
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE
     course = load_course(request.course or intent.course or default, runs)
@@ -111,12 +113,14 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         trainer=trainer,
         seeds=trainer.seeds,
         nproc=request.nproc,
-        launcher=_launcher(request),
+        launcher=launcher,
         planned_seeds=tuple(seed for seed in trainer.seeds if seed is not None),
         purpose=request.purpose,
         start_names=names,
     )
     _check_size(plan, request.allow_over_cap)
+    if not request.elsewhere:
+        _check_memory(plan)
     _check_disk(plan, runs)
     if not request.repeat:
         plan = drop_duplicates(plan, load_season(runs))
@@ -280,6 +284,11 @@ def _launcher(request: RunRequest) -> Literal["python", "torchrun"]:
             f'--launcher "{request.launcher}" is not known',
             (f"did you mean {close}? " if close else "") + "use python or torchrun",
         )
+    if request.nproc > (most := most_processes()) and not request.elsewhere:
+        raise UsageError(
+            f"--nproc {request.nproc} is more than this machine can be meant to start",
+            f"at most {most} here: one for each GPU, or on the CPU one for each core",
+        )
     if request.nproc > 1 and request.launcher == "python":
         raise UsageError(
             f"--launcher python starts one process, --nproc {request.nproc} asks for several",
@@ -348,6 +357,18 @@ def _check_size(plan: Plan, allow: bool) -> None:
             f"{plan.trainer.params or 0:,} parameters will take about {forecast:,} bytes; the cap is {cap:,}",
             "make the model smaller, or insist with --allow-over-cap",
             Exit.OVER_CAP,
+        )
+
+
+def _check_memory(plan: Plan) -> None:
+    """Refuse a model whose weights, gradients and moments alone are more than this machine can hold."""
+    params, gpu = plan.trainer.params or 0, plan.trainer.gpu_bytes
+    there, where = (gpu[1], "the GPU") if gpu else (resources().all_bytes, "this machine")
+    if (needed := params * LEAST_BYTES_PER_PARAM) > there:
+        raise HarnessError(
+            f"{params:,} parameters need at least {needed / 1e9:,.1f} GB of memory for weights, gradients "
+            f"and moments; {where} has {there / 1e9:,.1f} GB",
+            "make the model smaller (MODEL_DIM, NUM_LAYERS), or --emit DIR for a larger machine",
         )
 
 

@@ -34,6 +34,7 @@ from trainer.config import KNOBS
 from trainer.errors import ConfigError
 from trainer.names import ALIASES, meaning_notes, resolve_aliases
 
+LARGEST_SEED = 2**63 - 1  # what torch takes and a record keeps; the built-in trainer's knob says less
 METRICS = ("val_bpb", "val_loss", "train_loss")
 _RULE = re.compile(r"\s*(\w+)\s*(?:@\s*(\d+))?\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*")
 _SIGNS: dict[str, Callable[[float, float], bool]] = {
@@ -203,6 +204,7 @@ class TrainerSetup:
     config: all settings, as resolved. environ: what is handed over, in the trainer's own spelling.
     hidden: variables of the shell that must not reach it. params, forecast_bytes: None when nobody can tell.
     code_bytes: of the script that our trainer would be handed in as; None for a script of one's own.
+    preset_reason: why the preset was chosen, where nobody named one. gpu_bytes: its memory, (free, all).
     """
 
     overrides: dict[str, str]
@@ -213,8 +215,10 @@ class TrainerSetup:
     data: Data
     code: Code
     preset: str | None = None
+    preset_reason: str = ""
     split: str | None = None
     params: int | None = None
+    gpu_bytes: tuple[int, int] | None = None
     forecast_bytes: int | None = None
     code_bytes: int | None = None
     code_diff: str = ""
@@ -349,6 +353,11 @@ def choose_seeds(
             "keep one of them",
         )
     seeds = request.seeds or by_override or intent.seeds or (int(default),)
+    if beyond := next((seed for seed in seeds if abs(seed) > LARGEST_SEED), None):
+        raise UsageError(
+            f"seed {beyond} is too large",
+            f"generators take seeds up to {LARGEST_SEED:,}: write one like 1337",
+        )
     repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
     if repeated:
         raise UsageError(f"seed {repeated[0]} is listed twice", "a seed shows something once; name others")

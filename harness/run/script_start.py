@@ -6,12 +6,10 @@ as it was typed.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.records.arguments import (
@@ -25,13 +23,13 @@ from harness.records.arguments import (
 )
 from harness.run.interpreter import Interpreter, ask_interpreter
 from harness.run.request import PlanInputs, ScriptStart, choose_seeds
+from harness.run.resources import shows_gpu
 from harness.scripts.arguments import ScriptOptions, check_arguments, option_defaults
 from harness.scripts.demands import Demands, read_demands
 from harness.scripts.snapshot import Snapshot
 
 DEFAULT_SEED = "1337"  # where a script takes a seed but computes its default
 _SEED_OPTION = re.compile(r"--(?:\w+[-_])?seed")
-_GPU_FILES = ("nvidia0", "nvidiactl", "nvidia-uvm", "dxg", "kfd")  # NVIDIA's, that of WSL, ROCm's
 _TWO_SEEDS = (1337, 7331)  # an option whose value differs between them has the seed
 
 
@@ -90,13 +88,6 @@ def _unmet_demands(demands: Demands, interpreter: Interpreter, allow_missing: bo
         if shutil.which(program.what) is None
     ]
     return notes
-
-
-def shows_gpu() -> bool:
-    """Whether a GPU's device file is here and not hidden; asking torch would take seconds."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return False
-    return any(Path("/dev", name).exists() for name in _GPU_FILES)
 
 
 def with_seed_option(

@@ -62,7 +62,7 @@ def main() -> int:
     settings = config.to_env()
     if words.check:
         sizes = {"model_bytes": MODEL_BYTES, "forecast_bytes": MODEL_BYTES + CODE_BYTES}
-        print(json.dumps({"params": 123, "config": settings, "data": DATA, **sizes}))
+        print(json.dumps({"params": 123, "config": settings, "data": DATA, "gpu_bytes": None, **sizes}))
         return 0
     return Attempt(settings, words).play()
 

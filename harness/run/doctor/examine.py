@@ -33,6 +33,7 @@ from harness.run.doctor import data, machine, settings
 from harness.run.plan import Plan, drop_duplicates, make_plan
 from harness.run.processes import in_own_process
 from harness.run.request import RunRequest
+from harness.run.resources import estimate_memory, resources
 from harness.run.unfinished import inspect_attempt
 from harness.scripts.git import describe_code
 from harness.season.season import Season, load_season
@@ -82,15 +83,14 @@ def _refusal(error: HarnessError) -> Finding:
 
 
 def _machine(runs: Path, season: Season, torch: str, broken: list[Finding], plan: Plan | None) -> Group:
-    resources = machine.resources()
+    here = resources()
     days = [record.started_at for hole in season.holes for record in hole.records if record.started_at]
     findings = [*broken, *machine.check_packages(), *machine.check_folders(runs), *machine.check_clock(days)]
     if plan and plan.trainer.snapshot is None:
-        findings += machine.check_threads(int(plan.trainer.config["THREADS"]), resources.cores)
-        findings += memory_findings(plan, season, resources.free_bytes)
-    cores = figures.number(resources.cores, "core")
+        findings += machine.check_threads(int(plan.trainer.config["THREADS"]), here.cores)
+    cores = figures.number(here.cores, "core")
     return Group(
-        "machine", f"{torch}, {cores}, {resources.free_bytes / 1e9:,.1f} GB of memory free", tuple(findings)
+        "machine", f"{torch}, {cores}, {here.free_bytes / 1e9:,.1f} GB of memory free", tuple(findings)
     )
 
 
@@ -119,11 +119,13 @@ def _run(plan: Plan, season: Season, thorough: bool) -> list[Group]:
     findings = settings.idle_overrides(trainer.overrides, trainer.config, preset)
     findings += settings.check_schedules(run)
     findings += time_findings(plan, run)
-    untrained = weigh_untrained(trainer.config) if thorough else None
+    memory = memory_group(plan, season)
+    untrained = weigh_untrained(trainer.config) if thorough and not memory.findings else None
     size, size_findings = forecast(plan, season, untrained)
     long = f"{run.steps:,} steps" + (f", about {run.steps * tempo / 1000:,.0f} s" if tempo else "")
     return [
         Group("size", size, tuple(size_findings)),
+        memory,
         Group(
             "run",
             f"{plan.hole.folder}: preset {trainer.preset}, {long}",
@@ -231,42 +233,30 @@ def time_findings(plan: Plan, run: settings.PlannedRun) -> list[Finding]:
     ]
 
 
-def memory_findings(plan: Plan, season: Season, free_bytes: int) -> list[Finding]:
+def memory_group(plan: Plan, season: Season) -> Group:
     """Compare the memory a run needs, by earlier attempts of its shape or a rough sum, with what is free."""
-    if plan.trainer.config["DEVICE"] == "cuda":
-        return []  # the card's memory counts then, and the trainer's own allocator says best what it lacks
+    trainer = plan.trainer
     peaks = [
         r.peak_memory_bytes
         for r in _records(season)
-        if r.peak_memory_bytes and _same(r, plan.trainer.config, STEP_TIME)
+        if r.peak_memory_bytes and _same(r, trainer.config, STEP_TIME)
     ]
     need, basis = (
-        (max(peaks), "as earlier attempts of this shape") if peaks else (_rough_bytes(plan), "a rough sum")
+        (max(peaks), "as earlier attempts of this shape")
+        if peaks
+        else (estimate_memory(trainer.config, trainer.params or 0, plan.nproc), "a rough sum")
     )
-    if need <= free_bytes:
-        return []
-    return [
-        Finding(
-            "warning",
-            f"about {need / 1e9:,.1f} GB of memory are needed ({basis}), {free_bytes / 1e9:,.1f} GB are free",
-            "a run that swaps does not end, and one that is killed has no score",
-            "-o GRAD_ACCUM_STEPS=N for smaller micro-batches, or close other programs",
-        )
-    ]
-
-
-def _rough_bytes(plan: Plan) -> int:
-    """Estimate the peak of a run on the CPU, in bytes.
-
-    torch itself 0.4 GB; 24 bytes a parameter (weights, gradients, two moments, a checkpoint); for each token
-    of a micro-batch 40 floats of the width in each layer, and three rows of logits; two rows for a validation
-    batch. Against the practice presets it comes out a quarter too low.
-    """
-    c = {name: int(text) for name, text in plan.trainer.config.items() if text.isdecimal()}
-    parts = c["GRAD_ACCUM_STEPS"] or 8
-    train = c["TRAIN_BATCH_TOKENS"] / parts * (c["NUM_LAYERS"] * c["MODEL_DIM"] * 160 + c["VOCAB_SIZE"] * 12)
-    val = c["VAL_BATCH_SIZE"] / parts * c["VOCAB_SIZE"] * 8
-    return int(4e8 + 24 * (plan.trainer.params or 0) + max(train, val))
+    free, where = (
+        (trainer.gpu_bytes[0], "on the GPU") if trainer.gpu_bytes else (resources().free_bytes, "here")
+    )
+    what = f"about {need / 1e9:,.1f} GB of memory needed ({basis}), {free / 1e9:,.1f} GB free {where}"
+    if need <= free:
+        return Group("memory", what)
+    smaller = "-o GRAD_ACCUM_STEPS=N for smaller micro-batches, or close other programs"
+    if trainer.preset == "baseline" and not trainer.gpu_bytes:
+        smaller = "--preset practice, which is made for a machine without a GPU; or " + smaller
+    why = "a run that swaps does not end, and one that is killed has no score"
+    return Group("memory", what, (Finding("warning", what, why, smaller),))
 
 
 def intent_findings(plan: Plan, season: Season) -> list[Finding]:

@@ -11,12 +11,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -31,43 +29,6 @@ DISTRIBUTION = "parameter-golf-harness"
 LEAST_FREE_BYTES = 1_000_000_000
 PROBE = "harness.run.doctor.probe_torch"
 PROBE_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a process here may use. cores, free_bytes: with the limits of its control group."""
-
-    cores: int
-    free_bytes: int
-
-
-def resources() -> Resources:
-    """Read how many cores and how much memory are there for us."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
-    quota = _cpu_quota()
-    free = psutil.virtual_memory().available
-    in_group = _memory_left()
-    return Resources(
-        max(1, min(cores, int(quota))) if quota else cores, free if in_group is None else min(free, in_group)
-    )
-
-
-def _cgroup(name: str) -> str | None:
-    try:
-        return Path("/sys/fs/cgroup", name).read_text().strip()
-    except OSError:
-        return None
-
-
-def _cpu_quota() -> float | None:
-    """Cores' worth of time that the control group may use (cgroup v2), or None without a limit."""
-    quota, _, period = (_cgroup("cpu.max") or "").partition(" ")
-    return float(quota) / float(period) if quota.isdecimal() and period.isdecimal() else None
-
-
-def _memory_left() -> int | None:
-    most, used = _cgroup("memory.max") or "", _cgroup("memory.current") or ""
-    return max(0, int(most) - int(used)) if most.isdecimal() and used.isdecimal() else None
 
 
 def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
