@@ -87,6 +87,15 @@ Python = Annotated[
 Hypothesis = Annotated[
     str, typer.Option(metavar="TEXT", help="What a new hole is to show, and why.", rich_help_panel=WHAT)
 ]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="HOLE",
+        help="A new hole with that hole's settings, and with it as the parent.",
+        rich_help_panel=WHAT,
+    ),
+]
 Predict = Annotated[
     str | None,
     typer.Option(

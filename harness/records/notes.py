@@ -26,6 +26,19 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "lesson": ("post-round lesson", "lesson"),
 }
 
+# What `notes.md` of a new hole holds: the headings that its page shows once something stands below them.
+EMPTY_NOTES = "\n".join(
+    f"## {heading}\n"
+    for heading in (
+        "The caddie's pick",
+        "Technical read",
+        "The shot",
+        "On the tee",
+        "The booth reacts",
+        "Post-round lesson",
+    )
+)
+
 _HEADING = re.compile(r"##[ \t]++(.*\S)")
 _FENCE = re.compile(r"^(```|~~~)")
 _TURN = re.compile(r"^\*\*(.{1,60}?)(?::\*\*|\*\*:)\s*(.*)$")

@@ -29,6 +29,7 @@ from harness.records.record import RunRecord, hash_config
 from harness.records.seed_plan import Purpose
 from harness.records.store import Hole, HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
+from harness.run.new_hole import inherited_intent
 from harness.run.one_configuration import check_configuration
 from harness.run.request import PlanInputs, RunRequest, TrainerSetup
 from harness.run.resources import LEAST_BYTES_PER_PARAM, most_processes, resources
@@ -85,6 +86,13 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     hole = store.find(request.reference)
     name = hole.name if hole else new_hole_name(request.reference, slugify(request.title), store)
     intent = load_intent(hole.intent_path) if hole else Intent()
+    if request.inherit is not None:
+        if hole is not None:
+            raise UsageError(
+                f"--from {request.inherit} is for a new hole; {hole.name.folder} is there already",
+                f"leave it out, or make a new hole: `harness new TITLE --from {request.inherit}`",
+            )
+        intent = inherited_intent(store, request.inherit)
     refuse_for_builtin(request, intent)
     request, intent = _put_back(request, intent)
     if request.paired is not None:

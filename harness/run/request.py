@@ -133,7 +133,8 @@ class RunLimits:
 class RunRequest:
     """All that `harness run` was asked for.
 
-    reference: the hole. overrides: `KEY=VALUE` as typed. seeds: empty for the one of the settings.
+    reference: the hole. inherit: a hole whose settings a new one starts from. overrides: `KEY=VALUE` as
+    typed. seeds: empty for the one of the settings.
     module: the script as `python -m` knows it. arguments: the script's own options; None for those of
     round.toml. python: the script's interpreter. paired: the hole whose seeds are played. purpose: what the
     attempts are for, beyond a score. outlive: training goes on when the harness is killed.
@@ -151,6 +152,7 @@ class RunRequest:
     course: str | None = None
     script: Path | None = None
     module: str | None = None
+    inherit: str | None = None
     arguments: tuple[str, ...] | None = None
     python: str | None = None
     title: str = ""
