@@ -1,12 +1,13 @@
-# make demo   set up, play a hole on the practice course, publish the club
-# make test   set up, lint, type-check, run every test
+# make demo      set up, begin a season of your own, play its first hole on the practice course, publish it
+# make example   publish the season that ships with the harness
+# make test      set up, lint, type-check, run every test
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-DEMO   := round_099_first_tee
+SEASON ?= my_season
 
-.PHONY: setup demo test test-fast lowest lint clean
+.PHONY: setup demo example test test-fast lowest lint clean
 
 setup: $(READY)
 
@@ -18,9 +19,14 @@ $(READY): pyproject.toml constraints.txt
 
 # A second `make demo` is a second attempt of the same hole, so --repeat.
 demo: $(READY)
-	$(BIN)/harness run $(DEMO) --title "First Tee" --repeat
-	$(BIN)/harness publish --out _site
-	@echo "look at it: open _site/index.html, or $(BIN)/harness preview"
+	@test -d "$(SEASON)/runs" || $(BIN)/harness season init "$(SEASON)"
+	$(BIN)/harness run round_001_first_tee --title "First Tee" --repeat --runs "$(SEASON)/runs"
+	$(BIN)/harness publish --runs "$(SEASON)/runs" --theme "$(SEASON)/theme" --out _site
+	@echo "look at it: open _site/index.html. Your season is $(SEASON): cd $(SEASON) && harness ls"
+
+example: $(READY)
+	$(BIN)/harness publish --runs runs --out _example
+	@echo "look at it: open _example/index.html"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -43,4 +49,4 @@ lowest:
 	$(LOW)/bin/python -m pytest -n 2 -m 'not slow'
 
 clean:
-	rm -rf $(VENV) $(LOW) _site build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOW) _site _example build dist .pytest_cache .mypy_cache .ruff_cache

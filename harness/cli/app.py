@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness import JSON_SCHEMA, __version__
+from harness.cli.completion import complete_hole
 from harness.cli.terminal import guard_streams, unguarded
 from harness.errors import Exit, HarnessError, UsageError
 from harness.plain_text import escape_json, plain_line
@@ -32,8 +33,38 @@ if TYPE_CHECKING:
     from harness.season.standing import Standing
 
 
-class InterruptibleGroup(TyperGroup):
-    """The commands of the app. Ctrl-C is an error like others; typer would end without a word."""
+# The commands as `harness --help` lists them, by what one does with them.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Begin": ("season", "doctor", "data", "courses", "presets", "knobs"),
+    "Play": ("new", "run", "evaluate", "resume", "noise", "confirm"),
+    "While it plays": ("watch", "wait", "stop"),
+    "Look and compare": ("ls", "show", "compare", "brief", "check", "notes"),
+    "Keep in order": ("decide", "tag", "archive", "rename", "rm", "restore"),
+    "Others' runs, and handing in": ("import", "export", "submit"),
+    "The website": ("publish", "preview"),
+}
+
+
+class Commands(TyperGroup):
+    """The commands of the app, listed by what one does with them.
+
+    Ctrl-C is an error like others; typer would end without a word.
+    """
+
+    def format_commands(self, ctx, formatter) -> None:  # type: ignore[no-untyped-def]
+        others = [name for name in self.list_commands(ctx) if name not in set().union(*GROUPS.values())]
+        for heading, names in (GROUPS | {"Other commands": tuple(others)}).items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [(name, self._summary(command)) for name, command in commands if command]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+    @staticmethod
+    def _summary(command: Any) -> str:
+        """Return a command's whole summary: what click returns is cut to a width."""
+        text: str = (command.short_help or command.help or "").strip().partition("\n")[0]
+        return text.removesuffix(".")
 
     def invoke(self, ctx) -> Any:  # type: ignore[no-untyped-def]
         try:
@@ -44,22 +75,42 @@ class InterruptibleGroup(TyperGroup):
 
 app = typer.Typer(
     name="harness",
-    cls=InterruptibleGroup,
+    cls=Commands,
     help="Train small models under hard limits; keep every run, compare it fairly, publish its scorecard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,
 )
+
+
+def _find_runs(ctx: typer.Context, runs: Path) -> Path:
+    """Return the season's folder: as named, else `runs` here or in a folder above."""
+    source = ctx.get_parameter_source("runs")
+    if source is None or source.name != "DEFAULT" or runs.is_dir():
+        return runs
+    from harness.season.own_season import find_season
+
+    return find_season(Path())
+
 
 Runs = Annotated[
     Path,
     typer.Option(
-        "--runs", metavar="DIR", help="Folder of the season.", envvar="HARNESS_RUNS", show_default=True
+        "--runs",
+        metavar="DIR",
+        help="Folder of the season; looked for here, then in the folders above.",
+        envvar="HARNESS_RUNS",
+        show_default=True,
+        callback=_find_runs,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-HoleArgument = Annotated[str, typer.Argument(metavar="ROUND", help="A hole: round_006, its full name, or 6.")]
+HoleArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ROUND", help="A hole: round_006, its full name, or 6.", autocompletion=complete_hole
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a file could not be read.")]
 
 
@@ -110,8 +161,27 @@ class SeasonCommand(PlainCommand):
         if not ctx.params.get("dry_run"):
             from harness.records.leftovers import sweep
 
+            _note_example(ctx)
+
             sweep(Path(ctx.params["runs"]))
         return super().invoke(ctx)
+
+
+_ADDS_HOLES = {"new", "run", "evaluate", "import"}
+
+
+def _note_example(ctx: Any) -> None:
+    """Say so when a hole would be added to the season that ships with the harness, unless it was named."""
+    from harness.season.own_season import is_example
+
+    runs = Path(ctx.params["runs"])
+    source = ctx.get_parameter_source("runs")
+    if ctx.info_name in _ADDS_HOLES and source and source.name == "DEFAULT" and is_example(runs):
+        typer.echo(
+            f"note: {runs}/ is the example season that ships with the harness; "
+            "`harness season init DIR` begins one of your own",
+            err=True,
+        )
 
 
 class ScriptCommand(SeasonCommand):

@@ -15,6 +15,8 @@ from harness.privacy import mask_secret_settings
 
 if TYPE_CHECKING:
     from harness.run.evaluate import Evaluation
+    from harness.run.play import make_hole
+    from harness.season.sessions import session
 
 Source = Annotated[str, typer.Argument(metavar="ROUND", help="The hole whose weights are evaluated.")]
 Seed = Annotated[
@@ -68,10 +70,12 @@ def evaluate(
         _show_plan(evaluation, as_json)
         return
     records = []
-    for one in evaluation.seeds:
-        records.append(run_options.play_evaluation(evaluation, one, runs, limits))
-        if records[-1].status in ("stopped", "failed"):
-            break
+    with session(make_hole(evaluation.plan, runs), evaluation.seeds) as end:
+        for one in evaluation.seeds:
+            records.append(run_options.play_evaluation(evaluation, one, runs, limits))
+            if records[-1].status in ("stopped", "failed"):
+                break
+        end.exit_code = int(run_options.worst_exit(records))
     run_options.show_result(records, evaluation.plan.hole.folder, runs, as_json, "evaluate")
 
 

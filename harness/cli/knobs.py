@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,17 +9,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.app import Json, PlainCommand, app, print_json, warn
-from harness.cli.terminal import console
+from harness.cli.completion import complete_knob_name
+from harness.cli.terminal import print_table
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.scripts.arguments import ScriptOption
 
 
+# The groups of the trainer's configuration: heading and the first knob of each, in its order.
+_GROUPS = {
+    "DATA_PATH": "data",
+    "EVAL_SEQ_LEN": "evaluation",
+    "RUN_ID": "run",
+    "NUM_LAYERS": "model",
+    "EMBED_LR": "optimizers and schedule",
+    "EMA_DECAY": "averages and rounding in training",
+    "FP16_EMBED": "artifact",
+    "DEVICE": "machine",
+}
+
+
 @app.command(cls=PlainCommand, short_help="List the knobs and what they do")
 def knobs(
     pattern: Annotated[
-        str, typer.Argument(metavar="[WORD]", help="Only knobs with this word in a name of theirs.")
+        str,
+        typer.Argument(
+            metavar="[WORD]",
+            help="Only knobs with this word in a name of theirs.",
+            autocompletion=complete_knob_name,
+        ),
     ] = "",
     script: Annotated[
         Path | None, typer.Option("--script", metavar="FILE", help="Those that a training script reads.")
@@ -50,11 +67,11 @@ def knobs(
     if as_json:
         print_json("knobs", knobs=[_knob_data(knob) for knob in matches])
         return
-    rows = [
-        (d["name"], d["default"], d["unit"], d["range"], d["acts"], _explain(d))
-        for d in map(_knob_data, matches)
-    ]
-    _print_table(("knob", "default", "unit", "range", "acts in", "meaning"), rows)
+    grouped: dict[str, list[tuple[str, ...]]] = {}
+    for d in map(_knob_data, matches):
+        row = (d["name"], d["default"], d["unit"], d["range"], d["acts"], _explain(d))
+        grouped.setdefault(d["group"], []).append(row)
+    print_table(("knob", "default", "unit", "range", "acts in", "meaning"), grouped)
 
 
 def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
@@ -99,7 +116,7 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
         )
         return
     if matches:
-        _print_table(
+        print_table(
             ("knob", "default", "type", "read in", "with"),
             [
                 (k.name, k.default if k.default is not None else "computed or none", k.kind, k.place, k.how)
@@ -107,7 +124,7 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
             ],
         )
     if options:
-        _print_table(("option", "default", "type", "taken in", "help"), [_option_row(o) for o in options])
+        print_table(("option", "default", "type", "taken in", "help"), [_option_row(o) for o in options])
     if taken.commands:
         print(f"commands: {', '.join(taken.commands)}")
     for what in script.unclear:
@@ -134,20 +151,6 @@ def _option_row(option: ScriptOption) -> tuple[str, ...]:
     )
 
 
-def _print_table(headings: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings[:-1]:
-        table.add_column(heading, overflow="fold")
-    table.add_column(headings[-1])
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
 def _explain(data: dict[str, Any]) -> str:
     """Return a knob's meaning, and below it its other names and what public scripts mean by any of them."""
     lines = [data["meaning"]]
@@ -159,6 +162,15 @@ def _explain(data: dict[str, Any]) -> str:
         text if name == data["name"] else f"{name}: {text}" for name, text in data["public_scripts"].items()
     ]
     return "\n".join(lines)
+
+
+def _group_of(name: str) -> str:
+    """Return the group of a knob: the last one that begins before it."""
+    from trainer.config import KNOBS
+
+    order = list(KNOBS)
+    begun = [first for first in _GROUPS if order.index(first) <= order.index(name)]
+    return _GROUPS[begun[-1]]
 
 
 def _knob_data(knob: Any) -> dict[str, Any]:
@@ -173,6 +185,7 @@ def _knob_data(knob: Any) -> dict[str, Any]:
     others = [alias for alias, ours in ALIASES.items() if ours == knob.name]
     return {
         "name": knob.name,
+        "group": _group_of(knob.name),
         "type": knob.type_name,
         "default": knob.unset,
         "unit": knob.unit,

@@ -9,10 +9,16 @@ import typer
 
 from harness import figures
 from harness.cli.app import Json, Runs, SeasonCommand, app, check_runs, print_json, print_result, warn
+from harness.cli.completion import complete_hole
 from harness.errors import UsageError
 
 Holes = Annotated[
-    list[str], typer.Argument(metavar="HOLE...", help="Holes: round_006, their full names, or numbers.")
+    list[str],
+    typer.Argument(
+        metavar="HOLE...",
+        help="Holes: round_006, their full names, or numbers.",
+        autocompletion=complete_hole,
+    ),
 ]
 
 

@@ -23,6 +23,7 @@ from harness.cli.app import (
     script_arguments,
     warn,
 )
+from harness.cli.background import play_in_background
 from harness.cli.run_options import SAFETY, WHAT, WHERE
 from harness.cli.series import Turn
 from harness.errors import UsageError
@@ -100,6 +101,12 @@ Emit = Annotated[
         metavar="DIR", help="Start nothing; write a bundle for another machine.", rich_help_panel=WHERE
     ),
 ]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach", help="Play in the background, and return once it has begun.", rich_help_panel=WHERE
+    ),
+]
 Outlive = Annotated[
     bool,
     typer.Option("--outlive", help="Let training go on when the harness is killed.", rich_help_panel=SAFETY),
@@ -167,6 +174,7 @@ def run(
     launcher: Launcher = None,
     python: run_options.Python = None,
     emit: Emit = None,
+    detach: Detach = False,
     outlive: Outlive = False,
     dry_run: DryRun = False,
     repeat: Repeat = False,
@@ -189,6 +197,12 @@ def run(
 
     if module is not None and script is not None:
         raise UsageError(f"--module {module} and --script {script} both name what to run", "keep one of them")
+    if detach:
+        if dry_run or emit is not None:
+            other = "--dry-run" if dry_run else "--emit"
+            raise UsageError(f"--detach plays in the background, {other} plays nothing", "keep one of them")
+        play_in_background(runs, as_json)
+        return
     limits = run_options.read_limits(timeout, max_cost, rate, abort, stall, slow)
     if resume:
         _refuse_new_settings(context)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from harness.cli.app import find_standing, open_season, print_json, warn
+from harness.cli.completion import complete_course, complete_hole, complete_knob, complete_preset
 from harness.errors import Exit
 
 if TYPE_CHECKING:
@@ -43,7 +44,12 @@ WHAT, HOW_LONG, WHERE, SAFETY = "What", "How long", "Where", "Safety"  # heading
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--override", "-o", metavar="KEY=VALUE", help="Set a knob; repeatable.", rich_help_panel=WHAT
+        "--override",
+        "-o",
+        metavar="KEY=VALUE",
+        help="Set a knob; repeatable.",
+        rich_help_panel=WHAT,
+        autocompletion=complete_knob,
     ),
 ]
 Preset = Annotated[
@@ -52,6 +58,7 @@ Preset = Annotated[
         metavar="NAME",
         help="Settings to start from: baseline, practice, practice_long or tiny.",
         rich_help_panel=WHAT,
+        autocompletion=complete_preset,
     ),
 ]
 Course = Annotated[
@@ -60,6 +67,7 @@ Course = Annotated[
         metavar="NAME",
         help="What is predicted: fineweb, practice, or a course of your own.",
         rich_help_panel=WHAT,
+        autocompletion=complete_course,
     ),
 ]
 Script = Annotated[
@@ -94,6 +102,7 @@ From = Annotated[
         metavar="HOLE",
         help="A new hole with that hole's settings, and with it as the parent.",
         rich_help_panel=WHAT,
+        autocompletion=complete_hole,
     ),
 ]
 Predict = Annotated[
@@ -214,11 +223,14 @@ def resume_attempt(reference: str, runs: Path, limits: RunLimits, trust: bool) -
     from harness.cli.views.live import LiveView
     from harness.records.store import Store
     from harness.run.resume import resume
+    from harness.season.sessions import session
 
     limits.check_budget([])
-    folder = Store(runs).get(reference).name.folder
-    with LiveView(f"{folder}, resumed", 0) as view:
-        return resume(folder, runs, _callbacks(view, limits), warn if trust else None)
+    hole = Store(runs).get(reference)
+    with session(hole, ()) as end, LiveView(f"{hole.name.folder}, resumed", 0) as view:
+        record = resume(hole.name.folder, runs, _callbacks(view, limits), warn if trust else None)
+        end.exit_code = int(exit_code_of(record))
+        return record
 
 
 def _callbacks(view: LiveView, limits: RunLimits) -> RunCallbacks:
@@ -276,7 +288,11 @@ def show_result(
 
 def end_with(records: Sequence[RunRecord]) -> NoReturn:
     """End with the exit code of the attempt that ended worst."""
-    raise typer.Exit(max(map(exit_code_of, records), key=_SEVERITY.index))
+    raise typer.Exit(worst_exit(records))
+
+
+def worst_exit(records: Sequence[RunRecord]) -> Exit:
+    return max(map(exit_code_of, records), key=_SEVERITY.index)
 
 
 def exit_code_of(record: RunRecord) -> Exit:

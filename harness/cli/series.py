@@ -140,17 +140,24 @@ def play_turns(
 
     result: what comes when all have been played.
     """
+    from harness.run.play import make_hole
+    from harness.season.sessions import session
+
     _ignore_hangup()
     records: list[RunRecord] = []
-    for turn in turns:
-        records.append(run_options.play_attempt(turn.plan, turn.seed, runs, limits, outlive))
-        limits = limits.after(records[-1].wall_seconds or 0.0)
-        if len(turns) > 1:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                print(_progress(turn, records, turns, result), file=sys.stderr, flush=True)
-        failure = records[-1].failure
-        if failure is not None and failure.kind in ENDS_SERIES:
-            break
+    if not turns:
+        return records
+    with session(make_hole(turns[-1].plan, runs), [turn.seed for turn in turns]) as end:
+        for turn in turns:
+            records.append(run_options.play_attempt(turn.plan, turn.seed, runs, limits, outlive))
+            limits = limits.after(records[-1].wall_seconds or 0.0)
+            if len(turns) > 1:
+                with contextlib.suppress(OSError):  # the terminal may be gone
+                    print(_progress(turn, records, turns, result), file=sys.stderr, flush=True)
+            failure = records[-1].failure
+            if failure is not None and failure.kind in ENDS_SERIES:
+                break
+        end.exit_code = int(run_options.worst_exit(records))
     return records
 
 

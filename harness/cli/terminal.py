@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from harness.plain_text import plain
 
 if TYPE_CHECKING:  # rich takes 50 ms, and `harness --help` has no use for it
     from rich.console import Console
+
+WIDTH_OF_A_FILE = 160  # columns of a table that no terminal shows
 
 
 class GuardedStream:
@@ -75,3 +77,39 @@ def console(*, err: bool = False, width: int | None = None) -> Console:
 
     stream = unguarded(sys.stderr if err else sys.stdout)
     return FilteringConsole(file=stream, highlight=False, markup=False, emoji=False, width=width)
+
+
+def print_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[object]] | Mapping[str, Sequence[Sequence[object]]],
+    right: Iterable[int] = (),
+) -> None:
+    """Print a table that fits the terminal; the last column takes what the others leave.
+
+    rows: with a mapping, each group under its name. right: columns that are set to the right.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    to_the_right = set(right)
+    for at, heading in enumerate(headings):
+        is_last = at == len(headings) - 1
+        table.add_column(
+            heading,
+            overflow="fold",
+            no_wrap=at == 0,
+            justify="right" if at in to_the_right else "left",
+            ratio=1 if is_last else None,
+            min_width=20 if is_last else None,
+        )
+    groups = rows if isinstance(rows, Mapping) else {"": rows}
+    for group, members in groups.items():
+        if group:
+            table.add_row(Text(group, style="bold"))
+        for row in members:
+            table.add_row(*(Text(str(cell)) for cell in row))
+        if group:
+            table.add_section()
+    console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(table)

@@ -32,8 +32,9 @@ DATA_COMMANDS = [["data", "pull"], ["data", "prepare"], ["data", "check"]]
 def test_no_summary_of_a_command_is_cut(harness, words):
     shown = harness(*words, "--help", env={"COLUMNS": "60"}).stdout
 
-    assert "Commands:" in shown
-    assert [line for line in shown.partition("Commands:")[2].splitlines() if "..." in line] == []
+    commands = shown.partition("Show this message and exit.")[2]
+    assert ("run" in commands) or ("prepare" in commands)
+    assert [line for line in commands.splitlines() if "..." in line or "…" in line] == []
 
 
 def test_help_shows_no_python_types_and_no_raw_ranges(harness):
