@@ -33,6 +33,7 @@ from harness.run.request import (
     practice_data,
 )
 from harness.run.resources import resources, shows_gpu
+from harness.run.torch_install import explain_torch
 from harness.scripts.git import describe_code
 from harness.scripts.one_file import submission_script
 from trainer.bytevocab import NAME as BYTE_VOCABULARY
@@ -185,6 +186,8 @@ def _explain_end(exit_code: int, stderr: str) -> HarnessError:
     last = next(
         (f": {plain_line(line.strip())[:300]}" for line in reversed(stderr.splitlines()) if line.strip()), ""
     )
+    if exit_code > 0 and (error := explain_torch(stderr)):
+        return error
     if exit_code == -signal.SIGKILL:
         return HarnessError(
             f"the trainer was killed (SIGKILL) while it checked the run{last}",

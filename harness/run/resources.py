@@ -55,6 +55,10 @@ def shows_gpu() -> bool:
     return any(Path("/dev", name).exists() for name in _GPU_FILES)
 
 
+def shows_nvidia() -> bool:
+    return any(Path("/dev", name).exists() for name in _GPU_FILES if name.startswith("nvidia"))
+
+
 def most_processes() -> int:
     """Return how many processes a run may start here: one for each core or GPU, or the challenge's eight."""
     gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))

@@ -34,6 +34,7 @@ from harness.run.plan import Plan, drop_duplicates, make_plan
 from harness.run.processes import in_own_process
 from harness.run.request import RunRequest
 from harness.run.resources import estimate_memory, resources
+from harness.run.torch_install import probe_torch
 from harness.run.unfinished import inspect_attempt
 from harness.scripts.git import describe_code
 from harness.season.season import Season, load_season
@@ -50,15 +51,15 @@ SEEDS_OF_A_CLAIM = 3  # the challenge asks for p < 0.01, which fewer cannot show
 def examine(request: RunRequest | None, runs: Path, progress: ProgressCallback) -> list[Group]:
     """Check everything; with a request also the run that it asks for."""
     season = load_season(runs)
-    torch, broken = machine.probe_torch()
+    torch, misfits = probe_torch()
     plan: Plan | None = None
     refusal: list[Finding] = []
-    if request and torch:
+    if request:
         try:
             plan = make_plan(replace(request, repeat=True), runs, progress)
         except HarnessError as error:
             refusal = [_refusal(error)]
-    groups = [_machine(runs, season, machine.describe_torch(torch), broken, plan), _shell()]
+    groups = [_machine(runs, season, machine.describe_torch(torch), misfits, plan), _shell()]
     if plan:
         groups += [data.data_of_plan(plan, find_overlap), *_run(plan, season, thorough=True)]
         if request and not request.repeat:
@@ -82,10 +83,10 @@ def _refusal(error: HarnessError) -> Finding:
     return Finding("error", error.message, "`harness run` refuses it", error.hint)
 
 
-def _machine(runs: Path, season: Season, torch: str, broken: list[Finding], plan: Plan | None) -> Group:
+def _machine(runs: Path, season: Season, torch: str, misfits: list[Finding], plan: Plan | None) -> Group:
     here = resources()
     days = [record.started_at for hole in season.holes for record in hole.records if record.started_at]
-    findings = [*broken, *machine.check_packages(), *machine.check_folders(runs), *machine.check_clock(days)]
+    findings = [*misfits, *machine.check_packages(), *machine.check_folders(runs), *machine.check_clock(days)]
     if plan and plan.trainer.snapshot is None:
         findings += machine.check_threads(int(plan.trainer.config["THREADS"]), here.cores)
     cores = figures.number(here.cores, "core")

@@ -1,15 +1,13 @@
 """The machine a run would use: Python, packages, torch, cores, memory, disk, clock.
 
-torch is tried in a process of its own (`PROBE`), so that a broken installation is a finding and not our end.
+What torch is and whether it fits the machine is asked in `harness.run.torch_install`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -22,39 +20,17 @@ from harness.figures import number
 from harness.files import PACKAGE, cache_dir
 from harness.findings import Finding
 from harness.records.record import RunRecord
-from harness.run.command import isolated_python
 from harness.run.processes import in_own_process
 
 DISTRIBUTION = "parameter-golf-harness"
 LEAST_FREE_BYTES = 1_000_000_000
-PROBE = "harness.run.doctor.probe_torch"
-PROBE_SECONDS = 120
-
-
-def probe_torch() -> tuple[dict[str, Any], list[Finding]]:
-    """Ask torch what it is and whether it computes. An empty answer comes with the finding that says why."""
-    try:
-        command, env = isolated_python(PROBE)
-        process = subprocess.run(
-            command, env=env, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
-        )
-        torch: dict[str, Any] = json.loads(process.stdout)
-        return torch, []
-    except subprocess.TimeoutExpired:
-        last = f"no answer within {PROBE_SECONDS} s"
-    except (OSError, ValueError):
-        last = (process.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-    broken = Finding(
-        "error",
-        f"torch does not work: {last:.200}",
-        "nothing can be trained",
-        "pip install -c constraints.txt torch (a CPU wheel is enough without a GPU)",
-    )
-    return {}, [broken]
 
 
 def played_here(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return the records of this machine, told by its processor and GPUs; one that names none counts."""
+    """Return the records of this machine, told by its processor and GPUs; one that names none counts.
+
+    Where torch does not load no device can be named, and only records that name none count.
+    """
     named = {record.environment.device_name for record in records} - {None}
     here = {None, *(in_own_process(_device_names) if named else ())}
     return [record for record in records if record.environment.device_name in here]
@@ -62,10 +38,12 @@ def played_here(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 def _device_names() -> list[str]:
     """The names under which the trainer records the devices of this machine."""
-    import torch
+    try:
+        import torch
 
-    from trainer.setup import device_name
-
+        from trainer.setup import device_name
+    except (ImportError, OSError):  # missing, or a library of its own is
+        return []
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return [device_name(torch.device(name)) for name in ("cpu", *gpus)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.doctor.machine import probe_torch
 from harness.run.interpreter import ask_interpreter
+from harness.run.torch_install import probe_torch
 from harness.scripts.snapshot import take_snapshot
 from tests.fake.command_line import SMALL
 from tests.paths import ROOT
