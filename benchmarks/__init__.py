@@ -6,6 +6,7 @@
     registry   `harness ls` of 10,000 attempts
     publish    `harness publish` of 1,000 holes
     logs       reading logs
+    noise      memory and delay of `harness run` when a script prints a gigabyte
     scripts    reading the knobs of training scripts
     events     logging a point of a curve
     kills      what is lost when a run is killed

@@ -24,6 +24,7 @@ SMOKE = {
     "verdicts": ("--pairs", "3", "--seasons", "2"),
     "referee": ("--track", "unlimited"),
     "scripts": ("--scripts", "2", "--lines", "200"),
+    "noise": ("--size", "1MB", "--shape", "bars", "--seconds", "1"),
     "season": ("FOLDER", "--holes", "2", "--points", "5"),
 }
 PRINTS = {
@@ -33,6 +34,7 @@ PRINTS = {
     "verdicts": "does nothing",
     "referee": "0 false fails",
     "scripts": "processor time",
+    "noise": "0 misses",
     "season": "",
 }
 

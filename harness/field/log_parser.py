@@ -12,6 +12,7 @@ thinned, and a caller who needs every point passes a `sink`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -25,12 +26,7 @@ from harness.field.log_events import (
     Marker,
     ResultLine,
     Setting,
-    Size,
-    StepLine,
-    StopLine,
     Summary,
-    TrainLine,
-    ValLine,
     Warn,
 )
 from harness.field.log_lines import (
@@ -54,6 +50,7 @@ from harness.field.run_facts import read_facts
 from harness.field.run_tracker import RunTracker, Sink
 from harness.field.source_listing import SourceListing
 from harness.field.step_stretch import MIN_STRETCH_BYTES, match_stretch, take_stretch
+from harness.field.unfinished_line import may_be_cut
 
 BLOCK_BYTES = 256 * 1024
 
@@ -84,19 +81,27 @@ class ParsedLog:
         return self.runs[-1].status if self.runs else "not_a_run"
 
 
-def parse_log(source: Path | BinaryIO, sink: Sink | None = None) -> ParsedLog:
+def parse_log(source: Path | BinaryIO, sink: Sink | None = None, max_bytes: int | None = None) -> ParsedLog:
     """Read a log from a path or a binary stream.
 
-    sink: called with every event in order, so that curves can be kept whole.
+    sink: called with every event in order, so that curves can be kept whole. max_bytes: of a larger file, its
+    first and its last half of that are read, with a warning.
     Raises HarnessError when the file cannot be read; whatever it holds is no error.
     """
     if isinstance(source, Path):
         try:
             with source.open("rb") as stream:
-                return replace(parse_log(stream, sink), source=str(source))
+                return replace(parse_log(stream, sink, max_bytes), source=str(source))
         except OSError as error:
             raise HarnessError(f"cannot read {source}: {error.strerror}", "check the path") from error
     parser = LogParser(sink)
+    if max_bytes is not None and (size := os.fstat(source.fileno()).st_size) > max_bytes:
+        while source.tell() < max_bytes // 2 and (block := source.read(BLOCK_BYTES)):
+            parser.read(block)
+        parser.skip(size - max_bytes)
+        source.seek((size - max_bytes // 2) // 4 * 4)  # whole characters, of whatever encoding
+        if not parser.is_decoded:
+            source.readline(MAX_LINE_BYTES)  # cut in the middle
     while block := source.read(BLOCK_BYTES):
         parser.read(block)
     return parser.close()
@@ -137,7 +142,7 @@ class LogParser:
         self._listing = SourceListing()
         self._prefix: re.Pattern[bytes] | None = None  # of this file, where it has one that no list knows
         self._learner: PrefixLearner | None = PrefixLearner()
-        self._silent_shapes: set[bytes] = set()  # of lines that never hold an event
+        self._silent_shapes: set[bytes] = {b""}  # of lines that never hold an event
 
     @property
     def run(self) -> LoggedRun:
@@ -167,6 +172,17 @@ class LogParser:
     def read(self, data: bytes) -> None:
         """Take the next piece of the stream without collecting its events."""
         self._stream.read(data)
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether the stream is UTF-16 or UTF-32, whose lines do not end with a byte."""
+        return self._stream.encoding.startswith(("utf-16", "utf-32"))
+
+    def skip(self, bytes_skipped: int) -> None:
+        """End the line that is being read, and note that so many bytes of the stream are left out here."""
+        self._stream.end_line()
+        what = f"{bytes_skipped:,} bytes after this line were not read, and are not in the line numbers"
+        self.warn(self.number, what)
 
     def close(self) -> ParsedLog:
         """End the log: read a last line without a newline, close the last run, say what is odd about it."""
@@ -219,7 +235,7 @@ class LogParser:
             self._tracker.warn(line, text)
         self._section, self._section_left = None, 0
         self._listing = SourceListing()
-        self._silent_shapes.clear()
+        self._silent_shapes = {b""}
 
     def _read_lines(self, data: bytes) -> None:
         """Read whole lines. Every byte of a log passes here: this decides the speed."""
@@ -227,10 +243,18 @@ class LogParser:
             data = self._prefix.sub(b"", data)
         if self._stream.has_cr:
             data = data.replace(b"\r\n", b"\n")  # how Windows ends a line
-        if b"\r" in data:
-            for line in data[:-1].split(b"\n"):
-                self.number += 1
-                self._read_raw(line, self.number)
+        begin, at = 0, data.find(b"\r")
+        while at >= 0:  # lines that hold carriage returns, and those between them
+            start, end = data.rfind(b"\n", begin, at) + 1 or begin, data.index(b"\n", at)
+            self._read_plain_lines(data[begin:start])
+            self.number += 1
+            self._read_redrawn(data[start:end], self.number)
+            begin, at = end + 1, data.find(b"\r", end)
+        self._read_plain_lines(data[begin:])
+
+    def _read_plain_lines(self, data: bytes) -> None:
+        """Read whole lines without carriage returns."""
+        if not data:
             return
         if starts_with_clock(data):
             data = strip_clocks(data)
@@ -253,7 +277,14 @@ class LogParser:
         if not data:
             return
         number, idle, silent = self.number, self._tracker.idle_shapes, self._silent_shapes
-        for line, shape in zip(data[:-1].split(b"\n"), data[:-1].translate(SHAPES).split(b"\n"), strict=True):
+        if self._section is None and not data.strip(b"\n"):
+            self.number += len(data)  # a flood of empty lines
+            return
+        shapes = data[:-1].translate(SHAPES).split(b"\n")
+        if self._is_plain() and silent.issuperset(shapes):
+            self.number += len(shapes)
+            return
+        for line, shape in zip(data[:-1].split(b"\n"), shapes, strict=True):
             number += 1
             if not line and self._section is None:
                 continue
@@ -276,15 +307,16 @@ class LogParser:
                     self._take(event, line)
             if event is _NO_EVENT:
                 remembered = silent
-            elif event is not None and self._tracker.is_idle(event):
+            elif event is not None and (self._tracker.is_idle(event) or self._listing.passes_over(event)):
                 remembered = idle
             else:
                 continue
-            if len(shape) <= _MAX_SHAPE_BYTES:
-                if len(remembered) >= _MAX_SHAPES:
-                    remembered.clear()
-                remembered.add(shape)
+            _remember(shape, remembered)
         self.number = number
+
+    def _is_plain(self) -> bool:
+        """Whether a line means what it says, whatever stood before it: no heading or source code did."""
+        return self._section is None and not self._listing.is_open
 
     def _take_stretch(self, text: bytes) -> bool:
         """Take many step lines at once; False when they must be read one by one."""
@@ -297,15 +329,23 @@ class LogParser:
     def read_whole_line(self, line: bytes) -> None:
         self.read_block(line + b"\n")
 
-    def read_segment(self, segment: bytes, number: int) -> None:
-        """Read a part of line `number` that ended with a carriage return."""
-        self._read_line(segment, number)
+    def read_redrawn(self, parts: bytes, number: int) -> None:
+        """Read parts of line `number`, each but the last ended by a carriage return."""
+        self._read_redrawn(_ESCAPES.sub(b"", parts) if self._stream.has_escape else parts, number)
 
-    def _read_raw(self, line: bytes, number: int) -> None:
-        """Read a line that may hold carriage returns."""
-        for segment in line.split(b"\r"):
-            if segment:
-                self._read_line(self._shorten(segment, number), number)
+    def _read_redrawn(self, line: bytes, number: int) -> None:
+        """Read what was redrawn in one line, as by a progress bar, each part ended by a carriage return."""
+        silent = self._silent_shapes
+        if self._is_plain() and silent.issuperset(line.translate(SHAPES).split(b"\r")):
+            return
+        for part in line.split(b"\r"):
+            if not part:
+                continue
+            shape = part.translate(SHAPES)
+            if shape in silent and self._is_plain():
+                continue
+            if self._read_line(self._shorten(part, number), number) is _NO_EVENT:
+                _remember(shape, silent)
 
     def _shorten(self, line: bytes, number: int) -> bytes:
         if len(line) <= MAX_LINE_BYTES:
@@ -407,7 +447,7 @@ class LogParser:
         event = read_line(stripped, self.number) if stripped else None
         if event is None:
             return
-        if _may_be_cut(event, stripped):
+        if may_be_cut(event, stripped):
             self._tracker.warn(
                 self.number, "the last line ends without a newline, in the middle; it was not read"
             )
@@ -447,24 +487,8 @@ class LogParser:
             self._listing.begin(line, marker.line)
 
 
-def _may_be_cut(event: Event, line: bytes) -> bool:
-    """Whether an unterminated line may end inside its last number.
-
-    The field prints loss and score with the same digits, step lines end in a unit, sizes in "bytes".
-    """
-    line = line.rstrip()
-    if isinstance(event, ResultLine):
-        loss_digits = len(event.val_loss_text.partition(".")[2])
-        return line.endswith(event.val_bpb_text.encode()) and event.decimals < loss_digits
-    if isinstance(event, TrainLine):
-        return not line.endswith((b"ms", b"True", b"False")) and b"tok/s:" not in line
-    if isinstance(event, ValLine):
-        if line.endswith(b"ms"):
-            return False
-        match = re.search(rb"val_loss:\s?[^\s.]*\.(\d+)\s+val_bpb:\s?[^\s.]*\.(\d+)$", line)
-        return match is None or len(match[1]) != len(match[2])
-    if isinstance(event, Size):
-        return b"bytes" not in line and not line.endswith(b"FITS")
-    if isinstance(event, StopLine):
-        return event.time_ms is None
-    return isinstance(event, Setting | StepLine)
+def _remember(shape: bytes, shapes: set[bytes]) -> None:
+    if len(shape) <= _MAX_SHAPE_BYTES:
+        if len(shapes) >= _MAX_SHAPES:
+            shapes.clear()
+        shapes.add(shape)

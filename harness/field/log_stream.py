@@ -23,8 +23,8 @@ class LineReader(Protocol):
     def read_whole_line(self, line: bytes) -> None:
         """Read one line that came in several pieces, without its newline."""
 
-    def read_segment(self, segment: bytes, number: int) -> None:
-        """Read a part of line `number` that ended with a carriage return."""
+    def read_redrawn(self, parts: bytes, number: int) -> None:
+        """Read parts of line `number`, each but the last ended by a carriage return."""
 
     def warn(self, line: int, text: str) -> None:
         """Note what is odd about a line."""
@@ -63,6 +63,11 @@ class LogStream:
         tail = bytes(self._tail)
         self._warn_if_cut(self._lines.number + 1)
         return tail
+
+    def end_line(self) -> None:
+        """Give an unfinished line to the reader as it is."""
+        if self._tail or self._bytes_left_out:
+            self._lines.read_whole_line(self._finish_line(b""))
 
     def read(self, data: bytes) -> None:
         """Take the next piece of the stream, cut anywhere."""
@@ -148,9 +153,7 @@ class LogStream:
         self._tail += piece
         # A progress bar redraws one line with carriage returns: its finished pieces can be read and dropped.
         if self.has_cr and (end := self._tail.rfind(b"\r")) >= 0:
-            for segment in bytes(self._tail[:end]).split(b"\r"):
-                if 0 < len(segment) <= MAX_LINE_BYTES:
-                    self._lines.read_segment(segment, self._lines.number + 1)
+            self._lines.read_redrawn(bytes(self._tail[:end]), self._lines.number + 1)
             del self._tail[: end + 1]
         if len(self._tail) > MAX_LINE_BYTES:
             self._bytes_left_out += len(self._tail) - MAX_LINE_BYTES

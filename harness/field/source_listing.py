@@ -18,6 +18,7 @@ from harness.field.log_events import Event, Marker, Setting, TrainLine, ValLine
 MAX_DOUBTFUL_LINES = 400  # more lines than stand between triple quotes in a script of the field
 MAX_DOUBTFUL_BYTES = 256 * 1024
 MAX_COMPILED = 5_000  # lines; each takes up to a tenth of a millisecond
+MAX_LINES = 50_000  # in listings after which no run went on: then they are what a program prints for ever
 MIN_STATEMENTS = 4  # lines of Python that make a listing; fewer may be printed by chance
 _INDENTED = (b" ", b"\t")
 _MAX_STATEMENT = 2_000  # bytes; a longer line is taken for source code
@@ -59,11 +60,15 @@ class SourceListing:
         self.start = 0
         self._statements = 0  # lines that can only be Python
         self._compiled = 0  # of the whole log
+        self._lines = 0  # since a line that only a running program prints ended a listing
         self._in_quotes = False
         self._doubtful: list[tuple[bytes, int]] = []  # lines that may be the program's after all
         self._doubtful_bytes = 0
 
     def begin(self, line: bytes, number: int) -> None:
+        """Open a listing at its first line, unless there were too many without a run."""
+        if self._is_spent():
+            return
         self.is_open, self.start, self._statements = True, number, 1
         self._in_quotes = _quotes(line) % 2 == 1
         self._forget()
@@ -77,6 +82,10 @@ class SourceListing:
         unclosed: what was taken for source code never ended. event: what the line says, were it the
         program's.
         """
+        self._lines += 1
+        if self._is_spent():
+            self._forget()
+            return "after"
         what = event.what if isinstance(event, Marker) else None
         quotes = _quotes(line)
         if self._in_quotes:
@@ -87,6 +96,8 @@ class SourceListing:
             return "unclosed" if self._keep(line, number) or what == "python" else "inside"
         if what in ("rule", "python") or (event is not None and not quotes and _is_of_program(line, event)):
             self._forget()
+            if what is None:
+                self._lines = 0
             return "after"
         if quotes % 2:
             self._in_quotes = True
@@ -101,6 +112,13 @@ class SourceListing:
                 return "after"
             return "unclosed" if self._keep(line, number) else "inside"
         return "inside"
+
+    def passes_over(self, event: Event) -> bool:
+        """Whether an event could only begin a listing, and none is begun any more."""
+        return self._is_spent() and isinstance(event, Marker) and event.what == "code"
+
+    def _is_spent(self) -> bool:
+        return self._lines > MAX_LINES
 
     def _is_statement(self, line: bytes) -> bool:
         self._compiled += 1

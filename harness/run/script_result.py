@@ -27,6 +27,7 @@ from harness.records.store import Attempt
 from harness.run.capture import ProcessEnd
 from harness.scripts.snapshot import load_snapshot
 
+MAX_LOG_BYTES = 512_000_000  # that are read of a log: seconds of noise; the file stays whole
 MAX_FILES = 1_000  # that are listed of what a script left
 # What scripts of the field call their artifact, best first; raw checkpoints are no artifacts.
 _ARTIFACT = re.compile(
@@ -136,12 +137,12 @@ def known_at_launch(launch: Launch, config: Mapping[str, str]) -> dict[str, Any]
 
 def _find_log(attempt: Attempt, produced: dict[str, int]) -> ParsedLog:
     """Return what the script printed; where that tells no run, the newest log file it wrote that does."""
-    printed = parse_log(attempt.log_path)
+    printed = parse_log(attempt.log_path, max_bytes=MAX_LOG_BYTES)
     if printed.result is not None:
         return printed
     written = [attempt.work_dir / name for name in produced if name.endswith((".log", ".txt"))]
     for path in sorted(written, key=lambda path: path.stat().st_mtime, reverse=True)[:20]:
-        log = parse_log(path)
+        log = parse_log(path, max_bytes=MAX_LOG_BYTES)
         if log.result is not None:
             return log
     return printed

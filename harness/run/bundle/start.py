@@ -26,6 +26,8 @@ HERE = Path(__file__).resolve().parent
 RESULT = HERE / "result"
 FINISH = "finish.json"
 GRACE_SECONDS = 60.0  # a step and a checkpoint fit in
+PIECE_BYTES = 64 * 1024  # of the log that are read at once
+READ_SECONDS = 0.25  # of showing the log between two looks at the clock
 Bundle = dict[str, Any]  # bundle.json
 VERSIONS = ("torch", "mlx", "numpy", "sentencepiece")  # of which the record keeps the version
 SECRET = "[secret]"  # stands for a setting that does not travel (harness.privacy)
@@ -298,7 +300,7 @@ def run(command: list[str], env: dict[str, str], cwd: Path, log: Path) -> tuple[
         source.seek(start)
         while True:
             ended = child.poll() is not None
-            show(source.read())
+            at_end = show_on(source, READ_SECONDS)
             if ended:
                 break
             if len(signals) > sent:
@@ -306,18 +308,27 @@ def run(command: list[str], env: dict[str, str], cwd: Path, log: Path) -> tuple[
                 signal_group(child.pid, stop_signal if sent == 1 else signal.SIGKILL)
             if signals and time.monotonic() - signals[0] > GRACE_SECONDS:
                 signal_group(child.pid, signal.SIGKILL)
-            time.sleep(0.1)
-    signal_group(child.pid, signal.SIGKILL)  # whatever it left running
+            if at_end:
+                time.sleep(0.1)
+        signal_group(child.pid, signal.SIGKILL)  # whatever it left running
+        if not show_on(source, READ_SECONDS):  # far behind: the log has it all, the screen its end
+            source.seek(max(source.tell(), source.seek(0, os.SEEK_END) - PIECE_BYTES))
+            show_on(source, READ_SECONDS)
     return child.returncode, bool(signals)
 
 
-def show(chunk: bytes) -> None:
-    if chunk:
+def show_on(source: IO[bytes], seconds: float) -> bool:
+    """Show what was printed since, for some seconds at most; return whether that was all."""
+    until = time.monotonic() + seconds
+    while chunk := source.read(PIECE_BYTES):
         try:
             sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
         except OSError:
             pass  # nobody looks any more
+        if time.monotonic() > until:
+            return False
+    return True
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:

@@ -911,3 +911,51 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path, one_line: bool) -> No
 
     assert path.stat().st_size > 50_000_000
     assert int(done.stdout) < 20_000  # KiB
+
+
+BAR = b"\r 42%|####      | 421/1000 [00:42<00:58,  9.99it/s, loss=2.1]"
+FLOODS = {
+    "lines": b"UserWarning: this loop prints for ever\n" * 1000,
+    "empty": b"\n" * 40_000,
+    "bar in one line": BAR * 1000,
+    "bar in many lines": (BAR + b"\n") * 1000,
+    "source code": b"import os\nif x:\n  '''\n" * 2000,
+}
+
+
+@pytest.mark.timeout(60)  # far above what it takes; read the careful way, it takes minutes
+@pytest.mark.parametrize("flood", FLOODS)
+def test_what_stands_behind_a_flood_is_read_and_has_its_line_number(flood: str) -> None:
+    block = FLOODS[flood]
+    noise = block * (30_000_000 // len(block))
+
+    log = parse_log(io.BytesIO(HEAD.encode() + noise + b"\n" + END.encode()))
+
+    assert log.result is not None
+    assert log.result.final_val_bpb == 1.2243657
+    assert log.lines == HEAD.count("\n") + noise.count(b"\n") + 1 + END.count("\n")
+
+
+def test_a_step_in_a_progress_bar_between_others_is_read() -> None:
+    line = b"step:1/20 train_loss:5.0000 train_time:1ms step_avg:1.00ms"
+
+    log = parse_log(io.BytesIO(BAR * 40 + b"\r" + line + BAR * 40 + b"\n"))
+
+    assert log.result is not None
+    assert log.result.steps == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_of_a_log_beyond_the_limit_both_ends_are_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "train.log"
+    noise = "UserWarning: this loop prints for ever\n" * 40_000
+    middle = "final_int8_zlib_roundtrip val_loss:9.9 val_bpb:9.9\n"
+    path.write_text(HEAD + noise + middle + noise + END, encoding)
+
+    log = parse_log(path, max_bytes=1_000_000)
+
+    assert log.result is not None
+    assert log.result.final_val_bpb == 1.2243657
+    assert log.result.hyperparameters == parse(HEAD).result.hyperparameters
+    assert [warning.text for warning in log.warnings if "were not read" in warning.text]
+    assert log.size < 2_000_000

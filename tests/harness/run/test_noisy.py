@@ -25,6 +25,8 @@ NOISES = {
     "lines": b"UserWarning: this loop prints for ever\n" * 1000,
     "empty": b"\n" * 40_000,
     "endless": b"no newline " * 4000,
+    "bars": b"\r 42%|####      | 421/1000 [00:42<00:58,  9.99it/s]" * 1000,
+    "source_code": b"import os\nif x:\n  '''\n" * 2000,
     "not_text": b"\xff\xfe\x00\x9b \r\n" * 5000,
 }
 

@@ -215,6 +215,40 @@ def test_a_run_that_is_cut_short_ends_with_run_sh_and_is_no_result_yet(
     assert after.returncode == 0
 
 
+def test_a_log_that_runs_ahead_of_the_screen_is_read_in_pieces(
+    home: Path, tmp_path: Path, harness: Run
+) -> None:
+    noise = "UserWarning: this loop prints for ever\\n"
+    (home / "noise.py").write_text(
+        "import os\n"
+        f"for _ in range(1000): os.write(1, b'{noise}' * 8000)\n"
+        "print('that was all', flush=True)\n"
+        "open('ended', 'w').close()\n"
+    )
+    harness("run", "round_004", "--script", "noise.py", "--emit", str(tmp_path / "b"), cwd=home)
+    result = tmp_path / "b" / "result"
+    wrapped = (
+        "import runpy, sys; sys.argv = ['start.py']\n"
+        "try: runpy.run_path('start.py', run_name='__main__')\n"
+        "finally: print(open('/proc/self/status').read(), file=sys.stderr)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", wrapped],
+        cwd=tmp_path / "b",
+        stdout=subprocess.PIPE,  # not looked at until the script has ended
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_env(),
+    )
+    wait_for(lambda: list(result.glob("*/work/ended")), "the end of the script")
+    out, err = process.communicate()
+
+    assert process.returncode == 0, err
+    assert next(result.glob("*/train.log")).stat().st_size > 300_000_000
+    assert "that was all" in out
+    assert int(err.rpartition("VmHWM:")[2].split()[0]) < 60_000  # KiB
+
+
 def test_a_failed_run_comes_back_as_what_it_is(home: Path, tmp_path: Path, harness: Run) -> None:
     words = ("--script", "train_gpt.py", "-o", "MISHAP=memory")
     harness("run", "round_004", *words, "--emit", str(tmp_path / "b"), cwd=home)
