@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from harness.cli.app import HoleArgument, Json, Runs, SeasonCommand, app
 from harness.cli.run_options import (
@@ -22,6 +25,10 @@ from harness.cli.run_options import (
 @app.command(cls=SeasonCommand, short_help="Resume a stopped attempt")
 def resume(
     reference: HoleArgument,
+    attempt: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Attempt number; default: the newest unfinished one."),
+    ] = None,
     timeout: Timeout = None,
     max_cost: MaxCost = None,
     rate: Rate = None,
@@ -32,6 +39,6 @@ def resume(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Go on with a hole's newest attempt from its checkpoint, or write the record it lacks."""
+    """Go on with a hole's newest unfinished attempt from its checkpoint, or write the record it lacks."""
     limits = read_limits(timeout, max_cost, rate, abort, stall, slow)
-    show_result([resume_attempt(reference, runs, limits, trust)], reference, runs, as_json, "resume")
+    show_result([resume_attempt(reference, runs, limits, trust, attempt)], reference, runs, as_json, "resume")

@@ -218,8 +218,10 @@ def play_evaluation(evaluation: Evaluation, seed: int, runs: Path, limits: RunLi
         return evaluate.play_evaluation(evaluation, seed, runs, _callbacks(view, limits))
 
 
-def resume_attempt(reference: str, runs: Path, limits: RunLimits, trust: bool) -> RunRecord:
-    """Go on with a hole's newest attempt under the live view."""
+def resume_attempt(
+    reference: str, runs: Path, limits: RunLimits, trust: bool, number: int | None = None
+) -> RunRecord:
+    """Go on with an unfinished attempt under the live view."""
     from harness.cli.views.live import LiveView
     from harness.records.store import Store
     from harness.run.resume import resume
@@ -228,7 +230,7 @@ def resume_attempt(reference: str, runs: Path, limits: RunLimits, trust: bool) -
     limits.check_budget([])
     hole = Store(runs).get(reference)
     with session(hole, ()) as end, LiveView(f"{hole.name.folder}, resumed", 0) as view:
-        record = resume(hole.name.folder, runs, _callbacks(view, limits), warn if trust else None)
+        record = resume(hole.name.folder, runs, _callbacks(view, limits), warn if trust else None, number)
         end.exit_code = int(exit_code_of(record))
         return record
 

@@ -38,6 +38,7 @@ from harness.run.plan import Plan
 from harness.run.result import build_record
 from harness.run.script_result import known_at_launch
 from harness.run.trust import remember_hole, remember_launch
+from harness.run.unfinished import resume_command
 
 
 def play(
@@ -226,7 +227,7 @@ def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> R
         raise HarnessError(
             f"{error.message}: the disk is full, and the record of {launch.hole} attempt {launch.attempt} "
             "is not written",
-            f"free some space, then `harness resume {launch.hole}` writes it",
+            f"free some space, then `{resume_command(launch.hole, launch.attempt)}` writes it",
         ) from error
     forget_end(attempt)
     return record

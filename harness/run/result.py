@@ -57,10 +57,11 @@ HINTS: dict[FailureKind, str] = {
     "`harness run ROUND --emit DIR` writes a bundle for one that has",
     "wrong_python": "name another interpreter with --python PATH",
     "bad_knob": "see the last lines; `harness knobs` lists types and ranges",
-    "killed": "the system may have run out of memory; `harness resume ROUND` goes on from the checkpoint",
-    "timeout": "raise --timeout, or `harness resume ROUND` to go on from the checkpoint",
+    "killed": "the system may have run out of memory; "
+    "`harness resume ROUND --attempt ATTEMPT` goes on from the checkpoint",
+    "timeout": "raise --timeout, or `harness resume ROUND --attempt ATTEMPT` to go on from the checkpoint",
     "no_result": "see the last lines of train.log",
-    "interrupted": "`harness resume ROUND` goes on from the checkpoint",
+    "interrupted": "`harness resume ROUND --attempt ATTEMPT` goes on from the checkpoint",
     "error": "see the last lines of train.log",
     "disk_full": "free some space, or name another folder with --runs DIR",
     "budget": "raise --max-cost; what was reached is kept",
@@ -88,7 +89,10 @@ def hint_for(record: RunRecord) -> str:
     hint = HINTS[kind] if record.code.trainer == "builtin" else SCRIPT_HINTS.get(kind, HINTS[kind])
     if record.seed is None:
         hint = hint.replace(" --seed SEED", "")
-    return hint.replace("ROUND", record.hole).replace("SEED", str(record.seed))
+    values = {"ROUND": record.hole, "SEED": record.seed, "ATTEMPT": record.attempt}
+    for word, value in values.items():
+        hint = hint.replace(word, str(value))
+    return hint
 
 
 _TORCHRUN_REPORT = re.compile(

@@ -23,12 +23,21 @@ from harness.run.end_note import forget_end, read_end
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import build_record, read_result
 from harness.run.trust import ForeignStart, Trusted, describe_trainer, is_own, require_trust
+from harness.run.unfinished import choose_unfinished, resume_command
 from harness.scripts.git import fingerprint_folder, read_code
 from trainer.config import KNOBS
 
 
-def resume(reference: str, runs: Path, callbacks: RunCallbacks, trusted: Trusted = None) -> RunRecord:
-    """Go on with a hole's newest attempt from its last checkpoint, with the settings it began with.
+def resume(
+    reference: str,
+    runs: Path,
+    callbacks: RunCallbacks,
+    trusted: Trusted = None,
+    number: int | None = None,
+) -> RunRecord:
+    """Go on with an unfinished attempt from its last checkpoint, with the settings it began with.
+
+    number: of the attempt; None for the newest unfinished one.
 
     An attempt whose trainer had finished while nobody was there to write its record is only recorded, and so
     is one of a script, which cannot go on: what its log tells is kept. Where the trainer here is another one,
@@ -36,20 +45,17 @@ def resume(reference: str, runs: Path, callbacks: RunCallbacks, trusted: Trusted
     running, when its code cannot be had, or when it is not this machine's own and nobody trusts it.
     """
     hole = Store(runs).get(reference)
-    attempts = [attempt for attempt in hole.attempts if attempt.launch_path.is_file()]
-    if not attempts:
-        raise HarnessError(
-            f"{hole.name.folder} has no attempt to resume", f"play it: `harness run {hole.name.folder}`"
-        )
-    attempt = attempts[-1]
+    attempt = choose_unfinished(hole, number)
     attempt.refuse_links()
     with lock_attempt(attempt):
         launch = load_launch(attempt.launch_path)
-        _wait_for_end(attempt, launch)
+        wait_for_end(attempt, launch)
         record = find_record(attempt.record_path)
         if record is not None and record.complete:
+            others = "" if number is not None else ", and no other is unfinished"
             raise HarnessError(
-                f"{hole.name.folder} attempt {attempt.number} is complete (val_bpb {record.val_bpb:.4f})",
+                f"{hole.name.folder} attempt {attempt.number} is complete (val_bpb {record.val_bpb:.4f})"
+                f"{others}",
                 f"play another: `harness run {hole.name.folder} --seed N`, or `--repeat`",
                 Exit.DUPLICATE,
             )
@@ -98,7 +104,7 @@ def record_from_log(attempt: Attempt, launch: Launch, record: RunRecord | None, 
     return _write_with_warning(attempt, built, note)
 
 
-def _wait_for_end(attempt: Attempt, launch: Launch) -> None:
+def wait_for_end(attempt: Attempt, launch: Launch) -> None:
     """See that nothing of an attempt runs any more. What the watchdog is ending is waited for."""
     mark = str(attempt.path.resolve())
     until = time.monotonic() + (0 if launch.outlives else GRACE_SECONDS + 5)
@@ -140,7 +146,7 @@ def trainer_of(launch: Launch, attempt: Attempt) -> Path:
             return folder
         if files := read_code(TRAINER_FOLDER, code):
             return _write_folder(folder, files)
-    resume = f"`harness resume {launch.hole}`"
+    resume = f"`{resume_command(launch.hole, launch.attempt)}`"
     if code.git_sha is None:
         hint = "it was in no git commit: bring it back"
     elif code.dirty:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness import figures
 from harness.cli.views.line_chart import draw
+from harness.run.unfinished import resume_command
 from harness.run.watch.projection import Projection
 from harness.run.watch.watch import AttemptView, AttemptWatcher
 
@@ -108,7 +109,8 @@ def prospects(view: AttemptView) -> Iterator[str]:
         yield f"`harness show {view.hole}` has every comparison"
         return
     if view.state == "left":
-        yield f"`harness resume {view.hole}` goes on with it, or writes the record it lacks"
+        command = resume_command(view.hole, view.attempt.number)
+        yield f"`{command}` goes on with it, or writes the record it lacks"
         return
     projection = view.projection
     if isinstance(projection, Projection):

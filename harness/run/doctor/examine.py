@@ -35,7 +35,7 @@ from harness.run.processes import in_own_process
 from harness.run.request import RunRequest
 from harness.run.resources import estimate_memory, resources
 from harness.run.torch_install import probe_torch
-from harness.run.unfinished import inspect_attempt
+from harness.run.unfinished import inspect_attempt, resume_command
 from harness.scripts.git import describe_code
 from harness.season.season import Season, load_season
 from trainer.config import KNOBS, PRESETS
@@ -350,7 +350,8 @@ def season_findings(season: Season, hole: str | None) -> list[Finding]:
                         "warning",
                         f"{name} has no record of {attempt.path.name}, and nobody is playing it",
                         "it was killed before it could write one",
-                        f"`harness resume {name}`",
+                        f"`{resume_command(name, attempt.number)}`, `harness salvage {name} --attempt "
+                        f"{attempt.number}` or `harness drop-attempt {name} {attempt.number}`",
                     )
                 )
         if hole is None and played.summary.parent:

@@ -92,7 +92,7 @@ def test_a_full_disk_is_called_so_once_there_is_room(tmp_path, lines):
     before, after = done.stdout.split("rc 1\n")[1].split("record.json\n", 1)
     assert ".tmp" not in before
     assert "the disk is full" in done.stderr
-    assert "`harness resume round_001` writes it" in " ".join(done.stderr.split())
+    assert "`harness resume round_001 --attempt 1` writes it" in " ".join(done.stderr.split())
     record = json.loads(after[after.index("{") :])
     if lines:
         assert record["failure"]["kind"] == "disk_full"

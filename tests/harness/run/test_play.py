@@ -233,7 +233,7 @@ def test_an_interrupt_leaves_a_record_that_can_be_resumed(start, play, record_of
 
     assert process.returncode == 130, err
     assert (record_of()["status"], record_of()["failure"]["kind"]) == ("stopped", "interrupted")
-    assert "`harness resume round_001`" in out
+    assert "`harness resume round_001 --attempt 1`" in out
     assert play("resume", "round_001").returncode == 0
 
 

@@ -123,7 +123,7 @@ def test_a_commit_that_git_here_does_not_have_is_asked_for(checkout, play):
     done = play("resume", "round_001")
 
     assert done.returncode == 1
-    assert f"`git fetch` commit {first}, then `harness resume round_001`" in done.stderr
+    assert f"`git fetch` commit {first}, then `harness resume round_001 --attempt 1`" in done.stderr
 
 
 def test_the_option_of_run_is_the_same_command_and_says_so(checkout, play, record_of):

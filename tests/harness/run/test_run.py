@@ -208,7 +208,7 @@ def test_interrupt_stops_with_a_record_that_can_be_resumed(play, cache, tmp_path
 
     assert process.returncode == 130
     assert record_of(tmp_path / "runs" / "round_001")["status"] == "stopped"
-    assert "`harness resume round_001`" in out
+    assert "`harness resume round_001 --attempt 1`" in out
 
 
 def test_timeout_is_a_failed_record_with_its_own_exit_code(play, tmp_path):

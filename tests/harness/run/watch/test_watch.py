@@ -153,7 +153,7 @@ def test_an_attempt_that_nobody_plays_is_shown_with_what_to_do(attempt: Path, ha
 
     assert done.returncode == 0
     assert "not running, and it has no record" in done.stdout
-    assert "`harness resume round_002_next`" in done.stdout
+    assert "`harness resume round_002_next --attempt" in done.stdout
 
 
 def test_a_finished_attempt_shows_its_end_and_a_failed_one_its_reason(
