@@ -32,6 +32,7 @@ from harness.run.kept_weights import Source, find_sources
 from harness.run.plan import Plan, drop_duplicates, new_hole_name, same_experiment
 from harness.run.play import play
 from harness.run.request import PlanInputs, RunRequest, TrainerSetup, parse_overrides
+from harness.season.aliases import next_number
 from harness.season.hole import PlayedHole
 from harness.season.season import Season, load_season
 from trainer.config import KNOBS, Config, load_config
@@ -175,7 +176,7 @@ def _refuse_training(
         if why:
             words = [word for pair in sorted({**overrides, **changed}.items()) for word in _setting(*pair)]
             parent = store.get(reference).name.folder
-            command = ["harness", "run", f"round_{_next_number(store):03d}", "--parent", parent]
+            command = ["harness", "run", f"round_{next_number(store):03d}", "--parent", parent]
             command += ["--course", record.course, *(["--preset", record.preset] if record.preset else [])]
             raise UsageError(
                 f"override {name}={value} cannot be evaluated: {why}, and {parent} is trained already",
@@ -276,13 +277,13 @@ def _choose_hole(
         raise UsageError(
             f"--new {request.new}: {named.name.folder} is there, and is not this evaluation of "
             f"{source.folder}",
-            f"name a free one: --new round_{_next_number(store):03d}",
+            f"name a free one: --new round_{next_number(store):03d}",
         )
     if (before is not None and request.new is None) or named is not None:
         assert before is not None
         return replace(plan, hole=before.name, is_new=False)
     title = request.title or " ".join(request.overrides).replace("=", " ")
-    folder = request.new or f"round_{_next_number(store):03d}"
+    folder = request.new or f"round_{next_number(store):03d}"
     return replace(plan, hole=new_hole_name(folder, slugify(title), store))
 
 
@@ -290,10 +291,6 @@ def _is_evaluation(hole: PlayedHole, plan: Plan, source: HoleName) -> bool:
     return hole.summary.parent == source.folder and any(
         record.evaluated_from is not None and same_experiment(plan, record) for record in hole.records
     )
-
-
-def _next_number(store: Store) -> int:
-    return max((hole.name.number for hole in store.holes()), default=0) + 1
 
 
 # What is taken over from the training -------------------------------------------------------------

@@ -20,6 +20,7 @@ from harness.records.prediction import Prediction
 from harness.records.record import find_record, hash_config
 from harness.records.store import Attempt, Hole, Store
 from harness.run.request import RunRequest, TrainerSetup
+from harness.season.aliases import next_number
 from harness.season.configurations import (
     Difference,
     Settings,
@@ -155,11 +156,6 @@ def _notes_on_failed(attempts: Sequence[Played], trainer: TrainerSetup, planned:
     return (
         f"attempt {attempts[-1].attempt} failed with another configuration: {describe_differences(changes)}",
     )
-
-
-def next_number(store: Store) -> int:
-    """Return the number of the next free hole: behind all that are there."""
-    return max((hole.name.number for hole in store.holes()), default=0) + 1
 
 
 def offered_command(number: int, hole: Hole, planned: Intent, request: RunRequest) -> str:

@@ -23,7 +23,8 @@ def offered(stderr):
 
 
 def test_another_override_is_refused_and_the_offered_command_plays_it(play, record_of, runs):
-    play("run", "1", *SMALL, "--title", "First")
+    first = play("run", "1", *SMALL, "--title", "First")
+    assert first.returncode == 0, first.stderr
     before = (runs / "round_001_first" / "round.toml").read_text()
 
     done = play("run", "1", *WIDE, "--title", "Wide & wild", "--seeds", "3,4", "--timeout", "60", "--outlive")
