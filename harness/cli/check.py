@@ -65,11 +65,13 @@ def check(
 
 
 def _candidate(season: Season, reference: str, runs: Path, course: str) -> Candidate:
+    from harness.records.references import within_season
     from harness.season.hole import PlayedHole
     from harness.season.pairs import find_other
     from harness.submit.candidate import entry_candidate, folder_candidate, hole_candidate
 
-    if Path(reference).is_dir() and ("/" in reference or (Path(reference) / "submission.json").is_file()):
+    is_folder = "/" in reference or (Path(reference) / "submission.json").is_file()
+    if is_folder and Path(reference).is_dir() and within_season(reference, runs) is None:
         return folder_candidate(Path(reference), runs, course)
     try:
         other = find_other(season, reference)

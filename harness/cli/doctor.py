@@ -45,7 +45,7 @@ def doctor(
     if reference is None:  # a hole may be the first of a season that is not there yet, as in `harness run`
         check_runs(runs)
     request = None
-    if reference:
+    if reference is not None:
         request = RunRequest(
             reference, overrides=tuple(override or ()), preset=preset, course=course, script=script
         )

@@ -21,7 +21,7 @@ from harness.cli import run_options
 from harness.cli.app import CourseProgress, report_unfinished, warn
 from harness.errors import HarnessError, UsageError
 from harness.records.failures import ENDS_SERIES
-from harness.records.intent import is_public
+from harness.records.references import is_public
 from harness.records.store import Store, hole_names
 
 if TYPE_CHECKING:

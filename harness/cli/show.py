@@ -101,7 +101,7 @@ def _describe_claim(season: Season, standing: Standing) -> str:
 
 
 def _diff_to_parent(season: Season, played: PlayedHole) -> str:
-    from harness.records.intent import is_public
+    from harness.records.references import is_public
     from harness.season.code_diff import code_diff
 
     parent = season.parent(played)

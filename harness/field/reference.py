@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.courses.course import Course
 from harness.errors import UsageError, nearest
 from harness.field.entries import StoredEntry, find_entry
-from harness.records.intent import FIELD_PREFIX, PR_PREFIX
+from harness.records.references import FIELD_PREFIX, PR_PREFIX
 
 LISTED = 3  # names in an error
 
@@ -67,7 +67,14 @@ def _by_name(entries: Sequence[StoredEntry], reference: str) -> list[StoredEntry
     if not name:
         raise UsageError(f'"{reference}" names no entry of the field', "write field: and the folder's name")
     exact = [entry for entry in entries if name in (entry.slug, entry.entry.source)]
-    return exact or [entry for entry in entries if entry.slug.startswith(name)]
+    return exact or entries_beginning(entries, name)
+
+
+def entries_beginning(entries: Sequence[StoredEntry], name: str) -> list[StoredEntry]:
+    """Return the entries whose folders begin with a name, or the one that has it; capitals do not count."""
+    folded = name.lower()
+    whole = [entry for entry in entries if entry.slug.lower() == folded]
+    return whole or [entry for entry in entries if entry.slug.lower().startswith(folded)]
 
 
 def _how_to_import(entries: Sequence[StoredEntry], courses: Sequence[Course], reference: str) -> str:

@@ -31,14 +31,6 @@ Strategy = Literal[
 ]
 
 
-FIELD_PREFIX, PR_PREFIX = "field:", "pr:"  # of a parent that is somebody else's run
-
-
-def is_public(parent: str | None) -> bool:
-    """Whether a parent is a public run, `field:SLUG` or `pr:NUMBER`, rather than a hole of ours."""
-    return parent is not None and parent.startswith((FIELD_PREFIX, PR_PREFIX))
-
-
 # A word that holes are filed under; short and plain, since it stands in columns, pages and filters.
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,30}$")]
 

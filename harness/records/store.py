@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.cache import mark_files
-from harness.errors import HarnessError, UsageError, nearest
+from harness.errors import HarnessError, UsageError
 from harness.files import move_new, write_error, write_whole
+from harness.records.references import HoleIndex, clean_reference, close_holes, is_meant
 from harness.temporary import locked_folder, temporary_folder
 
 HOLES_PER_ROUND = 18
@@ -62,19 +63,6 @@ def parse_hole_name(text: str) -> HoleName | None:
     if match is None or len(text) > MAX_NAME or int(match[1]) == 0:
         return None
     return HoleName(text, int(match[1]), match[2] or "")
-
-
-def whole_number(reference: str) -> int | None:
-    """Return the hole's number that `6` or `round_006` means, None for other words.
-
-    `round_01` is no hole's name and no beginning of round_010: it means 0, a number that no hole has.
-    """
-    if not re.fullmatch(r"(round_)?\d+", reference, re.ASCII):
-        return None
-    if reference.isdecimal():
-        return int(reference) if len(reference) <= MAX_NAME else 0
-    name = parse_hole_name(reference)
-    return name.number if name else 0
 
 
 def require_hole_name(text: str) -> HoleName:
@@ -251,41 +239,31 @@ class Store:
         return [Hole(self.root / name.folder, name) for name in hole_names(self.root)]
 
     def find(self, reference: str) -> Hole | None:
-        """Return the hole meant by a folder name, a prefix of one, or a number; None when there is none.
+        """Return the hole meant (see `harness.records.references`); None when there is none.
 
         A name or number that no hole has may be one that a hole had before it was renamed.
-        Raises UsageError when several fit.
+        Raises UsageError when several fit, and for a path out of the season.
         """
-        holes = self.holes()
-        exact = [hole for hole in holes if hole.name.folder == reference]
-        if exact:
-            return exact[0]
-        number = whole_number(reference)
-        if number is not None:
-            matches = [hole for hole in holes if hole.name.number == number]
-        else:
-            matches = [hole for hole in holes if reference and hole.name.folder.startswith(reference)]
+        cleaned = clean_reference(reference, self.root)
+        holes = {hole.name.folder: hole for hole in self.holes()}
+        matches = HoleIndex(holes).matches(cleaned)
         if len(matches) > 1:
-            names = ", ".join(hole.name.folder for hole in matches[:5])
+            names = ", ".join(matches[:5])
             raise UsageError(f'"{reference}" fits {len(matches)} holes: {names}', "type more of the name")
-        return matches[0] if matches else self._find_former(reference, holes)
+        return holes[matches[0]] if matches else self._find_former(cleaned, holes.values())
 
-    def _find_former(self, reference: str, holes: list[Hole]) -> Hole | None:
+    def _find_former(self, reference: str, holes: Iterable[Hole]) -> Hole | None:
         """Return the one hole that had this name or number before."""
         matches = [hole for hole in holes if any(is_meant(name, reference) for name in former_names(hole))]
         return matches[0] if len(matches) == 1 else None
 
     def get(self, reference: str) -> Hole:
-        """Return the hole meant. Raises UsageError naming the nearest one when there is none."""
+        """Return the hole meant. Raises UsageError naming the nearest ones when there is none."""
         hole = self.find(reference)
         if hole is None:
             names = [hole.name.folder for hole in self.holes()]
-            by_number = re.search(r"\d{1,6}", reference, re.ASCII)
-            close = nearest(reference, names)
-            if by_number:
-                same = [name for name in names if int(name.split("_")[1]) == int(by_number[0])]
-                close = same[0] if same else close
-            hint = f"did you mean {close}? " if close else ""
+            close = close_holes(reference, names)
+            hint = f"did you mean {' or '.join(close)}? " if close else ""
             listing = "`harness ls` lists the holes" if names else "`harness run round_001` plays the first"
             raise UsageError(f'no hole matches "{reference}" in {self.root}/', hint + listing)
         return hole
@@ -331,14 +309,6 @@ class Store:
     def load_all(self) -> Iterator[tuple[Hole, list[Attempt]]]:
         for hole in self.holes():
             yield hole, hole.attempts
-
-
-def is_meant(folder: str, reference: str) -> bool:
-    """Whether a name, its beginning or a number means this folder."""
-    number, name = whole_number(reference), parse_hole_name(folder)
-    if number is not None:
-        return name is not None and name.number == number
-    return bool(reference) and folder.startswith(reference)
 
 
 def former_names(hole: Hole) -> list[str]:

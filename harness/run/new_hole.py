@@ -11,10 +11,11 @@ from typing import get_args
 from harness.courses.course import load_course
 from harness.errors import UsageError, nearest
 from harness.files import write_whole
-from harness.records.intent import Intent, Strategy, dump_intent, is_public, load_intent
+from harness.records.intent import Intent, Strategy, dump_intent, load_intent
 from harness.records.notes import EMPTY_NOTES
 from harness.records.prediction import Prediction
 from harness.records.private import private_intent
+from harness.records.references import clean_reference, is_public
 from harness.records.store import Hole, Store, slugify
 from harness.run.request import parse_overrides
 from harness.season.aliases import next_number
@@ -74,7 +75,7 @@ def _intent(new: NewHole, title: str, store: Store) -> Intent:
         raise UsageError(
             f'--strategy "{new.strategy}" is not known', f"{hint}use one of {', '.join(get_args(Strategy))}"
         )
-    parent = new.parent or base.parent
+    parent = base.parent if new.parent is None else clean_reference(new.parent, store.root)
     if parent is not None and not is_public(parent):
         parent = store.get(parent).name.folder
     if new.course is not None:

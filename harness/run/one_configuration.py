@@ -14,10 +14,11 @@ from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.privacy import mask_secret_settings, mask_secret_words, mask_settings
-from harness.records.intent import Intent, is_public
+from harness.records.intent import Intent
 from harness.records.launch import load_launch
 from harness.records.prediction import Prediction
 from harness.records.record import find_record, hash_config
+from harness.records.references import is_public
 from harness.records.store import Attempt, Hole, Store
 from harness.run.request import RunRequest, TrainerSetup
 from harness.season.aliases import next_number

@@ -23,9 +23,10 @@ from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.field.entries import FieldStore
 from harness.field.reference import find_public
 from harness.privacy import is_masked, mask_settings
-from harness.records.intent import FIELD_PREFIX, Intent, is_public, load_intent
+from harness.records.intent import Intent, load_intent
 from harness.records.private import refuse_masked, restore
 from harness.records.record import RunRecord, hash_config
+from harness.records.references import FIELD_PREFIX, clean_reference, folder_name, is_public
 from harness.records.seed_plan import Purpose
 from harness.records.store import Hole, HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
@@ -94,10 +95,14 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
             )
         intent = inherited_intent(store, request.inherit)
     refuse_for_builtin(request, intent)
+    if request.parent is not None:
+        request = replace(request, parent=clean_reference(request.parent, runs))
+    if request.paired is not None:
+        request = replace(request, paired=clean_reference(request.paired, runs))
     request, intent = _put_back(request, intent)
     if request.paired is not None:
         request = pair_with_parent(request, intent, hole, runs)
-    if request.parent and not is_public(request.parent):
+    if request.parent is not None and not is_public(request.parent):
         request = replace(request, parent=_own_parent(request.parent, name, store))
     script = find_script(request, intent, hole.path if hole else None)
     names = _start_names(request, intent, script) if script else ()
@@ -308,10 +313,9 @@ def _launcher(request: RunRequest) -> Literal["python", "torchrun"]:
 def new_hole_name(folder: str, slug: str, store: Store) -> HoleName:
     """Name a hole that does not exist yet, and see that its number is free.
 
-    folder: a number, round_NNN or a whole name; only with a whole name the slug is not used.
+    folder: a number, round_NNN, a whole name, or a path of one; only with a whole name the slug is not used.
     """
-    if folder.isdecimal():
-        folder = f"round_{int(folder):03d}"
+    folder = folder_name(clean_reference(folder, store.root))
     name = require_hole_name(folder)
     other = next((hole for hole in store.holes() if hole.name.number == name.number), None)
     if other:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from harness.courses.course import Course
 from harness.errors import HarnessError, UsageError
-from harness.records.intent import Intent, is_public
+from harness.records.intent import Intent
 from harness.records.launch import load_launch
 from harness.records.record import RunRecord
+from harness.records.references import is_public
 from harness.records.store import Hole, Store
 from harness.run.request import RunRequest
 from harness.season.hole import PlayedHole, load_hole

@@ -11,12 +11,12 @@ import re
 from harness.errors import HarnessError, UsageError
 from harness.files import move_new, write_error
 from harness.records.intent import edit_intent, load_intent
+from harness.records.references import clean_reference, is_meant
 from harness.records.store import (
     Hole,
     HoleName,
     Store,
     former_names,
-    is_meant,
     parse_hole_name,
     require_hole_name,
     slugify,
@@ -34,9 +34,11 @@ def former_name(store: Store, reference: str) -> HoleName | None:
     """Return the hole's present name where `reference` is a name that it had before, else None."""
     try:
         hole = store.find(reference)
-    except UsageError:  # several fit, which the command will say
+    except UsageError:  # several fit, or none can, which the command will say
         return None
-    return None if hole is None or is_meant(hole.name.folder, reference) else hole.name
+    if hole is None or is_meant(hole.name.folder, clean_reference(reference, store.root)):
+        return None
+    return hole.name
 
 
 def new_name(hole: Hole, words: str) -> HoleName:

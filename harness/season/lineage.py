@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import figures
-from harness.records.intent import is_public
+from harness.records.references import is_public
 from harness.season.differences import comparison_data, describe_outcome, place_data
 from harness.season.schema import BranchData
 from harness.season.season import Season

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from harness.errors import UsageError
 from harness.field.entries import StoredEntry, find_entry
-from harness.field.reference import find_public
+from harness.field.reference import entries_beginning, find_public
 from harness.records.curve import Curve, load_curve
-from harness.records.intent import is_public
+from harness.records.references import clean_reference, is_public
 from harness.records.store import Store
 from harness.season.compare import AttemptCurve, Pair, Side, Whiff, compare, config_changes, find_whiff
 from harness.season.hole import PlayedHole
@@ -44,25 +44,24 @@ def parse_kinds(text: str) -> tuple[ComparisonKind, ...]:
 
 
 def find_other(season: Season, reference: str) -> PlayedHole | StoredEntry:
-    """Return the hole, or the entry of the field, that a reference means: its folder or the beginning of it,
-    or `field:NAME` or `pr:NUMBER` as for a parent.
+    """Return the hole, or the entry of the field, that a reference means (`harness.records.references`).
 
+    An entry is named by `field:NAME`, `pr:NUMBER`, its path, or its bare name where no hole has it.
     Raises UsageError for what is neither.
     """
-    if is_public(reference):
-        return find_public(season.public_entries(), season.courses(), None, reference)
-    store = Store(season.runs)
-    if (season.runs / "field" / reference).is_dir() or store.find(reference) is None:
-        entries = [entry for entry in season.public_entries() if entry.slug.startswith(reference)]
-        exact = next((entry for entry in entries if entry.slug == reference), None)
-        if exact or (len(entries) == 1 and store.find(reference) is None):
-            return exact or entries[0]
-        if len(entries) > 1 and store.find(reference) is None:
-            names = ", ".join(entry.slug for entry in entries[:3])
-            raise UsageError(
-                f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
-            )
-    folder = store.get(reference).name.folder
+    cleaned = clean_reference(reference, season.runs)
+    if is_public(cleaned):
+        return find_public(season.public_entries(), season.courses(), None, cleaned)
+    hole = Store(season.runs).find(reference)
+    entries = entries_beginning(season.public_entries(), cleaned) if cleaned else []
+    if len(entries) == 1 and (hole is None or entries[0].slug.lower() == cleaned.lower()):
+        return entries[0]
+    if len(entries) > 1 and hole is None:
+        names = ", ".join(entry.slug for entry in entries[:3])
+        raise UsageError(
+            f'"{reference}" fits {len(entries)} entries of the field: {names}', "type more of the name"
+        )
+    folder = (hole or Store(season.runs).get(reference)).name.folder
     return next(hole for hole in season.holes if hole.name.folder == folder)
 
 

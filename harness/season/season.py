@@ -6,7 +6,6 @@ Comparisons are computed here, never stored. A broken record is a problem of the
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING
 from harness.courses.course import Course, ReferenceScore, course_names, load_course
 from harness.errors import HarnessError, UsageError
 from harness.multiplicity import against_lowest
-from harness.records.intent import FIELD_PREFIX, is_public
-from harness.records.store import Store, is_meant, misnamed, whole_number
+from harness.records.references import FIELD_PREFIX, HoleIndex, clean_reference, is_meant, is_public
+from harness.records.store import Store, misnamed
 from harness.season.claims import Claims
 from harness.season.evidence import Evidence
 from harness.season.hole import PlayedHole, load_hole, summarise_holes
@@ -165,13 +164,12 @@ class Season:
         """Return the hole meant by a folder name, a number, or the beginning of a name; None without one."""
         if reference in self._places:
             return self.holes[self._places[reference]]
-        number = whole_number(reference)
-        if number is not None:
-            return self._numbers.get(number) or self._find_former(reference)
-        names = self._sorted_names
-        first, end = (bisect_left(names, text) for text in (reference, f"{reference}\U0010ffff"))
-        found = (self.holes[self._places[name]] for name in names[first:end])
-        return min(found, key=self._place, default=None) or self._find_former(reference)
+        try:
+            cleaned = clean_reference(reference, self.runs)
+        except UsageError:  # a path that leads out of the season
+            return None
+        found = (self.holes[self._places[name]] for name in self._index.matches(cleaned))
+        return min(found, key=self._place, default=None) or self._find_former(cleaned)
 
     def _find_former(self, reference: str) -> PlayedHole | None:
         """Return the one hole that had this name or number before it was renamed."""
@@ -201,12 +199,8 @@ class Season:
         return {hole.name.folder: at for at, hole in enumerate(self.holes)}
 
     @cached_property
-    def _numbers(self) -> dict[int, PlayedHole]:
-        return {hole.name.number: hole for hole in reversed(self.holes)}  # the first one of a number counts
-
-    @cached_property
-    def _sorted_names(self) -> list[str]:
-        return sorted(self._places)
+    def _index(self) -> HoleIndex:
+        return HoleIndex(self._places)
 
     @cached_property
     def _earlier(self) -> list[tuple[PlayedHole | None, PlayedHole | None, int]]:

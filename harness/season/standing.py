@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.courses.course import Course
-from harness.records.intent import FIELD_PREFIX
+from harness.records.references import FIELD_PREFIX
 from harness.season.evidence import Evidence
 from harness.season.hole import PlayedHole
 from harness.season.verdict import Verdict

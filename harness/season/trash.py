@@ -23,7 +23,8 @@ from harness.documents import read_model
 from harness.errors import HarnessError, UsageError
 from harness.files import move_new, write_error, write_whole
 from harness.records.frozen import AwareDatetime, Frozen, PositiveInt
-from harness.records.store import Attempt, Hole, Store, parse_hole_name, whole_number
+from harness.records.references import is_meant
+from harness.records.store import Attempt, Hole, Store, parse_hole_name
 from harness.season.progress import is_playing
 
 FOLDER = ".trash"
@@ -80,13 +81,9 @@ def list_trash(runs: Path) -> list[Removed]:
 def find_removed(runs: Path, reference: str) -> Removed | None:
     """Return the newest item meant by a name, its beginning or a number; an attempt by hole/attempt_NN."""
     hole, _, attempt = reference.rstrip("/").partition("/")
-    number = whole_number(hole)
     for one in list_trash(runs):
-        name = parse_hole_name(one.item.hole)
-        same_number = number is not None and name is not None and name.number == number
-        begins = number is None and bool(hole) and one.item.hole.startswith(hole)
         is_attempt = one.name.endswith(f"/{attempt}") if attempt else one.item.attempt is None
-        if (same_number or begins) and is_attempt:
+        if is_meant(one.item.hole, hole.lower()) and is_attempt:
             return one
     return None
 

@@ -26,8 +26,8 @@ from harness.errors import Exit, HarnessError, UsageError
 from harness.field.reference import find_public
 from harness.files import PACKAGE
 from harness.findings import Finding, Group
-from harness.records.intent import is_public
 from harness.records.record import Code, RunRecord
+from harness.records.references import is_public
 from harness.run.builtin import TRAINER_FOLDER, weigh_untrained
 from harness.run.doctor import data, machine, settings
 from harness.run.plan import Plan, drop_duplicates, make_plan

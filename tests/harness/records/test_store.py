@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.records.store import Store, attempt_names, misnamed, whole_number
+from harness.records.references import whole_number
+from harness.records.store import Store, attempt_names, misnamed
 
 
 def test_digits_of_another_script_are_no_number(runs: Path) -> None:

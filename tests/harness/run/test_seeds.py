@@ -220,7 +220,7 @@ def test_a_series_that_was_interrupted_in_its_last_seed_has_no_verdict(start, pl
     out, code = interrupt(start, tmp_path, 3, "run", "round_001", *SMALL, "--seeds", "1,2,3", "--json")
 
     data = json.loads(out)
-    assert (code, data["verdict"]) == (1, "Still Out")
+    assert (code, data["verdict"]) == (130, "Still Out")
     assert {one["outcome"] for one in data["comparisons"].values()} == {None}
     assert data["verdict_why"] == "2 of 3 planned seeds finished: no verdict yet"
     assert (data["seeds_planned"], data["seeds_failed"]) == ([1, 2, 3], [])
@@ -231,7 +231,7 @@ def test_the_scores_of_an_interrupted_series_come_with_the_words_that_play_the_r
     out, code = interrupt(start, tmp_path, 2, "run", "round_001", *SMALL, "--seeds", "1,2,3")
 
     lines = out.splitlines()
-    assert (code, lines[0]) == (1, "round_001: 1 of 3 planned seeds finished: no verdict yet")
+    assert (code, lines[0]) == (130, "round_001: 1 of 3 planned seeds finished: no verdict yet")
     assert lines[1].split()[:2] == ["seed", "1"]
     assert "verdict" not in " ".join(lines[1:])
     rest = shlex.split(lines[-1].removeprefix("the rest: `").removesuffix("`"))
