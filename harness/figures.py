@@ -50,6 +50,11 @@ def change(count: int, noun: str) -> str:
     return f"{count:+,} {noun}" + ("" if abs(count) == 1 else "s")
 
 
+def money(value: float) -> str:
+    """An amount of money: 12.50; below a hundredth two digits that are not 0, so that 0.001 is no 0.00."""
+    return f"{value:,.2f}" if value >= 0.01 or value == 0 else f"{value:.2g}"
+
+
 def megabytes(value: int | None) -> str:
     """Decimal megabytes, two places: 13.68 MB."""
     return MISSING if value is None else f"{value / 1e6:.2f} MB"

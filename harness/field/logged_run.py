@@ -74,6 +74,7 @@ class LoggedRun:
     forms: set[str] = field(default_factory=set)  # of its step lines, by the word before the step
     summary: dict[SummaryFact, Summary] = field(default_factory=dict)
     nan_step: int | None = None  # the first step whose training loss is no number
+    finite_step: int | None = None  # since when it is a number again, up to the end
 
     results: list[ResultLine] = field(default_factory=list)
     results_left_out: int = 0
@@ -246,8 +247,10 @@ class LoggedRun:
         self.train.add(point.step, (point.loss, math.nan if point.time_ms is None else point.time_ms))
         if point.tag is not None and len(self.tags) < 100:
             self.tags.setdefault(point.tag, point.step)
-        if self.nan_step is None and not math.isfinite(point.loss):
-            self.nan_step = point.step
+        if math.isfinite(point.loss):
+            self.finite_step = point.step if self.finite_step is None else self.finite_step
+        else:
+            self.nan_step, self.finite_step = point.step if self.nan_step is None else self.nan_step, None
 
     def add_val(self, point: ValLine) -> None:
         self.advance(point)
@@ -448,12 +451,10 @@ class LoggedRun:
 
     def same_head(self, other: LoggedRun) -> bool:
         """Whether another run was set up in the same way."""
-        return (self.hyperparameters, self.model_params, self.seed, self.world_size) == (
-            other.hyperparameters,
-            other.model_params,
-            other.seed,
-            other.world_size,
+        ours, theirs = (
+            (run.hyperparameters, run.model_params, run.seed, run.world_size) for run in (self, other)
         )
+        return ours == theirs
 
     def fill_from(self, copy: LoggedRun) -> None:
         """Take what only an earlier copy of the same run has."""

@@ -329,7 +329,11 @@ def oddities(run: LoggedRun) -> list[str]:
     if run.sizes.vague and run.bytes_total is None:
         odd.append(f"sizes only in megabytes: {run.sizes.vague[-1]}")
     if run.nan_step is not None:
-        odd.append(f"the training loss is not a number from step {run.nan_step} on")
+        since, again = run.nan_step, run.finite_step
+        when = (
+            f"from step {since} on" if again is None else f"at step {since}, and is one again at step {again}"
+        )
+        odd.append(f"the training loss is not a number {when}")
     if run.results_left_out:
         odd.append(f"{run.results_left_out} result lines beyond the first {len(run.results)} were not kept")
     if run.train.stride > 1 or run.val.stride > 1:

@@ -168,7 +168,7 @@ def _scores(run: LoggedRun) -> tuple[Score, ...]:
 
 
 def _failure(run: LoggedRun, path: Path) -> Failure:
-    if run.nan_step is not None:
+    if run.nan_step is not None and run.finite_step is None:
         return Failure(kind="nan", message="the training loss stopped being a number", step=run.nan_step)
     if (crash := run.ended_by) is not None:
         return Failure(kind=crash.kind, message=f"line {crash.line}: {crash.text}", step=run.steps)

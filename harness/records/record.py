@@ -233,6 +233,18 @@ class RunRecord(Frozen):
         counted = counted_scores(self.scores, self.official)
         return counted[-1] if counted else None
 
+    @property
+    def evaluation_seconds(self) -> float | None:
+        """How long the evaluation behind the official score took, else `eval_seconds`.
+
+        The built-in trainer's `eval_seconds` holds every validation of the run; of a log it is the official's
+        alone, or the total that it prints.
+        """
+        score = self.counted_score
+        if self.code.trainer != "builtin" or score is None or score.seconds is None:
+            return self.eval_seconds
+        return score.seconds
+
     def stage_bpb(self, stage: Stage) -> float | None:
         """Return the last score of a stage, in bits per byte, or None when it was not measured."""
         scores = [score.val_bpb for score in self.scores if score.stage == stage]

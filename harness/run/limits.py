@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from harness import figures
 from harness.field.log_events import TrainLine, ValLine
 from harness.field.log_parser import LogParser
 from harness.run.capture import StopReason
@@ -53,7 +54,7 @@ class LimitWatcher:
         if limits.timeout is not None and elapsed > limits.timeout:
             return StopReason("timeout", f"stopped after {elapsed:.0f} s (--timeout {limits.timeout:g})")
         if limits.cost_seconds is not None and elapsed > limits.cost_seconds:
-            cost = f"--max-cost {limits.max_cost:.2f} at {limits.rate:g} an hour"
+            cost = f"--max-cost {figures.money(limits.max_cost or 0.0)} at {limits.rate:g} an hour"
             return StopReason("budget", f"{cost} is used up after {elapsed:.0f} s")
         if limits.stall is not None and now - self._last_line_at > limits.stall:
             return StopReason(

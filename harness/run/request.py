@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness import figures
 from harness.courses.corpus import ProgressCallback
 from harness.courses.course import Course, course_names
 from harness.errors import Exit, HarnessError, UsageError, nearest
@@ -116,7 +117,7 @@ class RunLimits:
         price = sum(known) / 3600 * self.rate
         times = " + ".join(f"{known.count(seconds)} x {seconds:.0f}" for seconds in dict.fromkeys(known))
         raise HarnessError(
-            f"{times} s of training cost {price:.2f} at {self.rate:g} an hour; "
+            f"{times} s of training cost {figures.money(price)} at {self.rate:g} an hour; "
             f"--max-cost is {self.max_cost:g}",
             "raise --max-cost, or lower MAX_WALLCLOCK_SECONDS",
             Exit.BUDGET,

@@ -82,11 +82,27 @@ SCRIPT_HINTS: dict[FailureKind, str] = {
 }
 
 
+# For a script that has not all the knobs that the others name.
+GENERAL_HINTS: dict[FailureKind, str] = {
+    "out_of_memory": "let the script take smaller batches, or a smaller model",
+    "nan": "lower the script's learning rates, or let it clip gradients",
+    "missing_data": "check where the script looks for its data",
+    "killed": "the system may have run out of memory: let the script take smaller batches, "
+    "then `harness run ROUND --repeat`",
+    "timeout": "raise --timeout, or let the script train for less long",
+}
+_KNOB = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
+
+
 def hint_for(record: RunRecord) -> str:
-    """Return what to do about a failed attempt: it depends on whose trainer it was."""
+    """Return what to do about a failed attempt: it depends on whose trainer it was, and on its knobs."""
     assert record.failure is not None
     kind = record.failure.kind
-    hint = HINTS[kind] if record.code.trainer == "builtin" else SCRIPT_HINTS.get(kind, HINTS[kind])
+    hint = HINTS[kind]
+    if record.code.trainer != "builtin":
+        hint = SCRIPT_HINTS.get(kind, hint)
+        if any(name not in record.config for name in _KNOB.findall(hint)):
+            hint = GENERAL_HINTS[kind]
     if record.seed is None:
         hint = hint.replace(" --seed SEED", "")
     values = {"ROUND": record.hole, "SEED": record.seed, "ATTEMPT": record.attempt}

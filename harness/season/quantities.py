@@ -306,7 +306,7 @@ _TABLE = (
     _count_of("steps", "training steps", _of_record("steps")),
     _time("step_ms", "time of a step", _of_record("step_ms"), write=_in_ms),
     _time("train_seconds", "time of the training", _of_record("train_seconds")),
-    _time("eval_seconds", "time of all evaluations", _of_record("eval_seconds")),
+    _time("eval_seconds", "time of the evaluation that counts", _of_record("evaluation_seconds")),
     _time("wall_seconds", "time of the whole process", _of_record("wall_seconds")),
     _count_of("tokens_seen", "tokens trained on", _of_record("tokens_seen")),
     _count_of("train_tokens", "tokens there are to train on", _of_text("train_tokens")),

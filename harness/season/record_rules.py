@@ -63,7 +63,7 @@ def _times(played: PlayedHole, limits: PolicyLimits) -> list[str]:
     too_long = [s for s, step_ms in trained if s is not None and not limits.allows_training(s, step_ms)]
     if too_long:
         texts.append(f"training took {max(too_long):,.7g} s, {cap:,.0f} s are allowed")
-    evaluated = [record.eval_seconds for record in played.group if record.eval_seconds is not None]
+    evaluated = [s for record in played.group if (s := record.evaluation_seconds) is not None]
     if limits.eval_seconds is not None and evaluated and max(evaluated) > limits.eval_seconds:
         texts.append(f"evaluation took {max(evaluated):,.7g} s, {limits.eval_seconds:,.0f} s are allowed")
     return texts

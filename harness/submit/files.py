@@ -273,10 +273,7 @@ def _running(submission: Submission) -> str:
     world = record.environment.world_size or 1
     start = f"torchrun --standalone --nproc_per_node={world} {SCRIPT}" if world > 1 else f"python {SCRIPT}"
     lines = ["```", "pip install -r requirements.txt"] if submission.builtin else ["```"]
-    lines += [
-        "export DATA_PATH=./data/datasets/fineweb10B_sp1024 "
-        "TOKENIZER_PATH=./data/tokenizers/fineweb_1024_bpe.model"
-    ]
+    lines += _data_places(submission)
     for run in submission.runs:
         if run.record.seed is not None:
             lines.append(
@@ -285,6 +282,20 @@ def _running(submission: Submission) -> str:
     lines.append("```")
     on = submission.runs[-1].hardware
     return "\n".join(lines) + (f"\n\nPlayed on {on}, torch {record.environment.torch}." if on else "")
+
+
+def _data_places(submission: Submission) -> list[str]:
+    """Say where the script finds its data: the challenge's places, or what the reader must fill in."""
+    if submission.course.name == "fineweb":
+        return [
+            "export DATA_PATH=./data/datasets/fineweb10B_sp1024 "
+            "TOKENIZER_PATH=./data/tokenizers/fineweb_1024_bpe.model"
+        ]
+    what = f"the {submission.course.title} course, split {submission.runs[-1].record.split or 'unknown'}"
+    return [
+        f"# Shards and tokenizer of {_plain(what)}.",
+        "export DATA_PATH=PATH_OF_THE_SHARDS TOKENIZER_PATH=PATH_OF_THE_TOKENIZER",
+    ]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

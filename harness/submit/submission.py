@@ -46,7 +46,7 @@ class SubmittedRun:
         """Seconds of the evaluation, as the referee counts them."""
         log = self.attempt.log_path if self.attempt.log_path.is_file() else None
         run = parse_log(log).result if log else None
-        time = measure_evaluation(self.record.eval_seconds, log, run)
+        time = measure_evaluation(self.record.evaluation_seconds, log, run)
         return time.counted if time else None
 
     @property

@@ -101,7 +101,7 @@ def check_eval_time(case: Case) -> Iterator[RuleResult]:
 
 def evaluation_of(run: CandidateRun) -> EvaluationTime | None:
     """Return the time of a run's evaluation: the record's, with what its log prints around it."""
-    return measure_evaluation(run.record.eval_seconds, run.log, run.parsed)
+    return measure_evaluation(run.record.evaluation_seconds, run.log, run.parsed)
 
 
 def _stated(candidate: Candidate) -> StatedTime | None:

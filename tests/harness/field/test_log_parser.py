@@ -372,7 +372,30 @@ def test_loss_that_is_no_number_is_reported_with_its_step() -> None:
 
     assert log.result is not None
     assert log.result.nan_step == 200
-    assert any("not a number from step 200" in warning.text for warning in log.warnings)
+    assert any("not a number from step 200 on" in warning.text for warning in log.warnings)
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        (("nan", "2.0", "1.9"), "not a number at step 1, and is one again at step 2"),
+        (("2.1", "nan", "inf", "1.9"), "not a number at step 2, and is one again at step 4"),
+        (("nan", "2.0", "nan", "1.9"), "not a number at step 1, and is one again at step 4"),
+        (("nan", "2.0", "nan"), "not a number from step 1 on"),
+    ],
+)
+def test_a_loss_that_becomes_a_number_again_is_not_reported_for_ever(
+    losses: tuple[str, ...], expected: str
+) -> None:
+    lines = (
+        f"step:{step}/9 train_loss:{loss} train_time:{step}ms" for step, loss in enumerate(losses, start=1)
+    )
+
+    log = parse(HEAD + "\n".join(lines) + "\n")
+
+    assert [warning.text for warning in log.warnings if "not a number" in warning.text] == [
+        f"the training loss is {expected}"
+    ]
 
 
 # Facts --------------------------------------------------------------------------------------------

@@ -1,11 +1,15 @@
 """Each way to fail has a name of its own, told from the last lines of a log."""
 
 import json
+import re
 import sys
+from typing import get_args
 
 import pytest
 
-from harness.run.result import name_failure
+from harness.records.failures import FailureKind
+from harness.records.record import RunRecord
+from harness.run.result import HINTS, SCRIPT_HINTS, hint_for, name_failure
 
 HEAD = "Traceback (most recent call last):"
 FRAME = '  File "/runs/round_001/attempt_01/source/train_gpt.py", line 7, in <module>'
@@ -89,7 +93,11 @@ def test_kind_is_told_by_the_line_that_ended_the_program(tail, kind, message):
         ('raise RuntimeError("CUDA is required")', "no_gpu", "`harness run round_001 --emit DIR`"),
         ('import subprocess; subprocess.run(["no-such-smi"])', "missing_program", "install the program"),
         ('import subprocess; subprocess.run(["true"], cwd="not_here")', "error", "'not_here'"),
-        ('open("shards/train_000000.bin", "rb")', "missing_data", "check DATA_PATH"),
+        (
+            'open("shards/train_000000.bin", "rb")',
+            "missing_data",
+            "check where the script looks for its data",
+        ),
         (
             "import sys\nfor rank in (0, 1):\n"
             '    print(f"[rank{rank}]: Traceback (most recent call last):", file=sys.stderr)\n'
@@ -152,3 +160,24 @@ def test_script_for_a_newer_python_is_refused_and_can_be_forced(harness, tmp_pat
     record = json.loads((tmp_path / "runs/round_001/attempt_01/record.json").read_text())
     assert (forced.returncode, record["failure"]["kind"]) == (10, "wrong_python")
     assert "--python PATH" in forced.stdout
+
+
+@pytest.mark.parametrize("kind", get_args(FailureKind))
+def test_a_hint_names_no_knob_that_the_script_lacks(kind):
+    record = {
+        "schema": 2,
+        "hole": "round_001",
+        "attempt": 1,
+        "course": "fineweb",
+        "status": "failed",
+        "seed": 1,
+    }
+    record |= {"failure": {"kind": kind, "message": "it ended"}, "code": {"trainer": "train.py"}}
+    named = re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b", SCRIPT_HINTS.get(kind, HINTS[kind]))
+
+    plain = hint_for(RunRecord.model_validate(record))
+    full = hint_for(RunRecord.model_validate(record | {"config": dict.fromkeys(named, "1")}))
+
+    assert re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b", plain) == []
+    assert re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b", full) == named
+    assert plain

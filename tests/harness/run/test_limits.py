@@ -136,3 +136,15 @@ def test_money_without_a_rate_is_refused(rate):
 
     assert "--rate" in refused.value.hint
     assert RunLimits(max_cost=2.0, rate=rate).after(10).max_cost == 2.0
+
+
+def test_a_small_amount_of_money_is_written_with_its_digits():
+    clock = Clock()
+    watcher = LimitWatcher(RunLimits(max_cost=0.001, rate=3.6), clock)
+    clock.now = 2.0
+
+    assert "--max-cost 0.001 at 3.6 an hour is used up after 2 s" in watcher.stop_reason().message
+    with pytest.raises(
+        HarnessError, match=r"100 s of training cost 0\.0028 at 0\.1 an hour; --max-cost is 0\.001"
+    ):
+        RunLimits(max_cost=0.001, rate=0.1).check_budget([100.0])

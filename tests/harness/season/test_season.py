@@ -339,3 +339,28 @@ def test_a_record_from_before_a_knob_ran_with_its_default(harness, put_record):
     changed = json.loads(harness("compare", "2", "1", "--json").stdout)["pairs"][0]["config"]
 
     assert changed == {"MATRIX_LR": {"a": "0.03", "b": "0.04"}}
+
+
+def test_the_time_of_an_evaluation_is_one_number_everywhere(runs, put_record, harness):
+    """The built-in trainer's record also holds the time of all validations, 102.9 s."""
+    official = {"stage": "round_trip", "label": "final", "why": "what is submitted"}
+    scores = [
+        {"stage": "pre_quantization", "label": "before", "val_bpb": 1.21, "seconds": 30.0},
+        {"stage": "round_trip", "label": "final", "val_bpb": 1.22, "seconds": 31.4},
+    ]
+    put_record(
+        "round_001",
+        **LEGAL | {"eval_seconds": 102.9, "train_seconds": 590.0},
+        seed=1,
+        val_bpb=1.22,
+        official=official,
+        scores=scores,
+        code={"trainer": "builtin"},
+    )
+
+    checked = json.loads(harness("check", "1", "--json").stdout)["findings"]
+    values = harness("notes", "values", "1").stdout
+
+    (time,) = (one["measured"] for one in checked if one["rule"] == "evaluation time")
+    assert time.startswith("31.4 s")
+    assert [line.split()[1] for line in values.splitlines() if line.startswith("eval_seconds")] == ["31.4"]

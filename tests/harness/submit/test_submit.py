@@ -181,6 +181,8 @@ def test_folder_has_what_the_challenge_asks_for(season, tmp_path):
     readme = (out / "README.md").read_text()
     assert "size, seed 42" in readme
     assert "log proves the claim" in readme
+    assert "fineweb10B" not in readme  # of another course the reader fills in where its data lies
+    assert "DATA_PATH=PATH_OF_THE_SHARDS" in readme
     assert f"{scores[0]:.8f}" in readme
     assert f"{record(season, 'round_001')['code_bytes']:,}" in readme  # both counts of the code are said
     assert not list(tmp_path.glob(".*tmp"))
