@@ -105,7 +105,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     if request.parent is not None and not is_public(request.parent):
         request = replace(request, parent=_own_parent(request.parent, name, store))
     script = find_script(request, intent, hole.path if hole else None)
-    names = _start_names(request, intent, script) if script else ()
+    names = _start_names(request, intent, script, runs) if script else ()
     launcher = _launcher(request)
 
     default = SCRIPT_COURSE if script else DEFAULT_COURSE
@@ -121,7 +121,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
     plan = Plan(
         hole=name,
         is_new=hole is None,
-        intent=_intent(inputs, trainer, script),
+        intent=_intent(inputs, trainer, script, runs),
         course=course,
         trainer=trainer,
         seeds=trainer.seeds,
@@ -176,12 +176,11 @@ def refuse_for_builtin(request: RunRequest, intent: Intent) -> None:
             )
 
 
-def _start_names(request: RunRequest, intent: Intent, script: Path) -> tuple[Name, ...]:
+def _start_names(request: RunRequest, intent: Intent, script: Path, runs: Path) -> tuple[Name, ...]:
     """Return the names of script, module and interpreter: as typed, else as round.toml has them."""
-    typed = request.script is not None or request.module is not None
     module = request.module or (None if request.script else intent.module)
     python = intent.python if request.python is None else request.python
-    name = _portable(script) if typed else str(intent.script)
+    name = _script_name(request, intent, script, runs)
     return ("script", name, module or ""), *([("python", python)] if python else [])
 
 
@@ -251,9 +250,10 @@ def _public_parent(parent: str, course: Course, runs: Path) -> str:
 
 
 def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path | None:
-    """Return the script to run: as typed, else as round.toml says, looked for here, then next to it, then in
-    the folder that holds `runs/`, where it was first named.
+    """Return the script to run: as typed, from the current folder; else as round.toml says, from the hole's
+    folder, then from the season's, the one that holds `runs/`, where commands write it from.
 
+    Last from the current folder, where a round.toml of an older version may have it from.
     Raises UsageError for a module that is not below this folder.
     """
     if request.script is not None:
@@ -262,9 +262,14 @@ def find_script(request: RunRequest, intent: Intent, hole: Path | None) -> Path 
         return find_module(request.module)
     if not intent.script:
         return None
-    here = Path(intent.script).expanduser()
-    places = [here, *([hole / here, hole.parent.parent / here] if hole else [])]
-    return next((place for place in places if place.is_file()), here)
+    named = Path(intent.script).expanduser()
+    places = [*([hole / named, hole.parent.parent / named] if hole else []), named]
+    return next((_short(place) for place in places if place.is_file()), named)
+
+
+def _short(path: Path) -> Path:
+    """Return a path without `..` in its middle, as one types it from the current folder."""
+    return Path(os.path.normpath(path))
 
 
 def find_module(name: str) -> Path:
@@ -329,7 +334,7 @@ def new_hole_name(folder: str, slug: str, store: Store) -> HoleName:
 # What holds for every trainer ---------------------------------------------------------------------
 
 
-def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> Intent:
+def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None, runs: Path) -> Intent:
     """The round.toml of a hole that is about to be made."""
     request, intent = inputs.request, inputs.intent
     return intent.model_copy(
@@ -340,7 +345,7 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
             "parent": request.parent or intent.parent,
             "course": inputs.course.name,
             "preset": trainer.preset,
-            "script": _portable(script) if script else None,
+            "script": _script_name(request, intent, script, runs) if script else None,
             "module": request.module or (None if request.script else intent.module),
             "arguments": trainer.start.arguments if trainer.start else (),
             "python": trainer.start.interpreter.typed if trainer.start else None,
@@ -351,11 +356,15 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None) -> I
     )
 
 
-def _portable(script: Path) -> str:
-    """Return where a script lies as round.toml keeps it: below the home folder without its user's name."""
-    if script.is_absolute() and script.is_relative_to(Path.home()):
-        return f"~/{script.relative_to(Path.home())}"
-    return str(script)
+def _script_name(request: RunRequest, intent: Intent, script: Path, runs: Path) -> str:
+    """Return where a script lies as round.toml keeps it: from the season's folder, or below the home folder
+    without its user's name. What stands there already stays as it is written.
+    """
+    if intent.script and request.script is None and request.module is None:
+        return intent.script
+    if not script.is_absolute():
+        return os.path.relpath(script, runs.absolute().parent)
+    return f"~/{script.relative_to(Path.home())}" if script.is_relative_to(Path.home()) else str(script)
 
 
 def _check_size(plan: Plan, allow: bool) -> None:

@@ -68,7 +68,7 @@ def differences(before: Settings, now: Settings) -> tuple[Difference, ...]:
         ("tokenizer", _short(before.data.tokenizer_sha256), _short(now.data.tokenizer_sha256)),
     ]
     facts += [(name, a, b) for name, a, b in known if a is not None and b is not None]
-    if before.config:
+    if before.config or not now.config:  # a script without knobs has no settings, then as now
         old, new = _counted(before.config), _counted(now.config)
         facts += [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
     else:

@@ -264,3 +264,37 @@ def test_a_hole_is_played_again_from_another_folder(here, harness):
     plan = harness("run", "1", "--repeat", "--dry-run", "--runs", "../runs", cwd=here / "elsewhere")
 
     assert plan.returncode == 0, plan.stderr
+
+
+def test_a_script_of_a_round_toml_is_looked_for_from_its_hole_then_from_its_season(here, harness):
+    """From whatever folder the command comes; another script of the same name there is not taken."""
+    elsewhere = here / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "s.py").write_text("raise SystemExit('the wrong one')\n")
+    for hole, name in (
+        ("round_001_own", "own.py"),
+        ("round_002_shared", "s.py"),
+        ("round_003_old", "elsewhere/old.py"),
+    ):
+        (here / "runs" / hole).mkdir(parents=True)
+        (here / "runs" / hole / "round.toml").write_text(f'script = "{name}"\n')
+    (here / "runs" / "round_001_own" / "own.py").write_text("print('of the hole')\n" + SCRIPT)
+    (elsewhere / "elsewhere").mkdir()
+    (elsewhere / "elsewhere" / "old.py").write_text(SCRIPT)  # only from the current folder, as once stored
+
+    words = ("--dry-run", "--trust", "--runs", "../runs")
+    plans = [harness("run", number, *words, cwd=elsewhere) for number in "123"]
+
+    assert [plan.returncode for plan in plans] == [0, 0, 0], [plan.stderr for plan in plans]
+    sizes = [plan.stdout.partition("(1 file, ")[2].partition(" bytes")[0] for plan in plans]
+    assert sizes == [str(len("print('of the hole')\n" + SCRIPT)), str(len(SCRIPT)), str(len(SCRIPT))]
+
+
+def test_a_script_named_from_another_folder_is_kept_from_the_seasons(here, harness):
+    (here / "elsewhere").mkdir()
+
+    played = harness("run", "1", "--script", "../s.py", "--runs", "../runs", cwd=here / "elsewhere")
+
+    assert played.returncode == 0, played.stderr
+    assert 'script = "s.py"' in (here / "runs/round_001/round.toml").read_text()
+    assert harness("run", "1", "--repeat", "--dry-run").returncode == 0
