@@ -9,6 +9,7 @@
     noise      memory and delay of `harness run` when a script prints a gigabyte
     scripts    reading the knobs of training scripts
     events     logging a point of a curve
+    faults     what is half written or false when a write fails
     kills      what is lost when a run is killed
     trainer    tokens a second of the built-in trainer
     knobs      what each added knob costs

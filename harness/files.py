@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from harness.errors import HarnessError
-from harness.temporary import lock_path, temporary_path, unlock
+from harness.temporary import final_path, lock_path, temporary_path, unlock
 
 PACKAGE = Path(__file__).resolve().parent
 _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)  # a system without it has no such links either
@@ -118,9 +118,13 @@ def write_whole(path: Path, content: bytes) -> None:
         unlock(lock)
 
 
-def write_error(path: Path, error: OSError) -> HarnessError:
-    return HarnessError(
-        f"cannot write {path}: {error.strerror or error}",
+class WriteError(HarnessError):
+    """A file or folder could not be written."""
+
+
+def write_error(path: Path, error: OSError) -> WriteError:
+    return WriteError(
+        f"cannot write {final_path(path)}: {error.strerror or error}",
         "check the disk's space and the folder's permissions, or name another folder with --runs DIR",
     )
 

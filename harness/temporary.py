@@ -26,6 +26,11 @@ def temporary_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
+def final_path(path: Path) -> Path:
+    """Return where a path will lie once all that is not finished has its place."""
+    return Path(*(match[1] if (match := _NAME.fullmatch(part)) else part for part in path.parts))
+
+
 @contextlib.contextmanager
 def temporary_folder(target: Path) -> Iterator[Path]:
     """Make a folder that is to be moved to `target`; what still lies there afterwards is removed.
@@ -41,6 +46,27 @@ def temporary_folder(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         unlock(lock)
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Make a folder next to its place; it is moved there whole at the end, over an empty folder if need be.
+
+    What a killed command left of the same folder is removed first. Raises OSError when it cannot be made.
+    """
+    target = target.absolute()
+    remove_leftovers(target.parent, target.name.__eq__)
+    with temporary_folder(target) as folder:
+        yield folder
+        folder.replace(target)
+
+
+def discard_folder(folder: Path) -> None:
+    """Remove a folder so that no reader sees a part of it; it stays whole where it cannot be moved away."""
+    hidden = temporary_path(folder)
+    with contextlib.suppress(OSError):
+        folder.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 # Locks --------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ SMOKE = {
     "registry": ("--holes", "5", "--attempts", "1", "--rounds", "1"),
     "logs": ("--size", "1MB", "--rounds", "1"),
     "kills": ("2",),
+    "faults": ("import", "--error", "EIO", "--most", "1"),
     "knobs": ("MUON_WD", "--rounds", "1"),
     "overhead": ("1", "1"),
     "publish": ("--holes", "5", "--points", "20", "--rounds", "1"),
@@ -29,6 +30,7 @@ SMOKE = {
 }
 PRINTS = {
     "kills": "2 kills: ",
+    "faults": "0 half-written files",
     "knobs": "MUON_WD=0.1 ",
     "overhead": "memory over the child",
     "verdicts": "does nothing",

@@ -7,10 +7,8 @@ same bytes. Quantizer source: the challenge's train_gpt.py.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -170,17 +168,6 @@ def forecast_bytes(state: dict[str, Tensor], c: Config) -> int:
         else:
             payload += t.numel() * (4 if matches(name, c.fp32_names) else 2)
     return round(0.92 * payload)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        # The rename must not reach the disk before the content does.
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -15,9 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from trainer.artifact import META, write_whole
+from trainer.artifact import META
 from trainer.config import KNOBS
 from trainer.errors import CheckpointError
+from trainer.files import write_whole
 from trainer.setup import Setup
 
 CHECKPOINT_FILE = "checkpoint.safetensors"

@@ -6,10 +6,13 @@ kill -9 of this process can lose it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+from trainer.files import write_whole
 
 
 class CurveLog:
@@ -20,8 +23,19 @@ class CurveLog:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
     def log(self, point: dict[str, float]) -> None:
-        """Append one point. A full disk raises OSError."""
-        os.write(self._file, (json.dumps(point) + "\n").encode())
+        """Append one point, whole or not at all. A full disk raises OSError."""
+        line = (json.dumps(point) + "\n").encode()
+        written = os.write(self._file, line)
+        if written == len(line):
+            return
+        before = os.fstat(self._file).st_size - written
+        try:
+            while written < len(line):  # the disk took a part: it is full, or says so now
+                written += os.write(self._file, line[written:])
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, before)
+            raise
 
     def close(self) -> None:
         os.close(self._file)
@@ -33,10 +47,7 @@ def cut_curve(path: Path, length: int) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
         return
-    # Written whole and renamed: a second kill must not leave half a curve.
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(b"".join(lines[:length]))
-    temporary.replace(path)
+    write_whole(path, b"".join(lines[:length]))  # a second kill must not leave half a curve
 
 
 def say(line: str) -> None:

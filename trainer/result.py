@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from trainer.artifact import write_whole
+from trainer.files import write_whole
 
 RESULT_FILE = "result.json"
 Stage = Literal["pre_quantization", "round_trip", "sliding_window", "test_time_training"]

@@ -25,7 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainer import events, features
-from trainer.artifact import Packed, decode, encode, format_name, load_into, model_file, pack, write_whole
+from trainer.artifact import Packed, decode, encode, format_name, load_into, model_file, pack
 from trainer.build import build_model, count_params
 from trainer.checkpoint import (
     CHECKPOINT_FILE,
@@ -38,6 +38,7 @@ from trainer.checkpoint import (
 from trainer.clock import Clock, Stop, stop_signals
 from trainer.data import TokenStream, load_shard
 from trainer.errors import CheckpointError, TrainerError
+from trainer.files import write_whole
 from trainer.optim import make_optimizers, set_schedule
 from trainer.prefetch import Batches
 from trainer.result import RESULT_FILE, Failure, Result

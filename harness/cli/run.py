@@ -279,9 +279,11 @@ def _emit(plan: Plan, folder: Path, runs: Path, as_json: bool) -> None:
     from harness.run.bundle.emit import emit
     from harness.run.play import make_hole, seal_intent
 
-    bundle = emit(plan, folder)
-    hole = make_hole(plan, runs)
-    seal_intent(hole, dt.datetime.now(dt.UTC), first=not hole.attempts)
+    def make_sealed_hole() -> None:
+        hole = make_hole(plan, runs)
+        seal_intent(hole, dt.datetime.now(dt.UTC), first=not hole.attempts)
+
+    bundle = emit(plan, folder, make_sealed_hole)
     if as_json:
         print_json(
             "emit", folder=str(folder), **bundle.model_dump(mode="json", by_alias=True, exclude={"schema_"})

@@ -13,7 +13,6 @@ import hashlib
 import lzma
 import os
 import re
-import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,10 +22,12 @@ from typing import BinaryIO, cast
 
 from harness.errors import HarnessError
 from harness.field.log_parser import ParsedLog, parse_log
+from harness.files import write_error
 
 MAX_LOGS = 10_000  # in one folder
 MAX_DEPTH = 6  # of folders below the one that is named
 _SNIFF_BYTES = 64 * 1024  # at each end of a file whose name does not say what it is
+_COPY_BYTES = 2**20
 _LARGE_TEXT = 2**20  # a .txt of this size may be a corpus as well as a log
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 
@@ -230,9 +231,20 @@ def hash_log(path: Path) -> str:
 
 
 def copy_log(path: Path, target: Path) -> None:
-    """Copy a log, unpacked."""
-    with _named_errors(path), open_log(path) as stream, target.open("wb") as file:
-        shutil.copyfileobj(stream, file)
+    """Copy a log, unpacked. Raises HarnessError naming the one of both that cannot be read or written."""
+    with _named_errors(path):
+        stream = open_log(path)
+    try:
+        with stream, target.open("wb") as file:
+            while piece := _read_piece(stream, path):
+                file.write(piece)
+    except OSError as error:
+        raise write_error(target, error) from error
+
+
+def _read_piece(stream: BinaryIO, path: Path) -> bytes:
+    with _named_errors(path):
+        return stream.read(_COPY_BYTES)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from harness.records.store import attempt_names, hole_names, parse_hole_name
+from harness.records.store import Attempt, attempt_names, hole_names, parse_hole_name
 from harness.temporary import remove_leftovers
 
 _HOLE_FILES = {"round.toml", "notes.md", "decision.json", "prediction.json"}
@@ -40,9 +40,17 @@ def _sweep_attempts(parent: str, files: Collection[str]) -> None:
     with contextlib.suppress(OSError):
         for attempt in attempt_names(parent)[1]:
             remove_leftovers(f"{parent}/{attempt}", _is_of_attempt)
+            _remove_end_note(Attempt(Path(parent, attempt), 0))
             for folder, folders, _ in os.walk(f"{parent}/{attempt}/source"):
                 folders.sort()
                 remove_leftovers(folder, lambda name: True)
+
+
+def _remove_end_note(attempt: Attempt) -> None:
+    """Remove the note of an attempt's end once its record tells that."""
+    if attempt.end_path.is_file() and attempt.record_path.is_file():
+        with contextlib.suppress(OSError):
+            attempt.end_path.unlink()
 
 
 def _is_of_attempt(name: str) -> bool:

@@ -115,6 +115,11 @@ class Attempt:
         return self.path / "work"
 
     @property
+    def end_path(self) -> Path:
+        """How it ended, kept while its record cannot be written; of no use once there is one."""
+        return self.path / ".end"
+
+    @property
     def launch_path(self) -> Path:
         """What was started, written before it is: a killed run is recognised and resumed by it."""
         return self.path / "launch.json"
@@ -186,20 +191,6 @@ class Hole:
     def prediction_path(self) -> Path:
         """What was predicted when the first attempt started, with its date and hash."""
         return self.path / "prediction.json"
-
-    def new_attempt(self) -> Attempt:
-        """Make the next attempt's folder. Safe when two processes ask at once: each gets its own."""
-        number = max((attempt.number for attempt in self.attempts), default=0)
-        while True:
-            number += 1
-            path = self.path / f"attempt_{number:02d}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise write_error(path, error) from error
-            return Attempt(path, number)
 
 
 class HoleExists(HarnessError):

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from harness.errors import HarnessError
-from harness.files import open_plain
+from harness.files import open_plain, write_error
 from harness.records.failures import FailureKind
 from harness.run import processes
 from harness.run.command import Command
@@ -41,6 +41,10 @@ _REST_SECONDS = 2.0  # of reading on when the child has ended
 _LAST_BYTES = 256 * 1024  # that are read in any case
 _PR_SET_PDEATHSIG = 1
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
+
+
+class NotStarted(HarnessError):
+    """The child was not started, so that nothing of its attempt is there."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +96,17 @@ def run_captured(
     Ctrl-C once asks the child to stop and waits for it; a second one kills it with all it has started. A
     closed terminal is no reason to stop.
     stop_signal: what asks it to stop. outlives: let the child go on when the harness is killed.
-    Raises HarnessError when the command cannot be started or the log cannot be written.
+    Raises NotStarted when the command cannot be started or the log cannot be written.
     """
     mark = f"{command.env.get(processes.MARK, 'run')}#{uuid.uuid4().hex[:12]}"
     watched = sys.platform == "linux" and not outlives
     try:
-        with open_plain(log, "ab") as sink:
+        sink = open_plain(log, "ab")
+    except OSError as error:
+        written = write_error(log, error)
+        raise NotStarted(written.message, written.hint) from error
+    try:
+        with sink:
             source = open_plain(log)
             source.seek(sink.tell())
             child = subprocess.Popen(
@@ -111,7 +120,7 @@ def run_captured(
                 preexec_fn=_end_with_parent if watched else None,
             )
     except OSError as error:
-        raise HarnessError(f"cannot start {command.argv[0]}: {error.strerror or error}") from error
+        raise NotStarted(f"cannot start {command.argv[0]}: {error.strerror or error}") from error
 
     began = time.monotonic()
     interrupts = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,13 +19,9 @@ _BYTES = 4096
 _END = TypeAdapter(ProcessEnd)
 
 
-def _path(attempt: Attempt) -> Path:
-    return attempt.path / ".end"
-
-
 def claim_room(attempt: Attempt) -> None:
     """Take the room for a note. Raises OSError without room: nothing should be started then."""
-    with open_plain(_path(attempt), "wb") as file:
+    with open_plain(attempt.end_path, "wb") as file:
         file.write(b" " * _BYTES)
         file.flush()
         os.fsync(file.fileno())
@@ -35,14 +30,14 @@ def claim_room(attempt: Attempt) -> None:
 def note_end(attempt: Attempt, end: ProcessEnd) -> None:
     """Keep how an attempt ended until its record can be written."""
     content = json.dumps(_END.dump_python(end, mode="json")).encode()
-    with contextlib.suppress(OSError), open_plain(_path(attempt), "r+b") as file:
+    with contextlib.suppress(OSError), open_plain(attempt.end_path, "r+b") as file:
         file.write(content.ljust(_BYTES)[:_BYTES])
 
 
 def read_end(attempt: Attempt) -> ProcessEnd | None:
     """Return how an attempt ended, None where that was not noted."""
     try:
-        content = read_plain(_path(attempt), _BYTES).strip()
+        content = read_plain(attempt.end_path, _BYTES).strip()
         return _END.validate_json(content) if content else None
     except (OSError, ValidationError):
         return None
@@ -51,4 +46,4 @@ def read_end(attempt: Attempt) -> ProcessEnd | None:
 def forget_end(attempt: Attempt) -> None:
     """Give the room back: the record is written, or the attempt goes on."""
     with contextlib.suppress(OSError):
-        _path(attempt).unlink(missing_ok=True)
+        attempt.end_path.unlink(missing_ok=True)

@@ -12,9 +12,8 @@ import contextlib
 import datetime as dt
 import errno
 import os
-import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,22 +22,23 @@ from filelock import FileLock, Timeout
 from harness import __version__
 from harness.courses.course import load_course
 from harness.errors import HarnessError
-from harness.files import write_error, write_whole
+from harness.files import WriteError, write_error, write_whole
 from harness.records.intent import dump_intent, load_intent, rewrite_intent
 from harness.records.launch import Launch, dump_launch
 from harness.records.prediction import seal
 from harness.records.private import private_intent, private_launch, write_record
 from harness.records.record import Environment, Failure, RunRecord, recorded_config
-from harness.records.store import Attempt, Hole, Store
+from harness.records.store import Attempt, Hole, NumberTaken, Store, add_attempt
 from harness.run.builtin import TRAINER_FOLDER, knobs_of
-from harness.run.capture import ProcessEnd, RunCallbacks, run_captured
-from harness.run.command import Command, kept_words, script_command, trainer_command
+from harness.run.capture import NotStarted, ProcessEnd, RunCallbacks, run_captured
+from harness.run.command import kept_words, script_command, trainer_command
 from harness.run.end_note import claim_room, forget_end, note_end
 from harness.run.plan import Plan
 from harness.run.result import build_record
 from harness.run.script_result import known_at_launch
 from harness.run.trust import remember_hole, remember_launch
 from harness.run.unfinished import resume_command
+from harness.temporary import discard_folder, final_path
 
 
 def play(
@@ -55,32 +55,31 @@ def play(
     attempt needs, and may change what is launched.
     """
     hole = make_hole(plan, runs)
-    attempt = hole.new_attempt()
-    with _removed_on_error(attempt):
-        lock = lock_attempt(attempt)
-        launch = prepare(attempt, _launch(plan, attempt, seed, outlives))
-        _keep_source(plan, attempt)
-        content = dump_launch(private_launch(launch)).encode()
-        remember_launch(content, plan.start_names)
-        write_whole(attempt.launch_path, content)
-        seal_intent(hole, launch.started_at, first=attempt.number == hole.attempts[0].number)
+    attempt, launch, lock = _make_attempt(plan, seed, hole, outlives, prepare)
     with lock:
-        return run_attempt(attempt, launch, runs, callbacks)
+        try:
+            return run_attempt(attempt, launch, runs, callbacks)
+        except NotStarted:
+            discard_folder(attempt.path)
+            raise
 
 
-@contextlib.contextmanager
-def _removed_on_error(attempt: Attempt) -> Iterator[None]:
-    """Take a new attempt's folder away again when it cannot be made ready: nothing was played in it."""
-    try:
-        yield
-    except BaseException as error:
-        shutil.rmtree(attempt.path, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise HarnessError(
-                f"cannot write {attempt.path}: {error.strerror or error}",
-                "check the disk's space and the folder's permissions, or name another folder with --runs DIR",
-            ) from error
-        raise
+def _make_attempt(
+    plan: Plan, seed: int | None, hole: Hole, outlives: bool, prepare: Callable[[Attempt, Launch], Launch]
+) -> tuple[Attempt, Launch, FileLock]:
+    """Make an attempt that is ready to be started, whole or not at all; this process has its lock."""
+    while True:
+        with contextlib.suppress(NumberTaken):
+            with add_attempt(hole.path) as unfinished:
+                lock = lock_attempt(unfinished)
+                launch = prepare(unfinished, _launch(plan, unfinished, seed, outlives))
+                _keep_source(plan, unfinished)
+                content = dump_launch(private_launch(launch)).encode()
+                remember_launch(content, plan.start_names)
+                write_whole(unfinished.launch_path, content)
+                first = all(unfinished.number < other.number for other in hole.attempts)
+                seal_intent(hole, launch.started_at, first)
+            return Attempt(hole.path / f"attempt_{unfinished.number:02d}", unfinished.number), launch, lock
 
 
 def _launch(plan: Plan, attempt: Attempt, seed: int | None, outlives: bool) -> Launch:
@@ -140,9 +139,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HarnessError(
-            f"cannot write {path}: {error.strerror}", "check the disk's space and the folder's permissions"
-        ) from error
+        raise write_error(path, error) from error
 
 
 def run_attempt(
@@ -156,8 +153,9 @@ def run_attempt(
     """Start the child and see it through to its record.
 
     words: more for the built-in trainer's command line. trainer_folder: its package, here or of another
-    commit.
+    commit. Raises NotStarted when the child cannot be started.
     """
+    _claim_room(attempt, with_work_folder=launch.script is not None)
     if launch.script is None:
         stop_signal = signal.SIGTERM
         if launch.code_bytes is not None:
@@ -176,18 +174,19 @@ def run_attempt(
     else:
         # Lets `finally` and `except KeyboardInterrupt` of the script do their work.
         stop_signal = signal.SIGINT
-        command = _script_command(attempt, launch)
-    try:
-        claim_room(attempt)
-    except OSError as error:
-        raise write_error(attempt.path, error) from error
+        command = script_command(attempt.source_dir, attempt.work_dir, launch, attempt.path, os.environ)
     end = run_captured(command, attempt.log_path, callbacks, stop_signal, launch.outlives)
     return conclude(attempt, launch, end, runs)
 
 
-def _script_command(attempt: Attempt, launch: Launch) -> Command:
-    _make_folder(attempt.work_dir)
-    return script_command(attempt.source_dir, attempt.work_dir, launch, attempt.path, os.environ)
+def _claim_room(attempt: Attempt, with_work_folder: bool) -> None:
+    try:
+        if with_work_folder:
+            _make_folder(attempt.work_dir)
+        claim_room(attempt)
+    except (OSError, WriteError) as error:
+        written = error if isinstance(error, WriteError) else write_error(attempt.path, error)
+        raise NotStarted(written.message, written.hint) from error
 
 
 def make_hole(plan: Plan, runs: Path) -> Hole:
@@ -209,37 +208,39 @@ def seal_intent(hole: Hole, when: dt.datetime, first: bool) -> None:
     seal(hole, intent.hypothesis, intent.prediction, intent.parent, when, first)
 
 
-def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:
+def conclude(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path, *warnings: str) -> RunRecord:
     """Write the record of an attempt that has ended, whatever is left of its folder.
 
-    Raises HarnessError where the disk is full; `harness resume` writes the record once there is room.
+    warnings: more for the record. Raises WriteError where it cannot be written, as on a full disk;
+    `harness resume` writes it then.
     """
     try:
         record = _build_record(attempt, launch, end, runs)
+        record = record.model_copy(update={"warnings": (*record.warnings, *warnings)})
         if not attempt.launch_path.exists():
             _make_folder(attempt.path)
             write_whole(attempt.launch_path, dump_launch(private_launch(launch)).encode())
         record = write_record(attempt.record_path, record, here=True)
-    except HarnessError as error:
-        if not _disk_is_full(error):
-            raise
-        note_end(attempt, replace(end, disk_full=True))
-        raise HarnessError(
-            f"{error.message}: the disk is full, and the record of {launch.hole} attempt {launch.attempt} "
-            "is not written",
-            f"free some space, then `{resume_command(launch.hole, launch.attempt)}` writes it",
+    except WriteError as error:
+        full = _disk_is_full(error)
+        note_end(attempt, replace(end, disk_full=full or end.disk_full))
+        resume = resume_command(launch.hole, launch.attempt)
+        raise WriteError(
+            f"{error.message}{': the disk is full' * full}, and the record of {launch.hole} attempt "
+            f"{launch.attempt} is not written",
+            f"{'free some space' if full else error.hint}, then `{resume}` writes it",
         ) from error
     forget_end(attempt)
     return record
 
 
 def _build_record(attempt: Attempt, launch: Launch, end: ProcessEnd, runs: Path) -> RunRecord:
-    """Build a record even where the child has removed what it is made of."""
+    """Build a record even where the child has removed what it is made of. Raises WriteError."""
     try:
         return build_record(launch, attempt, end, load_course(launch.course, runs))
+    except WriteError:
+        raise
     except (HarnessError, OSError) as error:
-        if _disk_is_full(error):
-            raise
         what = error.message if isinstance(error, HarnessError) else f"{error.filename}: {error.strerror}"
         failure = Failure(kind="no_result", message=f"its files cannot be read: {what}")
         fields = known_at_launch(launch, recorded_config(launch.config, launch.overrides))
@@ -267,7 +268,8 @@ def lock_attempt(attempt: Attempt) -> FileLock:
         ) from None
     except (OSError, NotImplementedError) as error:
         raise HarnessError(
-            f"cannot lock {attempt.path}: {error}", "put the season on a disk that knows locks: --runs DIR"
+            f"cannot lock {final_path(attempt.path)}: {error}",
+            "put the season on a disk that knows locks: --runs DIR",
         ) from error
     return lock
 

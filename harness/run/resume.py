@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.courses.course import load_course
 from harness.errors import Exit, HarnessError
 from harness.files import cache_dir
 from harness.records.launch import Launch, load_launch
@@ -21,7 +20,7 @@ from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
 from harness.run.command import refuse_other_settings
 from harness.run.end_note import forget_end, read_end
 from harness.run.play import conclude, lock_attempt, run_attempt
-from harness.run.result import build_record, read_result
+from harness.run.result import read_result
 from harness.run.trust import ForeignStart, Trusted, describe_trainer, is_own, require_trust
 from harness.run.unfinished import choose_unfinished, resume_command
 from harness.scripts.git import fingerprint_folder, read_code
@@ -96,12 +95,11 @@ def record_from_log(attempt: Attempt, launch: Launch, record: RunRecord | None, 
             f"{launch.hole} attempt {attempt.number} has its record; {launch.script} cannot be resumed",
             f"play it again: `harness run {launch.hole}{seed}`",
         )
-    if (noted := read_end(attempt)) is not None:
+    noted = read_end(attempt)
+    if noted is not None and not noted.after_harness:
         return conclude(attempt, launch, noted, runs)
-    end = ProcessEnd(0, 0.0, after_harness=True)
-    built = build_record(launch, attempt, end, load_course(launch.course, runs))
     note = "nobody saw the end of this attempt; its record is what the log tells"
-    return _write_with_warning(attempt, built, note)
+    return conclude(attempt, launch, ProcessEnd(0, 0.0, after_harness=True), runs, note)
 
 
 def wait_for_end(attempt: Attempt, launch: Launch) -> None:

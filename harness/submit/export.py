@@ -17,6 +17,7 @@ from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
 from harness.submit.files import as_json, submission_data
 from harness.submit.submission import Author, SubmittedRun, submitted_runs
+from harness.temporary import new_folder
 
 # An export claims only what its logs show; a submission's folder has more to say.
 KEYS = (
@@ -46,17 +47,18 @@ def export_hole(played: PlayedHole, out: Path, author: str = "", github_id: str 
             f"{played.name.folder} has no complete attempt", f"play it: `harness run {played.name.folder}`"
         )
     refuse_used(out, "--out")
+    runs = submitted_runs(played)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        with new_folder(out) as unfinished:
+            for run in runs:
+                lines = log_lines(run.record, load_curve(run.attempt.curve_path))
+                write_whole(unfinished / run.log_name, ("\n".join(lines) + "\n").encode())
+            claims = _claims(played, Author(author, github_id), runs)
+            write_whole(unfinished / "submission.json", as_json(claims))
     except OSError as error:
         raise HarnessError(
-            f"cannot write {out}: {error.strerror}", "name another folder with --out DIR"
+            f"cannot write {out}: {error.strerror or error}", "name another folder with --out DIR"
         ) from error
-    runs = submitted_runs(played)
-    for run in runs:
-        lines = log_lines(run.record, load_curve(run.attempt.curve_path))
-        write_whole(out / run.log_name, ("\n".join(lines) + "\n").encode())
-    write_whole(out / "submission.json", as_json(_claims(played, Author(author, github_id), runs)))
     return [*(out / run.log_name for run in runs), out / "submission.json"]
 
 

@@ -11,8 +11,6 @@ tables.
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -48,6 +46,7 @@ from harness.submit.submission import (
     log_rule,
     submitted_runs,
 )
+from harness.temporary import new_folder
 
 
 def prepare(
@@ -111,6 +110,7 @@ def _judge(submission: Submission, season: Season, policy: Policy | None) -> lis
         policy = policy or policy_for(submission.course.name, submission.played.day, season.runs)
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / submission.played.name.folder
+            folder.mkdir()
             submission.write_into(folder)
             candidate = folder_candidate(folder, season.runs, submission.course.name)
             attempts = attempt_runs(submission.played)
@@ -162,14 +162,10 @@ def _without_limit(result: RuleResult, submission: Submission) -> RuleResult:
 def write(submission: Submission, out: Path) -> list[Path]:
     """Write a prepared submission; the folder appears whole. Raises HarnessError when it cannot."""
     refuse_used(out, "--write")
-    hidden = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        submission.write_into(hidden)
-        if out.is_dir():
-            out.rmdir()  # empty, as was checked
-        hidden.rename(out)
+        with new_folder(out) as unfinished:
+            submission.write_into(unfinished)
     except OSError as error:
-        shutil.rmtree(hidden, ignore_errors=True)
         raise HarnessError(
             f"cannot write {out}: {error.strerror or error}", "name another folder with --write DIR"
         ) from error

@@ -86,8 +86,7 @@ class Submission:
         return run.total_bytes(self.code_bytes)
 
     def write_into(self, folder: Path) -> None:
-        """Write the files into a new folder."""
-        folder.mkdir(parents=True)
+        """Write the files into an empty folder."""
         for name, content in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)

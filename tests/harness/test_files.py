@@ -1,9 +1,13 @@
 """Folders that may be written, and those that may not."""
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from harness.errors import HarnessError
-from harness.files import refuse_used
+from harness.files import refuse_used, write_error
+from harness.temporary import new_folder
 
 
 def test_folder_with_something_in_it_and_a_file_are_refused(tmp_path):
@@ -22,3 +26,24 @@ def test_empty_and_absent_folders_may_be_written(tmp_path):
 
     for name in ("empty", "absent"):
         refuse_used(tmp_path / name, "--out")
+
+
+def test_a_new_folder_appears_whole_and_takes_the_leftovers_of_a_dead_one_away(tmp_path):
+    dead, other = tmp_path / ".out.999999999.tmp", tmp_path / ".ideas.999999999.tmp"
+    for folder in (dead, other, tmp_path / "out"):  # an empty folder may be there already
+        folder.mkdir()
+
+    with new_folder(tmp_path / "out") as folder:
+        (folder / "a.txt").write_text("a")
+        assert not any((tmp_path / "out").iterdir())
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "out"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "a"
+
+
+def test_an_error_names_the_place_where_the_file_would_lie():
+    path = Path("runs/.round_001_a.4711.tmp/.attempt_01.4711.tmp/record.json")
+
+    error = write_error(path, OSError(errno.ENOSPC, "No space left on device"))
+
+    assert error.message == "cannot write runs/round_001_a/attempt_01/record.json: No space left on device"

@@ -12,8 +12,7 @@ import datetime as dt
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +33,7 @@ from harness.run.bundle import start
 from harness.run.interpreter import third_party
 from harness.run.plan import Plan
 from harness.run.trust import remember_bundle
+from harness.temporary import new_folder
 from trainer.config import KNOBS, PRESETS
 
 MAX_BYTES = 2_000_000  # of bundle.json
@@ -91,21 +91,19 @@ class Bundle(Frozen):
     code_rule: CodeRule | None = None
 
 
-def emit(plan: Plan, folder: Path) -> Bundle:
-    """Write a plan as a launch bundle.
+def emit(plan: Plan, folder: Path, make_hole: Callable[[], None] = lambda: None) -> Bundle:
+    """Write a plan as a launch bundle, whole or not at all.
 
+    make_hole: is called when the bundle is ready and not yet in its place.
     Raises HarnessError when the folder holds something or cannot be written.
     """
     if folder.is_symlink() or is_used(folder):
         raise UsageError(f"--emit {folder} is there already", "name a new folder")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-            target = Path(temporary, "bundle")
-            target.mkdir()
-            bundle = _fill(plan, target)
+        with new_folder(folder) as unfinished:
+            bundle = _fill(plan, unfinished)
             remember_bundle(bundle.id)
-            target.replace(folder)
+            make_hole()
     except OSError as error:
         raise HarnessError(
             f"cannot write {folder}: {error.strerror or error}",

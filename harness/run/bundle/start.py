@@ -187,6 +187,8 @@ def play(bundle: Bundle, seed: int | None, places: dict[str, str], notes: list[s
     out = RESULT / (f"seed_{seed}" if seed is not None else "run")
     out.mkdir(parents=True, exist_ok=True)
     lock = hold(out)
+    for path in out.glob(".*.tmp"):  # of a process that was killed: whoever plays here has the lock
+        path.unlink(missing_ok=True)
     resumes = bundle["kind"] == "builtin" and (out / "checkpoint.safetensors").is_file()
     if (out / FINISH).is_file() and json.loads((out / FINISH).read_bytes())["exit_code"] == 0:
         print(f"{out.relative_to(HERE)} is done; move it away to play it again", flush=True)

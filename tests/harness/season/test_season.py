@@ -262,16 +262,6 @@ def test_symlinked_holes_are_not_followed(runs, tmp_path, put_record):
     assert Store(runs).holes() == []
 
 
-def test_two_processes_get_an_attempt_each(runs):
-    from concurrent.futures import ThreadPoolExecutor
-
-    hole = Store(runs).create("round_001", "")
-    with ThreadPoolExecutor(8) as pool:
-        attempts = list(pool.map(lambda _: hole.new_attempt().number, range(24)))
-
-    assert sorted(attempts) == list(range(1, 25))
-
-
 def test_hole_without_a_record_is_not_called_a_failure(runs, put_record):
     (runs / "round_001_planned").mkdir()
     (runs / "round_002_playing" / "attempt_01").mkdir(parents=True)
