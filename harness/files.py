@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from harness.errors import HarnessError
@@ -41,6 +41,38 @@ def open_plain(path: Path, mode: str = "rb", root: Path | None = None) -> Binary
     return cast("BinaryIO", open(path, mode, opener=lambda _, flags: _open(path, flags, root)))
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a file that a user named, or that lies in a folder which a user named: links are followed.
+
+    Raises OSError, without waiting for anybody, for a folder, a pipe, a socket and a device too.
+    """
+    return cast("BinaryIO", open(path, "rb", opener=lambda _, flags: _open(path, flags, follows=True)))
+
+
+def path_below(folder: Path, name: str, place: Path | str) -> Path:
+    """Return the path that a stored file means by a name. place: the stored file, for the error.
+
+    Raises HarnessError for a name that leads out of the folder.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
+        raise HarnessError(f"{place} names {name!r:.200}, outside of its folder", "nothing was taken from it")
+    return folder / path
+
+
+def plain_below(folder: Path, name: str) -> Path | None:
+    """Return a file below a folder by the name that a stored file has for it.
+
+    None where it is missing or no plain file, where a part of its path is a link, or where it lies elsewhere.
+    """
+    try:
+        path = path_below(folder, name, folder)
+        os.close(_open(path, os.O_RDONLY, folder))
+    except (OSError, HarnessError):
+        return None
+    return path
+
+
 def read_plain(path: Path, max_bytes: int | None = None, root: Path | None = None) -> bytes:
     """Read a whole file, as `open_plain` opens it. Raises OSError, for one larger than `max_bytes` too."""
     file = _open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0), root)  # half the time of a file object
@@ -57,8 +89,8 @@ def read_plain(path: Path, max_bytes: int | None = None, root: Path | None = Non
         os.close(file)
 
 
-def _open(path: Path, flags: int, root: Path | None = None) -> int:
-    flags |= _NO_LINKS | _NO_WAIT
+def _open(path: Path, flags: int, root: Path | None = None, follows: bool = False) -> int:
+    flags |= _NO_WAIT | (0 if follows else _NO_LINKS)
     try:
         if root is None:
             file = os.open(path, flags, 0o666)

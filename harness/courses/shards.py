@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.documents import FileProblem, MissingFile, naming, read_json
+from harness.files import open_file
 from harness.findings import Finding
 
 SEALS = "pulled.json"  # written by `harness data pull` two folders above the shards
@@ -121,7 +122,7 @@ def fingerprint_file(path: Path, digits: int = 64) -> str:
     """Return the sha256 of a file (64 digits), or the sha1 of its git blob (40), as hexadecimal digits."""
     blob = b"blob %d\0" % path.stat().st_size
     digest = hashlib.sha256() if digits == 64 else hashlib.sha1(blob, usedforsecurity=False)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from harness.field.log_events import to_text
 from harness.field.log_prefix import strip_prefix
+from harness.files import open_file
 
 SCORE_LINES = (
     "`final_int8_zlib_roundtrip_exact val_loss:2.0727 val_bpb:1.2244` (any label) after the artifact's size, "
@@ -45,7 +46,7 @@ def find_closest_line(path: Path) -> ClosestLine | None:
 
     Only the end of a long log is looked at. OSError is left to the caller.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, 2)
         begin = max(0, size - _TAIL_BYTES)
         file.seek(0)

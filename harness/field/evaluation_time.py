@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.field.log_events import FINITE
 from harness.field.logged_run import LoggedRun
 from harness.field.submission_file import leaves, read_values
+from harness.files import open_file
 
 _TIME = rb"[:=]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b"
 _EVALUATION = re.compile(rb"^(.{0,200}?)\b(?:eval|evaluation)_time" + _TIME, re.IGNORECASE)
@@ -107,7 +108,7 @@ def measure_calibration(log: Path, run: LoggedRun | None) -> float:
 
 def _lines_after_training(log: Path, run: LoggedRun | None) -> Iterator[bytes]:
     last = max(run.lines.get("stop", 0), run.lines.get("last_val", 0), run.first_line) if run else 0
-    with log.open("rb") as file:
+    with open_file(log) as file:
         for number, line in enumerate(file, start=1):
             if number > last:
                 yield line[:1000]

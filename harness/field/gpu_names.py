@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.field.submission_file import MAX_BYTES, leaves, read_values
+from harness.files import open_file
 
 LOG_HEAD = 1_000_000  # machines are named before the first step
 _MODEL = (
@@ -38,7 +39,7 @@ class NamedGpu:
 def gpu_in_log(log: Path) -> NamedGpu | None:
     """Return the GPU that a log names: in nvidia-smi's table, as `8xH100`, or after a word as `device`."""
     try:
-        with log.open("rb") as file:
+        with open_file(log) as file:
             head = file.read(LOG_HEAD).decode("utf-8", "replace")
     except OSError:
         return None
@@ -66,7 +67,7 @@ def gpu_in_readme(readme: Path, count: int | None) -> NamedGpu | None:
     count: of processes in the log. Machines of another number, of tests and ablations, are passed over.
     """
     try:
-        with readme.open("rb") as file:
+        with open_file(readme) as file:
             text = file.read(MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return None

@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.field.seeds import SEED_IN_NAME
+from harness.files import open_file
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_CELL = 2_000  # characters kept of a cell
@@ -135,7 +136,7 @@ def is_score_column(name: str) -> bool:
 def is_ledger(path: Path) -> bool:
     """Whether a file's first rows have a score and say what was tried; a curve does not."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(_SNIFF_BYTES)
     except OSError:
         return False
@@ -157,10 +158,10 @@ def read_ledger(path: Path) -> Ledger:
     Raises HarnessError when the file cannot be read, or is none.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}", "check the path") from error
+        raise HarnessError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
     if len(raw) > MAX_BYTES:
         raise HarnessError(f"{path} is larger than {MAX_BYTES // 2**20} MiB", "name a smaller ledger")
     if not is_ledger(path):

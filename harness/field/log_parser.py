@@ -51,6 +51,7 @@ from harness.field.run_tracker import RunTracker, Sink
 from harness.field.source_listing import SourceListing
 from harness.field.step_stretch import MIN_STRETCH_BYTES, match_stretch, take_stretch
 from harness.field.unfinished_line import may_be_cut
+from harness.files import open_file
 
 BLOCK_BYTES = 256 * 1024
 
@@ -90,10 +91,12 @@ def parse_log(source: Path | BinaryIO, sink: Sink | None = None, max_bytes: int 
     """
     if isinstance(source, Path):
         try:
-            with source.open("rb") as stream:
+            with open_file(source) as stream:
                 return replace(parse_log(stream, sink, max_bytes), source=str(source))
         except OSError as error:
-            raise HarnessError(f"cannot read {source}: {error.strerror}", "check the path") from error
+            raise HarnessError(
+                f"cannot read {source}: {error.strerror or error}", "check the path"
+            ) from error
     parser = LogParser(sink)
     if max_bytes is not None and (size := os.fstat(source.fileno()).st_size) > max_bytes:
         while source.tell() < max_bytes // 2 and (block := source.read(BLOCK_BYTES)):

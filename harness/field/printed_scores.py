@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.field.log_events import Event, StepLine, TrainLine, ValLine, to_text
 from harness.field.log_parser import parse_log
+from harness.files import open_file
 
 FEWEST_PLACES = 4  # of a score that can be told from another one
 # Half a unit of the last place, and a little for those who cut a mean off; from six places on, one unit.
@@ -58,7 +59,7 @@ def read_printed_scores(log: Path, name: str) -> tuple[PrintedScore, ...]:
     run = parse_log(log, first).result
     stages = {line.line: line.stage for line in run.results} if run else {}
     scores: list[PrintedScore] = []
-    with log.open("rb") as file:
+    with open_file(log) as file:
         for number, raw in enumerate(file, start=1):
             line = raw[:1000]
             if number < first.line or _PROGRESS.search(line):

@@ -22,7 +22,7 @@ from typing import BinaryIO, cast
 
 from harness.errors import HarnessError
 from harness.field.log_parser import ParsedLog, parse_log
-from harness.files import write_error
+from harness.files import open_file, write_error
 
 MAX_LOGS = 10_000  # in one folder
 MAX_DEPTH = 6  # of folders below the one that is named
@@ -214,8 +214,12 @@ def _leaves(path: Path, root: Path) -> bool:
 
 def open_log(path: Path) -> BinaryIO:
     """Open a log for reading; one packed by gzip, bzip2 or xz is unpacked on the way."""
+    stream = open_file(path)
     opener = PACKED.get(path.suffix.lower())
-    return path.open("rb") if opener is None else cast("BinaryIO", opener(path, "rb"))
+    if opener is None:
+        return stream
+    stream.close()  # it is a plain file; an unpacker closes what it has opened itself
+    return cast("BinaryIO", opener(path, "rb"))
 
 
 def read_log(path: Path) -> ParsedLog:

@@ -186,8 +186,9 @@ class _Reader:
         files = find_record_files(folder)
         warnings = list(files.warnings)
         submission = None
-        assert files.submission is not None
         try:
+            if files.submission is None:
+                raise HarnessError(f"the submission file of {name} is no plain file of its folder")
             submission = read_submission(files.submission)
             warnings += submission.warnings
         except HarnessError as error:

@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.field import submission_keys as keys
+from harness.files import open_file
 
 MAX_BYTES = 4 * 1024 * 1024  # of a submission file; the largest public one has 4 kB
 ROUNDING_BPB = 6e-5  # a hand-written score may be the log's, rounded to four places
@@ -83,17 +84,17 @@ def read_submission(path: Path) -> SubmissionFile:
     Raises HarnessError naming the file and the place when it cannot be read or is not one JSON object.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}", "check the path") from error
+        raise HarnessError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
     return parse_submission(raw, str(path))
 
 
 def read_values(path: Path) -> object:
     """Return a submission file's JSON as it stands, for what has no key of its own; None where it is none."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return json.loads(file.read(MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None

@@ -125,13 +125,21 @@ class Attempt:
         return self.path / "launch.json"
 
     def refuse_links(self) -> None:
-        """Raise HarnessError when a file that will be written is a link: it may lead out of `runs/`."""
+        """Raise HarnessError when something that will be written is neither a file nor a folder.
+
+        A link may lead out of `runs/`, and a pipe is waited for.
+        """
         for path in (self.path, *self.path.iterdir()):
             if path.is_symlink():
-                raise HarnessError(
-                    f"{path} is a link to {path.readlink()}; nothing is written through it",
-                    "put the file itself there, or play a new attempt",
-                )
+                what = f"a link to {path.readlink()}"
+            elif not (path.is_file() or path.is_dir()):
+                what = "a pipe or a device"
+            else:
+                continue
+            raise HarnessError(
+                f"{path} is {what}; nothing is written through it",
+                "put the file itself there, or play a new attempt",
+            )
 
 
 def find_attempts(folder: Path) -> list[Attempt]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.courses.corpus import ProgressCallback
 from harness.errors import Exit, HarnessError, UsageError
+from harness.files import plain_below
 from harness.privacy import mask_setting, mask_settings, mask_words
 from harness.records.arguments import as_template, is_argument
 from harness.records.launch import Launch, load_launch
@@ -172,9 +173,8 @@ def _find_script(played: PlayedHole, record: RunRecord, request: RunRequest) -> 
     The one that round.toml names is returned, too, when it differs and no copy is here: the check that
     follows says so.
     """
-    kept = [
-        entry.attempt.source_dir / record.code.trainer for entry in played.entries if entry.record is not None
-    ]
+    attempts = [entry.attempt for entry in played.entries if entry.record is not None]
+    kept = [plain_below(one.path, f"{one.source_dir.name}/{record.code.trainer}") for one in attempts]
     named = find_script(request, played.intent, played.hole.path)
     candidates = [path for path in (named, *reversed(kept)) if path is not None and path.is_file()]
     for path in candidates:

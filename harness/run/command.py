@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.files import PACKAGE
 from harness.records.launch import Launch, Trained
+from harness.records.origin import EvaluatedFrom
 from harness.run import processes
 
 TRAINER = "trainer"  # the module that is started for the built-in trainer
@@ -95,13 +96,9 @@ def isolated_python(*words: str) -> tuple[tuple[str, ...], dict[str, str]]:
     return (sys.executable, "-P", _START, *words), isolated(_absolute_paths(os.environ), PACKAGE.parent)
 
 
-def kept_words(launch: Launch, runs: Path) -> tuple[str, ...]:
-    """Return the words with which the trainer evaluates kept weights; none for an attempt that trains."""
-    origin = launch.evaluated_from
-    if origin is None:
-        return ()
-    path = str((runs / origin.hole / f"attempt_{origin.attempt:02d}" / origin.file).resolve())
-    trained = launch.trained or Trained()
+def kept_words(weights: Path, origin: EvaluatedFrom, trained: Trained) -> tuple[str, ...]:
+    """Return the words with which the trainer evaluates weights. trained: what is known of their training."""
+    path = str(weights)
     steps = trained.steps or 0
     if origin.weights == "artifact":
         seconds = trained.train_seconds or 0.0

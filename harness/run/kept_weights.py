@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
-from harness.files import read_plain
+from harness.files import path_below, read_plain
 from harness.records.origin import EvaluatedFrom
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
@@ -90,6 +90,12 @@ def _find_unrounded(attempt: Attempt, record: RunRecord, season: Season) -> Sour
     return Source(attempt, record, _origin(holder, trained, "unrounded", path), path)
 
 
+def weights_of(origin: EvaluatedFrom, runs: Path) -> Path:
+    """Return the file that an evaluation packs or scores. Raises HarnessError unless it is that one."""
+    attempt = Attempt(runs / origin.hole / f"attempt_{origin.attempt:02d}", origin.attempt)
+    return _check_file(attempt, origin.file, origin.sha256, "its weights").resolve()
+
+
 def _attempt_of(season: Season, origin: EvaluatedFrom) -> tuple[Attempt, RunRecord]:
     for hole in season.holes:
         for entry in hole.entries if hole.name.folder == origin.hole else ():
@@ -103,11 +109,9 @@ def _check_file(attempt: Attempt, name: str | None, sha256: str | None, what: st
     place = f"{attempt.path.parent.name}/{attempt.path.name}"
     if name is None or sha256 is None:
         raise HarnessError(f"{place} did not keep {what}")
-    if Path(name).name != name:
-        raise HarnessError(f"{place}: the record names {name!r} as {what}, which is no file of its folder")
-    path = attempt.path / name
+    path = path_below(attempt.path, name, f"{place}/record.json")
     try:
-        found = hashlib.sha256(read_plain(path)).hexdigest()
+        found = hashlib.sha256(read_plain(path, root=attempt.path.parent)).hexdigest()
     except OSError as error:
         raise HarnessError(f"{what} {path} cannot be read: {error.strerror or error}") from error
     if found != sha256:

@@ -24,7 +24,7 @@ from harness.courses.course import load_course
 from harness.errors import HarnessError
 from harness.files import WriteError, write_error, write_whole
 from harness.records.intent import dump_intent, load_intent, rewrite_intent
-from harness.records.launch import Launch, dump_launch
+from harness.records.launch import Launch, Trained, dump_launch
 from harness.records.prediction import seal
 from harness.records.private import private_intent, private_launch, write_record
 from harness.records.record import Environment, Failure, RunRecord, recorded_config
@@ -33,6 +33,7 @@ from harness.run.builtin import TRAINER_FOLDER, knobs_of
 from harness.run.capture import NotStarted, ProcessEnd, RunCallbacks, run_captured
 from harness.run.command import kept_words, script_command, trainer_command
 from harness.run.end_note import claim_room, forget_end, note_end
+from harness.run.kept_weights import weights_of
 from harness.run.plan import Plan
 from harness.run.result import build_record
 from harness.run.script_result import known_at_launch
@@ -160,7 +161,9 @@ def run_attempt(
         stop_signal = signal.SIGTERM
         if launch.code_bytes is not None:
             words = (*words, "--code-bytes", str(launch.code_bytes))
-        words = (*words, *kept_words(launch, runs))
+        if (origin := launch.evaluated_from) is not None:
+            weights = weights_of(origin, runs)
+            words = (*words, *kept_words(weights, origin, launch.trained or Trained()))
         command = trainer_command(
             attempt.path,
             launch.config,

@@ -19,6 +19,7 @@ from harness.run.builtin import TRAINER_FOLDER, knobs_of
 from harness.run.capture import GRACE_SECONDS, ProcessEnd, RunCallbacks
 from harness.run.command import refuse_other_settings
 from harness.run.end_note import forget_end, read_end
+from harness.run.kept_weights import weights_of
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import read_result
 from harness.run.trust import ForeignStart, Trusted, describe_trainer, is_own, require_trust
@@ -64,6 +65,8 @@ def resume(
             return record_from_log(attempt, launch, record, runs)
         folder = trainer_of(launch, attempt)
         refuse_other_settings(launch.config, knobs_of(folder), attempt.path)
+        if launch.evaluated_from is not None:
+            weights_of(launch.evaluated_from, runs)
         if not is_own(attempt):
             require_trust(_foreign(attempt, launch, folder), trusted)
         if record is not None:

@@ -20,7 +20,7 @@ from harness.field.closest_line import say_closest
 from harness.field.log_parser import ParsedLog, parse_log
 from harness.field.logged_run import LoggedRun
 from harness.field.to_record import curve_lines, facts_of_log
-from harness.files import write_whole
+from harness.files import open_plain, write_whole
 from harness.records.launch import Launch
 from harness.records.record import Data, Environment, Failure, RunRecord, Status, hash_config, over_cap
 from harness.records.store import Attempt
@@ -220,5 +220,5 @@ def _equal(a: str, b: str) -> bool:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

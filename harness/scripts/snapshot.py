@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from harness.errors import HarnessError, UsageError
+from harness.files import open_file
 from harness.scripts import companions
 from harness.scripts.companions import companion_paths, executed_paths, import_folders
 from harness.scripts.git import fingerprint
@@ -177,7 +178,9 @@ def _module_of(script: Path) -> str | None:
 
 
 def load_snapshot(folder: Path, main: str, only_python: bool = False) -> Snapshot:
-    """Read a snapshot back from an attempt's `source/`."""
+    """Read a snapshot back from an attempt's `source/`. Links are not followed, nor is the folder one."""
+    if folder.is_symlink():
+        return Snapshot(main, {})
     files = {
         path.relative_to(folder).as_posix(): _read(path)
         for path in sorted(folder.rglob("*.py" if only_python else "*"))
@@ -234,9 +237,12 @@ def _companions(root: Path, importer: PurePosixPath, tree: ast.Module) -> Iterat
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_file(path) as file:
+            return file.read()
     except OSError as error:
-        raise HarnessError(f"cannot read {path}: {error.strerror}", "check its permissions") from error
+        raise HarnessError(
+            f"cannot read {path}: {error.strerror or error}", "check its permissions"
+        ) from error
 
 
 def _imports(nodes: Iterable[ast.AST], importer: PurePosixPath) -> Iterator[PurePosixPath]:

@@ -54,7 +54,7 @@ def _kept_diff(a: PlayedHole, b: PlayedHole) -> str:
 
 def _sources(played: PlayedHole) -> dict[str, str]:
     folder = played.attempt.source_dir if played.attempt else None
-    if folder is None or not folder.is_dir():
+    if folder is None or folder.is_symlink() or not folder.is_dir():
         return {}
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return {str(path.relative_to(folder)): _read_code(path) for path in files[:MAX_FILES]}

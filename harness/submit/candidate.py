@@ -25,6 +25,7 @@ from harness.field.seeds import SeedCount, count_seeds
 from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import record_from_run
 from harness.figures import number
+from harness.files import plain_below
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
 from harness.scripts.snapshot import Snapshot, load_snapshot, take_snapshot
@@ -239,9 +240,9 @@ def _stated_track(submission: SubmissionFile | None) -> str | None:
 
 
 def _attempt_run(attempt: Attempt, record: RunRecord) -> CandidateRun:
-    log = attempt.log_path if attempt.log_path.is_file() else None
-    model = attempt.path / record.model_file if record.model_file else None
-    inside = model is not None and model.is_file() and not model.is_symlink() and model.parent == attempt.path
+    log = plain_below(attempt.path, attempt.log_path.name)
+    model = plain_below(attempt.path, record.model_file or "")
+    inside = model is not None and model.parent == attempt.path
     return CandidateRun(attempt.path.name, record, log, model if inside else None)
 
 
@@ -262,7 +263,8 @@ def _code_of(record: RunRecord, attempt: Attempt | None) -> CodeOnDisk:
     if record.provenance is not None and not (attempt and attempt.source_dir.is_dir()):
         return CodeOnDisk(missing="the code of an imported run is not kept here")
     if record.code.trainer != "builtin":
-        if attempt is None or not (attempt.source_dir / record.code.trainer).is_file():
+        kept = f"{attempt.source_dir.name}/{record.code.trainer}" if attempt else ""
+        if attempt is None or not plain_below(attempt.path, kept):
             return CodeOnDisk(missing=f"the snapshot of {record.code.trainer} is not next to the record")
         script = load_snapshot(attempt.source_dir, record.code.trainer)
         return CodeOnDisk(script, script.code_bytes)

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness import figures
+from harness.documents import read_file
+from harness.files import plain_below
 from harness.privacy import mask_page, mask_text
 from harness.records.record import mean_stage_bpb
 from harness.scripts.grammar import parse
@@ -22,6 +24,7 @@ from harness.submit.code import SCRIPT
 from harness.submit.result import RuleResult
 from harness.submit.submission import Author, Submission, SubmittedRun, largest, mean, spread
 
+MAX_LOG_BYTES = 1_000_000_000
 _TOTAL = re.compile(rb"^Total submission size (\S+): ", re.MULTILINE)
 
 
@@ -44,7 +47,8 @@ def _log(submission: Submission, run: SubmittedRun) -> bytes:
 
     Where it counted other code, the folder's own count is added below, marked.
     """
-    text = run.attempt.log_path.read_bytes().decode("utf-8", "surrogateescape")
+    content = read_file(run.attempt.log_path, MAX_LOG_BYTES, root=run.attempt.path)
+    text = content.decode("utf-8", "surrogateescape")
     raw = mask_text(text).encode("utf-8", "surrogateescape")
     record = run.record
     if record.code_bytes in (None, submission.code_bytes) or record.model_bytes is None:
@@ -160,8 +164,8 @@ def as_json(data: dict[str, Any]) -> bytes:
 
 def _model_key(run: SubmittedRun) -> str:
     """`bytes_model_int8_zlib`, as the field calls it by the artifact's form."""
-    path = run.attempt.log_path
-    codec = _codec(path.read_bytes()) if path.is_file() else ""
+    path = plain_below(run.attempt.path, run.attempt.log_path.name)
+    codec = _codec(read_file(path, MAX_LOG_BYTES, root=run.attempt.path)) if path else ""
     return "bytes_model_" + (re.sub(r"\W+", "_", codec) or "compressed")
 
 

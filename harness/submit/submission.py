@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.courses.course import Course
 from harness.field.evaluation_time import measure_evaluation
 from harness.field.log_parser import parse_log
+from harness.files import plain_below
 from harness.records.notes import Notes
 from harness.records.record import RunRecord
 from harness.records.store import Attempt
@@ -44,7 +45,7 @@ class SubmittedRun:
     @cached_property
     def eval_seconds(self) -> float | None:
         """Seconds of the evaluation, as the referee counts them."""
-        log = self.attempt.log_path if self.attempt.log_path.is_file() else None
+        log = plain_below(self.attempt.path, self.attempt.log_path.name)
         run = parse_log(log).result if log else None
         time = measure_evaluation(self.record.evaluation_seconds, log, run)
         return time.counted if time else None
@@ -177,7 +178,7 @@ def course_rule(submission: Submission) -> RuleResult:
 
 def log_rule(run: SubmittedRun) -> RuleResult:
     path = run.attempt.log_path
-    if path.is_file() and path.stat().st_size:
+    if plain_below(run.attempt.path, path.name) and path.stat().st_size:
         return RuleResult("log", "pass", f"{run.log_name}: {path.stat().st_size:,} bytes")
     seed = run.record.seed
     return RuleResult(

@@ -1,12 +1,13 @@
 """Folders that may be written, and those that may not."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HarnessError
-from harness.files import refuse_used, write_error
+from harness.files import path_below, plain_below, refuse_used, write_error
 from harness.temporary import new_folder
 
 
@@ -47,3 +48,25 @@ def test_an_error_names_the_place_where_the_file_would_lie():
     error = write_error(path, OSError(errno.ENOSPC, "No space left on device"))
 
     assert error.message == "cannot write runs/round_001_a/attempt_01/record.json: No space left on device"
+
+
+# Names of stored files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "", "a/../../x", "a\0b", "/"])
+def test_a_name_that_leads_out_is_refused(tmp_path, name):
+    with pytest.raises(HarnessError, match="outside of its folder"):
+        path_below(tmp_path, name, "record.json")
+    assert plain_below(tmp_path, name) is None
+
+
+def test_a_file_is_found_below_its_folder_through_no_link(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "model").write_text("weights")
+    (tmp_path / "link").symlink_to("work")
+    (tmp_path / "work" / "other").symlink_to("model")
+    os.mkfifo(tmp_path / "pipe")
+
+    assert plain_below(tmp_path, "work/model") == tmp_path / "work" / "model"
+    for name in ("link/model", "work/other", "pipe", "work", "absent"):
+        assert plain_below(tmp_path, name) is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -18,7 +18,7 @@ from harness import __version__
 from harness.courses.course import load_course
 from harness.documents import FileProblem, check_model, naming, parse_json, read_file, read_json
 from harness.errors import HarnessError
-from harness.files import open_plain, write_whole
+from harness.files import open_plain, path_below, write_whole
 from harness.records.arguments import takes_seed, with_seed
 from harness.records.frozen import AwareDatetime, Int, NonNegativeFloat, PositiveInt
 from harness.records.intent import Intent, dump_intent
@@ -155,26 +155,19 @@ def _check_files(folder: Path, source: Path, bundle: Bundle, finish: Finish) -> 
     Code may differ where `run.sh --force` played changed files: then another hash was noted over there.
     """
     for name, digest in finish.files.items():
-        _check_name(source / start.FINISH, name)
-        if _read_through(folder, source / name) != digest:
+        if _read_through(folder, path_below(source, name, source / start.FINISH)) != digest:
             raise HarnessError(
                 f"{source / name} is not the file that was written over there",
                 "the copy is broken or not complete: copy it again",
             )
     changed = finish.source_sha256 != bundle.code.source_sha256
     for name in _code_files(bundle) if bundle.kind == "script" or changed else ():
-        _check_name(folder / "bundle.json", name)
-        if _read_through(folder, folder / name) != bundle.files[name] and not changed:
+        path = path_below(folder, name, folder / "bundle.json")
+        if _read_through(folder, path) != bundle.files[name] and not changed:
             raise HarnessError(
                 f"{folder / name} is not the file that was launched",
                 "the copy is broken or not complete: copy it again",
             )
-
-
-def _check_name(place: Path, name: str) -> None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise HarnessError(f"{place} names {name}, outside of its folder", "nothing was taken in")
 
 
 def _code_files(bundle: Bundle) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.field.submission_file import SubmissionFile
 from harness.figures import number
+from harness.files import plain_below
 from harness.records.record import excess_bytes, over_cap
 from harness.season.artifact import RULE_WORDS, code_rule
 from harness.submit.candidate import CandidateRun, Case, CodeOnDisk
@@ -96,8 +97,8 @@ def weigh(run: CandidateRun, code: CodeOnDisk, believed: bool) -> Weight:
 def size_rule(submission: Submission, run: SubmittedRun) -> RuleResult:
     """Judge the artifact that is handed in for a seed: the kept model and the folder's own code."""
     record = run.record
-    model = run.attempt.path / (record.model_file or "model.zlib")
-    candidate = CandidateRun(f"attempt {record.attempt}", record, model=model if model.is_file() else None)
+    model = plain_below(run.attempt.path, record.model_file or "model.zlib")
+    candidate = CandidateRun(f"attempt {record.attempt}", record, model=model)
     code = submission.code_bytes
     own = replace(weigh(candidate, CodeOnDisk(total=code), False), counted=code, stated=None, words="")
     result = judge_weight(own, submission.course.caps.artifact_bytes)
