@@ -15,8 +15,6 @@ from harness.privacy import mask_secret_settings
 
 if TYPE_CHECKING:
     from harness.run.evaluate import Evaluation
-    from harness.run.play import make_hole
-    from harness.season.sessions import session
 
 Source = Annotated[str, typer.Argument(metavar="ROUND", help="The hole whose weights are evaluated.")]
 Seed = Annotated[
@@ -51,6 +49,8 @@ def evaluate(
     """Play a new hole from the kept weights of an earlier one: packed or scored another way, not trained."""
     from harness.records.prediction import parse_prediction
     from harness.run.evaluate import EvaluationRequest, plan_evaluation
+    from harness.run.play import make_hole
+    from harness.season.sessions import session
 
     request = EvaluationRequest(
         reference=reference,
