@@ -61,6 +61,11 @@ def confirm_hole(
     season = open_season(runs)
     played = find_standing(season, folder).played
     claim = state_claim(season, played)
+    if played.invalid:
+        raise UsageError(
+            f"{played.why_invalid}: there is nothing to confirm",
+            f'take that back first: `harness decide {folder} keep --reason "..."`',
+        )
     if claim is None:
         raise UsageError(
             f"{folder} has no score that could be confirmed", f"play it first: `harness run {folder}`"

@@ -26,8 +26,10 @@ def holes_json(season: Season, standings: Sequence[Standing], lines: Sequence[Li
 
 def _site_hole(season: Season, standing: Standing, line: Line) -> dict[str, object]:
     par, score = standing.comparisons["par"].val_bpb, line.val_bpb
+    decision = standing.played.summary.decision
     hole = SiteHole(
         **dict(hole_data(season, standing)),
+        decision=decision,
         par=par,
         to_par=None if score is None or par is None else round(score - par, 9),
         result=line.result,

@@ -397,14 +397,15 @@ def _identity(name: str) -> str:
 
 def _headline(line: index.Line) -> str:
     """Score and delta in the title: `Hole: 1.4141 (+0.1897 to par), Triple Bogey`."""
+    ruling = f" ({line.ruling.lower()})" if line.ruling else ""
     if line.val_bpb is None:
-        return f"{line.position}, {line.title}: {line.verdict}"
+        return f"{line.position}, {line.title}: {line.verdict}{ruling}"
     to_par = f" ({line.to_par.value} to par)" if line.to_par.value else ""
-    return f"{line.position}, {line.title}: {line.score}{to_par}, {line.verdict}"
+    return f"{line.position}, {line.title}: {line.score}{to_par}, {line.verdict}{ruling}"
 
 
 def _newest(lines: Sequence[index.Line]) -> list[index.Line]:
-    played = [line for line in lines if line.status != "unplayed"]
+    played = [line for line in lines if line.status != "unplayed" and not line.invalid]
     return sorted(played, key=lambda line: (line.updated, line.number), reverse=True)[:NEWEST]
 
 

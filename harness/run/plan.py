@@ -415,6 +415,7 @@ def drop_duplicates(plan: Plan, season: Season) -> Plan:
     records = {
         record.seed: (hole, record)
         for hole in season.holes
+        if not hole.invalid
         for record in hole.records
         if record.complete and same_experiment(plan, record)
     }

@@ -73,9 +73,7 @@ def brief_season(season: Season, course: str | None = None) -> Brief:
     holes = [hole for hole in season.holes if course is None or hole.course in (None, course)]
     standings = [season.standing(hole) for hole in holes]
     played = [standing for standing in standings if standing.played.entries]
-    complete = [
-        s for s in played if s.played.sample is not None and not s.played.invalid and not s.foreign_text
-    ]
+    complete = [s for s in played if s.played.comparable and not s.foreign_text]
     split = complete[-1].played.split if complete else None
     best = min(
         (s for s in complete if s.played.counts and s.played.split in (None, split)), key=_mean, default=None
@@ -233,9 +231,11 @@ def _line(season: Season, standing: Standing) -> str:
     if played.sample is None:
         return f"{played.name.folder} ({played.title}): {played.status}"
     text = f"{played.name.folder} ({played.title}): {figures.bpb(played.sample.mean)}, n {played.sample.n}"
+    if played.invalid or played.dropped:
+        text += f", decided: {played.summary.decision}"
     difference = reference.difference
     if difference is None:
-        return text
+        return f"{text}; no comparison: {reference.reason}"
     against = reference.reference
     comparisons = season.claims.of_course(played.course).comparisons
     survival = describe_survival(difference, season.survives(played), comparisons)

@@ -35,7 +35,7 @@ _BASELINE = {name: knob.format(knob.default) for name, knob in KNOBS.items() if 
 
 Axis = Literal["step", "training time"]
 Measure = Literal["val_bpb", "train_loss"]
-Obstacle = Literal["no score", "other text", "other stages", "unknown course"]
+Obstacle = Literal["no score", "invalid", "other text", "other stages", "unknown course"]
 AXES: tuple[Axis, ...] = ("step", "training time")
 MEASURES: tuple[Measure, ...] = ("val_bpb", "train_loss")
 
@@ -45,7 +45,7 @@ class Side:
     """One side of a comparison: a hole's group of attempts, or a published score without records.
 
     name: how it is called in sentences. records: the attempts behind `sample`, newest last.
-    curve: the newest one's. reason: why there is no sample.
+    curve: the newest one's. reason: why there is no sample. invalid: why the sample is no evidence.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Side:
     records: tuple[RunRecord, ...] = ()
     curve: Curve = field(default_factory=Curve)
     reason: str = ""
+    invalid: str = ""
     failed_seeds: tuple[int, ...] = ()
     imported: RunRecord | None = None  # a log of a published score: its circumstances, not its score
 
@@ -215,6 +216,8 @@ def failures(side: Side) -> str:
 def incomparable(a: Side, b: Side) -> tuple[Obstacle | None, str]:
     """Say why two sides cannot be subtracted, whatever their stages; (None, "") when they can."""
     for side in (a, b):
+        if side.invalid:
+            return "invalid", side.invalid
         if side.sample is None:
             return "no score", side.reason or f"{side.name} has no complete attempt"
     if a.record is None or b.record is None:

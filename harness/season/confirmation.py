@@ -81,17 +81,19 @@ def is_fresh(record: RunRecord) -> bool:
 
 
 def state_claim(season: Season, played: PlayedHole) -> Claim | None:
-    """Return what a hole claims; None where no seed but fresh ones is complete, or its course is unknown."""
+    """Return what a hole claims; None where no seed but fresh ones is complete, its course is unknown, or the
+    hole was decided to be invalid."""
     chosen = sample_of([record for record in played.group if not is_fresh(record)])
     course = season.course(played.course)
-    if chosen is None or course is None:
+    if chosen is None or course is None or played.invalid:
         return None
     others = [
         hole
         for hole in season.holes
-        if hole.name != played.name and hole.counts and alike(hole.kind, played.kind)
+        if hole.name != played.name and hole.is_candidate and alike(hole.kind, played.kind)
+        if hole.counts or _mean(hole) >= chosen.mean  # a dropped one is no rival, but was in the choice
     ]
-    runner_up = min(others, key=lambda hole: _mean(hole), default=None)
+    runner_up = min((hole for hole in others if hole.counts), key=_mean, default=None)
     reference, name = _reference(season, played, runner_up)
     chosen = _with_floor(season, played, chosen)
     std = season.evidence.against(chosen, chosen, course, played.split).std

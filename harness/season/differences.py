@@ -129,6 +129,7 @@ def place_data(standing: Standing) -> PlaceData:
         course=played.course,
         status=played.status,
         verdict=standing.verdict.name,
+        counts=played.counts,
     )
 
 

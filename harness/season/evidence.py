@@ -24,7 +24,7 @@ FLOOR_SEEDS = 5  # distinct seeds of one configuration that measure its noise fl
 
 @dataclass
 class Evidence:
-    """holes: in the order of play. parent: of a hole, where it is one of ours."""
+    """holes: in the order of play, without those whose figures are no evidence. parent: of a hole of ours."""
 
     holes: Sequence[PlayedHole]
     parent: Callable[[PlayedHole], PlayedHole | None]
@@ -48,7 +48,8 @@ class Evidence:
             summary, n = hole.summary, hole.summary.machine_seeds
             there = (summary.machine, hole.course, hole.split)
             alike = there == (played.summary.machine, played.course, played.split)
-            if alike and summary.machine is not None and summary.machine_std and n >= FLOOR_SEEDS:
+            known = alike and summary.machine is not None and not hole.invalid
+            if known and summary.machine_std and n >= FLOOR_SEEDS:
                 return Spread(summary.machine_std, n - 1, f"the floor of {hole.name.folder} ({n} seeds)")
             hole = self.parent(hole)
         return None

@@ -168,18 +168,36 @@ class PlayedHole:
 
     @property
     def invalid(self) -> bool:
-        """Decided to be invalid: never the best, but it may set par or be the previous hole."""
+        """Decided to be invalid: its figures are no evidence of anything. They are shown, with that mark."""
         return self.summary.decision == "invalid"
 
     @property
+    def dropped(self) -> bool:
+        """Decided to be dropped: what was measured stands, but nobody goes on from it."""
+        return self.summary.decision == "drop"
+
+    @property
+    def why_invalid(self) -> str:
+        """Say that it was decided to be invalid; empty for any other hole."""
+        return f"{self.name.folder} was decided to be invalid" if self.invalid else ""
+
+    @property
+    def comparable(self) -> bool:
+        """Whether its score is evidence: it may set par, be compared with, and show how far seeds spread."""
+        return self.sample is not None and not self.invalid
+
+    @property
     def counts(self) -> bool:
-        """Whether it may be our best: it is complete, under the cap, not invalid, and has its verdict."""
-        return (
-            self.sample is not None
-            and self.status == "ok"
-            and not self.invalid
-            and not self.summary.no_verdict
-        )
+        """Whether it may be our best: complete, under the cap, with its verdict, neither invalid nor dropped.
+
+        Every page, table and command that picks a best asks here.
+        """
+        return self.is_candidate and not self.dropped
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether it was in the choice of our best: dropping it later does not undo that it was looked at."""
+        return self.comparable and self.status == "ok" and not self.summary.no_verdict
 
     @cached_property
     def kind(self) -> ScoreKind:

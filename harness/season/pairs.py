@@ -109,6 +109,8 @@ def pair_holes(season: Season, a: PlayedHole, b: PlayedHole, across_stages: bool
         difference = season.evidence.difference(a, b, course)
     pair = compare(ours, theirs, course, b.title, hole_whiff(a, b), across_stages, difference)
     plans = (f"{one.name.folder}: {one.summary.no_verdict}" for one in (a, b) if one.summary.no_verdict)
+    if pair.obstacle == "invalid":
+        return replace(pair, artifact=None, whiff=None)
     evidence = season.evidence
     return replace(
         pair,
@@ -171,7 +173,15 @@ def side_of(played: PlayedHole, seed: int | None = None) -> Side:
         attempts = {0: "no attempt"}.get(len(played.entries), "no complete attempt")
         reason = f"{played.name.folder} has {attempts}{problem}"
     curve = load_curve(attempt.curve_path) if attempt else Curve()
-    return Side(played.name.folder, played.sample, records, curve, reason, played.summary.failed_seeds)
+    return Side(
+        played.name.folder,
+        played.sample,
+        records,
+        curve,
+        reason,
+        played.why_invalid,
+        played.summary.failed_seeds,
+    )
 
 
 def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:
@@ -189,7 +199,7 @@ def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:
 def parent_whiff(season: Season, played: PlayedHole) -> Whiff | None:
     """Look for an override that did nothing next to the parent, else next to the previous hole."""
     other = season.parent(played) or season.neighbours(played)[0]
-    if other is None or not _scores_meet(played, other):
+    if other is None or played.invalid or other.invalid or not _scores_meet(played, other):
         return None  # no curve needs to be read
     whiff = hole_whiff(played, other)
     return replace(whiff, other_title=other.title) if whiff and whiff.kind == "whiff" else None

@@ -95,7 +95,7 @@ def forecast(season: Season, standing: Standing) -> Forecast:
     if kind == "parent" and seal.parent != intent.parent:
         measured = Measured(None, None, f"the parent was {seal.parent or 'none'} when it was sealed")
     series = find_series(played.records)
-    scored = played.sample is not None and not (series and series.no_verdict)
+    scored = played.comparable and not (series and series.no_verdict)
     return Forecast(
         state,
         said,

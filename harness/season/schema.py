@@ -99,13 +99,14 @@ class ScoreData(Frozen):
 
 
 class PlaceData(ScoreData):
-    """A hole by name, with its score."""
+    """A hole by name, with its score. counts: whether it may be our best, see `harness decide`."""
 
     hole: str
     title: str
     course: str | None
     status: HoleStatus
     verdict: str
+    counts: bool
 
 
 class HoleData(PlaceData):
@@ -144,8 +145,12 @@ class PredictionData(Frozen):
 
 
 class SiteHole(HoleData):
-    """A hole of `holes.json`. par, to_par: unrounded, of the comparison with par."""
+    """A hole of `holes.json`. par, to_par: unrounded, of the comparison with par; null where there is none.
 
+    decision: keep, drop or invalid, the newest word of `harness decide`.
+    """
+
+    decision: str | None
     par: float | None
     to_par: float | None
     result: str

@@ -6,8 +6,8 @@ Comparisons are computed here, never stored. A broken record is a problem of the
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -119,7 +119,7 @@ class Season:
     @cached_property
     def evidence(self) -> Evidence:
         """What the holes show of luck."""
-        return Evidence(self.holes, self.parent)
+        return Evidence([hole for hole in self.holes if not hole.invalid], self.parent)
 
     @cached_property
     def claims(self) -> Claims:
@@ -204,32 +204,31 @@ class Season:
 
     @cached_property
     def _earlier(self) -> list[tuple[PlayedHole | None, PlayedHole | None, int]]:
-        """For each hole in the order of play: our best before it and the newest scored one, both of its kind,
-        and of how many that best is the lowest.
+        """For each hole in the order of play: our best before it and the newest one with a score that stands,
+        both of its kind, and of how many that best is the lowest.
 
         One walk over the season. Kinds of scores are few, so each hole looks at a handful of them.
         """
         best: dict[ScoreKind, PlayedHole] = {}
         newest: dict[ScoreKind, PlayedHole] = {}
-        counts: Counter[ScoreKind] = Counter()
+        candidates: dict[ScoreKind, list[float]] = {}  # scores, ascending
         pairs: list[tuple[PlayedHole | None, PlayedHole | None, int]] = []
         for hole in self.holes:
             kind = hole.kind
             bests = [one for other, one in best.items() if alike(other, kind)]
             newests = [one for other, one in newest.items() if alike(other, kind)]
+            lowest = min(bests, key=lambda one: (_mean(one), self._place(one)), default=None)
+            chosen_from = [scores for other, scores in candidates.items() if alike(other, kind)]
             pairs.append(
-                (
-                    min(bests, key=lambda one: (_mean(one), self._place(one)), default=None),
-                    max(newests, key=self._place, default=None),
-                    sum(count for other, count in counts.items() if alike(other, kind)),
-                )
+                (lowest, max(newests, key=self._place, default=None), _count_above(chosen_from, lowest))
             )
-            if hole.sample is None:
+            if not hole.comparable:
                 continue
             newest[kind] = hole
+            if hole.is_candidate:
+                insort(candidates.setdefault(kind, []), _mean(hole))
             if hole.counts:
                 best[kind] = min(best.get(kind, hole), hole, key=_mean)
-                counts[kind] += 1
         return pairs
 
     @cached_property
@@ -237,15 +236,15 @@ class Season:
         """The first complete hole of each kind."""
         first: dict[ScoreKind, PlayedHole] = {}
         for hole in self.holes:
-            if hole.status == "ok":
+            if hole.status == "ok" and hole.comparable:
                 first.setdefault(hole.kind, hole)
         return first
 
     def _compare(self, played: PlayedHole, course: Course | None, kind: ComparisonKind) -> Comparison:
         if played.sample is None:
             return Comparison(kind, reason="this hole has no complete attempt")
-        if played.summary.no_verdict:
-            return Comparison(kind, reason=played.summary.no_verdict)
+        if reason := played.why_invalid or played.summary.no_verdict:
+            return Comparison(kind, reason=reason)
         if course is None:
             return Comparison(kind, reason=f'the course "{played.course}" is not known')
         foreign = played.foreign_text(course)
@@ -357,6 +356,8 @@ class Season:
             return Comparison("parent", reason="round.toml names the hole itself as its parent")
         if parent.sample is None:
             return Comparison("parent", hole=parent, reason=f"{parent.name.folder} has no complete attempt")
+        if parent.invalid:
+            return Comparison("parent", hole=parent, reason=f"the parent {parent.why_invalid}")
         if alike(parent.kind, played.kind):
             return _against("parent", parent)
         # Of the same weights, another way to score them is the change that was made.
@@ -435,6 +436,13 @@ def _not_final(kind: ScoreKind) -> str:
 def _mean(played: PlayedHole) -> float:
     assert played.sample is not None
     return played.sample.mean
+
+
+def _count_above(groups: Iterable[Sequence[float]], lowest: PlayedHole | None) -> int:
+    """Return how many scores are not below that of the lowest hole that counts, its own among them."""
+    if lowest is None:
+        return 0
+    return sum(len(scores) - bisect_left(scores, _mean(lowest)) for scores in groups)
 
 
 def _against(kind: ComparisonKind, hole: PlayedHole) -> Comparison:

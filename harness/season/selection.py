@@ -52,7 +52,7 @@ def selection_of(season: Season, played: PlayedHole) -> Selection | None:
     middle = statistics.median(
         confirmation.claim.chosen.mean if hole.name == played.name else hole.sample.mean
         for hole in season.holes
-        if hole.sample is not None and hole.counts and alike(hole.kind, played.kind)
+        if hole.sample is not None and hole.is_candidate and alike(hole.kind, played.kind)
     )
     return Selection(confirmation, middle - confirmation.claim.chosen.mean)
 

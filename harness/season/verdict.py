@@ -17,6 +17,7 @@ OVER_CAP = "Over the Cap"
 SETS_PAR = "Sets Par"
 NO_PAR = "No Par"
 NO_VERDICT = "No Verdict"
+RULED_INVALID = "Ruled Invalid"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def judge_hole(
 
     A score of another text than the course's has no verdict, whatever it is.
     """
+    if played.invalid:
+        return Verdict(RULED_INVALID, 0, played.why_invalid)
     if played.status == "over_cap":
         return Verdict(OVER_CAP, 2, "the artifact is not under the cap")
     if played.status == "unreadable":

@@ -36,6 +36,7 @@ from harness.submit.code import make_code
 from harness.submit.files import folder_data, make_files
 from harness.submit.referee import check
 from harness.submit.result import RuleResult
+from harness.submit.rules.decision import decision_results
 from harness.submit.rules.size import size_rule
 from harness.submit.submission import (
     Author,
@@ -69,7 +70,7 @@ def prepare(
     runs = submitted_runs(played)
     course = load_course(played.course or "", season.runs)
     submission = Submission(played, name, author, course, runs, _load_notes(season, played))
-    submission.rules += [author_rule(author), course_rule(submission)]
+    submission.rules += [author_rule(author), course_rule(submission), *decision_results(played)]
     submission.rules += [log_rule(run) for run in runs]
     try:
         submission.code = make_code(runs[0].record, runs[0].attempt, readable)

@@ -17,6 +17,7 @@ from harness.season.season import Season
 from harness.submit.candidate import Candidate, Case
 from harness.submit.result import RuleId, RuleOutcome, RuleResult
 from harness.submit.rules.claim import check_log_proves
+from harness.submit.rules.decision import check_decision
 from harness.submit.rules.limits import (
     check_attest,
     check_files,
@@ -29,6 +30,7 @@ from harness.submit.rules.significance import check_significance
 from harness.submit.rules.size import check_size
 
 RULES: tuple[Callable[[Case], Iterator[RuleResult]], ...] = (
+    check_decision,
     check_size,
     check_local_code,
     check_train_time,

@@ -12,6 +12,7 @@ SEVERITY: dict[RuleOutcome, int] = {"pass": 0, "please attest": 1, "cannot tell"
 RuleId = Literal[
     "author",
     "course",
+    "decision",
     "log",
     "code",
     "size",
@@ -33,6 +34,7 @@ RuleId = Literal[
 RULE_TITLES: dict[RuleId, str] = {
     "author": "author",
     "course": "course",
+    "decision": "decision",
     "log": "log",
     "code": "code",
     "size": "size",

@@ -177,11 +177,15 @@ def check_columns(names: Iterable[str], known: Iterable[str], option: str) -> No
 
 
 def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
-    """Sort by full precision; equal ones stay in the order of play, what is not known comes last."""
-    rows = list(rows)
-    present = [row for row in rows if row.facts[by] is not None]
-    present.sort(key=lambda row: row.facts[by])
-    return present + [row for row in rows if row.facts[by] is None]
+    """Sort by full precision; equal ones stay in the order of play, what is not known comes last.
+
+    So does an invalid score, which is none.
+    """
+    ranked, last = [], []
+    for row in rows:
+        invalid = by == "val_bpb" and row.facts["decision"] == "invalid"
+        (last if row.facts[by] is None or invalid else ranked).append(row)
+    return sorted(ranked, key=lambda row: row.facts[by]) + last
 
 
 # Text ---------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from harness.publish.views.compare import (
     compare_rows,
     compared_kinds,
     delta_card,
+    ruling_of,
 )
 from harness.publish.views.curve import CurveCache, CurveView, draw_curve
 from harness.publish.views.origin import weights_note
@@ -115,6 +116,7 @@ class CardResult:
     failure: tuple[str, str, str] | None
     whiff: str
     decision: tuple[str, str] | None
+    ruling: str
     in_play: InPlay | None
 
 
@@ -319,6 +321,7 @@ def _result(sources: _CardSources, live: bool) -> CardResult:
         failure=_failure(sources.record),
         whiff=narrator.speak("whiff"),
         decision=_decision(played, wording),
+        ruling=ruling_of(played, wording),
         in_play=read_play(played, wording, live),
     )
 

@@ -74,6 +74,8 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
         noise = wording.fill("note", "luck", noise=figures.bpb(difference.threshold), basis=difference.basis)
     notes = (noise, _interest(difference, wording), comparison.caveat)
     name = f"{other.name.position}: {comparison.label}" if other else comparison.label
+    if other is not None and (ruling := ruling_of(other, wording)):
+        name += f" ({ruling.lower()})"
     return DeltaCard(
         label,
         value=figures.delta(difference.delta),
@@ -86,6 +88,13 @@ def delta_card(label: str, comparison: Comparison, wording: Wording) -> DeltaCar
         noise="; ".join(filter(None, notes)),
         href=_field_href(comparison),
     )
+
+
+def ruling_of(played: PlayedHole, wording: Wording) -> str:
+    """Say that a hole was dropped or ruled invalid; empty for any other. Every row of it has this mark."""
+    if not (played.invalid or played.dropped):
+        return ""
+    return wording.say("decision", played.summary.decision or "")
 
 
 def _interest(difference: Difference, wording: Wording) -> str:
@@ -234,8 +243,10 @@ class ComparePage:
     path: str
     kind: str
     a_title: str
+    a_ruling: str
     a_href: str
     b_title: str
+    b_ruling: str
     b_href: str
     delta: DeltaCard
     sentence: str
@@ -265,8 +276,10 @@ def build_compare(
         path=f"compare/{compare_file(name, kind)}",
         kind=kind,
         a_title=tidy(played.title, TITLE_LENGTH),
+        a_ruling=ruling_of(played, wording),
         a_href=f"../holes/{name}.html",
         b_title=tidy(other.title, TITLE_LENGTH),
+        b_ruling=ruling_of(other, wording),
         b_href=f"../holes/{other.name.folder}.html",
         delta=delta_card(kind, parent if other is parent.hole else comparison, wording),
         sentence=sentence,

@@ -59,6 +59,7 @@ class CurveCache:
                     if hole.summary.strategy == "reference"
                     and hole.course == course.name
                     and hole.sample is not None
+                    and hole.comparable
                     and abs(hole.sample.mean - level) <= band
                 ),
                 None,

@@ -37,6 +37,8 @@ class Line:
 
     among_many: it is better or worse by itself, which does not survive the correction for the number of such
     claims. Known when those of all holes are. foreign_text: why its score is not of the course's text.
+    ruling: that the hole was dropped or ruled invalid; empty for any other. counts: whether it may be our
+    best. comparable: whether its score is one of the course's, to be drawn and to set par.
     first_name: the folder that it had before it was renamed for the first time, which feeds go by.
     """
 
@@ -72,6 +74,10 @@ class Line:
     par: float | None
     in_play: str
     foreign_text: str
+    ruling: str
+    invalid: bool
+    counts: bool
+    comparable: bool
     prediction: dict[str, Any]
     curve: Sequence[Point]
     tags: Sequence[str]
@@ -128,6 +134,10 @@ def index_line(
         par=par.val_bpb,
         in_play=card.in_play.line if card.in_play else "",
         foreign_text=standing.foreign_text,
+        ruling=card.ruling,
+        invalid=played.invalid,
+        counts=played.counts,
+        comparable=played.comparable and played.status == "ok",
         prediction=prediction,
         curve=tuple(curve),
         tags=played.summary.tags,
@@ -211,7 +221,7 @@ def summarise_course(season: Season, name: str, lines: Sequence[Line], wording: 
     course = season.course(name)
     assert course is not None
     own = [line for line in lines if line.course == name]
-    scored = on_one_split([line for line in own if line.status == "ok" and line.val_bpb is not None])
+    scored = on_one_split([line for line in own if line.comparable])
     best = _best_of(scored)
     last_day = max((line.day_iso for line in own), default="")
     sota = course.sota(dt.date.fromisoformat(last_day)) if last_day else None
@@ -268,9 +278,9 @@ def draw_trend(course: Course, scored: Sequence[Line], par: float | None, wordin
         return Trend(Markup(""), False)
     points = [(float(line.number), line.val_bpb) for line in scored if line.val_bpb is not None]
     steps: list[Point] = []
-    for number, value in points:
-        if not steps or value < steps[-1][1]:
-            steps.append((number, value))
+    for line in scored:
+        if line.counts and line.val_bpb is not None and (not steps or line.val_bpb < steps[-1][1]):
+            steps.append((float(line.number), line.val_bpb))
     # The field's best on the day of each hole: what each had to beat.
     sota: list[Point] = []
     for line in scored:
@@ -296,7 +306,8 @@ def draw_trend(course: Course, scored: Sequence[Line], par: float | None, wordin
 
 
 def _best_of(scored: Sequence[Line]) -> Line | None:
-    return min(scored, key=lambda line: (line.val_bpb, line.number), default=None)
+    counted = [line for line in scored if line.counts]
+    return min(counted, key=lambda line: (line.val_bpb, line.number), default=None)
 
 
 # A round ------------------------------------------------------------------------------------------
@@ -304,13 +315,17 @@ def _best_of(scored: Sequence[Line]) -> Line | None:
 
 @dataclass(frozen=True)
 class Cell:
-    """A hole on the card of a nine; holes that were not made are blank. short: the distance to par."""
+    """A hole on the card of a nine; holes that were not made are blank. short: the distance to par.
+
+    ruling: as a line has it.
+    """
 
     hole: int
     href: str = ""
     title: str = ""
     strokes: int = 0
     short: str = ""
+    ruling: str = ""
 
 
 @dataclass(frozen=True)
@@ -339,6 +354,7 @@ class Spark:
     href: str
     hole: int
     title: str
+    ruling: str
     svg: Markup
     end: str
 
@@ -399,9 +415,7 @@ def tally(lines: Sequence[Line]) -> str:
 
 
 def _round(number: int, lines: list[Line]) -> Round:
-    counted = [
-        line for line in lines if line.status == "ok" and line.to_par.value and line.val_bpb is not None
-    ]
+    counted = [line for line in lines if line.counts and line.to_par.value]
     best = min(counted, key=lambda line: (line.val_bpb or 0.0) - (line.par or 0.0), default=None)
     days = sorted((line.day_iso, line.day) for line in lines if line.day_iso)
     span = " to ".join(dict.fromkeys((days[0][1], days[-1][1]))) if days else ""
@@ -411,7 +425,7 @@ def _round(number: int, lines: list[Line]) -> Round:
 def _nine(name: str, holes: range, lines: Sequence[Line]) -> Nine:
     by_hole = {line.hole: line for line in lines}
     cells = [
-        Cell(hole, line.href, line.title, line.strokes, _short(line))
+        Cell(hole, line.href, line.title, line.strokes, _short(line), line.ruling)
         if (line := by_hole.get(hole))
         else Cell(hole)
         for hole in holes
@@ -422,7 +436,7 @@ def _nine(name: str, holes: range, lines: Sequence[Line]) -> Nine:
 
 def _short(line: Line) -> str:
     """The distance to par for a cell: +.190, E when it rounds to nothing, a dash without a score."""
-    if line.status != "ok" or line.val_bpb is None or line.par is None:
+    if not line.comparable or line.val_bpb is None or line.par is None:
         return "—"
     distance = line.val_bpb - line.par
     return f"{distance:+.3f}".replace("0.", ".", 1) if round(distance, 3) else "E"
@@ -430,12 +444,11 @@ def _short(line: Line) -> str:
 
 def draw_round(one: Round, season: Season, wording: Wording) -> Walk | None:
     """Draw the round's scores in order, on the course it was mostly played on; None with fewer than two."""
-    counted = Counter(line.course for line in one.lines if line.val_bpb is not None)
+    counted = Counter(line.course for line in one.lines if line.comparable)
     course = season.course(counted.most_common(1)[0][0]) if counted else None
     if course is None:
         return None
-    played = [line for line in one.lines if line.course == course.name and line.status == "ok"]
-    scored = on_one_split([line for line in played if line.val_bpb is not None])
+    scored = on_one_split([line for line in one.lines if line.course == course.name and line.comparable])
     par = course.par.val_bpb if course.par else next((line.par for line in scored if line.par), None)
     drawing = draw_trend(course, scored, par, wording)
     if not drawing.svg:
@@ -458,6 +471,7 @@ def sparks_of(one: Round) -> list[Spark]:
                 line.href,
                 line.hole,
                 line.title,
+                line.ruling,
                 small_curve(line.curve, low, high),
                 f"{line.curve[-1][1]:.4f}",
             )

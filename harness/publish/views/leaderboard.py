@@ -115,7 +115,7 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     course = season.course(name)
     assert course is not None
     own = [line for line in lines if line.course == name]
-    scored = [line for line in own if line.status == "ok" and line.val_bpb is not None]
+    scored = [line for line in own if line.comparable]
     comparable = on_one_split(scored)
     par = course.par.val_bpb if course.par else next((line.val_bpb for line in comparable), None)
     public = [entry for entry in season.public_entries() if entry.entry.course == name]
@@ -127,8 +127,8 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
     ]
     references = [row for row in course.field if row.track in (None, RECORD_TRACK)]
 
-    comparable = sorted(comparable, key=lambda line: line.val_bpb or 0.0)
-    shown, left_out = comparable[:OWN_ON_FIELD], max(0, len(comparable) - OWN_ON_FIELD)
+    counted = sorted((line for line in comparable if line.counts), key=lambda line: line.val_bpb or 0.0)
+    shown, left_out = counted[:OWN_ON_FIELD], max(0, len(counted) - OWN_ON_FIELD)
     # An imported entry says more than the published table's row for it, and replaces it.
     scores = [_published(row, wording) for row in references if find_entry(ranked, course, row) is None]
     scores += [_imported(entry, course, wording) for entry in ranked]
@@ -147,11 +147,12 @@ def build_board(season: Season, name: str, lines: Sequence[Line], wording: Wordi
             href=line.href,
             score=line.score,
             artifact=line.artifact,
-            reason=line.foreign_text
+            reason=line.ruling
+            or line.foreign_text
             or (wording.say("field", "other_split") if line.name in elsewhere else line.summary),
         )
         for line in own
-        if line.status not in ("ok", "unplayed") or line.name in elsewhere
+        if line.status not in ("ok", "unplayed") or line.name in elsewhere or line.ruling
     ]
     cut += [_below(entry, foreign[entry.slug], wording) for entry in public if entry not in ranked]
     return Board(

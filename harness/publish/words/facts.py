@@ -41,6 +41,7 @@ FACTS: dict[str, str] = {
     "sets_par": "its score becomes the course's par",
     "course_record": "better than the best published score of its day, beyond the noise, by a run that may "
     "be handed in",
+    "ruled_invalid": "there is a score, and it was decided that it counts for nothing",
     "seeds_missing": "there is a score, and planned seeds are not in yet: no verdict",
     "new_best": "lower than every earlier hole of ours on the course, beyond the noise; a low score that was "
     "picked from many is not confirmed by that",
@@ -133,6 +134,9 @@ def _read_score(standing: Standing, tags: set[str], values: dict[str, str]) -> N
         return
     tags.add("scored")
     values["val_bpb"] = figures.bpb(played.sample.mean)
+    if played.invalid:
+        tags.add("ruled_invalid")
+        return
     if played.summary.no_verdict:
         tags.add("seeds_missing")
         values["missing"] = played.summary.no_verdict
@@ -198,7 +202,8 @@ def _read_story(standing: Standing, tags: set[str], values: dict[str, str]) -> N
     story = standing.story
     difference = story.difference
     if difference is None or story.val_bpb is None:
-        tags |= {"no_story"} if standing.played.sample and not standing.played.summary.no_verdict else set()
+        silent = standing.played.invalid or standing.played.summary.no_verdict
+        tags |= {"no_story"} if standing.played.sample and not silent else set()
         return
     tags.add("story_parent" if story.kind == "parent" else "story_par")
     values["story"] = figures.bpb(story.val_bpb)
