@@ -27,7 +27,14 @@ def import_logs(
             "--as", metavar="field|hole|auto", help="auto: with a submission file field, else hole."
         ),
     ] = "auto",
-    course: Annotated[str, typer.Option("--course", metavar="NAME", help="Course of the logs.")] = "fineweb",
+    course: Annotated[
+        str | None,
+        typer.Option(
+            "--course",
+            metavar="NAME",
+            help="What the logs' scores are of; else fineweb where a log's own counts show it.",
+        ),
+    ] = None,
     log: Annotated[
         str,
         typer.Option(
@@ -83,7 +90,7 @@ def _refresh_leaderboard(file: Path, runs: Path, dry_run: bool, as_json: bool, a
 
 
 def _import_paths(
-    paths: list[Path], runs: Path, kind: str, course: str, log: str, dry_run: bool, as_json: bool
+    paths: list[Path], runs: Path, kind: str, course: str | None, log: str, dry_run: bool, as_json: bool
 ) -> None:
     """Import logs and record folders; exit 1 when one cannot be read, or none of them holds a run."""
     from harness.field import importing

@@ -166,6 +166,7 @@ LAST_PLACE = 1e-4
 UNSCORED_TOKENS = 4096
 
 SUSPECT = "suspect"  # the split of a record whose bytes fit no known one
+UNKNOWN = "unknown"  # the split of a record of which nothing, and nobody, says what text was scored
 # Mean bytes that a token stands for: a vocabulary of 200,000 pieces reaches 4.8 on English text.
 MAX_TOKEN_BYTES = 16
 
@@ -194,6 +195,9 @@ def check_bytes(
     if not tokens or not val_loss or not val_bpb:
         if course and course.splits and tokens and not any(_may_be(tokens, s) for s in course.splits):
             return Badge("suspect", f"{tokens:,} tokens cannot be the text of a known split")
+        if course and tokens and (split := _split_of_tokens(course, tokens)):
+            what = f"{tokens:,} tokens, as the {split.name} split has in the challenge's vocabulary"
+            return Badge("unchecked", what, split.name)
         missing = "number of validation tokens" if not tokens else "val_loss or val_bpb"
         return Badge("unchecked", f"the {missing} is not known")
     implied = tokens * val_loss / (math.log(2) * val_bpb)
@@ -219,6 +223,32 @@ def check_bytes(
 def _may_be(tokens: int, split: Split) -> bool:
     """Whether so many tokens can stand for a split: each for a byte at least, and for not too many."""
     return split.val_bytes / MAX_TOKEN_BYTES <= tokens <= split.val_bytes + UNSCORED_TOKENS
+
+
+def _split_of_tokens(course: Course, tokens: int) -> Split | None:
+    """The split that has so many tokens in the challenge's own vocabulary, apart from an unscored end."""
+    known = ((split, split.val_tokens_sp1024) for split in course.splits)
+    return next((split for split, count in known if count and 0 <= count - tokens <= UNSCORED_TOKENS), None)
+
+
+def name_split(course: Course, badge: Badge, named: bool, val_sha256: str | None = None) -> str | None:
+    """Name the text that a score was taken on, for a run or a log of which only the log tells.
+
+    Bytes and tokens tell it, else the fingerprint of the data, else the user, who names the course: its
+    split is then not known (None). named: whether somebody named the course, or it is merely the default.
+    """
+    if badge.split is not None:
+        return badge.split
+    if badge.kind == "suspect":
+        return SUSPECT
+    if named or not course.splits:
+        return None
+    return f"{UNKNOWN}-{val_sha256[:12]}" if val_sha256 else UNKNOWN
+
+
+def is_unknown(split: str | None) -> bool:
+    """Whether a record's split says that its text is no known one, or that nothing tells which it is."""
+    return split is not None and split.startswith(UNKNOWN)
 
 
 class ByteEvidence(NamedTuple):
@@ -256,8 +286,8 @@ def scored_bytes(record: RunRecord) -> int | None:
 def foreign_text(course: Course | None, split: str | None, evidence: ByteEvidence) -> str:
     """Say why a score is not of the course's validation text: then it has no verdict and beats nobody.
 
-    split: as the record names it. Empty where the text is the course's, where nobody can tell, and on a
-    course that lists no splits.
+    split: as the record names it. Empty where the text is the course's, as its bytes or somebody who named
+    the course say, and on a course that lists no splits.
     """
     if course is None or not course.splits:
         return ""
@@ -265,6 +295,11 @@ def foreign_text(course: Course | None, split: str | None, evidence: ByteEvidenc
     badge = check_bytes(course, *evidence)
     if badge.kind == "suspect":
         return f"{what}: {badge.why}"
+    if split == UNKNOWN:
+        return (
+            f"nothing shows which text was scored: {badge.why}, and nobody named the course; "
+            f"if it is {course.name}'s, say so with --course {course.name}"
+        )
     if split is None or split in [known.name for known in course.splits]:
         return ""
     known = " and ".join(known.name for known in course.splits)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.courses.course import Badge, Course, load_course
+from harness.courses.course import Badge, Course, is_unknown, load_course
 from harness.errors import HarnessError
 from harness.field.entries import ClaimedNumbers, FieldEntry, FieldStore
 from harness.field.experiments import LogFile
@@ -27,21 +27,22 @@ from harness.field.row_record import date_of
 from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import curve_lines, record_from_run
 from harness.files import write_whole
-from harness.records.intent import Intent, decide, dump_intent
+from harness.records.intent import Intent, decide, dump_intent, load_intent
 from harness.records.private import write_record
-from harness.records.record import RunRecord
-from harness.records.store import Hole, NumberTaken, add_attempt, find_attempts, slugify
+from harness.records.record import RunRecord, find_record
+from harness.records.store import Hole, NumberTaken, Store, add_attempt, find_attempts, slugify
 
 As = Literal["auto", "field", "hole"]
 KeepLog = Literal["copy", "reference"]
-State = Literal["new", "extended", "unchanged", "skipped", "failed"]
+State = Literal["new", "extended", "corrected", "unchanged", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class ImportResult:
     """What became of a record folder or log.
 
-    state: new, extended (by more logs), unchanged, skipped (it holds no run) or failed (it cannot be read).
+    state: new, extended (by more logs), corrected (what was here got the course that the user names),
+    unchanged, skipped (it holds no run) or failed (it cannot be read).
     """
 
     name: str
@@ -52,6 +53,13 @@ class ImportResult:
     claimed: ClaimedNumbers | None = None
     warnings: tuple[str, ...] = ()
     unreadable: bool = False  # something of it, which a warning names
+
+
+class CourseChoice(NamedTuple):
+    """The course of what is imported. named: whether the user named it, or it is merely the default."""
+
+    course: Course
+    named: bool
 
 
 class ImportedLog(NamedTuple):
@@ -66,7 +74,7 @@ class ImportReport:
 
     @property
     def added(self) -> int:
-        return sum(1 for bundle in self.bundles if bundle.state in ("new", "extended"))
+        return sum(1 for bundle in self.bundles if bundle.state in ("new", "extended", "corrected"))
 
     @property
     def failed(self) -> bool:
@@ -79,7 +87,7 @@ def import_paths(
     paths: Sequence[Path],
     runs: Path,
     kind: As = "auto",
-    course_name: str = "fineweb",
+    course_name: str | None = None,
     keep_log: KeepLog = "copy",
     dry_run: bool = False,
     progress: Callable[[str], None] = lambda name: None,
@@ -87,9 +95,10 @@ def import_paths(
     """Read what the paths name and keep it under `runs/`; what is there already is left as it is.
 
     kind: "field" for entries of the field, "hole" for holes of ours; "auto" takes bundles with a submission
-    file for the field's, bare logs for ours.
+    file for the field's, bare logs for ours. course_name: as the user names it; None: nobody did, and only
+    what a log prints, or a submission file, tells that its text is fineweb's.
     """
-    course = load_course(course_name, runs)
+    course = CourseChoice(load_course(course_name or "fineweb", runs), course_name is not None)
     report = ImportReport()
     imported = ImportedLogs(runs)
 
@@ -98,7 +107,7 @@ def import_paths(
 
     def known_place(name: str, submission: str | None, log: str) -> str | None:
         if not is_field(submission is not None):
-            return imported.hole_of(log)
+            return None if course.named else imported.hole_of(log)  # its course may be wrong
         return imported.entry_of(field_slug(name), submission, log)
 
     for bundle in read_record_folders(paths, progress, by_experiment=True, known_place=known_place):
@@ -124,7 +133,7 @@ def import_paths(
 
 
 def _keep_as_entry(
-    bundle: RecordFolder, runs: Path, course: Course, keep_log: KeepLog, dry_run: bool
+    bundle: RecordFolder, runs: Path, course: CourseChoice, keep_log: KeepLog, dry_run: bool
 ) -> ImportResult:
     slug = field_slug(bundle.name)
     store = FieldStore(runs)
@@ -134,7 +143,7 @@ def _keep_as_entry(
     submission = bundle.submission
     entry = FieldEntry(
         name=(submission.name if submission else None) or bundle.name,
-        course=course.name,
+        course=course.course.name,
         author=submission.author if submission else None,
         github_id=submission.github_id if submission else None,
         date=submission.date if submission else None,
@@ -159,11 +168,13 @@ def _keep_as_entry(
 
 
 def _keep_as_hole(
-    bundle: RecordFolder, holes: ImportedLogs, course: Course, keep_log: KeepLog, dry_run: bool
+    bundle: RecordFolder, holes: ImportedLogs, course: CourseChoice, keep_log: KeepLog, dry_run: bool
 ) -> ImportResult:
     new = [file for file in bundle.logs if holes.hole_of(file.log.sha256) is None or file.number is not None]
     if bundle.logs and not new:
-        return ImportResult(bundle.name, holes.hole_of(bundle.logs[0].log.sha256) or "", "unchanged")
+        place = holes.hole_of(bundle.logs[0].log.sha256) or ""
+        corrected = _correct_course(bundle, holes.store, course, dry_run) if course.named else []
+        return _imported(bundle, place, "corrected" if corrected else "unchanged", corrected, [], None)
     title = (bundle.submission.name if bundle.submission else None) or bundle.name
     folder = "_".join(filter(None, [f"round_{holes.last_number + 1:03d}", slugify(title)]))
     author = bundle.submission.author if bundle.submission else None
@@ -184,7 +195,11 @@ def _keep_as_hole(
     if not dry_run:
         seeds = tuple(dict.fromkeys(one.record.seed for one in imported if one.record.seed is not None))
         day = bundle.submission.date if bundle.submission else None
-        intent = Intent(title=title, course=course.name, seeds=seeds, created=day)
+        told = not any(is_unknown(one.record.split) for one in imported)
+        name = (
+            course.course.name if told else None
+        )  # what nobody named is not written down as if somebody had
+        intent = Intent(title=title, course=name, seeds=seeds, created=day)
         with holes.store.add_hole(folder, dump_intent(intent)) as hole:
             for one in imported:
                 _add_attempt(hole.path, one, keep_log)
@@ -226,8 +241,46 @@ def _extend_hole(
     return _imported(bundle, place, "extended", added, skipped, None)
 
 
+def _correct_course(
+    bundle: RecordFolder, store: Store, choice: CourseChoice, dry_run: bool
+) -> list[ImportedLog]:
+    """Give the records that were made of these logs the course that is named now; return those changed."""
+    by_log = {file.log.sha256: file for file in bundle.logs if file.number is None and file.row is None}
+    changed = []
+    for hole in store.holes():
+        for attempt in hole.attempts:
+            record = find_record(attempt.record_path)
+            file = by_log.get(record.provenance.sha256) if record and record.provenance else None
+            if record is None or record.provenance is None or file is None:
+                continue
+            author, day = record.provenance.author, record.started_at
+            made, badge = record_from_run(
+                file,
+                choice.course,
+                record.hole,
+                record.attempt,
+                record.provenance.source,
+                day.date() if day else None,
+                author,
+            )
+            if (made.course, made.split) == (record.course, record.split):
+                continue
+            if not dry_run:
+                write_record(attempt.record_path, made)
+                intent = load_intent(hole.intent_path)
+                named = intent.model_copy(update={"course": choice.course.name})
+                write_whole(hole.intent_path, dump_intent(named).encode())
+            changed.append(ImportedLog(file, made, badge))
+    return changed
+
+
 def _records(
-    files: Sequence[LogFile], course: Course, hole: str, first: int, bundle: RecordFolder, author: str | None
+    files: Sequence[LogFile],
+    choice: CourseChoice,
+    hole: str,
+    first: int,
+    bundle: RecordFolder,
+    author: str | None,
 ) -> tuple[list[ImportedLog], list[str]]:
     """Make records of the logs that hold a run; say of the others that they do not."""
     imported: list[ImportedLog] = []
@@ -236,7 +289,10 @@ def _records(
     for file in files:
         source = f"{bundle.folder}/{file.name}" if bundle.folder else file.name
         try:
-            record, badge = record_from_run(file, course, hole, first + len(imported), source, day, author)
+            number, named = first + len(imported), choice.named or bundle.is_record
+            record, badge = record_from_run(
+                file, choice.course, hole, number, source, day, author, course_named=named
+            )
         except HarnessError as error:
             skipped.append(error.message)
             continue
@@ -247,7 +303,7 @@ def _records(
 def _imported(
     bundle: RecordFolder,
     place: str,
-    state: Literal["new", "extended"],
+    state: State,
     imported: list[ImportedLog],
     skipped: list[str],
     claimed: ClaimedNumbers | None,
@@ -312,7 +368,8 @@ def describe(bundle: ImportResult) -> str:
         size = f", {record.artifact_bytes:,} bytes" if record.artifact_bytes is not None else ""
         over = " OVER THE CAP" if record.status == "over_cap" else ""
         source = record.provenance.source if record.provenance else ""
-        lines.append(f"            {Path(source).name}: {score}{label}{size}{over}, split {badge.kind}")
+        split = record.split if is_unknown(record.split) else badge.kind
+        lines.append(f"            {Path(source).name}: {score}{label}{size}{over}, split {split}")
         if record.failure is not None:
             lines.append(f"            {record.failure.kind}: {record.failure.message}")
         lines += [f"            warning: {warning}" for warning in record.warnings]

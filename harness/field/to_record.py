@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.courses.course import Badge, Course, check_bytes
+from harness.courses.course import Badge, Course, check_bytes, name_split
 from harness.errors import HarnessError
 from harness.field.closest_line import SCORE_LINES, say_closest
 from harness.field.experiments import LogFile
@@ -47,19 +47,23 @@ def record_from_run(
     source: str,
     day: dt.date | None,
     author: str | None,
+    course_named: bool = True,
 ) -> tuple[RunRecord, Badge]:
     """Turn a run of a log into a record, and check the bytes behind its score.
 
     source: how the record names the log. day: the day of the run, where a submission file has it.
+    course_named: whether somebody named the course, or it is merely the default.
     Raises HarnessError when the log holds no run at all.
     """
     if file.row is not None:
         record = record_from_row(file.row, course, hole, attempt, source, IMPORTER, author)
-        return record, check_bytes(course, None, record.val_loss, record.val_bpb)
+        badge = check_bytes(course, None, record.val_loss, record.val_bpb)
+        return record.model_copy(update={"split": name_split(course, badge, course_named)}), badge
     run = file.run
     if run is None:
         raise HarnessError(f"{source} holds no run", "it has neither step lines nor results that can be read")
     facts, warnings, badge = facts_of_log(file.log, course, file.number)
+    facts["split"] = name_split(course, badge, course_named)
     if (seed := seed_in_name(file.name)) is not None and run.seed is not None and seed != run.seed:
         warnings.append(f"the file's name says seed {seed}, the log says {run.seed}; the log counts")
     scored, cap = facts["official"] is not None, course.caps.artifact_bytes
@@ -122,7 +126,6 @@ def facts_of_log(
     if badge.kind == "suspect":
         warnings.append(badge.why)
     facts = {
-        "split": badge.split or (badge.kind if badge.kind == "suspect" else None),
         "val_bpb": counted.val_bpb if counted else None,
         "val_loss": counted.val_loss if counted else None,
         "official": official if counted else None,

@@ -51,6 +51,7 @@ class Launch(Frozen):
     hole: str
     attempt: PositiveInt
     course: CourseName
+    course_named: bool = True  # by the user or round.toml; else it is a script's default, and proves nothing
     split: str | None = None
     cap_bytes: PositiveInt
     preset: str | None = None

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.courses.corpus import ProgressCallback
+from harness.courses.course import is_unknown
 from harness.errors import Exit, HarnessError, UsageError
 from harness.files import plain_below
 from harness.privacy import mask_setting, mask_settings, mask_words
@@ -62,7 +63,7 @@ def plan_again(played: PlayedHole, request: RunRequest, runs: Path, progress: Pr
             request,
             overrides=tuple(f"{name}={value}" for name, value in overrides.items()),
             preset=record.preset if builtin else None,
-            course=record.course,
+            course=None if not builtin and is_unknown(record.split) else record.course,
             script=script,
             module=None if builtin else record.code.module,
             arguments=None if builtin else arguments,

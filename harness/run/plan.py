@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.courses.corpus import ProgressCallback
-from harness.courses.course import Course, course_names, load_course
+from harness.courses.course import Course, course_names, is_unknown, load_course
 from harness.errors import Exit, HarnessError, UsageError, nearest
 from harness.field.entries import FieldStore
 from harness.field.reference import find_public
@@ -69,6 +69,7 @@ class Plan:
     purpose: Purpose | None = None
     typed: frozenset[str] = frozenset()  # keys of `intent` that the round.toml of a hole takes over
     start_names: tuple[Name, ...] = ()  # by which its script and its interpreter were found
+    course_named: bool = True  # by the user or round.toml, not by default
     skipped: tuple[str, ...] = ()  # seeds that were played before, one sentence each
     notes: tuple[str, ...] = ()  # on the hole's earlier attempts
 
@@ -130,6 +131,7 @@ def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Pl
         planned_seeds=tuple(seed for seed in trainer.seeds if seed is not None),
         purpose=request.purpose,
         start_names=names,
+        course_named=script is None or inputs.course_named,
     )
     _check_size(plan, request.allow_over_cap)
     if not request.elsewhere:
@@ -343,7 +345,8 @@ def _intent(inputs: PlanInputs, trainer: TrainerSetup, script: Path | None, runs
             "hypothesis": request.hypothesis or intent.hypothesis,
             "prediction": request.prediction or intent.prediction,
             "parent": request.parent or intent.parent,
-            "course": inputs.course.name,
+            # What nobody named is not written down as if somebody had.
+            "course": inputs.course.name if script is None or inputs.course_named else None,
             "preset": trainer.preset,
             "script": _script_name(request, intent, script, runs) if script else None,
             "module": request.module or (None if request.script else intent.module),
@@ -445,6 +448,8 @@ def same_experiment(plan: Plan, record: RunRecord) -> bool:
         and record.course == plan.course.name
         # the split of a script is known when it has printed a score
         and (trainer.split is None or record.split == trainer.split)
+        # of what was played before somebody named the course, nobody knows what was scored
+        and (trainer.split is not None or not (plan.course_named and is_unknown(record.split)))
         and record.data.train_fingerprint == trainer.data.train_fingerprint
         and record.data.tokenizer_sha256 == trainer.data.tokenizer_sha256
     )

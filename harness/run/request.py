@@ -259,6 +259,11 @@ class PlanInputs:
     progress: ProgressCallback = field(default=lambda what, share: None)
     check_start: Callable[[Path, Snapshot, Mapping[str, str]], None] = field(default=lambda *start: None)
 
+    @property
+    def course_named(self) -> bool:
+        """Whether the user or round.toml names the course; else it is the default."""
+        return bool(self.request.course or self.intent.course)
+
 
 # Overrides ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.courses.course import Course
+from harness.courses.course import UNKNOWN, Course, name_split
 from harness.field.closest_line import say_closest
 from harness.field.log_parser import ParsedLog, parse_log
 from harness.field.logged_run import LoggedRun
@@ -70,10 +70,16 @@ def record_script(
     lines = list(curve_lines(log.result))
     if lines:
         write_whole(attempt.curve_path, ("\n".join(lines) + "\n").encode())
-    facts, warnings, _ = facts_of_log(log, course)
+    facts, warnings, badge = facts_of_log(log, course)
     environment = fields["environment"]
     fields |= {name: value for name, value in facts.items() if value is not None}
-    fields["split"] = launch.split or facts["split"]
+    fields["split"] = launch.split or name_split(course, badge, launch.course_named, launch.data.val_sha256)
+    if fields["split"] == UNKNOWN and facts["official"] is not None:
+        warnings.append(
+            f"nothing shows that the text of {course.name} was scored, so it is compared with nothing: "
+            "let the script print its number of validation tokens, or name the course with "
+            f"--course {course.name}"
+        )
     fields["seed"] = launch.seed if launch.seed is not None else facts["seed"]
     fields["environment"] = Environment.model_validate(
         facts["environment"].model_dump(exclude_none=True) | environment.model_dump(exclude_none=True)

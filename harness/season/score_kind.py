@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from harness.courses.course import SPLIT_TOLERANCE, SUSPECT, scored_bytes
+from harness.courses.course import SPLIT_TOLERANCE, SUSPECT, UNKNOWN, scored_bytes
 from harness.records.record import RunRecord, mean_stage_bpb
 
 
@@ -34,7 +34,8 @@ def text_difference(a: ScoreKind, b: ScoreKind) -> Literal["course", "split", "s
         return "course"
     if a.split and b.split and a.split != b.split:
         return "split"
-    if SUSPECT in (a.split, b.split) and not (a.split == b.split and a.scored_bytes and b.scored_bytes):
+    nameless = a.split in (SUSPECT, UNKNOWN) or b.split in (SUSPECT, UNKNOWN)
+    if nameless and not (a.split == b.split and a.scored_bytes and b.scored_bytes):
         return "split"  # of a text that nobody knows, only the count of its bytes shows that it is the same
     if a.scored_bytes and b.scored_bytes and abs(a.scored_bytes / b.scored_bytes - 1) > SPLIT_TOLERANCE:
         return "scored_bytes"
@@ -58,7 +59,7 @@ def other_text(a: RunRecord, b: RunRecord, names: tuple[str, str]) -> str:
         case "course":
             return f"different courses: {names[0]} was played on {one.course}, {names[1]} on {other.course}"
         case "split":
-            if one.split == other.split:
+            if one.split == other.split or UNKNOWN in (one.split, other.split):
                 return f"nothing shows that {names[0]} and {names[1]} scored the same text"
             return (
                 f"different validation splits: {names[0]} {one.split or 'unknown'}, "

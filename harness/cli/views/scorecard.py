@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness import figures
 from harness.cli.terminal import console
+from harness.courses.course import UNKNOWN
 from harness.records.intent import decision_data
 from harness.records.origin import trained_in
 from harness.records.record import RunRecord, excess_bytes, mean_gap
@@ -56,7 +57,10 @@ def scorecard(standing: Standing) -> RenderableType:
         if kind == "parent" and not played.intent.parent:
             continue
         if comparison.reason and comparison.reason == standing.foreign_text:  # the verdict says it
-            grid.add_row(label, Text("not compared: another validation text", style="dim"))
+            text = (
+                "its validation text is not known" if played.split == UNKNOWN else "another validation text"
+            )
+            grid.add_row(label, Text(f"not compared: {text}", style="dim"))
             continue
         grid.add_row(label, _comparison(comparison))
         note = describe_interest(comparison.difference) if comparison.difference else ""

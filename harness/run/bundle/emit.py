@@ -63,6 +63,7 @@ class Bundle(Frozen):
     hole: str
     intent: dict[str, Any]
     course: CourseName
+    course_named: bool = True
     split: str | None
     cap_bytes: PositiveInt
     kind: Literal["builtin", "script"]
@@ -158,6 +159,7 @@ def _fill(plan: Plan, target: Path) -> Bundle:
         "hole": plan.hole.folder,
         "intent": _without_places(plan.intent).model_dump(mode="json", exclude_defaults=True),
         "course": plan.course.name,
+        "course_named": plan.course_named,
         "split": trainer.split,
         "cap_bytes": plan.course.caps.artifact_bytes,
         "kind": "script" if script else "builtin",

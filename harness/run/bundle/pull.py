@@ -243,6 +243,7 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
         hole=bundle.hole,
         attempt=attempt.number,
         course=bundle.course,
+        course_named=bundle.course_named,
         split=bundle.split,
         cap_bytes=bundle.cap_bytes,
         preset=bundle.preset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.courses.claim import is_par
-from harness.courses.course import check_record_bytes
+from harness.courses.course import UNKNOWN, check_record_bytes
 from harness.submit.candidate import Candidate, Case
 from harness.submit.result import SEVERITY, RuleOutcome, RuleResult
 
@@ -40,7 +40,7 @@ def check_split(case: Case) -> Iterator[RuleResult]:
             )
         return
     limit = f"{splits[0].name}, {splits[0].val_bytes / 1e6:.2f} M bytes, whole"
-    if split is None:
+    if split is None or split == UNKNOWN:
         yield RuleResult(
             "validation_split",
             "cannot tell",

@@ -134,3 +134,66 @@ val_bytes = {course.splits[0].val_bytes}
     season = load_season(runs)
 
     assert [season.standing(hole).verdict.name for hole in season.holes] == ["No Verdict", "Sets Par"]
+
+
+TOY = """
+import os
+for step in range(1, 4):
+    print(f"step:{step}/3 train_loss:{4 - step * 0.1:.4f} train_time:{step * 10}ms step_avg:10.00ms")
+TOKENS
+print("Serialized model int8+zlib: 1000000 bytes")
+print("final_int8_zlib_roundtrip_exact val_loss:1.98120000 val_bpb:1.17590000")
+"""
+
+
+def test_script_that_does_not_say_what_it_scored_gets_no_verdict(harness, runs, tmp_path):
+    """Nothing tells that a toy without data scored FineWeb's text, so it is compared with nothing."""
+    toy = tmp_path / "toy.py"
+    toy.write_text(TOY.replace("TOKENS", ""))
+    done = harness("run", "1", "--script", str(toy))
+    assert done.returncode == 0, done.stderr
+    harness("run", "2", "--script", str(toy), "--course", "fineweb")
+
+    untold, told = (json.loads(harness("show", number, "--json").stdout) for number in "12")
+
+    assert untold["verdict"] == "No Verdict"
+    assert untold["split"] == "unknown"
+    assert "--course fineweb" in untold["comparisons"]["par"]["reason"]
+    assert "course" not in (runs / "round_001" / "round.toml").read_text()
+    assert "versus par       not compared: its validation text is not known" in done.stderr + done.stdout
+    assert told["verdict"] == "Eagle"
+    compared = harness("compare", "2", "1")
+    assert compared.returncode == 13
+    assert "nothing shows that round_002 and round_001 scored the same text" in compared.stdout
+
+
+@pytest.mark.parametrize(
+    ("tokens", "split"),
+    [("tokens:62021632", "current"), ("tokens:63779840", "first export"), ("tokens:30000", "suspect")],
+)
+def test_tokens_that_a_log_prints_tell_the_split(harness, tmp_path, tokens, split):
+    toy = tmp_path / "toy.py"
+    line = f'print("val_loader:shards pattern=val_*.bin {tokens}")'
+    toy.write_text(TOY.replace("TOKENS", line).replace("val_loss:1.98120000 ", ""))
+    done = harness("run", "1", "--script", str(toy))
+    assert done.returncode == 0, done.stderr
+
+    assert json.loads(harness("show", "1", "--json").stdout)["split"] == split
+
+
+def test_imported_log_obeys_the_same_rule(harness, tmp_path):
+    log = tmp_path / "mine.log"
+    log.write_text(
+        "step:1/1 train_loss:3.0 train_time:10ms step_avg:10.00ms\n"
+        "final_int8_zlib_roundtrip_exact val_loss:1.98120000 val_bpb:1.17590000\n"
+    )
+    first = harness("import", str(log))
+    assert "split unknown" in first.stdout, first.stderr
+    shown = json.loads(harness("show", "1", "--json").stdout)
+    assert (shown["verdict"], shown["split"]) == ("No Verdict", "unknown")
+
+    named = harness("import", str(log), "--course", "fineweb")
+
+    assert named.returncode == 0, named.stderr
+    shown = json.loads(harness("show", "1", "--json").stdout)
+    assert (shown["verdict"], shown["split"]) == ("Eagle", None)
