@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.courses.course import Badge, Course, is_unknown, load_course
+from harness.courses.course import Badge, Course, check_record_bytes, is_unknown, load_course
 from harness.errors import HarnessError
 from harness.field.entries import ClaimedNumbers, FieldEntry, FieldStore
 from harness.field.experiments import LogFile
@@ -27,6 +27,7 @@ from harness.field.row_record import date_of
 from harness.field.submission_file import SubmissionFile
 from harness.field.to_record import curve_lines, record_from_run
 from harness.files import write_whole
+from harness.records.exported import FILE, contradiction, take_in
 from harness.records.intent import Intent, decide, dump_intent, load_intent
 from harness.records.private import write_record
 from harness.records.record import RunRecord, find_record
@@ -56,10 +57,14 @@ class ImportResult:
 
 
 class CourseChoice(NamedTuple):
-    """The course of what is imported. named: whether the user named it, or it is merely the default."""
+    """The course of what is imported. named: whether the user named it, or it is merely the default.
+
+    runs: the season's folder, where the courses of its own lie.
+    """
 
     course: Course
     named: bool
+    runs: Path
 
 
 class ImportedLog(NamedTuple):
@@ -98,7 +103,7 @@ def import_paths(
     file for the field's, bare logs for ours. course_name: as the user names it; None: nobody did, and only
     what a log prints, or a submission file, tells that its text is fineweb's.
     """
-    course = CourseChoice(load_course(course_name or "fineweb", runs), course_name is not None)
+    course = CourseChoice(load_course(course_name or "fineweb", runs), course_name is not None, runs)
     report = ImportReport()
     imported = ImportedLogs(runs)
 
@@ -161,6 +166,7 @@ def _keep_as_entry(
     imported, skipped = _records(new, course, slug, first, bundle, entry.author)
     if not imported and not entry.claimed:
         return ImportResult(bundle.name, "", "skipped", warnings=(*bundle.warnings, *skipped))
+    entry = entry.model_copy(update={"course": imported[0].record.course}) if imported else entry
     if not dry_run:
         with store.add_entry(slug, entry) as folder:
             imported = [_add_attempt(folder, one, keep_log) for one in imported]
@@ -195,10 +201,9 @@ def _keep_as_hole(
     if not dry_run:
         seeds = tuple(dict.fromkeys(one.record.seed for one in imported if one.record.seed is not None))
         day = bundle.submission.date if bundle.submission else None
+        # What nobody named is not written down as if somebody had.
         told = not any(is_unknown(one.record.split) for one in imported)
-        name = (
-            course.course.name if told else None
-        )  # what nobody named is not written down as if somebody had
+        name = imported[0].record.course if told else None
         intent = Intent(title=title, course=name, seeds=seeds, created=day)
         with holes.store.add_hole(folder, dump_intent(intent)) as hole:
             for one in imported:
@@ -263,6 +268,7 @@ def _correct_course(
                 day.date() if day else None,
                 author,
             )
+            made, badge, _ = _restore(bundle, file, choice, made, badge)
             if (made.course, made.split) == (record.course, record.split):
                 continue
             if not dry_run:
@@ -282,7 +288,7 @@ def _records(
     bundle: RecordFolder,
     author: str | None,
 ) -> tuple[list[ImportedLog], list[str]]:
-    """Make records of the logs that hold a run; say of the others that they do not."""
+    """Make records of the logs that hold a run; say of the others that they do not, and what is odd."""
     imported: list[ImportedLog] = []
     skipped = []
     day = bundle.submission.date if bundle.submission else None
@@ -296,8 +302,32 @@ def _records(
         except HarnessError as error:
             skipped.append(error.message)
             continue
+        record, badge, warning = _restore(bundle, file, choice, record, badge)
+        skipped += [warning] if warning else []
         imported.append(ImportedLog(file, record, badge))
     return imported, skipped
+
+
+def _restore(
+    bundle: RecordFolder, file: LogFile, choice: CourseChoice, record: RunRecord, badge: Badge
+) -> tuple[RunRecord, Badge, str]:
+    """Return the record of ours that lies beside a log, else the one that was read from it, and a warning.
+
+    It counts where it agrees with its log, and with the course that the user names.
+    """
+    exported = bundle.exported.get(file.log.sha256)
+    if exported is None:
+        return record, badge, ""
+    problem = contradiction(exported, record)
+    if choice.named and exported.course != choice.course.name:
+        problem = f"its course is {exported.course}, and --course says {choice.course.name}"
+    if problem:
+        return record, badge, f"the record in {FILE} is not believed, the log of {file.name} is: {problem}"
+    try:
+        course = load_course(exported.course, choice.runs)
+    except HarnessError:  # a course of somebody's own, which is not here
+        course = None
+    return take_in(exported, record), check_record_bytes(course, exported), ""
 
 
 def _imported(

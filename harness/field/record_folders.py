@@ -10,8 +10,8 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
@@ -33,6 +33,8 @@ from harness.field.record_files import (
 from harness.field.row_record import run_of_row
 from harness.field.submission_check import compare_with_logs
 from harness.field.submission_file import SubmissionFile, read_submission
+from harness.records.exported import read_exported
+from harness.records.record import RunRecord
 
 # The place of a log that was imported before, by the record folder's name, the sha256 of its submission file
 # (None: it has none) and the log's own.
@@ -46,7 +48,8 @@ class RecordFolder:
     name: of the bundle. folder: of the folder that the logs' names begin in; the same, unless it holds
     several experiments, and "" where a single log was named. known: the place where all of it was kept
     before; its logs are not read then. unreadable: something of it could not be read at all.
-    is_record: it is the folder of a submission, though its file may be broken.
+    is_record: it is the folder of a submission, though its file may be broken. exported: records of ours
+    that lie beside the logs, by their log's sha256.
     from_stdin: the log is gone after this.
     """
 
@@ -59,6 +62,7 @@ class RecordFolder:
     known: str | None = None
     unreadable: bool = False
     is_record: bool = False
+    exported: Mapping[str, RunRecord] = field(default_factory=dict)
 
 
 def read_record_folders(
@@ -199,6 +203,11 @@ class _Reader:
             return RecordFolder(name, submission=submission, folder=name, known=place)
         logs, problems = self._read_logs(folder, files.logs)
         warnings += problems + compare_with_logs(submission, [(file.name, file.log) for file in logs])
+        try:
+            exported = read_exported(folder)
+        except HarnessError as error:
+            exported = {}
+            warnings.append(error.message)
         distinct: dict[str, LogFile] = {}
         for file in logs:
             distinct.setdefault(file.log.sha256, file)
@@ -213,6 +222,7 @@ class _Reader:
             folder=name,
             unreadable=broken or bool(problems),
             is_record=True,
+            exported=exported,
         )
 
     def _place_of_all(self, files: RecordFiles, submission: SubmissionFile | None) -> str | None:

@@ -199,7 +199,7 @@ def hole_whiff(a: PlayedHole, b: PlayedHole) -> Whiff | None:
 def parent_whiff(season: Season, played: PlayedHole) -> Whiff | None:
     """Look for an override that did nothing next to the parent, else next to the previous hole."""
     other = season.parent(played) or season.neighbours(played)[0]
-    if other is None or played.invalid or other.invalid or not _scores_meet(played, other):
+    if other is None or other.invalid or not _scores_meet(played, other):
         return None  # no curve needs to be read
     whiff = hole_whiff(played, other)
     return replace(whiff, other_title=other.title) if whiff and whiff.kind == "whiff" else None

@@ -1,10 +1,12 @@
 """Our record as a submission folder: `submission.json` and a log in the field's own line format.
 
-Numbers are printed with all their digits, so that `harness import` reads the same record back.
+Numbers are printed with all their digits. What no log says lies beside it (`harness.records.exported`), so
+that `harness import` gives the same record back.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.files import refuse_used, write_whole
 from harness.records.curve import load_curve
+from harness.records.exported import FILE, dump_exported
 from harness.records.record import RunRecord
 from harness.season.hole import PlayedHole
 from harness.submit.files import as_json, submission_data
@@ -50,16 +53,20 @@ def export_hole(played: PlayedHole, out: Path, author: str = "", github_id: str 
     runs = submitted_runs(played)
     try:
         with new_folder(out) as unfinished:
+            exported = []
             for run in runs:
                 lines = log_lines(run.record, load_curve(run.attempt.curve_path))
-                write_whole(unfinished / run.log_name, ("\n".join(lines) + "\n").encode())
+                log = ("\n".join(lines) + "\n").encode()
+                write_whole(unfinished / run.log_name, log)
+                exported.append((run.log_name, hashlib.sha256(log).hexdigest(), run.record))
             claims = _claims(played, Author(author, github_id), runs)
             write_whole(unfinished / "submission.json", as_json(claims))
+            write_whole(unfinished / FILE, dump_exported(exported))
     except OSError as error:
         raise HarnessError(
             f"cannot write {out}: {error.strerror or error}", "name another folder with --out DIR"
         ) from error
-    return [*(out / run.log_name for run in runs), out / "submission.json"]
+    return [*(out / run.log_name for run in runs), out / "submission.json", out / FILE]
 
 
 def _claims(played: PlayedHole, author: Author, runs: tuple[SubmittedRun, ...]) -> dict[str, Any]:

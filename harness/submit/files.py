@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import hashlib
 import json
 import re
 import shlex
@@ -15,6 +16,7 @@ from harness import figures
 from harness.documents import read_file
 from harness.files import plain_below
 from harness.privacy import mask_page, mask_text
+from harness.records.exported import FILE, dump_exported
 from harness.records.record import mean_stage_bpb
 from harness.scripts.grammar import parse
 from harness.scripts.unpack import unpack_source
@@ -34,8 +36,11 @@ def make_files(submission: Submission) -> dict[str, bytes]:
         "README.md": mask_page(readme(submission)).encode(),
         "submission.json": mask_page(as_json(folder_data(submission)).decode()).encode(),
     }
+    exported = []
     for run in submission.runs:
-        files[run.log_name] = _log(submission, run)
+        log = files[run.log_name] = _log(submission, run)
+        exported.append((run.log_name, hashlib.sha256(log).hexdigest(), run.record))
+    files[FILE] = dump_exported(exported)
     files |= submission.code
     if submission.builtin:
         files["requirements.txt"] = _requirements(submission).encode()

@@ -27,7 +27,7 @@ from harness.records.frozen import AwareDatetime, CourseName, Int, PositiveInt
 from harness.records.intent import Intent
 from harness.records.private import private_intent
 from harness.records.record import Code, CodeRule, Data, Frozen
-from harness.records.seed_plan import MAX_SEEDS
+from harness.records.seed_plan import MAX_SEEDS, PlannedSeeds, Purpose
 from harness.run.builtin import TRAINER_FOLDER
 from harness.run.bundle import start
 from harness.run.interpreter import third_party
@@ -78,6 +78,8 @@ class Bundle(Frozen):
     places: dict[str, str]  # variables that name files, as they were written: looked up over there
     hidden: tuple[str, ...]
     seeds: Annotated[tuple[Int | None, ...], Field(max_length=MAX_SEEDS)]
+    planned_seeds: PlannedSeeds | None = None  # with those that were played before; None: an older bundle
+    purpose: Purpose | None = None
     nproc: PositiveInt
     launcher: Literal["python", "torchrun"]
     modules: tuple[str, ...]
@@ -174,6 +176,8 @@ def _fill(plan: Plan, target: Path) -> Bundle:
         "places": places,
         "hidden": sorted(trainer.hidden),
         "seeds": list(plan.seeds),
+        "planned_seeds": list(plan.planned_seeds),
+        "purpose": plan.purpose,
         "nproc": plan.nproc,
         "launcher": plan.launcher,
         "modules": third_party(script) if script else list(_MODULES),

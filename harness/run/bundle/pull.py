@@ -255,7 +255,10 @@ def _launch(bundle: Bundle, finish: Finish, attempt: Attempt) -> Launch:
         environ=bundle.environ if bundle.kind == "script" else {},
         hidden=(),
         seed=finish.seed,
-        planned_seeds=tuple(seed for seed in bundle.seeds if seed is not None),
+        planned_seeds=tuple(seed for seed in bundle.seeds if seed is not None)
+        if bundle.planned_seeds is None
+        else bundle.planned_seeds,
+        purpose=bundle.purpose,
         nproc=finish.nproc,
         launcher=bundle.launcher,
         started_at=finish.started_at,

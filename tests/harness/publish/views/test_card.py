@@ -201,7 +201,7 @@ def test_whiff_and_decision_stand_on_the_card(runs: Path, put_record: Callable[.
 
     assert (plain.whiff, plain.decision) == ("", None)
     assert "MATRIX_LR did nothing" in swing.whiff
-    assert swing.result.label == "Air Shot"
+    assert swing.result.label == "Struck From the Card"
     assert swing.decision == ("Ruled invalid", "<b>no effect</b> (ann, April 1, 2026)")
 
 

@@ -96,6 +96,37 @@ def test_a_script_goes_away_and_comes_back_as_attempts_with_their_intent(
     assert refused.returncode == 15  # it was played: over there
 
 
+# What another machine measures anew, and why nothing else may differ from a run that was played at home.
+ANEW = {
+    "started_at": "it was played later",
+    "ended_at": "it was played later",
+    "wall_seconds": "of that machine",
+    "step_ms": "of that machine",
+    "train_seconds": "of that machine",
+    "eval_seconds": "of that machine",
+    "environment": "of that machine",
+    "scores": "their times are of that machine",
+    "command": "it was started by run.sh",
+    "provenance": "it names the bundle",
+    "attempt": "attempts are numbered where they arrive",
+    "code": "git knows nothing of it there",
+}
+
+
+def test_a_record_that_comes_back_is_the_one_of_a_run_at_home(home: Path, away: Path, harness: Run) -> None:
+    words = ("--script", "train_gpt.py", "--seeds", "7,8", "-o", "MATRIX_LR=0.03")
+    play_there(away)
+    harness("import", "--pull", str(away), cwd=home)
+    harness("run", "round_004_far_away", *words, "--repeat", cwd=home)
+
+    for there, here in zip(
+        records(home / "runs", HOLE), records(home / "runs", "round_004_far_away"), strict=True
+    ):
+        changed = {name for name in here.keys() | there.keys() if here.get(name) != there.get(name)}
+        assert changed - {"hole", "produced"} <= ANEW.keys()
+        assert here["produced"].keys() == there["produced"].keys()  # a log's bytes hang on its times
+
+
 def test_a_bundle_knows_nothing_of_the_machine_it_comes_from(home: Path, tmp_path: Path, away: Path) -> None:
     said = b"".join(path.read_bytes() for path in away.rglob("*") if path.is_file())
 
