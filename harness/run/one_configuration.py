@@ -117,8 +117,9 @@ def _refuse_words(words: Sequence[Difference], hole: Hole, request: RunRequest) 
 
 def _differences(played: Played, trainer: TrainerSetup, planned: Intent) -> tuple[Difference, ...]:
     config = mask_settings(trainer.config)
-    now = Settings(config, trainer.code, planned.course or "", trainer.split, trainer.preset, trainer.data)
     before = played.settings
+    course = planned.course or before.course  # a script's that nobody named stays what it was
+    now = Settings(config, trainer.code, course, trainer.split, trainer.preset, trainer.data)
     if played.config_hash in (hash_config(config), hash_config(trainer.config)):
         before = Settings(config, before.code, before.course, before.split, before.preset, before.data)
     return differences(before, now)

@@ -181,7 +181,8 @@ def sort_rows(rows: Iterable[Row], by: str) -> list[Row]:
 
     So does an invalid score, which is none.
     """
-    ranked, last = [], []
+    ranked: list[Row] = []
+    last: list[Row] = []
     for row in rows:
         invalid = by == "val_bpb" and row.facts["decision"] == "invalid"
         (last if row.facts[by] is None or invalid else ranked).append(row)

@@ -28,7 +28,7 @@ def decide(harness, number, word):
 
 
 def numbers_of(harness, *words):
-    return [row["number"] for row in json.loads(harness(*words, "--json").stdout)["holes"]]
+    return [int(row["hole"].split("_")[1]) for row in json.loads(harness(*words, "--json").stdout)["holes"]]
 
 
 def test_invalid_hole_is_in_no_comparison_until_it_is_kept_again(season, runs):

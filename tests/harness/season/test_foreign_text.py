@@ -162,6 +162,7 @@ def test_script_that_does_not_say_what_it_scored_gets_no_verdict(harness, runs, 
     assert "course" not in (runs / "round_001" / "round.toml").read_text()
     assert "versus par       not compared: its validation text is not known" in done.stderr + done.stdout
     assert told["verdict"] == "Eagle"
+    assert harness("run", "1", "--repeat").returncode == 0  # the same configuration, still without a name
     compared = harness("compare", "2", "1")
     assert compared.returncode == 13
     assert "nothing shows that round_002 and round_001 scored the same text" in compared.stdout
