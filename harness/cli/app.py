@@ -14,16 +14,17 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness import JSON_SCHEMA, __version__
 from harness.cli.completion import complete_hole
-from harness.cli.terminal import guard_streams, unguarded
+from harness.cli.terminal import answer_once, guard_streams, unguarded
 from harness.errors import Exit, HarnessError, UsageError
 from harness.plain_text import escape_json, plain_line
 from harness.records.store import Attempt, Store, attempts_without_record
@@ -208,33 +209,76 @@ def script_arguments(context: typer.Context) -> tuple[str, ...] | None:
 
 
 def main() -> None:
-    """Run the command line. The only place where a HarnessError is caught."""
-    guard_streams()
+    """Run the command line. The only place where a HarnessError is caught.
+
+    With `--json` one object goes to standard output, whatever happens; all other text to standard error.
+    """
+    as_json = _asks_json()
+    guard_streams(for_json=as_json)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with what that cleans up
+    code = _run()
+    if as_json:
+        try:
+            answer_once(json_text("end", exit_code=code))
+        except BrokenPipeError:
+            _close_output()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run what was typed and return the exit code."""
     try:
+        sys.argv[1:] = map(read_argument, sys.argv[1:])
         if sys.argv[1:2] == ["ls"]:  # what is typed most often need not wait for the other commands
             importlib.import_module("harness.cli.ls")
         else:
             importlib.import_module("harness.cli.commands")
-        sys.exit(app(prog_name="harness", standalone_mode=False))
+        return int(app(prog_name="harness", standalone_mode=False) or 0)
+    except SystemExit as end:
+        return int(end.code or 0)
     except HarnessError as error:
-        print_error(error.message, error.hint)
-        if _asks_json():
-            print_json("error", error=error.message, hint=error.hint, exit_code=int(error.exit_code))
-        sys.exit(int(error.exit_code))
+        return _fail(error.message, error.hint, error.exit_code)
     except ParseError as error:  # an option or argument that is missing, unknown or no value
-        _exit_unparsed(error)
+        return _explain_unparsed(error)
     except (KeyboardInterrupt, typer.Abort):  # outside of any command
-        sys.exit(Exit.INTERRUPTED)
+        return _fail("interrupted", "", Exit.INTERRUPTED)
     except BrokenPipeError:  # `harness ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.FAILED)
+        _close_output()
+        return Exit.FAILED
     except OSError as error:  # of a file that nobody expected to fail: still no traceback
-        print_error(
-            f"{error.filename or 'a file'}: {error.strerror or error}",
-            "check the disk's space and the folder's permissions",
-        )
-        sys.exit(Exit.FAILED)
+        what = f"{error.filename or 'a file'}: {error.strerror or error}"
+        return _fail(what, "check the disk's space and the folder's permissions", Exit.FAILED)
+    except Exception as error:
+        traceback.print_exc()
+        what = f"internal error: {type(error).__name__}: {error}"
+        return _fail(what, "a fault of the harness: report it with the lines above", Exit.INTERNAL)
+
+
+def _fail(error: str, hint: str, code: Exit) -> int:
+    """Tell of an error on standard error, and as an object where a program listens."""
+    print_error(error, hint)
+    if _asks_json():
+        try:
+            answer_once(json_text("error", error=error, hint=hint, exit_code=int(code)))
+        except BrokenPipeError:
+            _close_output()
+    return code
+
+
+def _close_output() -> None:
+    """Nobody reads any more: let nothing be written when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def read_argument(word: str) -> str:
+    """Return a word of the command line as text, whatever the locale. Raises UsageError where it is none."""
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeDecodeError:
+        shown = os.fsencode(word).decode(errors="backslashreplace")
+        raise UsageError(
+            f"{shown} is not UTF-8 text", "type it in UTF-8, or rename the file that it names"
+        ) from None
 
 
 def _asks_json() -> bool:
@@ -243,22 +287,19 @@ def _asks_json() -> bool:
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
-def _exit_unparsed(error: Any) -> NoReturn:
+def _explain_unparsed(error: Any) -> int:
     """Tell of a command line that could not be parsed; a bare `harness` shows the help instead."""
     context: Any = getattr(error, "ctx", None)
     if "NoArgs" in type(error).__name__:
         print(context.get_help(), file=sys.stderr)
-        sys.exit(Exit.USAGE)
+        return Exit.USAGE
     message = _name_value(error) or error.format_message().rstrip(".")
     message = message[:1].lower() + message[1:]
     hint = f"`{context.command_path} --help` lists what it takes" if context else ""
     unknown = message.startswith(("no such option", "got unexpected extra"))
     if context and unknown and isinstance(context.command, ScriptCommand) and "--" not in sys.argv:
         hint += "; what is meant for the script goes behind `--`: -- --depth 12"
-    print_error(message, hint)
-    if _asks_json():
-        print_json("error", error=message, hint=hint, exit_code=int(Exit.USAGE))
-    sys.exit(Exit.USAGE)
+    return _fail(message, hint, Exit.USAGE)
 
 
 def _name_value(error: Any) -> str:
@@ -358,9 +399,14 @@ def print_result(text: str) -> None:
     print(text, flush=True)
 
 
-def print_json(command: str, **data: Any) -> None:
-    text = json.dumps({"schema": JSON_SCHEMA, "command": command, **data}, ensure_ascii=False, indent=2)
-    print_result(escape_json(text))
+def print_json(command: str, /, **data: Any) -> None:
+    """Print the one object of a command. Whatever else it prints goes to standard error."""
+    answer_once(json_text(command, **data))
+
+
+def json_text(command: str, /, **data: Any) -> str:
+    head = {"schema": JSON_SCHEMA, "command": command}
+    return escape_json(json.dumps({**head, **data, **head}, ensure_ascii=False, indent=2))
 
 
 def warn(text: str) -> None:

@@ -285,9 +285,8 @@ def _emit(plan: Plan, folder: Path, runs: Path, as_json: bool) -> None:
 
     bundle = emit(plan, folder, make_sealed_hole)
     if as_json:
-        print_json(
-            "emit", folder=str(folder), **bundle.model_dump(mode="json", by_alias=True, exclude={"schema_"})
-        )
+        data = bundle.model_dump(mode="json", by_alias=True)
+        print_json("emit", folder=str(folder), hole=plan.hole.folder, bundle=data)
         return
     typer.echo(f"{folder}: {plan.hole.folder} as a launch bundle, {bundle.id[:12]}")
     typer.echo(f"  there: bash run.sh    back here: harness import --pull {folder}")

@@ -7,7 +7,10 @@ a console filters the text that it is given instead.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -40,13 +43,68 @@ class GuardedStream:
         return getattr(self.unguarded, name)
 
 
-def guard_streams() -> None:
-    """Filter whatever this process prints from now on."""
-    sys.stdout, sys.stderr = _guard(sys.stdout), _guard(sys.stderr)
+class DivertedStream(GuardedStream):
+    """Standard output of a command that a program listens to: text goes to standard error, and the one
+    object that the program gets to `output`."""
+
+    def __init__(self, stream: TextIO, output: TextIO) -> None:
+        super().__init__(stream)
+        self.output = output
+        self.answered = False
+
+
+def guard_streams(for_json: bool = False) -> None:
+    """Filter whatever this process prints from now on. for_json: standard output is for one object alone."""
+    for stream in (sys.stdout, sys.stderr):
+        _replace_unprintable(unguarded(stream))
+    output, errors = _guard(sys.stdout), _guard(sys.stderr)
+    sys.stderr = errors
+    if for_json:
+        output = cast("TextIO", DivertedStream(unguarded(errors), output))
+    sys.stdout = output
+
+
+def answer_once(text: str) -> None:
+    """Print the object of a command, whose characters may all be escapes. A second one is not printed.
+
+    Flushed at once: that nobody reads any more is noticed here, not when Python ends.
+    """
+    stream = sys.stdout
+    if isinstance(stream, DivertedStream):
+        if stream.answered:
+            return
+        stream.answered, stream = True, stream.output
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=2)
+    print(text, file=stream, flush=True)
 
 
 def _guard(stream: TextIO) -> TextIO:
     return cast("TextIO", stream if isinstance(stream, GuardedStream) else GuardedStream(stream))
+
+
+_SPELL_OUT = "harness.spell_out"
+
+
+def _replace_unprintable(stream: TextIO) -> None:
+    """Let a stream in cp1252 or ASCII print all text: what it lacks is spelled in letters that it has."""
+    if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+        codecs.register_error(_SPELL_OUT, _spell_out)
+        stream.reconfigure(errors=_SPELL_OUT)
+
+
+_SIGNS = {"\u2212": "-", "\u00b1": "+-", "\u2264": "<=", "\u2265": ">=", "\u00d7": "x", "\u2026": "..."}
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """Spell characters that an encoding lacks: "Ete" for an accented one, "?" for what has no letters."""
+    from text_unidecode import unidecode  # what python-slugify makes folder names with
+
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_SIGNS.get(char) or unidecode(char) or "?" for char in lacking), error.end
 
 
 def unguarded(stream: TextIO) -> TextIO:

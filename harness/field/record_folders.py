@@ -110,7 +110,8 @@ def read_one_record(folder: Path) -> RecordFolder:
     if len(records) > 1 and not any(log.parent == folder for log in files.logs):
         raise UsageError(f"{folder} holds {len(records)} records", "name the folder of one submission")
     record = next(
-        reader.read_pool(folder, folder.name, files.logs, warnings=files.warnings), RecordFolder(folder.name)
+        reader.read_pool(folder, folder.resolve().name, files.logs, warnings=files.warnings),
+        RecordFolder(folder.resolve().name),
     )
     below = [found.path for found in records if found.path.parent == folder]
     path = find_record_files(below[0]).submission if len(below) == 1 else None
@@ -162,11 +163,11 @@ class _Reader:
             return
         records, between = _find_records(tree)
         for record in records:
-            self.progress(record.path.name)
+            self.progress(record.path.resolve().name)
             try:
                 yield self.read_record(record.path)
             except HarnessError as error:
-                yield RecordFolder(record.path.name, warnings=(error.message,), unreadable=True)
+                yield RecordFolder(record.path.resolve().name, warnings=(error.message,), unreadable=True)
         try:
             files = sort_files(tree, between)
         except HarnessError as error:

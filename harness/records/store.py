@@ -77,8 +77,13 @@ def require_hole_name(text: str) -> HoleName:
 
 
 def slugify(title: str) -> str:
-    """Turn a title into the tail of a folder name: lower case, digits, underscores, at most 40 characters."""
-    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40].strip("_")
+    """Turn a title into the tail of a folder name: lower case, digits, underscores, at most 40 characters.
+
+    Letters of other scripts are spelled in Latin ones; a title without any letter or digit gives "".
+    """
+    from slugify import slugify as latin  # few commands name a hole
+
+    return latin(title, separator="_", max_length=40)
 
 
 @dataclass(frozen=True)

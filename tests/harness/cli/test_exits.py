@@ -13,7 +13,7 @@ import signal, sys
 from harness.cli.app import Json, app, main
 
 @app.command()
-def wait(as_json: Json = False) -> None:
+def sit_still(as_json: Json = False) -> None:
     print("waiting", file=sys.stderr, flush=True)
     signal.pause()
 
@@ -24,7 +24,7 @@ main()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_ends_with_130_and_one_object(number, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITING, "wait", "--json"],
+        [sys.executable, "-c", WAITING, "sit-still", "--json"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -37,3 +37,65 @@ def test_an_interrupted_command_ends_with_130_and_one_object(number, tmp_path):
 
     assert (process.returncode, err) == (130, "error: interrupted\n")
     assert json.loads(out)["exit_code"] == 130
+
+
+BROKEN = """
+from harness.cli.app import Json, app, main
+
+@app.command()
+def broken(as_json: Json = False) -> None:
+    print("text that a library prints")
+    raise KeyError("nothing")
+
+main()
+"""
+
+
+def test_an_error_of_the_harness_itself_is_one_object_and_a_traceback(tmp_path):
+    words = [sys.executable, "-c", BROKEN, "broken", "--json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["command"], answer["exit_code"]) == (70, "error", 70)
+    assert answer["error"] == "internal error: KeyError: 'nothing'"
+    assert "Traceback" in done.stderr
+    assert "text that a library prints" in done.stderr
+
+
+# A terminal that knows ASCII alone, in a locale that Python is kept from mending.
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}, ASCII])
+def test_a_terminal_without_unicode_gets_the_nearest_letters(env, harness, put_record, tmp_path):
+    put_record("round_001_base", val_bpb=1.3)
+    intent = tmp_path / "runs" / "round_001_base" / "round.toml"
+    intent.write_text('title = "Été, Привет, 中文 ≥ 3"\n', encoding="utf-8")
+
+    for words in (["ls"], ["show", "1"], ["brief"], ["run", "--help"]):
+        done = harness(*words, env=env, encoding="cp1252")
+        assert (done.returncode, done.stderr) == (0, ""), words
+    shown = harness("show", "1", env=env, encoding="cp1252").stdout
+    assert "Privet, Zhong Wen  >= 3" in shown
+    for words in (["show", "1", "--json"], ["show", "Été", "--json"]):
+        done = harness(*words, env=env, encoding="cp1252")
+        assert "Été" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("env", [{}, ASCII])
+@pytest.mark.parametrize(
+    "words", [["run", "1", "--title"], ["run", "1", "--hypothesis"], ["run", "1", "--script"], ["import"]]
+)
+def test_words_that_are_no_text_are_refused_before_anything_is_made(words, env, harness, tmp_path):
+    done = harness(*words, b"caf\xe9", "--json", env=env)
+
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2)
+    assert "caf\\xe9 is not UTF-8 text" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_title_in_a_locale_without_unicode_is_the_title_that_was_typed(harness):
+    done = harness("new", "Un été", env=ASCII)
+
+    assert done.returncode == 0, done.stderr
+    assert "round_001_un_ete" in done.stdout

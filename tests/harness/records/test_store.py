@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.records.references import whole_number
-from harness.records.store import Store, attempt_names, misnamed
+from harness.records.store import Store, attempt_names, misnamed, slugify
 
 
 def test_digits_of_another_script_are_no_number(runs: Path) -> None:
@@ -36,3 +36,19 @@ def test_a_reference_that_no_hole_can_have_is_refused(reference: str, runs: Path
 
     with pytest.raises(UsageError, match="no hole matches"):
         Store(runs).get(reference)
+
+
+@pytest.mark.parametrize(
+    ("title", "tail"),
+    [
+        ("Un été", "un_ete"),
+        ("Привет, мир", "privet_mir"),
+        ("中文 3", "zhong_wen_3"),
+        ("MATRIX_LR=0.03", "matrix_lr_0_03"),
+        ("Größer & schneller", "grosser_schneller"),
+        ("⛳", ""),
+        ("a" * 60, "a" * 40),
+    ],
+)
+def test_a_title_in_any_script_gives_a_folder_name(title, tail):
+    assert slugify(title) == tail
