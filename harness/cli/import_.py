@@ -49,11 +49,19 @@ def import_logs(
         Path | None,
         typer.Option("--pull", metavar="DIR", help="Take back a bundle of `harness run --emit`."),
     ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Move what the last import made to the trash.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Turn other people's logs and submissions into records like ours."""
+    if undo:
+        if paths or leaderboard or pull or dry_run:
+            raise UsageError("--undo takes the last import back and nothing else", "give it alone")
+        _undo(runs, as_json)
+        return
     if pull is not None:
         if paths or leaderboard:
             raise UsageError(
@@ -95,11 +103,16 @@ def _import_paths(
     """Import logs and record folders; exit 1 when one cannot be read, or none of them holds a run."""
     from harness.field import importing
     from harness.field.record_folders import count_record_folders
+    from harness.season.undo_import import remember_import
 
-    with _import_progress(count_record_folders(paths)) as advance:
-        report = importing.import_paths(
-            paths, runs, cast("importing.As", kind), course, cast("importing.KeepLog", log), dry_run, advance
-        )
+    how = cast("importing.As", kind), course, cast("importing.KeepLog", log)
+    report = importing.ImportReport()
+    try:
+        with _import_progress(count_record_folders(paths)) as advance:
+            importing.import_paths(paths, runs, *how, dry_run, advance, report)
+    finally:
+        if not dry_run and report.added:
+            remember_import(runs, report.bundles)
     if as_json:
         bundles = [importing.as_data(bundle) for bundle in report.bundles]
         print_json("import", dry_run=dry_run, added=report.added, bundles=bundles)
@@ -110,6 +123,23 @@ def _import_paths(
         nothing = "" if report.added else ": nothing is new"
         typer.echo(f"{report.added} of {len(report.bundles)} {what}{nothing}")
     if report.failed:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _undo(runs: Path, as_json: bool) -> None:
+    """Take the last import back; exit 1 when something of it was kept."""
+    from harness.season.undo_import import undo_import
+
+    undone = undo_import(runs)
+    if as_json:
+        kept = [{"name": name, "why": why} for name, why in undone.kept]
+        print_json("import", undone=[one.name for one in undone.removed], kept=kept)
+    else:
+        for one in undone.removed:
+            typer.echo(f"{one.name}: moved to {one.path}; `harness restore {one.name}` takes it back")
+    for name, why in undone.kept:
+        warn(f"{name} is kept: {why}")
+    if undone.kept:
         raise typer.Exit(Exit.FAILED)
 
 

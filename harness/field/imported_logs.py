@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.field.entries import FieldStore, StoredEntry
 from harness.field.experiments import experiment_of_record
 from harness.records.record import RunRecord, find_record
-from harness.records.store import Hole, Store, parse_hole_name
+from harness.records.store import Hole, Store, last_number, parse_hole_name
 
 
 class ImportedLogs:
@@ -19,7 +19,7 @@ class ImportedLogs:
 
     def __init__(self, runs: Path) -> None:
         self.store = Store(runs)
-        self.last_number = max((hole.name.number for hole in self.store.holes()), default=0)
+        self.last_number = last_number(runs)
         self._names: set[str] = set()  # what lay in `runs/` at the last look
         self._field = FieldStore(runs)
         self._entries: dict[str, StoredEntry | None] = {}

@@ -96,15 +96,17 @@ def import_paths(
     keep_log: KeepLog = "copy",
     dry_run: bool = False,
     progress: Callable[[str], None] = lambda name: None,
+    report: ImportReport | None = None,
 ) -> ImportReport:
     """Read what the paths name and keep it under `runs/`; what is there already is left as it is.
 
+    report: takes the results as they come, so that they are known when it is interrupted.
     kind: "field" for entries of the field, "hole" for holes of ours; "auto" takes bundles with a submission
     file for the field's, bare logs for ours. course_name: as the user names it; None: nobody did, and only
     what a log prints, or a submission file, tells that its text is fineweb's.
     """
     course = CourseChoice(load_course(course_name or "fineweb", runs), course_name is not None, runs)
-    report = ImportReport()
+    report = ImportReport() if report is None else report
     imported = ImportedLogs(runs)
 
     def is_field(has_submission: bool) -> bool:

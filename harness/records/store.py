@@ -25,6 +25,8 @@ HOLES_PER_ROUND = 18
 
 MAX_NAME = 80
 
+TRASH = ".trash"  # in a season: what was removed (`harness.season.trash`)
+
 _INTENT_BYTES = 256_000  # of round.toml
 
 LOCK_SECONDS = 60.0  # that a command waits for others that add holes; each has the lock for a moment
@@ -338,6 +340,12 @@ def hole_names(root: Path) -> list[HoleName]:
             if name and entry.is_dir(follow_symlinks=False):
                 names.append(name)
     return sorted(names, key=lambda name: (name.number, name.folder))
+
+
+def last_number(root: Path) -> int:
+    """Return the highest number that a hole has, here or in the trash; 0 for none."""
+    names = (*hole_names(root), *hole_names(root / TRASH))
+    return max((name.number for name in names), default=0)
 
 
 def misnamed(root: Path) -> list[str]:

@@ -17,6 +17,7 @@ from harness.records.store import (
     HoleName,
     Store,
     former_names,
+    last_number,
     parse_hole_name,
     require_hole_name,
     slugify,
@@ -27,7 +28,7 @@ from harness.season.progress import is_playing
 
 def next_number(store: Store) -> int:
     """Return the number of the next new hole: behind all that there are, and those in the trash."""
-    return max([hole.name.number for hole in store.holes()] + [trash.highest_number(store.root)] + [0]) + 1
+    return last_number(store.root) + 1
 
 
 def former_name(store: Store, reference: str) -> HoleName | None:

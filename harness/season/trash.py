@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,16 +25,16 @@ from harness.errors import HarnessError, UsageError
 from harness.files import move_new, write_error, write_whole
 from harness.records.frozen import AwareDatetime, Frozen, PositiveInt
 from harness.records.references import is_meant
-from harness.records.store import Attempt, Hole, Store, parse_hole_name
+from harness.records.store import TRASH, Attempt, Hole, Store, parse_hole_name
 from harness.season.progress import is_playing
 
-FOLDER = ".trash"
 _ITEM, _CONTENT = "item.json", "content"
 _MAX_BYTES = 16_000
+_ENTRY = re.compile(r"field/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class TrashItem(Frozen):
-    """`item.json`. hole: the folder's name; attempt: its number where only that attempt was removed."""
+    """`item.json`. hole: its folder, or `field/SLUG`; attempt: where only that attempt was removed."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     hole: str
@@ -63,14 +64,33 @@ def remove_hole(store: Store, hole: Hole, reason: str = "") -> Removed:
     """Move a hole to the trash. Raises HarnessError while one of its attempts is being played."""
     for attempt in hole.attempts:
         _refuse_playing(hole, attempt)
-    return _remove(store, hole.path, TrashItem(hole=hole.name.folder, removed_at=_now(), reason=reason))
+    return remove(store, hole.name.folder, None, reason)
 
 
 def remove_attempt(store: Store, hole: Hole, attempt: Attempt, reason: str = "") -> Removed:
     """Move one attempt of a hole to the trash. Raises HarnessError while it is being played."""
     _refuse_playing(hole, attempt)
-    item = TrashItem(hole=hole.name.folder, attempt=attempt.number, removed_at=_now(), reason=reason)
-    return _remove(store, attempt.path, item)
+    return remove(store, hole.name.folder, attempt.number, reason)
+
+
+def remove(store: Store, place: str, attempt: int | None, reason: str = "") -> Removed:
+    """Move a hole, or an entry of the field, or one attempt of it to the trash.
+
+    place: `round_031_x` or `field/SLUG`. Raises HarnessError when it cannot be moved.
+    """
+    item = TrashItem(hole=place, attempt=attempt, removed_at=_now(), reason=reason)
+    folder = store.root / place
+    if attempt is not None:
+        folder /= f"attempt_{attempt:02d}"
+    label = place.replace("/", ".") + (f".attempt_{attempt:02d}" if attempt else "")
+    with store.locked():
+        try:
+            target = _new_folder(store.root / TRASH, label)
+            write_whole(target / _ITEM, (item.model_dump_json(by_alias=True, indent=2) + "\n").encode())
+            folder.rename(target / _CONTENT)
+        except OSError as error:
+            raise write_error(folder, error) from error
+    return Removed(target, item)
 
 
 def list_trash(runs: Path) -> list[Removed]:
@@ -79,11 +99,15 @@ def list_trash(runs: Path) -> list[Removed]:
 
 
 def find_removed(runs: Path, reference: str) -> Removed | None:
-    """Return the newest item meant by a name, its beginning or a number; an attempt by hole/attempt_NN."""
-    hole, _, attempt = reference.rstrip("/").partition("/")
+    """Return the newest item meant by a name, its beginning or a number.
+
+    An attempt is meant by hole/attempt_NN, an entry of the field by field/SLUG.
+    """
+    place, _, attempt = reference.rstrip("/").partition("/attempt_")
     for one in list_trash(runs):
-        is_attempt = one.name.endswith(f"/{attempt}") if attempt else one.item.attempt is None
-        if is_meant(one.item.hole, hole.lower()) and is_attempt:
+        same_attempt = int(attempt) == one.item.attempt if attempt.isdecimal() else one.item.attempt is None
+        is_entry = bool(place) and one.item.hole.startswith("field/") and one.item.hole.startswith(place)
+        if same_attempt and (is_entry or is_meant(one.item.hole, place.lower())):
             return one
     return None
 
@@ -125,35 +149,16 @@ def restore(store: Store, removed: Removed) -> Path:
 
 def describe_removal(runs: Path, reference: str) -> str:
     """Say that a hole lies in the trash: "was removed on 2026-04-02"; empty where it does not."""
-    removed = find_removed(runs, reference) if (runs / FOLDER).is_dir() else None
+    removed = find_removed(runs, reference) if (runs / TRASH).is_dir() else None
     if removed is None or removed.item.attempt is not None:
         return ""
     why = f" ({removed.item.reason})" if removed.item.reason else ""
     return f"was removed on {removed.item.removed_at.date().isoformat()}{why}"
 
 
-def highest_number(runs: Path) -> int:
-    """Return the highest number of a hole in the trash, 0 for none: a new hole must not take it."""
-    names = (parse_hole_name(one.item.hole) for one in _items(runs) if one.item.attempt is None)
-    return max((name.number for name in names if name), default=0)
-
-
-def _remove(store: Store, folder: Path, item: TrashItem) -> Removed:
-    trash = store.root / FOLDER
-    label = item.hole + (f".attempt_{item.attempt:02d}" if item.attempt else "")
-    with store.locked():
-        try:
-            trash.mkdir(exist_ok=True)
-            place = _new_folder(trash, label)
-            write_whole(place / _ITEM, (item.model_dump_json(by_alias=True, indent=2) + "\n").encode())
-            folder.rename(place / _CONTENT)
-        except OSError as error:
-            raise write_error(folder, error) from error
-    return Removed(place, item)
-
-
 def _new_folder(trash: Path, label: str) -> Path:
     """Make the folder of an item; the same name may have been removed before."""
+    trash.mkdir(exist_ok=True)
     number = 1
     while True:
         place = trash / (label if number == 1 else f"{label}.{number}")
@@ -168,11 +173,15 @@ def _new_folder(trash: Path, label: str) -> Path:
 def _items(runs: Path) -> Iterator[Removed]:
     """Yield the items that have their content; one without was never filled, or was just restored."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for path in sorted((runs / FOLDER).iterdir()):
+        for path in sorted((runs / TRASH).iterdir()):
             with contextlib.suppress(HarnessError):
                 item = read_model(TrashItem, path / _ITEM, _MAX_BYTES, "remove that folder by hand")
-                if parse_hole_name(item.hole) and (path / _CONTENT).is_dir():
+                if _is_place(item.hole) and (path / _CONTENT).is_dir():
                     yield Removed(path, item)
+
+
+def _is_place(text: str) -> bool:
+    return parse_hole_name(text) is not None or _ENTRY.fullmatch(text) is not None
 
 
 def _refuse_playing(hole: Hole, attempt: Attempt) -> None:

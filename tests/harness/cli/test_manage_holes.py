@@ -130,3 +130,58 @@ def test_former_addresses_lead_on_and_feeds_keep_their_ids(harness, season, tmp_
     assert "ablation" in (site / "holes" / "round_001_fundament.html").read_text()
     hole = json.loads((site / "holes.json").read_text())["holes"][0]
     assert (hole["former_names"], hole["tags"]) == (["round_001_base"], ["ablation"])
+
+
+LOG = (
+    "step:1000/1000 train_loss:2.0 train_time:100000ms step_avg:100.00ms\n"
+    "final_int8_zlib_roundtrip val_loss:2.1 val_bpb:1.24{}\n"
+)
+
+
+def write_logs(tmp_path, *names):
+    for at, name in enumerate(names):
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        (tmp_path / "logs" / name).write_text(f"SEED={at}\n" + LOG.format(at))
+
+
+def test_the_last_import_is_taken_back_but_for_what_was_changed_since(harness, tmp_path, season):
+    write_logs(tmp_path, "alpha.txt", "beta.txt")
+    made = json.loads(harness("import", "logs", "--as", "hole", "--json").stdout)
+    places = [bundle["place"] for bundle in made["bundles"]]
+    assert len(set(places)) == 2
+    harness("decide", places[0], "keep", "--reason", "looks right")
+
+    done = harness("import", "--undo", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert told["undone"] == places[1:]
+    assert told["kept"] == [{"name": places[0], "why": "it was changed since"}]
+    assert (season / places[0]).is_dir()
+    assert not (season / places[1]).exists()
+    assert (season / "round_001_base").is_dir()
+    again = harness("import", "--undo")
+    assert again.returncode == 2
+    assert "no import to undo" in again.stderr
+    assert harness("restore", places[1]).returncode == 0
+    assert (season / places[1] / "attempt_01" / "record.json").is_file()
+
+
+def test_an_import_does_not_take_the_number_of_a_removed_hole(harness, tmp_path, season):
+    harness("rm", "3")
+    write_logs(tmp_path, "alpha.txt")
+    made = json.loads(harness("import", "logs", "--as", "hole", "--json").stdout)
+
+    assert made["bundles"][0]["place"].startswith("round_004")
+
+
+def test_an_entry_of_the_field_is_taken_back_and_restored(harness, tmp_path, season):
+    write_logs(tmp_path, "train_seed42.log")
+    (tmp_path / "logs" / "submission.json").write_text('{"name": "A record", "val_bpb": 1.24, "author": "x"}')
+    made = json.loads(harness("import", "logs", "--json").stdout)
+    place = made["bundles"][0]["place"]
+    assert place.startswith("field/")
+
+    assert harness("import", "--undo").returncode == 0
+    assert not (season / place).exists()
+    assert harness("restore", place).returncode == 0
+    assert (season / place / "entry.json").is_file()
