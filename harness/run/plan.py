@@ -179,11 +179,13 @@ def refuse_for_builtin(request: RunRequest, intent: Intent) -> None:
 
 
 def _start_names(request: RunRequest, intent: Intent, script: Path, runs: Path) -> tuple[Name, ...]:
-    """Return the names of script, module and interpreter: as typed, else as round.toml has them."""
+    """Return the names of script, module and interpreter, as typed, else as round.toml has them; and where
+    the script lies."""
     module = request.module or (None if request.script else intent.module)
     python = intent.python if request.python is None else request.python
     name = _script_name(request, intent, script, runs)
-    return ("script", name, module or ""), *([("python", python)] if python else [])
+    names = ("script", name, module or ""), *([("python", python)] if python else [])
+    return *names, ("place", str(script.resolve()))
 
 
 def _require_own_start(
@@ -200,13 +202,16 @@ def _require_own_start(
     settings: what the script would be handed.
     """
     typed = {"script": request.script or request.module, "python": request.python}
-    untyped = [name for name in names if typed[name[0]] is None]
+    untyped = [name for name in names if name[0] in typed and typed[name[0]] is None]
     if hole is None or not untyped:
         return
     own = all(is_own_name(hole, name) for name in untyped)
-    if own and typed["script"] is None and script.resolve().is_relative_to(hole.path.parent.resolve()):
-        # A copy that lies in the season is believed by its hash alone.
-        own = any(launch.code.source_sha256 == snapshot.sha256 for launch in own_launches(hole))
+    if own and typed["script"] is None:
+        # It may have been edited where it was started before; elsewhere, and in the season, its hash decides.
+        in_season = script.resolve().is_relative_to(hole.path.parent.resolve())
+        own = any(launch.code.source_sha256 == snapshot.sha256 for launch in own_launches(hole)) or (
+            not in_season and is_own_name(hole, ("place", str(script.resolve())))
+        )
     if not own:
         python = intent.python if request.python is None else request.python
         arguments = intent.arguments if request.arguments is None else request.arguments

@@ -115,7 +115,14 @@ def test_the_module_form_of_the_command_imports_nothing_from_the_folder(tmp_path
     assert not executed.exists(), executed.read_text()
 
 
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONPATH", "PATH", "BASH_ENV", "GIT_SSH_COMMAND", "HOME"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("LD_PRELOAD", "PYTHONPATH", "PYTHONSTARTUP", "PATH", "BASH_ENV", "GIT_SSH_COMMAND", "HOME"),
+        *("OMP_TOOL_LIBRARIES", "CUDA_INJECTION64_PATH", "NCCL_NET_PLUGIN", "TRITON_PTXAS_PATH"),
+        *("TORCHINDUCTOR_CACHE_DIR", "TORCH_HOME", "MPLBACKEND", "OPENSSL_CONF", "GCONV_PATH"),
+    ],
+)
 def test_a_stored_file_sets_nothing_that_loads_code(play, tmp_path, name):
     """Not even where the script reads a variable of that name."""
     (tmp_path / "train.py").write_text(
@@ -146,7 +153,8 @@ def test_a_compiler_of_this_machine_may_be_named_and_no_other(play, tmp_path):
         "LR=1",
     )
 
-    own = play(*words, "-o", "CC=gcc-12", "-o", "CXX=/usr/bin/g++")
+    settings = ("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True", "OMP_NUM_THREADS=2", "TORCH_LOGS=+dynamo")
+    own = play(*words, "-o", "CC=gcc-12", "-o", "CXX=/usr/bin/g++", *(w for s in settings for w in ("-o", s)))
     assert own.returncode == 0, own.stderr
     for name, value in {"CC": f"{tmp_path}/cc", "CXX": "/usr/../tmp/cc", "CUDA_HOME": "here"}.items():
         assert f"override {name}={value} decides" in " ".join(

@@ -180,17 +180,39 @@ def test_a_script_that_is_typed_is_the_users_own_choice(play, tmp_path, started,
     assert done.returncode == 0, done.stderr
 
 
-def test_ones_own_script_starts_wherever_the_season_lies_and_when_it_was_edited(
-    play, tmp_path, started, monkeypatch
-):
+def test_ones_own_script_may_be_edited_where_it_lies(play, tmp_path, started):
+    play_script(play, tmp_path)
+    (tmp_path / "train.py").write_text(script(tmp_path) + "# one more line\n")
+
+    done = play("run", "1", "--reopen")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_season_that_comes_back_with_another_script_is_not_believed(play, tmp_path, started, monkeypatch):
+    """It was lent to somebody, with the launch.json files of this machine in it."""
+    play_script(play, tmp_path)
+    started.unlink()
+    back = tmp_path / "back"
+    shutil.copytree(tmp_path / "runs", back / "runs")
+    (back / "train.py").write_text(script(tmp_path) + "# a stranger's line\n")
+    monkeypatch.chdir(back)
+
+    done = play("run", "1", "--reopen", "--runs", str(back / "runs"))
+
+    assert done.returncode == 1
+    assert "--trust" in done.stderr
+    assert not started.exists()
+
+
+def test_ones_own_script_starts_wherever_the_season_lies(play, tmp_path, started, monkeypatch):
     play_script(play, tmp_path)
     moved = tmp_path / "moved"
     shutil.copytree(tmp_path / "runs", moved / "runs")
-    (moved / "train.py").write_text(script(tmp_path) + "# one more line\n")
-    (tmp_path / "train.py").unlink()
+    (tmp_path / "train.py").rename(moved / "train.py")
     monkeypatch.chdir(moved)
 
-    again = play("run", "1", "--seed", "9", "--reopen", "--runs", str(moved / "runs"))
+    again = play("run", "1", "--seed", "9", "--runs", str(moved / "runs"))
     kept = play("confirm", "1", "--seeds", "1", "--runs", str(moved / "runs"))  # from source/
 
     assert again.returncode == 0, again.stderr
