@@ -38,6 +38,13 @@ _FORMAT = re.compile(r"\+?,?(\.\d{1,2})?[feg%d]?")
 _CITED = re.compile(r"\s*cited\s*=\s*(?P<typed>.+?)\s*", re.S)
 
 
+WITHDRAWN = "(withdrawn)"
+
+
+class WithdrawnError(HarnessError):
+    """A comparison that a decision took away: no mistake of the notes, which may be older."""
+
+
 @dataclass(frozen=True)
 class Term:
     """One figure of a hole, as a binding names it."""
@@ -51,6 +58,8 @@ class Term:
         value = self.quantity.read(self.source, self.of)
         if value is not None:
             return value
+        if self.quantity.of == "other" and (why := self.source.why_withdrawn(self.of)):
+            raise WithdrawnError(why, f"`harness compare {self.source.played.name.folder}` says what is left")
         of = f" against {self.of}" if self.quantity.of == "other" else f" for {self.of}" if self.of else ""
         attempt = f", attempt {self.source.attempt}" if self.source.attempt is not None else ""
         folder = self.source.played.name.folder
@@ -257,7 +266,10 @@ class BoundNotes:
 
 
 def bind_notes(season: Season, played: PlayedHole) -> BoundNotes:
-    """Read a hole's notes and fill in their bindings. One that fails stays in the text, as code."""
+    """Read a hole's notes and fill in their bindings. One that fails stays in the text, as code.
+
+    What a decision took away is marked, with the figure that was typed.
+    """
     path = played.hole.notes_path
     try:
         text = read_notes(path)
@@ -270,6 +282,9 @@ def bind_notes(season: Season, played: PlayedHole) -> BoundNotes:
         raw = " ".join(text[binding.start : binding.end].split())
         try:
             return evaluate(season, played, binding.inside, sources)
+        except WithdrawnError:
+            _, _, typed = (binding.inside or "").partition("=")
+            return f"{typed.strip()} {WITHDRAWN}".strip()
         except HarnessError as error:
             problems.append(NoteProblem(f"{path}:{binding.line}", raw, error.message, error.hint))
             return f"`{raw}`"

@@ -60,6 +60,16 @@ class Source:
         """This hole beside `hole:N`. Raises UsageError when there is no such hole."""
         return pair_holes(self.season, self.played, find_hole(self.season, other.removeprefix("hole:")))
 
+    def why_withdrawn(self, other: str) -> str:
+        """Say that this hole or the other one was decided to be invalid; empty where neither was."""
+        if self.played.invalid:
+            return self.played.why_invalid
+        if other in KINDS:
+            rival = next(one for kind, one in self.standing.comparisons.items() if kind == other).hole
+        else:
+            rival = find_hole(self.season, other.removeprefix("hole:"))
+        return rival.why_invalid if rival else ""
+
     def why_no_difference(self, other: str) -> str:
         if other in KINDS:
             return next(one for kind, one in self.standing.comparisons.items() if kind == other).reason

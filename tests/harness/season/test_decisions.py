@@ -137,3 +137,20 @@ def test_site_marks_what_was_decided_and_leads_with_what_counts(season, runs, tm
     assert "Dropped" in cut
     assert "1.0500" not in feed
     assert "(dropped)" in feed
+
+
+def test_notes_that_are_older_than_the_decision_are_marked(season, runs, tmp_path):
+    """A decision must not keep the site from being built."""
+    (runs / "round_003" / "round.toml").write_text('parent = "round_002"\n')
+    (runs / "round_003" / "notes.md").write_text(
+        "## Technical read\n\nWorse by {{ delta.parent = +0.1700 }}, {{ delta.hole:2 }} in full.\n"
+    )
+    words = ("publish", "--runs", str(runs), "--out", str(tmp_path / "site"), "--no-pictures")
+    assert season(*words).returncode == 0
+    decide(season, 2, "invalid")
+
+    done = season(*words)
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "holes" / "round_003.html").read_text()
+    assert "Worse by +0.1700 (withdrawn), (withdrawn) in full." in page
