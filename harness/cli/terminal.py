@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # rich takes 50 ms, and `harness --help` has no use for it
     from rich.console import Console
 
 WIDTH_OF_A_FILE = 160  # columns of a table that no terminal shows
+_GAP = 3  # columns between two of a table
+_NARROWEST_TEXT = 30  # columns of a table's last column, which holds sentences
 
 
 class GuardedStream:
@@ -142,27 +144,28 @@ def print_table(
     rows: Sequence[Sequence[object]] | Mapping[str, Sequence[Sequence[object]]],
     right: Iterable[int] = (),
 ) -> None:
-    """Print a table that fits the terminal; the last column takes what the others leave.
+    """Print a table that fits the terminal; where it is too narrow, each row becomes a paragraph.
 
-    rows: with a mapping, each group under its name. right: columns that are set to the right.
+    rows: with a mapping, each group under its name. right: columns that are set to the right. The last column
+    takes what the others leave.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    screen = console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+    groups = rows if isinstance(rows, Mapping) else {"": rows}
+    columns = list(zip(headings, *(row for members in groups.values() for row in members), strict=True))[:-1]
+    others = sum(max(len(str(cell)) for cell in column) + _GAP for column in columns)
+    if others + _NARROWEST_TEXT > screen.width:
+        _print_paragraphs(screen, headings, groups)
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     to_the_right = set(right)
     for at, heading in enumerate(headings):
-        is_last = at == len(headings) - 1
         table.add_column(
-            heading,
-            overflow="fold",
-            no_wrap=at == 0,
-            justify="right" if at in to_the_right else "left",
-            ratio=1 if is_last else None,
-            min_width=20 if is_last else None,
+            heading, no_wrap=at < len(columns), justify="right" if at in to_the_right else "left"
         )
-    groups = rows if isinstance(rows, Mapping) else {"": rows}
     for group, members in groups.items():
         if group:
             table.add_row(Text(group, style="bold"))
@@ -170,4 +173,23 @@ def print_table(
             table.add_row(*(Text(str(cell)) for cell in row))
         if group:
             table.add_section()
-    console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(table)
+    screen.print(table)
+
+
+def _print_paragraphs(
+    screen: Console, headings: Sequence[str], groups: Mapping[str, Sequence[Sequence[object]]]
+) -> None:
+    """Print each row as its name, what the middle columns hold, and its last cell, below each other."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for group, members in groups.items():
+        if group:
+            screen.print(Text(f"\n{group}", style="bold"))
+        for name, *middle, last in members:
+            facts = zip(headings[1:], middle, strict=False)
+            words = ", ".join(f"{heading} {cell}" for heading, cell in facts if str(cell))
+            screen.print(Text(str(name), style="bold" if not group else ""))
+            for text in (words, str(last)):
+                if text:
+                    screen.print(Padding(Text(text), (0, 0, 0, 4)))

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
+from harness.cli import terminal
 from harness.cli.terminal import console
 from tests.paths import DATA
 
@@ -118,3 +119,17 @@ def read(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:  # as Linux says that the other end is closed
         return b""
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_table_cuts_no_sentence_however_narrow_the_terminal(monkeypatch, capsys, columns):
+    monkeypatch.setattr(terminal, "WIDTH_OF_A_FILE", columns)
+    sentence = "the width of every token's vector"
+    terminal.print_table(
+        ("knob", "default", "range", "meaning"), {"model": [("MODEL_DIM", "512", "1 to 65536", sentence)]}
+    )
+
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= columns
+    assert sentence in " ".join(shown.split())
+    assert "model" in shown
