@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.temporary import final_path, lock_path, temporary_path, unlock
 
 PACKAGE = Path(__file__).resolve().parent
@@ -205,9 +205,9 @@ def is_used(folder: Path) -> bool:
 
 
 def refuse_used(folder: Path, option: str) -> None:
-    """Raise HarnessError unless the folder is empty or not there. option: names another folder."""
+    """Raise UsageError unless the folder is empty or not there. option: names another folder."""
     if is_used(folder):
-        raise HarnessError(f"{folder} exists and is not empty", f"name a new folder with {option} DIR")
+        raise UsageError(f"{folder} exists and is not empty", f"name a new folder with {option} DIR")
 
 
 def shared_dir(name: str) -> Path:

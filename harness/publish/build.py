@@ -129,7 +129,7 @@ def _check_apart(runs: Path, out: Path) -> None:
     """Refuse a site that would hold its own sources: they would be replaced with it."""
     inside, outside = out.resolve(), runs.resolve()
     if inside == outside or outside.is_relative_to(inside):
-        raise HarnessError(f"{out} holds the runs themselves", "name another folder with --out DIR")
+        raise UsageError(f"{out} holds the runs themselves", "name another folder with --out DIR")
 
 
 def _check_address(base_url: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.files import exchange
 from harness.temporary import find_leftovers, is_in_use, lock_path, temporary_path, unlock
 
@@ -187,13 +187,13 @@ class SiteFolder:
 
 
 def check_replaceable(out: Path) -> None:
-    """Raise HarnessError unless `out` is missing, empty, or a site that harness wrote."""
+    """Raise UsageError unless `out` is missing, empty, or a site that harness wrote."""
     if not out.exists():
         return
     if not out.is_dir():
-        raise HarnessError(f"{out} is a file, not a folder", "name another folder with --out DIR")
+        raise UsageError(f"{out} is a file, not a folder", "name another folder with --out DIR")
     if any(out.iterdir()) and not (out / MARKER).is_file():
-        raise HarnessError(
+        raise UsageError(
             f"{out} is not empty and was not written by `harness publish`",
             "name another folder with --out DIR, or empty it yourself",
         )

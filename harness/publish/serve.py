@@ -234,4 +234,4 @@ def make_server(out: Path, port: int, news: News | None = None, hosts: Sequence[
             f"cannot listen on {LOOPBACK}:{port}: {error.strerror}", "name another port with --port"
         ) from error
     except OverflowError as error:
-        raise HarnessError(f"{port} is not a port", "a port lies between 0 and 65535") from error
+        raise UsageError(f"{port} is not a port", "a port lies between 0 and 65535") from error

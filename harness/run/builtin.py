@@ -168,7 +168,13 @@ def _ask_trainer(config: dict[str, str], *words: str) -> dict[str, Any]:
     """Start the trainer, which answers in JSON. Raises UsageError with what it says is wrong."""
     command = trainer_command(Path.cwd(), config, os.environ, KNOB_NAMES, *words)
     process = subprocess.run(
-        command.argv, env=command.env, cwd=command.cwd, capture_output=True, text=True, check=False
+        command.argv,
+        env=command.env,
+        cwd=command.cwd,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if process.returncode == 0:
         answer: dict[str, Any] = json.loads(process.stdout)

@@ -62,6 +62,26 @@ def test_an_error_of_the_harness_itself_is_one_object_and_a_traceback(tmp_path):
     assert "text that a library prints" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("publish", "--out", "runs"),
+        ("publish", "--out", "used"),
+        ("publish", "--out", "used/file"),
+        ("export", "1", "--out", "used"),
+        ("preview", "--port", "99999"),
+    ],
+)
+def test_a_place_that_cannot_be_meant_is_usage(words, harness, put_record, tmp_path):
+    put_record("round_001_base", val_bpb=1.3)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+
+    done = harness(*words, "--json")
+
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2), done.stderr
+
+
 # A terminal that knows ASCII alone, in a locale that Python is kept from mending.
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 

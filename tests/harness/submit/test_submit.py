@@ -220,7 +220,7 @@ def test_check_writes_nothing_and_used_folder_is_refused(season, tmp_path):
 
     done = season("submit", "1", "--write", str(out))
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "not empty" in done.stderr
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
