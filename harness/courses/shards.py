@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.documents import FileProblem, MissingFile, naming, read_json
+from harness.figures import number
 from harness.files import open_file
 from harness.findings import Finding
 
@@ -131,6 +132,6 @@ def fingerprint_file(path: Path, digits: int = 64) -> str:
 def describe(shards: Shards) -> str:
     """One line on what lies in the folder."""
     return (
-        f"{len(shards.train)} training shards, {shards.train_tokens:,} tokens; "
+        f"{number(len(shards.train), 'training shard')}, {shards.train_tokens:,} tokens; "
         f"{len(shards.val)} validation, {shards.val_tokens:,}"
     )
