@@ -206,7 +206,7 @@ def play_attempt(plan: Plan, seed: int | None, runs: Path, limits: RunLimits, ou
     title = plan.hole.folder + (f" seed {seed}" if seed is not None else "")
     batch = plan.trainer.config.get("TRAIN_BATCH_TOKENS", "0")
     with LiveView(title, int(batch) if batch.isdecimal() else 0) as view:
-        return play.play(plan, seed, runs, _callbacks(view, limits), outlive)
+        return play.play(plan, seed, runs, _callbacks(view, limits), outlive, rate_per_hour=limits.rate)
 
 
 def play_evaluation(evaluation: Evaluation, seed: int, runs: Path, limits: RunLimits) -> RunRecord:
@@ -215,7 +215,7 @@ def play_evaluation(evaluation: Evaluation, seed: int, runs: Path, limits: RunLi
     from harness.run import evaluate
 
     with LiveView(f"{evaluation.plan.hole.folder} seed {seed}, evaluated", 0) as view:
-        return evaluate.play_evaluation(evaluation, seed, runs, _callbacks(view, limits))
+        return evaluate.play_evaluation(evaluation, seed, runs, _callbacks(view, limits), limits.rate)
 
 
 def resume_attempt(
@@ -257,7 +257,8 @@ def show_result(
     While seeds that were planned are missing, only scores are shown: a verdict on some of them, taken for the
     end, would be wrong more often than its test says.
     """
-    from harness.cli.views import scorecard
+    from harness.cli.views import closing, scorecard
+    from harness.records.record import total_cost
     from harness.records.store import Store
     from harness.season import pairs, prediction
     from harness.season.series import find_series
@@ -273,6 +274,11 @@ def show_result(
         data = scorecard.as_data(season, standing) | {"prediction": prediction.as_data(predicted)}
         if series:
             data |= {"seeds_planned": list(series.planned), "seeds_failed": list(series.failed)}
+        data |= {
+            "attempt_paths": closing.attempt_paths(records, runs),
+            "cost": total_cost(records),
+            "next": closing.next_commands(standing, runs),
+        }
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
         print_json(command, **data, played=attempts, whiff=whiff.why if whiff else None)
     elif series and series.no_verdict:
@@ -285,6 +291,9 @@ def show_result(
             typer.echo(f"  prediction: {line}")
         if series and len(series.planned) > 1:
             typer.echo(f"  {series.progress}")
+    if not as_json:
+        for line in closing.closing_lines(standing, records, runs):
+            typer.echo(f"  {line}")
     end_with(records)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
 
+from harness import figures
 from harness.errors import HarnessError
 from harness.files import cache_dir, shared_dir
 from harness.plain_text import escape_json, plain
@@ -337,8 +338,18 @@ def _write_index(
         claims=count_claims(site.season, standings, site.wording),
         tally=index.tally(lines),
         predictions=_word_calibration(site, lines),
+        spent=_word_cost(site),
         in_play=[line for line in lines if line.in_play],
     )
+
+
+def _word_cost(site: Site) -> str:
+    """What all attempts cost together; empty where no rate was given."""
+    costs = [hole.summary.cost for hole in site.season.holes if hole.summary.cost is not None]
+    if not costs:
+        return ""
+    attempts = figures.number(sum(hole.summary.attempts for hole in site.season.holes), "attempt")
+    return site.wording.fill("note", "spent", cost=figures.money(sum(costs)), attempts=attempts)
 
 
 def _word_calibration(site: Site, lines: Sequence[index.Line]) -> str:

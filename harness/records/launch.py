@@ -17,6 +17,7 @@ from harness.records.frozen import (
     Int,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
 )
 from harness.records.origin import EvaluatedFrom
@@ -70,6 +71,7 @@ class Launch(Frozen):
     nproc: PositiveInt = 1
     launcher: Literal["python", "torchrun"] = "python"
     outlives: bool = False  # the child goes on when the harness is killed
+    rate_per_hour: PositiveFloat | None = None  # what an hour of the machine costs, in the user's money
     started_at: AwareDatetime
     command: tuple[str, ...]
     code: Code

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -188,6 +188,7 @@ class RunRecord(Frozen):
     train_seconds: NonNegativeFloat | None = None
     eval_seconds: NonNegativeFloat | None = None
     wall_seconds: NonNegativeFloat | None = None  # the whole process
+    rate_per_hour: PositiveFloat | None = None  # what an hour of the machine cost, in the user's money
     tokens_seen: NonNegativeInt | None = None
     tokens_per_second: NonNegativeFloat | None = None
     peak_memory_bytes: NonNegativeInt | None = None
@@ -228,6 +229,13 @@ class RunRecord(Frozen):
         return self.status in ("ok", "over_cap") and self.val_bpb is not None
 
     @property
+    def cost(self) -> float | None:
+        """What the attempt cost in the money of `rate_per_hour`; None where no rate was given."""
+        if self.rate_per_hour is None or self.wall_seconds is None:
+            return None
+        return self.rate_per_hour * self.wall_seconds / 3600
+
+    @property
     def counted_score(self) -> Score | None:
         """The evaluation behind the official score; the last one where several have its name."""
         counted = counted_scores(self.scores, self.official)
@@ -255,6 +263,12 @@ class RunRecord(Frozen):
         """Bits per byte lost between the trained weights and the artifact read back."""
         before, after = self.stage_bpb("pre_quantization"), self.stage_bpb("round_trip")
         return None if before is None or after is None else after - before
+
+
+def total_cost(records: Iterable[RunRecord]) -> float | None:
+    """Add up what attempts cost; None where no rate was given for any of them."""
+    costs = [record.cost for record in records if record.cost is not None]
+    return sum(costs) if costs else None
 
 
 def over_cap(artifact_bytes: int | None, cap_bytes: int) -> bool:

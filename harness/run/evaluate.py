@@ -102,8 +102,17 @@ def plan_evaluation(request: EvaluationRequest, runs: Path, progress: ProgressCa
     return Evaluation(plan, name, sources, changed, (*notes, *plan.skipped, *_other_code(record, setup)))
 
 
-def play_evaluation(evaluation: Evaluation, seed: int, runs: Path, callbacks: RunCallbacks) -> RunRecord:
-    """Evaluate the weights of one seed and return the record, which is written whatever happened."""
+def play_evaluation(
+    evaluation: Evaluation,
+    seed: int,
+    runs: Path,
+    callbacks: RunCallbacks,
+    rate_per_hour: float | None = None,
+) -> RunRecord:
+    """Evaluate the weights of one seed and return the record, which is written whatever happened.
+
+    rate_per_hour: what an hour of the machine costs.
+    """
     source = evaluation.sources[seed]
     rescored = _scores_validation_otherwise(source.record, evaluation.plan.trainer)
 
@@ -117,7 +126,7 @@ def play_evaluation(evaluation: Evaluation, seed: int, runs: Path, callbacks: Ru
             }
         )
 
-    return play(evaluation.plan, seed, runs, callbacks, prepare=prepare)
+    return play(evaluation.plan, seed, runs, callbacks, prepare=prepare, rate_per_hour=rate_per_hour)
 
 
 def evaluation_command(evaluation: Evaluation, seed: int) -> tuple[str, ...]:

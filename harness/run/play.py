@@ -49,14 +49,19 @@ def play(
     callbacks: RunCallbacks,
     outlives: bool = False,
     prepare: Callable[[Attempt, Launch], Launch] = lambda attempt, launch: launch,
+    rate_per_hour: float | None = None,
 ) -> RunRecord:
     """Play one attempt and return its record, which is written whatever happened.
 
     outlives: let the child go on when the harness is killed. prepare: puts into the new folder what the
-    attempt needs, and may change what is launched.
+    attempt needs, and may change what is launched. rate_per_hour: what an hour of the machine costs.
     """
     hole = make_hole(plan, runs)
-    attempt, launch, lock = _make_attempt(plan, seed, hole, outlives, prepare)
+
+    def prepare_with_rate(attempt: Attempt, launch: Launch) -> Launch:
+        return prepare(attempt, launch).model_copy(update={"rate_per_hour": rate_per_hour or None})
+
+    attempt, launch, lock = _make_attempt(plan, seed, hole, outlives, prepare_with_rate)
     with lock:
         try:
             return run_attempt(attempt, launch, runs, callbacks)

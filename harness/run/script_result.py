@@ -134,6 +134,7 @@ def known_at_launch(launch: Launch, config: Mapping[str, str]) -> dict[str, Any]
         "arguments": launch.arguments,
         "planned_seeds": launch.planned_seeds,
         "purpose": launch.purpose,
+        "rate_per_hour": launch.rate_per_hour,
         "command": launch.command,
         "code": launch.code,
         "data": launch.data,

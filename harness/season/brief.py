@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import figures
 from harness.courses.course import Course
+from harness.records.record import total_cost
 from harness.season.claims import describe as describe_family
 from harness.season.differences import (
     comparison_data,
@@ -38,12 +39,16 @@ class DeadEnd:
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds of all attempts together, failed ones too. unmeasured: attempts that kept no time."""
+    """Seconds of all attempts together, failed ones too. unmeasured: attempts that kept no time.
+
+    cost: in the user's money, None where no rate was given.
+    """
 
     train_seconds: float
     wall_seconds: float
     attempts: int
     unmeasured: int
+    cost: float | None
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ def _budget(holes: list[PlayedHole]) -> Budget:
     ]
     attempts = sum(len(hole.entries) for hole in holes)
     known = [seconds for seconds in wall if seconds is not None]
-    return Budget(sum(train), sum(known), attempts, attempts - len(known))
+    return Budget(sum(train), sum(known), attempts, attempts - len(known), total_cost(records))
 
 
 # What is shown ------------------------------------------------------------------------------------
@@ -168,6 +173,7 @@ def as_data(brief: Brief) -> dict[str, Any]:
             "wall_seconds": brief.budget.wall_seconds,
             "attempts": brief.budget.attempts,
             "unmeasured_attempts": brief.budget.unmeasured,
+            "cost": brief.budget.cost,
         },
     }
 
@@ -219,9 +225,11 @@ def describe(brief: Brief) -> list[str]:
         lines.append(f"predicted   {brief.predictions.text}")
     used = brief.budget
     missing = f", {used.unmeasured} of them without a time" if used.unmeasured else ""
+    cost = "" if used.cost is None else f", {figures.money(used.cost)} spent"
+    attempts = figures.number(used.attempts, "attempt")
     lines.append(
         f"budget      {figures.duration(used.train_seconds)} of training, "
-        f"{figures.duration(used.wall_seconds)} in all, {used.attempts} attempts{missing}"
+        f"{figures.duration(used.wall_seconds)} in all, {attempts}{missing}{cost}"
     )
     return lines
 

@@ -20,7 +20,7 @@ from harness.cache import CacheEntry, is_unchanged, load_entries, save_entries
 from harness.courses.course import ByteEvidence, Course, byte_evidence, foreign_text
 from harness.errors import HarnessError
 from harness.records.intent import Decision, Intent, load_decisions, load_intent
-from harness.records.record import RunRecord, find_record
+from harness.records.record import RunRecord, find_record, total_cost
 from harness.records.seeds import (
     failed_seeds,
     group_by_seed,
@@ -93,7 +93,8 @@ class Summary(NamedTuple):
     record shown. Of the group's runs on it: step_times, of each that trained, in ms, empty where one is not
     known; machine_seeds and machine_std, how many seeds and their spread. par, sota: as an older record
     noted them. cap_bytes, artifact_bytes, steps, step_ms: of the record shown.
-    evidence: on whose bytes the score of the record shown stands. decision: its word.
+    evidence: on whose bytes the score of the record shown stands. decision: its word. cost: of all attempts,
+    failed ones too, in the user's money; None where no rate was given.
     """
 
     title: str
@@ -126,6 +127,7 @@ class Summary(NamedTuple):
     steps: int | None
     step_ms: float | None
     attempts: int
+    cost: float | None
     decision: str | None
     tags: tuple[str, ...]
     archived: bool
@@ -415,6 +417,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
         steps=record.steps if record else None,
         step_ms=record.step_ms if record else None,
         attempts=len(files.entries),
+        cost=total_cost(files.records),
         decision=files.decision.decision if files.decision else None,
         tags=intent.tags,
         archived=intent.archived,

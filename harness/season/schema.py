@@ -234,10 +234,13 @@ class NoiseData(Frozen):
 
 
 class BudgetData(Frozen):
+    """cost: of all attempts whose rate is known, in the user's money."""
+
     train_seconds: float
     wall_seconds: float
     attempts: int
     unmeasured_attempts: int
+    cost: float | None
 
 
 class CalibrationData(Frozen):
@@ -383,6 +386,7 @@ class ListedHole(Frozen):
     headroom_bytes: int | None
     steps: int | None
     step_ms: float | None
+    cost: float | None
 
 
 class LsOutput(Frozen):

@@ -71,6 +71,7 @@ FACTS: dict[str, tuple[type, Callable[[Standing], Value]]] = {
     "headroom_bytes": (float, lambda s: s.headroom_bytes),
     "steps": (float, lambda s: s.played.summary.steps),
     "step_ms": (float, lambda s: s.played.summary.step_ms),
+    "cost": (float, lambda s: s.played.summary.cost),
 }
 TYPES = {name: type_ for name, (type_, _) in FACTS.items()}
 
@@ -133,6 +134,7 @@ COLUMNS: dict[str, Column] = {
     "step_ms": _number_column(
         "step_ms", "ms/step", 4, lambda value: figures.tempo(value).removesuffix(" ms")
     ),
+    "cost": _number_column("cost", "cost", 4, figures.money, sparse=True),
     "status": _text_column("status", "status", 7),
     "attempts": _number_column("attempts", "attempts", 0, figures.count),
     "verdict": _text_column("verdict", "verdict", 10),

@@ -76,6 +76,9 @@ def scorecard(standing: Standing) -> RenderableType:
     time = None if record.train_seconds is None else figures.seconds(record.train_seconds)
     params = None if record.params is None else figures.number(record.params, "parameter")
     grid.add_row("trained", _measured(time, params))
+    if played.summary.cost is not None:
+        attempts = figures.number(len(played.entries), "attempt")
+        grid.add_row("cost", f"{figures.money(played.summary.cost)} for {attempts}")
     if trained := trained_in([one.evaluated_from for one in played.measured]):
         grid.add_row("weights", "evaluated from the weights of hole {}, {}".format(*trained))
     if len(played.group) > 1:

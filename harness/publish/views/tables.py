@@ -233,6 +233,9 @@ def result_rows(
     rows.append(row("artifact", _bytes(record.artifact_bytes), _parts(record, wording), _room(record, cap)))
     training = note("training") if record.train_seconds is not None else ""
     rows.append(row("wall_time", figures.seconds(record.train_seconds), training))
+    if played.summary.cost is not None:
+        attempts = figures.number(played.summary.attempts, "attempt")
+        rows.append(row("cost", figures.money(played.summary.cost), note("cost", attempts=attempts)))
     planned = note("planned", planned=figures.count(record.planned_steps)) if record.planned_steps else ""
     rows.append(row("steps", figures.count(record.steps), planned))
     rows.append(row("step_avg", figures.tempo(record.step_ms)))

@@ -45,6 +45,7 @@ def test_brief_sums_up_the_season(harness, runs, put_record):
         "wall_seconds": 250.0,
         "attempts": 6,
         "unmeasured_attempts": 3,
+        "cost": None,
     }
     kept = json.loads(harness("show", "5", "--json").stdout)
     assert (
