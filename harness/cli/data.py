@@ -70,7 +70,7 @@ def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the course will be called.")],
     more: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE", help="More text: what a shell makes of `--text *.txt`."),
+        typer.Argument(metavar="[FILE ...]", help="More text: what a shell makes of `--text *.txt`."),
     ] = None,
     text: Annotated[
         list[str] | None,
