@@ -89,16 +89,23 @@ def test_dropped_hole_was_in_the_choice_of_the_lowest(harness, put_record):
 
 
 def test_invalid_seeds_say_nothing_of_noise(harness, runs, put_record):
-    for attempt, score in enumerate((1.0, 1.4, 1.9), start=1):
-        put_record("round_001", attempt, val_bpb=score, seed=attempt, config_hash="wild")
-    put_record("round_002", val_bpb=1.2)
-    put_record("round_003", val_bpb=1.3)
-    decide(harness, 1, "invalid")
+    for number in range(1, 8):
+        for seed in (1, 2, 3):
+            wild = seed / 4 if number == 7 else seed / 100
+            put_record(f"round_{number:03d}", seed, val_bpb=1.2 + wild, seed=seed)
 
-    course = load_season(runs).course("fineweb")
+    def spread():
+        loaded = load_season(runs)
+        return loaded.evidence.spread(loaded.course("fineweb"), None)
 
-    assert load_season(runs).evidence.spread(course, None) == course.spread
-    assert standing(runs, 3).comparisons["previous"].difference.outcome == "worse"
+    before = spread()
+    decide(harness, 7, "invalid")
+
+    assert (before.source, spread().source) == (
+        "the spread of 7 holes of this season",
+        "the spread of 6 holes of this season",
+    )
+    assert spread().std < before.std
 
 
 def test_invalid_hole_sets_no_par(harness, runs, put_record):
