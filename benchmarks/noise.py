@@ -82,7 +82,7 @@ def start(folder: Path, shape: str, size: int, *words: str) -> subprocess.Popen[
     """Start a run of a script that prints `size` bytes; for ever, if it is 0."""
     script = folder / "train.py"
     script.write_text(SCRIPT.format(step=STEP, score=SCORE, block=SHAPES[shape], size=size))
-    command = ("run", "1", "--script", str(script), "--course", "fineweb", "--repeat", *words)
+    command = ("run", "1", "--script", str(script), "--course", "fineweb", "--repeat", "--reopen", *words)
     return subprocess.Popen(
         (sys.executable, "-c", HARNESS, *command),
         cwd=folder,

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from harness.files import data_path
 
 SECRET = "[secret]"
-LAW = 1  # raised when more is masked: pages that an earlier law made are made again
+LAW = 2  # raised when more is masked: pages that an earlier law made are made again
 
 # Names ----------------------------------------------------------------------------------------------
 
@@ -105,24 +105,39 @@ _USER_INFO = re.compile(
 )
 # A setting in a text: NAME=VALUE, "name": "value"; --name VALUE.
 _NAME = r"[A-Za-z][\w.-]{0,60}"
-_VALUE = r"\"[^\"\n]{1,500}\"|'[^'\n]{1,500}'|[^\s\"',;&<>(){}\[\]]{4,}"
+_VALUE = r"\\\"[^\"\\\n]{1,500}\\\"|\"[^\"\n]{1,500}\"|'[^'\n]{1,500}'|[^\s\"',;&<>(){}\[\]]{4,}"
 _SETTING = re.compile(
-    rf"(?<![\w.-])(?P<name>{_NAME})[\"']?\s?[=:]\s?(?P<value>{_VALUE})|--(?P<option>{_NAME})\s(?P<word>{_VALUE})"
+    rf"(?<![\w.-])(?:--?)?(?P<name>{_NAME})\\?[\"']?\s?[=:]\s?(?P<value>{_VALUE})"
+    rf"|--(?P<option>{_NAME})\s(?P<word>{_VALUE})"
 )
 _QUERY = re.compile(
-    r"(?<=[?&])((?:X-Amz-)?(?:sig|signature|token|key|password|auth|access_token))=([^\s&\"'<>\[\]]+)", re.I
+    r"(?<=[?&])((?:X-Amz-)?(?:sig|signature|token|api_?key|key|password|auth|access_token))=([^\s&\"'<>\[\]]+)",
+    re.I,
 )
+# Keys and users by the word before them: `login me password VALUE`, `key 0f3a…`, USER=me, "user": "me".
+_NAMED = re.compile(
+    r"(?P<before>\blogin\s\S{1,80}\spassword\s|(?i:\bkey\b[:=]?\s))"
+    r"(?P<key>(?<=password\s)\S{4,200}|[0-9a-f]{32,128}\b)"
+)
+_NAMED_USER = re.compile(
+    r"(\b(?:USER|USERNAME|LOGNAME|SUDO_USER)[\"']?\s?[=:]\s?[\"']?"
+    r"|[\"']user(?:_?name)?[\"']:\s?[\"'])([A-Za-z_][\w.-]{0,63})"
+)
+_MASTER = re.compile(r"(\bMASTER_ADDR[\"']?\s?[=:]\s?[\"']?)((?:\d{1,3}\.){3}\d{1,3})")
+_RANDOM = re.compile(r"(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[\w.+/=-]{16,500}")
 _HOME = re.compile(r"(?<![\w.~])/(?:home|Users)/[^\s/\"'<>:|;,&]+|\b[A-Za-z]:\\Users\\[^\s\\\"'<>:|;,&]+")
 _PART = r"[^\s/\"'`<>|:;,(){}\[\]=*?]"
 _PATH = re.compile(
     r"(?<=[\"'])/[^\"'\n<>]{1,300}/[^\"'\n<>]{0,300}(?=[\"'])"  # "/a b/c.txt"
     rf"|(?:(?<=file://)|(?<![\w.~/<\\\-…\]]))/(?:{_PART}+/)+(?:{_PART}*)"  # /a/b.txt
+    r"|\b[A-Za-z]:\\+Users\\+[^\\\n\"'<>|:*?]{1,64}\\+(?:[^\s\\\"'<>|:*?]+\\+)*[^\s\\\"'<>|:*?,;)]*"
     r"|(?<![\w])[A-Za-z]:\\(?:[^\s\\\"'<>|:*?]+\\)+[^\s\\\"'<>|:*?,;)]*"  # C:\a\b.txt
     r"|(?<![\w\\])\\\\[\w.-]+\\[^\s\"'<>|]+"  # \\server\share
     rf"|(?<![\w/])~[a-z_][\w-]*/(?:{_PART}*/)*{_PART}*"  # ~name/b.txt
 )
 _LOGIN = re.compile(
-    r"(?<![\w.+@/-])(?!git@)[A-Za-z_][\w.+-]{0,63}@(?=[\w-]{0,62}[A-Za-z])[A-Za-z0-9][\w.-]{0,253}"
+    r"(?<![\w.+@/-])(?!git@)[A-Za-z_][\w.+-]{0,63}@(?:(?:\d{1,3}\.){3}\d{1,3}\b"
+    r"|(?=[\w-]{0,62}[A-Za-z])[A-Za-z0-9][\w.-]{0,253})"
 )
 _HOST = re.compile(
     r"(?i:\b(host(?:name)?|node(?:name|list)?)(\s?[=:]\s?[\"']?))([A-Za-z][\w.-]*[\w])"
@@ -141,9 +156,11 @@ def mask_text(text: str, values: Iterable[str] = (), hosts: Iterable[str] = ()) 
     text = _mask_secrets(text)
     text = _SETTING.sub(_mask_assignment, text)
     if "/" in text or "\\" in text:
-        text = _PATH.sub(lambda match: f"…/{_file_name(match[0])}", text)
+        text = _PATH.sub(lambda match: _mask_path(match[0]), text)
     if "@" in text:
         text = _LOGIN.sub("[user]", text)
+    text = _NAMED.sub(rf"\g<before>{SECRET}", text)
+    text = _MASTER.sub(r"\1[host]", _NAMED_USER.sub(r"\1[user]", text))
     text = _HOST.sub(lambda match: f"{match[1] or ''}{match[2] or ''}[host]", text)
     for host in hosts:
         text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "[host]", text)
@@ -176,7 +193,12 @@ def _any_literal() -> re.Pattern[str]:
 
 def _mask_assignment(match: re.Match[str]) -> str:
     name, value = match["name"] or match["option"], match["value"] or match["word"]
-    if not _names_access(name) or not looks_secret(name, value.strip("\"'")):
+    bare = value.strip("\\\"'")
+    # "token": "…" of a JSON file, where a sentence has no quotes
+    access = _names_access(name) or (
+        value != bare and name.lower() != "key" and _RANDOM.fullmatch(bare) is not None
+    )
+    if not access or not looks_secret(name, bare):
         return match[0]
     return f"{match[0][: -len(value)]}{SECRET}"
 
@@ -184,6 +206,11 @@ def _mask_assignment(match: re.Match[str]) -> str:
 def _names_access(name: str) -> bool:
     """Whether a name in the middle of a text is that of a setting: `key: rotary` is a sentence."""
     return name.isupper() or len(_WORD.findall(name)) > 1 or bool(_ALWAYS & {name.upper()})
+
+
+def _mask_path(path: str) -> str:
+    """Return a path's last part alone; of a home folder, nothing."""
+    return "…" if re.fullmatch(r"/(?:home|Users)/[^/]+/?", path) else f"…/{_file_name(path)}"
 
 
 def _file_name(path: str) -> str:
@@ -308,6 +335,11 @@ def find_leaks(text: str, hosts: Iterable[str] = (), users: Iterable[str] = ()) 
     for match in _SETTING.finditer(text):
         if _mask_assignment(match) != match[0]:
             yield Leak("setting that is named as a secret", match["name"] or match["option"])
+    for match in _NAMED.finditer(text):
+        if match["key"] != SECRET:
+            yield Leak("key that is named as one", _shorten(match["key"]))
+    for match in _NAMED_USER.finditer(text):
+        yield Leak("user name", match[2])
     for match in _PATH.finditer(text):
         yield Leak("absolute path", match[0])
     for match in _LOGIN.finditer(text):

@@ -119,7 +119,7 @@ Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a file could
 ParseError: type[Any] = typer.BadParameter.__mro__[2]
 
 _METAVARS = {"<str>": "TEXT", "<int>": "NUMBER", "<path>": "PATH", "<list[str]>": "TEXT"}
-_RANGE = re.compile(r"(?:; )?(?:[\d.]+<=?)?x[<>]=?[\d.]+")  # as in "[default: 1; x>=1]"
+_RANGE = re.compile(r"(?:; )?(?:(?<![\d.])[\d.]++<=?)?x[<>]=?[\d.]+")  # as in "[default: 1; x>=1]"
 
 
 class PlainCommand(TyperCommand):

@@ -21,7 +21,7 @@ _TIME = rb"[:=]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b"
 _EVALUATION = re.compile(rb"^(.{0,200}?)\b(?:eval|evaluation)_time" + _TIME, re.IGNORECASE)
 _TOTAL = re.compile(rb"\btotal[ _]eval(?:uation)?[ _]time" + _TIME, re.IGNORECASE)
 _PHASE = re.compile(
-    rb"([\w-]{0,40}(?:ttt|test[_-]time|adapt|eval|sliding|online)[\w-]{0,40})"
+    rb"(?<![\w-])([\w-]{0,40}(?:ttt|test[_-]time|adapt|eval|sliding|online)[\w-]{0,40})"
     rb"(?:[: ]{1,3}(?:\w{1,20}[: ]{1,3})?(?:done|finished|completed?|took|total)\b.{0,120}?"
     rb"|_(?:time|elapsed))"
     rb"[:=( ]\s{0,4}(" + FINITE + rb")\s{0,2}(ms|s|sec|seconds)\b",
@@ -38,7 +38,7 @@ _CONTAINED = 1.02  # a phase's own clock may run on for a moment after the evalu
 
 # `eval_time_seconds`, `eval_ops_seconds`, `eval_time_s_mean`; not `eval_stride` or `eval_under_600s`.
 _STATED_KEY = re.compile(
-    r"eval(?:uation)?_(?:\w+_)?(?:(time)|(ms|s|secs?|seconds|minutes))(?:_(ms|s|secs?|seconds|minutes))?"
+    r"eval(?:uation)?_(?:\w{1,60}_)?(?:(time)|(ms|s|secs?|seconds|minutes))(?:_(ms|s|secs?|seconds|minutes))?"
     r"(?:_(?:mean|max|total|avg))?$",
     re.IGNORECASE,
 )

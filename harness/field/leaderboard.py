@@ -93,7 +93,7 @@ def _row(
         at = columns.get(name)
         return cells[at] if at is not None and at < len(cells) else Cell("")
 
-    score = re.search(r"\d+\.\d+", cell("score").source)
+    score = re.search(r"(?<!\d)\d+\.\d+", cell("score").source)
     date = re.search(r"\d{4}-\d{2}-\d{2}", cell("date").source)
     if score is None or date is None:
         missing = "score" if score is None else "date"

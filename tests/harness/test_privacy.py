@@ -253,3 +253,42 @@ def test_the_list_of_forms_is_well_formed() -> None:
 
     assert len(shapes()) == len([line for line in lines if line and not line.startswith("#")])
     assert {shape.literals[0] for shape in shapes()} == set(TOKENS)
+
+
+HEX = "0123456789abcdef0123456789abcdef01234567"
+PRIVATE = {
+    r"{\"api_key\": \"abcd1234efgh5678\"}": "abcd1234",
+    '{"token": "abcdefgh12345678"}': "abcdefgh",
+    "--api-key=abcdefgh12345678": "abcdefgh",
+    f"machine api.wandb.ai login user password {HEX}": HEX,
+    f"wandb: logged in with key {HEX}": HEX,
+    "https://wandb.ai/a/runs/x?apiKey=abcdefgh12345678": "abcdefgh",
+    r"C:\Users\Alice Smith\proj\x.py": "Alice",
+    r'"C:\\Users\\Alice Smith\\x.py"': "Alice",
+    "cd /home/alice": "alice",
+    "ssh alice@10.1.2.3": "alice",
+    "environ({'USER': 'alice', 'LOGNAME': 'alice'})": "alice",
+    '{"username": "alice"}': "alice",
+    "MASTER_ADDR=10.12.13.14": "10.12.13.14",
+}
+SENTENCES = [
+    f"commit {HEX}",
+    '{"key": "blocks_0_attention_weight_1"}',
+    '{"token": "hello"}',
+    "USER_AGENT=torch",
+    "the key is the query",
+    "a user of 10.1.2.3 layers",
+]
+
+
+@pytest.mark.parametrize("text", PRIVATE)
+def test_what_is_private_by_the_word_before_it_is_masked(text: str) -> None:
+    masked = mask_text(text)
+
+    assert PRIVATE[text] not in masked
+    assert mask_text(masked) == masked
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_words_that_only_look_alike_stay(text: str) -> None:
+    assert mask_text(text) == text
