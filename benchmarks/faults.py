@@ -151,14 +151,20 @@ class Player:
         if fault is not None:
             plan.nth, plan.error = nth, getattr(errno, fault.error)
             plan.forever, plan.partial = fault.forever, fault.half
-        outputs = [folder.with_name(f"{folder.name}.{stream}") for stream in ("stdout", "stderr")]
-        child = os.fork()
-        if child == 0:
-            self._become_child(folder, outputs, work)
+        child, outputs = self.start(folder, work)
         code = _wait(child)
         stdout, stderr = (path.read_text(errors="replace") for path in outputs)
         place = f"{plan.call.decode()} {plan.path.decode(errors='replace')}" if plan.fired else ""
         return Played(code, stdout, stderr, plan.count, place)
+
+    def start(self, folder: Path, work: Sequence[str] | Callable[[], None]) -> tuple[int, list[Path]]:
+        """Start a command or a call; return its process, and where its output and its errors go."""
+        call = work if callable(work) else lambda: _run_command(work)
+        outputs = [folder.with_name(f"{folder.name}.{stream}") for stream in ("stdout", "stderr")]
+        child = os.fork()
+        if child == 0:
+            self._become_child(folder, outputs, call)
+        return child, outputs
 
     def _become_child(self, folder: Path, outputs: Sequence[Path], work: Callable[[], None]) -> None:
         code = 70
@@ -219,7 +225,9 @@ def visible(folder: Path) -> dict[str, bytes]:
 def leftovers(folder: Path) -> list[str]:
     """Return what lies there that is no reader's, the locks of holes and attempts aside."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob(".*"))]
-    kept = re.compile(r"(?:.*/)?(?:\.[a-z]*\.?lock|\.lock|site/\.harness-site|.*/\.nojekyll|cache/.*)")
+    kept = re.compile(
+        r"(?:.*/)?(?:\.session\.\d+\.json|\.[a-z0-9.]*lock|site/\.harness-site|.*/\.nojekyll|cache/.*)"
+    )
     return [name for name in names if not kept.fullmatch(name)]
 
 

@@ -1,19 +1,22 @@
-"""Kill the harness or its child at random moments, a hundred times: what is lost, what is broken, what is
-left over.
+"""Kill the harness, its child or both at random moments: what is lost, what is broken, what is left over.
 
-    python -m benchmarks.kills [times] [seed] [--publish]
+    python -m benchmarks.kills [TIMES] [SEED] [--command run --command publish ...]
+    python -m benchmarks.kills --crowd SECONDS
 
-Each run plays a script that keeps a journal of its own beside what it prints. After the kill the next
-command writes the missing record, and then must hold: the record can be read, every point that the journal
-has from more than a second before the kill is in curve.jsonl, and no process of the run is left.
+A run plays a script that keeps a journal of its own beside what it prints. After the kill the next command
+writes the missing record, and then must hold: the record can be read, every point that the journal has from
+more than a second before the kill is in curve.jsonl, and no process of the run is left. A command that writes
+a season or a site (and the sweep of what killed ones left) must leave the old state or the new one; the next
+command comes to the new one and leaves nothing beside it, and who reads the site meanwhile sees one of both.
 
---publish kills `harness publish` instead: the folder must then hold the old site or the new one, whole, and
-nothing lies beside it after the next publish.
+--crowd lets ten processes run, import, decide, list and publish on one season at once: no record, decision or
+number may be lost or there twice.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -25,12 +28,21 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.faults import LOG, SCENARIOS, Player, Scenario, leftovers, visible
 from harness.errors import HarnessError
+from harness.records.intent import load_decisions
+from harness.records.leftovers import sweep
 from harness.records.record import load_record
+from harness.records.store import Store
 from harness.run import processes
+from harness.season.progress import is_locked
 
+WORKERS = 10
+DID = ("run", "new hole", "import", "decide")
+FINE = ("harness", "child", "all", "early", "killed", "ended")  # who was killed, or when
 LONGEST = 2.5  # seconds between the beginning of the run and the kill
 SCRIPT = """
 import os, time
@@ -46,6 +58,9 @@ with open("journal.txt", "w", buffering=1) as journal:
 print("Serialized model int8+zlib: 5000 bytes")
 print("final_int8_zlib_roundtrip_exact val_loss:2.07269931 val_bpb:1.22436570")
 """
+
+
+TINY = f"import os\nos.environ.get('ITERATIONS')\nprint({LOG!r}, end='')\n"
 
 
 def wait_for(what: Callable[[], object], seconds: float) -> bool:
@@ -72,10 +87,13 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
         wait_for((attempt / "train.log").exists, 120)
     time.sleep(rng.uniform(0, LONGEST))
     killed_at = time.time()
-    victim = rng.choice(("harness", "child"))
-    pids = [process.pid] if victim == "harness" else processes.members(str(attempt))[:1]
+    victim = rng.choice(("harness", "child", "all"))
+    pids = [process.pid] if victim != "child" else []
+    pids += processes.members(str(attempt)) if victim == "all" else []
+    pids += processes.members(str(attempt))[:1] if victim == "child" else []
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # its parent's end has ended it
+            os.kill(pid, signal.SIGKILL)
     process.wait()
     if not attempt.is_dir():
         return ["early"]  # killed before anything was started
@@ -83,10 +101,14 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
     if not wait_for(lambda: not processes.members(str(attempt)), 60):
         problems.append("orphan")
     record = attempt / "record.json"
-    if not record.exists() and (attempt / "launch.json").exists():
+    if not record.exists():
         subprocess.run([*words[:3], "resume", words[4]], **quiet, check=False)  # type: ignore[call-overload]
         if not record.exists():
             problems.append("no record")
+        hidden = [
+            path.name for path in attempt.parent.rglob(".*") if not path.name.endswith((".lock", ".json"))
+        ]
+        problems += [f"leftover {name}" for name in hidden]
     if record.exists():
         try:
             load_record(record)
@@ -96,37 +118,81 @@ def play_once(folder: Path, hole: int, rng: random.Random) -> list[str]:
     return problems or [victim]
 
 
-def publish_once(folder: Path, state: int, rng: random.Random) -> list[str]:
-    """Publish a changed season, kill that, publish again; return what went wrong."""
-    words = (sys.executable, "-m", "harness", "publish", "--no-pictures", "--out", "site")
-    quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    old = _site(folder)
-    notes = folder / "runs" / "round_001_baseline" / "notes.md"
-    notes.write_text(f"## The Shot\n\nstate {state}\n")
-    process = subprocess.Popen(words, **quiet)  # type: ignore[call-overload]
-    time.sleep(rng.uniform(0, LONGEST))
-    process.kill()
-    process.wait()
-    found = _site(folder)
-    subprocess.run(words, **quiet, check=True)  # type: ignore[call-overload]
-    problems = [] if found in (old, _site(folder)) else ["no whole site"]
-    left = {path.name for path in folder.iterdir()} - {"runs", "site", "short.py"}
-    return problems + ["leftover"] * len(left) or ["old site" if found == old else "new site"]
+def kill_once(player: Player, name: str, folder: Path, seconds: float, states: States) -> list[str]:
+    """Kill a command after some seconds, play the next one; return what went wrong."""
+    scenario = SCENARIOS.get(name) or SWEEP
+    case = folder / "case"
+    shutil.rmtree(case, ignore_errors=True)
+    shutil.copytree(folder / "start", case)
+    problems = []
+    pid, _ = player.start(case, scenario.words)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:  # what a reader of the site sees meanwhile
+        if name == "publish" and (case / "site" / "index.html").read_bytes() not in states.index:
+            problems.append("half a site")
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    ended = "ended" if os.WIFEXITED(status) else "killed"
+    if name == "decide":
+        decisions = load_decisions(case / "runs" / "round_001_first" / "decision.json")
+        problems += [] if len(decisions.history) <= 1 else ["half a state"]
+    elif visible(case) not in (states.old, states.new):
+        problems.append("half a state")
+    again = player.play(case, scenario.words)
+    if again.exit_code or (
+        scenario.is_new(case, states.new) if scenario.is_new else visible(case) != states.new
+    ):
+        problems.append("not done by the next command")
+    problems += ["leftover"] * len(leftovers(case))
+    return problems or [ended]
 
 
-def _site(folder: Path) -> dict[str, bytes]:
-    site = folder / "site"
-    return {str(path): path.read_bytes() for path in sorted(site.rglob("*")) if path.is_file()}
+@dataclass(frozen=True)
+class States:
+    """The visible files before a command and after it, and the first page of the site in both."""
+
+    old: dict[str, bytes]
+    new: dict[str, bytes]
+    seconds: float
+
+    @property
+    def index(self) -> list[bytes]:
+        return [state["site/index.html"] for state in (self.old, self.new)]
 
 
-def kill_publishes(folder: Path, times: int, rng: random.Random) -> Counter[str]:
-    season = Path(__file__).resolve().parent.parent / "tests" / "data" / "season"
-    for name in ("round_001_baseline", "round_006_fp16embed"):
-        shutil.copytree(season / name, folder / "runs" / name)
+def kill_command(player: Player, name: str, folder: Path, times: int, rng: random.Random) -> Counter[str]:
+    """Kill a command many times, at random moments of its whole length."""
+    scenario = SCENARIOS.get(name) or SWEEP
+    start, whole = folder / "start", folder / "whole"
+    start.mkdir(parents=True)
+    scenario.prepare(player, start)
+    shutil.copytree(start, whole)
+    began = time.monotonic()
+    played = player.play(whole, scenario.words)
+    if played.exit_code:
+        raise RuntimeError(played.stderr)
+    states = States(visible(start), visible(whole), time.monotonic() - began)
     seen: Counter[str] = Counter()
-    for state in range(times):
-        seen.update(publish_once(folder, state, rng))
+    for _ in range(times):
+        seen.update(kill_once(player, name, folder, rng.uniform(0, 1.1 * states.seconds), states))
     return seen
+
+
+def _leave_leftovers(player: Player, folder: Path) -> None:
+    """Write what killed commands leave: unfinished holes, attempts and files of a process that is gone."""
+    SCENARIOS["decide"].prepare(player, folder)
+    hole = folder / "runs" / "round_001_first"
+    for number in range(20):
+        unfinished = folder / "runs" / f".round_{number + 2:03d}_x.999999999.tmp" / "attempt_01"
+        unfinished.mkdir(parents=True)
+        (unfinished / "record.json").write_text("{")
+    (hole / ".attempt_02.999999999.tmp").mkdir()
+    (hole / "attempt_01" / ".model.ptz.999999999.tmp").write_text("half")
+
+
+SWEEP = Scenario(lambda: sweep(Path("runs")), _leave_leftovers, lambda folder, played, old, new: [])
+COMMANDS = ("import", "import-folder", "import-record", "decide", "pull", "publish", "sweep")
 
 
 def _due(attempt: Path, killed_at: float) -> set[int]:
@@ -141,33 +207,129 @@ def _kept(attempt: Path) -> set[int]:
     return {json.loads(line)["step"] for line in lines}
 
 
+# Ten processes on one season -----------------------------------------------------------------------
+
+
+def crowd(player: Player, folder: Path, workers: int, seconds: float) -> Counter[str]:
+    """Let processes work on one season at once; return what they did and what is wrong afterwards."""
+    (folder / "short.py").write_text(TINY)
+    prepare = SCENARIOS["decide"].prepare
+    prepare(player, folder)
+    until = time.monotonic() + seconds
+    pids = {
+        player.start(_own(folder, one), lambda one=one: _work(folder, one, until))[0]
+        for one in range(workers)
+    }
+    for pid in pids:
+        os.waitpid(pid, 0)
+    done = Counter[str]()
+    for path in sorted(folder.glob("worker_*.done")):
+        done.update(path.read_text().splitlines())
+    return done + Counter(_wrong_after(player, folder, done))
+
+
+def _own(folder: Path, worker: int) -> Path:
+    place = folder / f"worker_{worker}"
+    place.mkdir()
+    return place
+
+
+def _work(folder: Path, worker: int, until: float) -> None:
+    """Play one command after the other, each in a process of its own; note those that were done."""
+    rng, count = random.Random(worker), 0
+    player = Player()
+    with (folder / f"worker_{worker}.done").open("w", buffering=1) as notes:
+        while time.monotonic() < until or count == 0:
+            count += 1
+            place = folder / f"worker_{worker}" / str(count)
+            place.mkdir()
+            log = place / "a.log"
+            seed = 1000 * (worker + 1) + count
+            log.write_text(LOG.replace("seed:7", f"seed:{seed}").replace("2.07269931", f"2.{seed:08d}"))
+            name, words = rng.choice(
+                (
+                    ("run", ("run", "round_900", "--script", str(folder / "short.py"), "--repeat")),
+                    ("import", ("import", str(log))),
+                    ("new hole", ("run", f"{rng.randint(2, 99)}", "--script", str(folder / "short.py"))),
+                    ("decide", ("decide", "1", "keep", "--reason", f"{worker} {count}")),
+                    ("ls", ("ls",)),
+                    ("publish", ("publish", "--no-pictures", "--out", str(folder / f"site_{worker % 2}"))),
+                )
+            )
+            played = player.play(place, (*words, "--runs", str(folder / "runs")))
+            if name == "new hole" and ("is taken by" in played.stderr or "--repeat" in played.stderr):
+                continue  # another process was first
+            why = " ".join(played.stderr.split())[-500:]
+            print(name if played.exit_code == 0 else f"{name} failed: {why}", file=notes)
+
+
+def _wrong_after(player: Player, folder: Path, done: Counter[str]) -> list[str]:
+    store = Store(folder / "runs")
+    holes = store.holes()
+    numbers = [hole.name.number for hole in holes]
+    problems = ["one number twice"] * (len(numbers) - len(set(numbers)))
+    records = []
+    for hole in holes:
+        for attempt in hole.attempts:
+            try:
+                records.append(load_record(attempt.record_path))
+            except HarnessError:
+                problems.append("no readable record")
+    played = [record for record in records if record.hole == "round_900"]
+    if sorted(record.attempt for record in played) != list(range(1, done["run"] + 1)):
+        problems.append("a run is lost or twice")
+    if len(records) - len(played) != done["import"] + done["new hole"] + 1:
+        problems.append("an import or a new hole is lost or twice")
+    decisions = load_decisions(store.get("1").decision_path)
+    problems += ["a decision is lost or twice"] * (len(decisions.history) != done["decide"])
+    problems += ["lock"] * sum(is_locked(path) for path in store.root.rglob(".*lock"))
+    for site in folder.glob("site_*"):
+        words = ("publish", "--no-pictures", "--out", str(site), "--runs", "runs")
+        problems += ["no site"] * (player.play(folder, words).exit_code != 0)
+    return problems + ["leftover"] * sum(".tmp" in path.name for path in folder.rglob(".*"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("times", nargs="?", type=int, default=100)
     parser.add_argument("seed", nargs="?", type=int, default=0)
-    parser.add_argument("--publish", action="store_true")
+    parser.add_argument("--command", action="append", choices=("run", *COMMANDS), help="what is killed")
+    parser.add_argument("--crowd", type=float, metavar="SECONDS", help="ten processes on one season instead")
     words = parser.parse_args()
-    times, rng = words.times, random.Random(words.seed)
-    seen: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as name:
+    rng = random.Random(words.seed)
+    with tempfile.TemporaryDirectory(prefix="kills-") as name:
         folder = Path(name)
-        if words.publish:
-            seen = kill_publishes(folder, times, rng)
-            old, new = seen["old site"], seen["new site"]
-            print(f"{times} kills of publish: {old} left the old site, {new} the new one")
-            print(f"{'no whole site':20} {seen['no whole site']}\n{'leftover':20} {seen['leftover']}")
-            sys.exit(1 if seen["no whole site"] or seen["leftover"] else 0)
-        (folder / "short.py").write_text(SCRIPT)
-        for hole in range(1, times + 1):
-            seen.update(play_once(folder, hole, rng))
-    print(
-        f"{times} kills: {seen.pop('harness', 0)} of the harness and {seen.pop('child', 0)} of the child "
-        "survived, "
-        f"{seen.pop('early', 0)} before anything had started"
-    )
-    for what in ("lost point", "no record", "unreadable record", "orphan"):
-        print(f"{what:20} {seen[what]}")
-    sys.exit(1 if any(seen.values()) else 0)
+        if words.crowd is not None:
+            sys.exit(_print_crowd(crowd(Player(), folder, WORKERS, words.crowd)))
+        bad = 0
+        for command in words.command or ["run", *COMMANDS]:
+            place = folder / command
+            place.mkdir()
+            if command == "run":
+                (place / "short.py").write_text(SCRIPT)
+                seen = Counter[str]()
+                for hole in range(1, words.times + 1):
+                    seen.update(play_once(place, hole, rng))
+            else:
+                seen = kill_command(Player(), command, place, words.times, rng)
+            bad += _print_kills(command, words.times, seen)
+    sys.exit(1 if bad else 0)
+
+
+def _print_kills(command: str, times: int, seen: Counter[str]) -> int:
+    """Print what became of the kills of a command; return how many things went wrong."""
+    fine = {name: seen.pop(name, 0) for name in FINE}
+    wrong = ", ".join(f"{count} {what}" for what, count in seen.items()) or "0 problems"
+    text = ", ".join(f"{count} {name}" for name, count in fine.items() if count)
+    print(f"{command:14} {times} kills: {text}; {wrong}", flush=True)
+    return sum(seen.values())
+
+
+def _print_crowd(seen: Counter[str]) -> int:
+    done = {name: seen.pop(name, 0) for name in (*DID, "ls", "publish")}
+    print(f"{WORKERS} processes: " + ", ".join(f"{count} {name}" for name, count in done.items()))
+    print(", ".join(f"{count} {what}" for what, count in seen.items()) or "0 collisions")
+    return 1 if seen else 0
 
 
 if __name__ == "__main__":

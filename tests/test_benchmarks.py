@@ -15,7 +15,7 @@ SMOKE = {
     "startup": ("1",),
     "registry": ("--holes", "5", "--attempts", "1", "--rounds", "1"),
     "logs": ("--size", "1MB", "--rounds", "1"),
-    "kills": ("2",),
+    "kills": ("2", "--command", "run", "--command", "import", "--command", "publish"),
     "faults": ("import", "--error", "EIO", "--most", "1"),
     "knobs": ("MUON_WD", "--rounds", "1"),
     "overhead": ("1", "1"),
@@ -76,3 +76,12 @@ def test_benchmark_of_a_folder_of_logs_prints_both_ratios():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert re.search(r"import .* ratio +\d+\nnothing is new .* ratio +\d+", done.stdout)
+
+
+@pytest.mark.slow
+def test_benchmark_of_many_processes_on_one_season_counts_no_collision():
+    command = [sys.executable, "-m", "benchmarks.kills", "--crowd", "1"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["0 collisions"]), done.stdout + done.stderr

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from harness.errors import HarnessError, UsageError
-from harness.files import exchange
+from harness.files import exchange, move_new
 from harness.temporary import find_leftovers, is_in_use, lock_path, temporary_path, unlock
 
 MARKER = ".harness-site"
@@ -156,8 +156,9 @@ class SiteFolder:
         if self._unchanged:
             return
         if not self.out.exists():
-            self._fresh.rename(self.out)
-            return
+            with contextlib.suppress(FileExistsError):  # another publish has just been first
+                move_new(self._fresh, self.out)
+                return
         if not self.written and self.before.keys() == {name for name, _ in self.log}:
             return  # nothing changed: leave the folder itself untouched
         if exchange(self._fresh, self.out):  # the old site lies in the hidden folder now, and goes with it

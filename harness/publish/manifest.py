@@ -231,7 +231,8 @@ def key_of(
         *(compared[kind].hole for kind in ("par", "previous", "parent")),
     ]
     by_name = {other.name.folder: other for other in others if other is not None}
-    if marks.unsettled & {played.name.folder, *by_name}:
+    needed = {played.name.folder, *by_name}
+    if marks.unsettled & needed or not needed <= marks.text_marks.keys():  # or it has just been added
         return ""
     facts = [
         shared,

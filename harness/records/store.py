@@ -277,7 +277,7 @@ class Store:
     def create(self, reference: str, intent_text: str) -> Hole:
         """Make a hole's folder with its `round.toml`; a file that exists stays.
 
-        Raises UsageError for a text that is no hole's name.
+        Raises UsageError for a text that is no hole's name, and for a number that another hole has.
         """
         name = require_hole_name(reference)
         hole = Hole(self.root / name.folder, name)
@@ -287,8 +287,14 @@ class Store:
                 "name another hole, or put the folder itself there",
             )
         if not hole.path.exists():
-            with contextlib.suppress(HoleExists), self.add_hole(reference, intent_text):
-                pass
+            with self.locked():  # another command may be adding a hole of this number
+                others = [one for one in hole_names(self.root) if one.number == name.number]
+                if others and name not in others:
+                    raise UsageError(
+                        f"number {name.number} is taken by {others[0].folder}", "choose a free number"
+                    )
+                with contextlib.suppress(HoleExists), self.add_hole(reference, intent_text):
+                    pass
         elif not hole.intent_path.exists():
             write_whole(hole.intent_path, intent_text.encode())
         return hole

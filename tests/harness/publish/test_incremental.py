@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -358,3 +360,32 @@ def test_killed_process_leaves_the_old_site(place: Path, monkeypatch: pytest.Mon
 
     assert file_hashes(place / "site") == before
     assert not list(place.glob(".site*"))
+
+
+def test_a_hole_that_appears_while_a_site_is_made_is_on_it_and_on_the_next(place, monkeypatch):
+    look = build.look_at_sources
+
+    def look_and_add(*args: object, **words: object) -> manifest.Sources:
+        sources = look(*args, **words)  # type: ignore[arg-type]
+        shutil.copytree(place / "runs" / "round_001_baseline", place / "runs" / "round_077_late")
+        return sources
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "look_at_sources", look_and_add)
+        publish(place / "runs", place / "site", options(place))
+    first = (place / "site" / "index.html").read_text()
+    publish(place / "runs", place / "site", options(place))
+
+    assert "round_077_late" in first
+    assert file_hashes(place / "site") == made_whole(place)
+
+
+def test_two_publishes_into_one_new_folder_both_succeed(place):
+    words = ("publish", "--runs", "runs", "--out", "site", "--no-pictures")
+    command = (sys.executable, "-m", "harness", *words)
+
+    both = [subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    errors = [process.communicate()[1] for process in both]
+
+    assert [process.returncode for process in both] == [0] * 4, errors
+    assert sorted(path.name for path in place.iterdir() if path.name[:1] == ".") == []

@@ -52,3 +52,14 @@ def test_a_reference_that_no_hole_can_have_is_refused(reference: str, runs: Path
 )
 def test_a_title_in_any_script_gives_a_folder_name(title, tail):
     assert slugify(title) == tail
+
+
+def test_a_number_that_another_command_took_meanwhile_makes_no_second_hole(tmp_path):
+    store = Store(tmp_path)
+    store.create("round_002_first", "")
+
+    with pytest.raises(UsageError, match="number 2 is taken by round_002_first"):
+        store.create("round_002_second", "")
+
+    assert [hole.name.folder for hole in store.holes()] == ["round_002_first"]
+    assert store.create("round_002_first", "other").intent_path.read_text() == ""
