@@ -6,6 +6,7 @@ import site
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def test_wheel_plays_and_publishes_from_any_folder(tmp_path):
         capture_output=True,
     )
     wheel = next((tmp_path / "dist").glob("*.whl"))
+    assert "harness/py.typed" in zipfile.ZipFile(wheel).namelist()
     home = tmp_path / "venv"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from harness.season.artifact import ArtifactChange
     from harness.season.compare import Change, Measure, Moment, Pair, Side
     from harness.season.ratios import RatioChange
-    from harness.season.schema import Reference, SideData
     from harness.season.season import Season
     from harness.season.standing import Standing
 
@@ -49,6 +47,7 @@ def compare(
     """Compare holes: by how much, in which unit, and whether that is more than noise."""
     from harness.records.store import Store
     from harness.season.code_diff import code_diff
+    from harness.season.pair_data import pair_data
     from harness.season.pairs import find_other, pairs_of, parse_kinds
 
     kinds = parse_kinds(to) if to is not None else ()
@@ -64,7 +63,7 @@ def compare(
 
     standing = season.standing(played)
     if as_json:
-        data = [as_data(season, standing, pair) for pair in pairs]
+        data = [pair_data(season, standing, pair).model_dump(mode="json") for pair in pairs]
         print_json("compare", hole=played.name.folder, pairs=data, code=codes if diff else None)
     else:
         blocks = [[*describe(pair), *_survival(season, standing, pair)] for pair in pairs]
@@ -200,87 +199,6 @@ def _of_seed(side: Side) -> str:
     if len(side.records) < 2 or side.record is None or side.record.seed is None:
         return side.name
     return f"{side.name} (seed {side.record.seed})"
-
-
-def as_data(season: Season, standing: Standing, pair: Pair) -> dict[str, Any]:
-    """Return what `--json` says of a pair, unrounded. standing: of the hole that was named first."""
-    from harness.season import schema
-    from harness.season.differences import difference_data, survives
-
-    artifact, whiff = pair.artifact, pair.whiff
-    data = schema.PairData(
-        a=_side_data(pair.a),
-        b=_side_data(pair.b),
-        label=pair.label or None,
-        comparable=pair.difference is not None,
-        difference=difference_data(
-            pair.difference,
-            _reference(season, standing, pair),
-            survives(season, standing, pair.difference),
-            pair.reason,
-        ),
-        delta_nats_per_byte=pair.nats_per_byte,
-        delta_nats_per_token=pair.nats_per_token,
-        relative=pair.relative,
-        noise=pair.noise or None,
-        artifact=schema.ArtifactData(
-            delta_bytes=artifact.bytes,
-            weights_alone=artifact.weights_alone,
-            within_noise=artifact.within_noise,
-            weights_bytes=artifact.weights,
-            code_bytes=artifact.code,
-        )
-        if artifact
-        else None,
-        tempo=schema.TempoData(**asdict(pair.tempo)) if pair.tempo else None,
-        caveats=list(pair.caveats),
-        config={change.name: schema.ConfigChange(a=change.a, b=change.b) for change in pair.config},
-        curve=[
-            schema.MomentData(axis=m.axis, measure=m.measure, at=m.at, a=m.a, b=m.b, delta=m.delta)
-            for m in pair.moments
-        ],
-        whiff=schema.WhiffData(
-            kind=whiff.kind,
-            knobs=list(whiff.knobs),
-            seed=whiff.seed,
-            points=whiff.points,
-            attempts=whiff.attempts,
-            why=whiff.why,
-        )
-        if whiff
-        else None,
-    )
-    return data.model_dump(mode="json")
-
-
-def _reference(season: Season, standing: Standing, pair: Pair) -> Reference | None:
-    """Say what the second side is: a hole of ours, an entry of the field, or a published score."""
-    from harness.season.differences import reference_of
-    from harness.season.schema import Reference
-    from harness.season.standing import KINDS
-
-    kind = next((one for one in KINDS if one == pair.label.split(", ")[0]), None)
-    score = pair.b.sample.mean if pair.b.sample else None
-    hole = next((one for one in season.holes if one.name.folder == pair.b.name), None)
-    if hole is not None:
-        return Reference(
-            kind=kind or "hole", label=hole.title, hole=pair.b.name, val_bpb=score, date=hole.day
-        )
-    if kind is not None:
-        return reference_of(standing.comparisons[kind])
-    return Reference(kind="entry", label=pair.label, entry=pair.b.name, val_bpb=score)
-
-
-def _side_data(side: Side) -> SideData:
-    from harness.records.seeds import repeat_spread
-    from harness.season.differences import sample_data
-    from harness.season.schema import SideData
-
-    repeats = repeat_spread(side.records)
-    std, count = repeats or (None, 0)
-    score = sample_data(side.sample, side.failed_seeds, count, std)
-    values = list(side.sample.values) if side.sample else []
-    return SideData(**dict(score), name=side.name, values=values)
 
 
 # Figure -------------------------------------------------------------------------------------------
