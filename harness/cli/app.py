@@ -109,7 +109,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 HoleArgument = Annotated[
     str,
     typer.Argument(
-        metavar="ROUND", help="A hole: round_006, its full name, or 6.", autocompletion=complete_hole
+        metavar="HOLE", help="A hole: round_006, its full name, or 6.", autocompletion=complete_hole
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a file could not be read.")]

@@ -24,7 +24,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "please
 def check(
     reference: Annotated[
         str,
-        typer.Argument(metavar="ROUND|DIR", help="A hole, an entry of runs/field, or a submission folder."),
+        typer.Argument(metavar="HOLE|DIR", help="A hole, an entry of runs/field, or a submission folder."),
     ],
     policy: Annotated[
         str | None, typer.Option("--policy", help="A policy by name or file; else the one of its day.")

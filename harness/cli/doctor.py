@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @app.command(cls=PlainCommand, short_help="Check machine, data and season")
 def doctor(
     reference: Annotated[
-        str | None, typer.Argument(metavar="[ROUND]", help="Also check this hole's run, played or not.")
+        str | None, typer.Argument(metavar="[HOLE]", help="Also check this hole's run, played or not.")
     ] = None,
     override: Overrides = None,
     preset: Preset = None,
@@ -31,7 +31,7 @@ def doctor(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Check machine, data and season; with ROUND also what it would run. Exit 1 when there is an error."""
+    """Check machine, data and season; with HOLE also what it would run. Exit 1 when there is an error."""
     from harness.run.doctor.examine import examine
     from harness.run.request import RunRequest
 

@@ -16,7 +16,7 @@ from harness.privacy import mask_secret_settings
 if TYPE_CHECKING:
     from harness.run.evaluate import Evaluation
 
-Source = Annotated[str, typer.Argument(metavar="ROUND", help="The hole whose weights are evaluated.")]
+Source = Annotated[str, typer.Argument(metavar="HOLE", help="The hole whose weights are evaluated.")]
 Seed = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="The weights of this seed.", rich_help_panel=WHAT)
 ]
@@ -25,7 +25,7 @@ Seeds = Annotated[
 ]
 New = Annotated[
     str | None,
-    typer.Option("--new", metavar="ROUND", help="The new hole; default: the next.", rich_help_panel=WHAT),
+    typer.Option("--new", metavar="HOLE", help="The new hole; default: the next.", rich_help_panel=WHAT),
 ]
 Title = Annotated[str, typer.Option(help="Its title.", rich_help_panel=WHAT)]
 

@@ -22,7 +22,7 @@ app.add_typer(notes)
 @notes.command(cls=PlainCommand, short_help="Find numbers that no record holds")
 def check(
     reference: Annotated[
-        str | None, typer.Argument(metavar="[ROUND]", help="One hole; default: all of the season.")
+        str | None, typer.Argument(metavar="[HOLE]", help="One hole; default: all of the season.")
     ] = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,
@@ -61,7 +61,7 @@ def _print(reports: list[NotesReport]) -> None:
     )
     if unmatched:
         typer.echo(
-            "correct them, or bind them: `harness notes values ROUND` lists what a hole's notes may name; "
+            "correct them, or bind them: `harness notes values HOLE` lists what a hole's notes may name; "
             f"{{{{ cited = {unmatched[0].numeral} }}}} is a number from elsewhere"
         )
 

@@ -68,7 +68,7 @@ Title = Annotated[str, typer.Option(help="Title of a new hole.", rich_help_panel
 Paired = Annotated[
     str | None,
     typer.Option(
-        metavar="ROUND",
+        metavar="HOLE",
         help="Play that hole's seeds; `parent`: those of the hole's parent.",
         rich_help_panel=WHAT,
     ),
@@ -80,7 +80,7 @@ Interleave = Annotated[
 Parent = Annotated[
     str | None,
     typer.Option(
-        metavar="ROUND",
+        metavar="HOLE",
         help="The hole that this one varies, or a public run: field:NAME, pr:NUMBER.",
         rich_help_panel=WHAT,
     ),
@@ -143,7 +143,7 @@ AllowMissing = Annotated[
         rich_help_panel=SAFETY,
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="The same as `harness resume ROUND`.")]
+Resume = Annotated[bool, typer.Option("--resume", help="The same as `harness resume HOLE`.")]
 
 
 @app.command(cls=ScriptCommand, short_help="Play a hole and record it")

@@ -67,12 +67,12 @@ def interleave(plan: Plan, request: RunRequest, runs: Path) -> tuple[Turn, ...]:
 
     if plan.intent.parent is None:
         raise UsageError(
-            f"--interleave: {plan.hole.folder} has no parent to alternate with", "add --paired ROUND"
+            f"--interleave: {plan.hole.folder} has no parent to alternate with", "add --paired HOLE"
         )
     if is_public(plan.intent.parent):
         raise UsageError(
             f"--interleave: the parent {plan.intent.parent} is a public run, which cannot be played here",
-            "add --paired ROUND with a hole of ours, or leave --interleave out",
+            "add --paired HOLE with a hole of ours, or leave --interleave out",
         )
     seeds = tuple(seed for seed in plan.seeds if seed is not None)
     if not seeds:

@@ -74,7 +74,7 @@ def refuse_other_settings(config: Mapping[str, str], knobs: Iterable[str], attem
     if strange:
         raise HarnessError(
             f"{attempt / 'launch.json'} sets {', '.join(strange[:5])}, which is no knob of the trainer",
-            "only knobs are handed to a trainer; play a new attempt instead: `harness run ROUND --repeat`",
+            "only knobs are handed to a trainer; play a new attempt instead: `harness run HOLE --repeat`",
         )
 
 

@@ -54,14 +54,14 @@ HINTS: dict[FailureKind, str] = {
     "missing_module": "install the module in the environment that harness runs in",
     "missing_program": "install the program, or put its folder on PATH",
     "no_gpu": "this machine has no GPU that it can use; "
-    "`harness run ROUND --emit DIR` writes a bundle for one that has",
+    "`harness run HOLE --emit DIR` writes a bundle for one that has",
     "wrong_python": "name another interpreter with --python PATH",
     "bad_knob": "see the last lines; `harness knobs` lists types and ranges",
     "killed": "the system may have run out of memory; "
-    "`harness resume ROUND --attempt ATTEMPT` goes on from the checkpoint",
-    "timeout": "raise --timeout, or `harness resume ROUND --attempt ATTEMPT` to go on from the checkpoint",
+    "`harness resume HOLE --attempt ATTEMPT` goes on from the checkpoint",
+    "timeout": "raise --timeout, or `harness resume HOLE --attempt ATTEMPT` to go on from the checkpoint",
     "no_result": "see the last lines of train.log",
-    "interrupted": "`harness resume ROUND --attempt ATTEMPT` goes on from the checkpoint",
+    "interrupted": "`harness resume HOLE --attempt ATTEMPT` goes on from the checkpoint",
     "error": "see the last lines of train.log",
     "disk_full": "free some space, or name another folder with --runs DIR",
     "budget": "raise --max-cost; what was reached is kept",
@@ -73,9 +73,9 @@ HINTS: dict[FailureKind, str] = {
 # What a script cannot be told to do, since it is not ours.
 SCRIPT_HINTS: dict[FailureKind, str] = {
     "killed": "the system may have run out of memory: "
-    "lower TRAIN_BATCH_TOKENS, then `harness run ROUND --repeat`",
+    "lower TRAIN_BATCH_TOKENS, then `harness run HOLE --repeat`",
     "timeout": "raise --timeout, or lower MAX_WALLCLOCK_SECONDS",
-    "interrupted": "`harness run ROUND --seed SEED` plays it again",
+    "interrupted": "`harness run HOLE --seed SEED` plays it again",
     "missing_module": "install the module for the Python that ran, or name one that has it: --python PATH",
     "no_result": f"a score is read from a line like {SCORE_LINES}",
     "bad_knob": "`harness knobs --script FILE` lists what it reads, and how",
@@ -88,7 +88,7 @@ GENERAL_HINTS: dict[FailureKind, str] = {
     "nan": "lower the script's learning rates, or let it clip gradients",
     "missing_data": "check where the script looks for its data",
     "killed": "the system may have run out of memory: let the script take smaller batches, "
-    "then `harness run ROUND --repeat`",
+    "then `harness run HOLE --repeat`",
     "timeout": "raise --timeout, or let the script train for less long",
 }
 _KNOB = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
@@ -105,7 +105,7 @@ def hint_for(record: RunRecord) -> str:
             hint = GENERAL_HINTS[kind]
     if record.seed is None:
         hint = hint.replace(" --seed SEED", "")
-    values = {"ROUND": record.hole, "SEED": record.seed, "ATTEMPT": record.attempt}
+    values = {"HOLE": record.hole, "SEED": record.seed, "ATTEMPT": record.attempt}
     for word, value in values.items():
         hint = hint.replace(word, str(value))
     return hint

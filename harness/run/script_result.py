@@ -1,6 +1,6 @@
 """The record of a script's attempt: from what it printed, the files it left in its folder, and how it ended.
 
-The log is the whole truth, so this works as well when nobody was there at the end (`harness resume ROUND`).
+The log is the whole truth, so this works as well when nobody was there at the end (`harness resume HOLE`).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def pair_with_parent(request: RunRequest, intent: Intent, hole: Hole | None, run
     named = request.parent or intent.parent
     if request.paired == PARENT_WORD and named is None:
         raise UsageError(
-            f"--paired {PARENT_WORD}: {place or 'a new hole'} names no parent", "write --paired ROUND"
+            f"--paired {PARENT_WORD}: {place or 'a new hole'} names no parent", "write --paired HOLE"
         )
     if (request.paired == PARENT_WORD and is_public(named)) or is_public(request.paired):
         public = named if request.paired == PARENT_WORD else request.paired

@@ -418,7 +418,7 @@ class TreeOutput(Frozen):
 
 
 class ShowOutput(ShownHole):
-    """`harness show ROUND --json`. selection: where the hole is the lowest of its course."""
+    """`harness show HOLE --json`. selection: where the hole is the lowest of its course."""
 
     schema_: Literal[2] = Field(alias="schema")
     command: Literal["show"]

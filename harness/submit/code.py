@@ -69,7 +69,7 @@ def trainer_script(record: RunRecord, package: Snapshot, readable: bool = False)
 def _how_to_get_back(record: RunRecord, attempt: Attempt) -> str:
     code = record.code
     if code.git_sha is None:
-        return "play the hole again with the trainer that is here: `harness run ROUND --repeat`"
+        return "play the hole again with the trainer that is here: `harness run HOLE --repeat`"
     checkout = f"`git worktree add ../as-played {code.git_sha[:12]}`"
     if not code.dirty:
         return f"{checkout} and submit from there, or play the hole again with the trainer that is here"

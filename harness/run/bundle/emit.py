@@ -125,7 +125,7 @@ def load_bundle(folder: Path) -> Bundle:
         raw = read_json(path, MAX_BYTES, "copy it again", folder)
     except MissingFile as error:
         raise HarnessError(
-            f"{folder} is no launch bundle: {error.message}", "`harness run ROUND --emit DIR` writes one"
+            f"{folder} is no launch bundle: {error.message}", "`harness run HOLE --emit DIR` writes one"
         ) from error
     bundle = check_model(Bundle, raw, path, "it was written by another version")
     if start.bundle_id(raw) != bundle.id:

@@ -45,7 +45,7 @@ def check_files(case: Case) -> Iterator[RuleResult]:
         (excused if lenient else wrong).append(f"no log of seed {', '.join(lost)}{accepted}")
     if wrong:
         hint = (
-            "add what is missing; of a hole of yours, `harness submit ROUND --write DIR` makes a whole folder"
+            "add what is missing; of a hole of yours, `harness submit HOLE --write DIR` makes a whole folder"
         )
         yield RuleResult("submission_files", "fail", "; ".join([*wrong, *excused]), limit, hint)
     elif excused:

@@ -49,7 +49,7 @@ def test_a_missing_argument_is_an_error_with_a_hint(harness):
     done = harness("run")
 
     assert done.returncode == 2
-    assert done.stderr == "error: missing argument 'ROUND'\nhint: `harness run --help` lists what it takes\n"
+    assert done.stderr == "error: missing argument 'HOLE'\nhint: `harness run --help` lists what it takes\n"
 
 
 def test_a_hole_that_is_not_there_is_not_said_to_be_resumed(harness):

@@ -37,7 +37,7 @@ def places_of_holes(group, prefix=""):
             continue
         for one in command.params:
             metavar = str(getattr(one, "metavar", ""))
-            if "ROUND" in metavar or "HOLE" in metavar or metavar == "A [B ...]":
+            if "HOLE" in metavar or "HOLE" in metavar or metavar == "A [B ...]":
                 yield f"{prefix}{name}", "" if one.param_type_name == "argument" else one.opts[0]
 
 

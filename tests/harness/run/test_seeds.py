@@ -71,13 +71,13 @@ def test_paired_with_the_parent_of_round_toml(play, tmp_path):
     [
         (("round_003", "--paired", "1", "--seeds", "1,2"), "brings its own seeds", "keep one"),
         (("round_003", "--paired", "9"), 'no hole matches "9"', "harness ls"),
-        (("round_003", "--paired", "parent"), "names no parent", "--paired ROUND"),
+        (("round_003", "--paired", "parent"), "names no parent", "--paired HOLE"),
         (("round_003", "--paired", "2"), "round_002 has no complete attempt", "harness run round_002"),
         (("round_001", "--paired", "1"), "paired with itself", "that it varies"),
         (("round_003", "--paired", "1", "--parent", "2"), "--parent names 2", "--paired 2"),
         (("round_004", "--paired", "1"), "round.toml names round_002 as the parent", "--paired round_002"),
         (("round_003", "--paired", "5"), "played on the practice course", "--course practice"),
-        (("round_003", "--interleave"), "round_003 has no parent", "--paired ROUND"),
+        (("round_003", "--interleave"), "round_003 has no parent", "--paired HOLE"),
         (
             ("round_003", "--parent", "2", "--interleave"),
             "round_002 has no complete attempt",
