@@ -102,11 +102,10 @@ class Knob:
             return ", ".join(self.choices)
         if isinstance(self.default, bool):
             return "true, false"
-        if self.low is not None and self.high is not None:
-            return f"{self.low:g} to {self.high:g}"
-        if self.low is not None:
-            return f"at least {self.low:g}"
-        return f"at most {self.high:g}" if self.high is not None else "any"
+        low, high = (None if bound is None else _write_bound(bound) for bound in (self.low, self.high))
+        if low is not None:
+            return f"{low} to {high}" if high is not None else f"at least {low}"
+        return f"at most {high}" if high is not None else "any"
 
     def acts_in_training(self, before: Any, after: Any) -> str:
         """Say why a change of this knob between two `Config` changes training; empty if it does not."""
@@ -202,3 +201,8 @@ def export_knob(default: Value, meaning: str, span: tuple[float, float] | None =
 def eval_knob(default: Value, meaning: str, span: tuple[float, float] | None = None, **more: Any) -> Any:
     """Declare an added knob that acts when trained weights are scored."""
     return added(default, meaning, span, acts="evaluation", **more)
+
+
+def _write_bound(bound: float) -> str:
+    """Write a bound in full where it is whole: 4294967295, not 4.29497e+09."""
+    return str(int(bound)) if float(bound).is_integer() and abs(bound) < 1e15 else f"{bound:g}"

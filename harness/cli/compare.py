@@ -165,7 +165,7 @@ def _bytes(change: ArtifactChange) -> str:
 
 def _tempo(change: RatioChange) -> str:
     words = {"more": "slower", "less": "quicker"}.get(change.outcome, change.outcome)
-    reach = "" if change.reach is None else f"; luck alone reaches {change.reach:.2f} times"
+    reach = "" if change.reach is None else f"; noise threshold (95 %) {change.reach:.2f} times"
     why = "; ".join(filter(None, (change.basis, change.caveat)))
     return f"{change.ratio:.2f} times, {words}{reach}" + (f" ({why})" if why else "")
 

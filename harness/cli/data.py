@@ -59,7 +59,7 @@ def pull(
         )
         return
     typer.echo(
-        f"{len(pulled.fetched)} files fetched, {len(pulled.kept)} were there: "
+        f"{figures.number(len(pulled.fetched), 'file')} fetched, {len(pulled.kept)} were there: "
         f"{pulled.tokens['train']:,} training and {pulled.tokens['val']:,} validation tokens"
     )
     typer.echo(f"DATA_PATH={pulled.data_path}\nTOKENIZER_PATH={pulled.tokenizer_path}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness import figures
 from harness.cli import run_options, series
 from harness.cli.app import (
     HoleArgument,
@@ -88,9 +89,11 @@ def noise(
             typer.echo("nothing was started; leave out --dry-run to play")
         else:
             if finished > wanted:
-                typer.echo(f"  {finished} seeds finished on this machine, {wanted} were asked for")
+                typer.echo(
+                    f"  {figures.number(finished, 'seed')} finished on this machine, {wanted} were asked for"
+                )
             else:
-                typer.echo(f"  {finished} of {wanted} seeds finished on this machine")
+                typer.echo(f"  {finished} of {figures.number(wanted, 'seed')} finished on this machine")
     if records:
         run_options.end_with(records)
     raise typer.Exit(Exit.DONE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness import figures
 from harness.cli.app import Json, Runs, SeasonCommand, Strict, app, print_error, print_json, warn
 from harness.errors import Exit, UsageError
 
@@ -70,7 +71,8 @@ def publish(
         print_error(message, hint)
     failed = bool(report.wrong_notes) or (strict and bool(report.problems))
     if not as_json:
-        typer.echo(f"{out}/index.html: {report.written} files written, {report.unchanged} unchanged")
+        written = figures.number(report.written, "file")
+        typer.echo(f"{out}/index.html: {written} written, {report.unchanged:,} unchanged")
     deployed = None
     if target:
         deployed = _deploy(context, out, target, push=push and not failed, replace=replace, quiet=as_json)
@@ -115,7 +117,7 @@ def _deploy(
         new = "" if plan.base else ", a new branch"
         typer.echo(f"branch {target.branch} of {target.remote} ({target.address}){new}")
         typer.echo(
-            f"{len(plan.files)} files, {plan.size_bytes / 1e6:.2f} MB: "
+            f"{figures.number(len(plan.files), 'file')}, {plan.size_bytes / 1e6:.2f} MB: "
             f"{plan.added} added, {plan.changed} changed, {plan.removed} removed"
         )
         typer.echo(f"address: {target.url or 'depends on the host; say it with --base-url'}")

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness import figures
 from harness.courses.shards import MAX_BYTES, SEALS, fingerprint_file
 from harness.documents import FileProblem, naming, parse_json, read_json
 from harness.errors import HarnessError, UsageError, nearest
@@ -90,7 +91,8 @@ def pull(
     result.kept = [_local(remote.path).as_posix() for remote in remotes if remote not in missing]
     _check_room(target, missing)
     if missing:
-        report(f"fetching {len(missing)} files, {sum(remote.bytes for remote in missing) / 1e6:,.1f} MB")
+        size = sum(remote.bytes for remote in missing)
+        report(f"fetching {figures.number(len(missing), 'file')}, {size / 1e6:,.1f} MB")
         hub.fetch(missing)
     for remote in missing:
         hub.put_in_place(remote)

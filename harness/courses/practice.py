@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import figures
 from harness.courses.corpus import (
     CourseError,
     Document,
@@ -406,7 +407,7 @@ def summarise(course: PracticeCourse) -> str:
     return "\n".join(
         (
             f"practice course: the standard library of Python {course.python}",
-            f"  train       {course.train_tokens:,} tokens of {course.train_files} files",
+            f"  train       {course.train_tokens:,} tokens of {figures.number(course.train_files, 'file')}",
             f"  validation  {course.val_tokens:,} tokens, {course.val_bytes:,} bytes",
             f"  yardsticks  {yardsticks} bits per byte",
             f"  DATA_PATH={course.data_path}",

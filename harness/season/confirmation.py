@@ -170,7 +170,11 @@ def describe(confirmation: Confirmation) -> list[str]:
         rows.append((f"against {claim.reference_name}", claim.reference.mean, confirmation.to_reference))
     for name, score, difference in rows:
         assert difference is not None
-        luck = "" if difference.threshold is None else f"; luck alone reaches {difference.threshold:.4f}"
+        luck = (
+            ""
+            if difference.threshold is None
+            else f"; the noise threshold (95 %) is {difference.threshold:.4f}"
+        )
         lines.append(
             f"{name:19} {figures.delta(difference.delta)} to {figures.bpb(score)}: {difference.outcome} "
             f"({difference.basis}{luck})"

@@ -387,7 +387,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
     on_machine = [one for one in files.group if one.environment.machine == machine]
     machine_sample = sample if len(on_machine) == len(files.group) else sample_of(on_machine)
     return Summary(
-        title=intent.title or name.slug.replace("_", " ").title() or name.position,
+        title=intent.title or name.slug.replace("_", " ").title() or name.folder,
         parent=intent.parent,
         strategy=intent.strategy,
         status=_status(files),

@@ -71,6 +71,12 @@ class Standing:
         return parent if parent.difference is not None else self.comparisons["par"]
 
     @property
+    def result(self) -> str:
+        """The golf name; where there is no score, the status and the golf name in brackets."""
+        status, name = self.played.status, self.verdict.name
+        return name if status in ("ok", "over_cap") else f"{status} ({name})"
+
+    @property
     def course_record(self) -> bool:
         """Whether a hole beats the SOTA of its day within the rules, as far as its records tell."""
         better = self.comparisons["sota"].better

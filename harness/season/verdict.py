@@ -10,9 +10,10 @@ from harness.season.hole import PlayedHole
 from harness.stats import Difference
 
 NOT_FINISHED = "Did Not Finish"
-NOT_PLAYED = "Not Played"
+NOT_PLAYED = "Awaiting Tee Time"
+STOPPED = "Rain Delay"
 STILL_OUT = "Still Out"
-UNREADABLE = "Unreadable"
+UNREADABLE = "Lost Card"
 OVER_CAP = "Over the Cap"
 SETS_PAR = "Sets Par"
 NO_PAR = "No Par"
@@ -52,6 +53,8 @@ def judge_hole(
             f"an attempt has no record yet; if nobody plays it, `harness resume {played.name.folder}` goes on"
         )
         return Verdict(STILL_OUT, 0, why)
+    if played.status == "stopped":
+        return Verdict(STOPPED, 0, "the run was stopped before its end")
     if played.sample is None:
         return Verdict(NOT_FINISHED, 2, "no attempt was completed")
     if played.summary.no_verdict:
@@ -83,7 +86,7 @@ def judge(to_par: Difference, table: Verdicts) -> Verdict:
     noise = f"{to_par.threshold:.4f}" if to_par.threshold is not None else "unknown"
     distance = f"{figures.delta(to_par.delta)} bpb to par"
     if to_par.delta < 0 and name != "Par" and to_par.outcome != "better":
-        return Verdict("Par", 0, f"{distance} would be {name}, but luck alone reaches {noise}")
+        return Verdict("Par", 0, f"{distance} would be {name}, but the noise threshold (95 %) is {noise}")
     return Verdict(name, _strokes(name, to_par.delta, table), distance)
 
 

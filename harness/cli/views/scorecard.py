@@ -46,7 +46,7 @@ def scorecard(standing: Standing) -> RenderableType:
     if record is None:
         grid.add_row("status", played.status)
         _add_decision(grid, played)
-        return _panel(played, grid, standing.verdict.name)
+        return _panel(played, grid, standing.result)
 
     grid.add_row("val_bpb", Text(_score(played), style="bold"))
     if gap := mean_gap(played.measured):
@@ -93,7 +93,7 @@ def scorecard(standing: Standing) -> RenderableType:
             Text(f"\n{record.status}: {record.failure.kind.replace('_', ' ')}: {record.failure.message}")
         )
         rows.append(Text(f"hint: {hint_for(record)}", style="dim"))
-    return _panel(played, Group(*rows), standing.verdict.name)
+    return _panel(played, Group(*rows), standing.result)
 
 
 def _add_decision(grid: Table, played: PlayedHole) -> None:
@@ -113,7 +113,7 @@ def shown_attempt(played: PlayedHole) -> str:
 
 def verdict_line(standing: Standing) -> str:
     record = " and Course Record" if standing.course_record else ""
-    return f"{standing.verdict.name}{record} ({standing.verdict.why})"
+    return f"{standing.result}{record}: {standing.verdict.why}"
 
 
 def attempts_table(played: PlayedHole) -> Table:
@@ -253,7 +253,7 @@ def _comparison(comparison: Comparison) -> Text:
     if difference.lowest_of:
         facts.append(f"lowest of {difference.lowest_of}")
     if difference.threshold:
-        facts.append(f"luck alone reaches {difference.threshold:.4f}")
+        facts.append(f"noise threshold (95 %) {difference.threshold:.4f}")
     text.append(f"  ({', '.join(facts)})", style="dim")
     return text
 

@@ -101,7 +101,6 @@ class CardResult:
     """What the hole came to."""
 
     status: str
-    status_word: str
     verdict: str
     verdict_why: str
     strokes: int
@@ -302,12 +301,10 @@ def _neighbour(played: PlayedHole | None) -> Neighbour | None:
 
 def _result(sources: _CardSources, live: bool) -> CardResult:
     played, standing, wording, narrator = sources.played, sources.standing, sources.wording, sources.narrator
-    sample, scored = played.sample, played.status in ("ok", "over_cap")
+    sample = played.sample
     return CardResult(
         status=played.status,
-        status_word=wording.say("status", played.status),
-        # A hole without a score has the name of its state instead of a golf name.
-        verdict=standing.verdict.name if scored else wording.say("verdict", played.status),
+        verdict=standing.result,
         verdict_why=standing.verdict.why if sample else "",
         strokes=standing.verdict.strokes if sample and played.status == "ok" else 0,
         record_badge=standing.course_record,

@@ -52,7 +52,6 @@ class Line:
     course: str
     split: str
     status: str
-    status_word: str
     verdict: str
     strokes: int
     score: str
@@ -112,7 +111,6 @@ def index_line(
         course=played.course or "",
         split=played.split or "",
         status=card.status,
-        status_word=card.status_word,
         verdict=card.verdict,
         strokes=card.strokes,
         score=card.score if sample else "—",

@@ -304,14 +304,14 @@ def attempt_rows(played: PlayedHole, wording: Wording) -> Table | None:
     for entry in played.entries:
         record = entry.record
         if record is None:
-            rows.append((str(entry.attempt.number), "", wording.say("status", "unfinished"), "", "", ""))
+            rows.append((str(entry.attempt.number), "", "unfinished", "", "", ""))
             continue
         counted = "counts" if record in played.group else "does_not_count"
         rows.append(
             (
                 str(entry.attempt.number),
                 "" if record.seed is None else str(record.seed),
-                wording.say("status", record.status),
+                record.status.replace("_", " "),
                 figures.bpb(record.val_bpb),
                 figures.megabytes(record.artifact_bytes),
                 wording.say("note", counted) if record.complete else "",
@@ -329,7 +329,7 @@ def attempt_rows(played: PlayedHole, wording: Wording) -> Table | None:
 def model_rows(standing: Standing, wording: Wording) -> tuple[FactRow, ...]:
     """What is needed to play a hole again. Facts that nobody recorded are left out, but for three."""
     played, record = standing.played, standing.played.record
-    status = wording.say("status", played.status)
+    status = played.status.replace("_", " ")
 
     def note(key: str, **values: str) -> str:
         return wording.fill("note", key, **values)

@@ -151,7 +151,7 @@ def _with_duplicates(group: Group, plan: Plan, season: Season) -> Group:
 
 def _season(season: Season, hole: str | None) -> Group:
     findings = season_findings(season, hole)
-    return Group("season", f"{len(season.holes)} holes in {season.runs}/", tuple(findings))
+    return Group("season", f"{figures.number(len(season.holes), 'hole')} in {season.runs}/", tuple(findings))
 
 
 def _code(plan: Plan | None) -> Group:

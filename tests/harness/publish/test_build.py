@@ -317,7 +317,7 @@ def test_a_broken_record_is_named_and_passed_over(runs: Path, tmp_path: Path) ->
     assert report.holes == 10
     assert len(report.problems) == 2
     page = (tmp_path / "site" / "holes" / "round_005_more_swings.html").read_text()
-    assert "Card Unreadable" in page
+    assert "unreadable (Lost Card)" in page
     assert "is not JSON" in page
 
 

@@ -225,7 +225,7 @@ def test_broken_files_are_named_and_passed_over(runs, put_record):
     season = load_season(runs)
 
     assert [hole.status for hole in season.holes] == ["ok", "unreadable", "unplayed"]
-    assert season.standing(season.holes[1]).verdict.name == "Unreadable"
+    assert season.standing(season.holes[1]).verdict.name == "Lost Card"
     assert any("round_002" in problem for problem in season.problems)
     assert any("round_003" in problem for problem in season.problems)
 
@@ -268,7 +268,7 @@ def test_hole_without_a_record_is_not_called_a_failure(runs, put_record):
     put_record("round_003_broke", status="failed", failure={"kind": "nan", "message": "m"})
 
     assert [standing(runs, n).verdict.name for n in (1, 2, 3)] == [
-        "Not Played",
+        "Awaiting Tee Time",
         "Still Out",
         "Did Not Finish",
     ]

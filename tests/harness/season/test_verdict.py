@@ -50,10 +50,13 @@ def test_good_name_is_not_given_inside_the_noise():
 
     told = judge(lucky, FINEWEB.verdicts)
     assert (told.name, told.strokes) == ("Par", 0)
-    assert told.why == f"-0.0200 bpb to par would be Birdie, but luck alone reaches {lucky.threshold:.4f}"
+    assert (
+        told.why
+        == f"-0.0200 bpb to par would be Birdie, but the noise threshold (95 %) is {lucky.threshold:.4f}"
+    )
     unknown = judge(subtract(Sample((PAR - 0.02,)), Sample((PAR,)), None), FINEWEB.verdicts)
     assert (unknown.name, unknown.strokes) == ("Par", 0)
-    assert unknown.why.endswith("luck alone reaches unknown")
+    assert unknown.why.endswith("the noise threshold (95 %) is unknown")
     assert judge(real, FINEWEB.verdicts).name == "Birdie"
 
 
