@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from harness.cli.app import CourseProgress, Json, PlainCommand, Runs, app, print
 from harness.cli.terminal import unguarded_streams
 from harness.errors import UsageError
 from harness.plain_text import plain_line
+
+if TYPE_CHECKING:
+    from harness.courses.prepare import TextCourse
 
 MOST_LEFT_OUT = 5  # files that are named in warnings
 
@@ -122,6 +125,10 @@ def prepare(
         field=field,
         title=title,
     )
+    _show_prepared(name, prepared, path, as_json)
+
+
+def _show_prepared(name: str, prepared: TextCourse, path: Path, as_json: bool) -> None:
     left_out = list(prepared.left_out.items())
     for document, why in left_out[:MOST_LEFT_OUT]:
         warn(f"{document} was left out: {why}")
