@@ -6,6 +6,7 @@ import pytest
 import typer
 
 from harness.cli.commands import app
+from harness.cli.reference import reference
 from harness.errors import EXIT_MEANINGS, Exit, exit_table
 from harness.records.origin import EvaluatedFrom, Provenance
 from harness.records.record import Code, Data, Environment, Failure, RunRecord, Score
@@ -47,6 +48,18 @@ def test_readme_names_every_command():
 
     assert "harness data pull" in commands
     assert [command for command in commands if not re.search(rf"{command}\b", readme)] == []
+
+
+def test_commands_page_is_the_help():
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+    assert page == reference(), "run `python -m harness.cli.reference > docs/cli.md`"
+
+
+@pytest.mark.parametrize("page", ["script", "cli", "exit-codes", "python", "schema", "record", "notes"])
+def test_readme_links_the_reference_pages(page):
+    assert (ROOT / "docs" / f"{page}.md").is_file()
+    assert f"(docs/{page}.md)" in (ROOT / "README.md").read_text()
 
 
 def test_knobs_page_explains_every_added_knob_and_every_other_name():

@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Play": ("new", "run", "evaluate", "resume", "noise", "confirm"),
     "While it plays": ("watch", "wait", "stop"),
     "Look and compare": ("ls", "show", "compare", "brief", "check", "notes"),
-    "Keep in order": ("decide", "tag", "archive", "rename", "rm", "restore"),
+    "Keep in order": ("decide", "tag", "archive", "rename", "rm", "restore", "salvage", "drop-attempt"),
     "Others' runs, and handing in": ("import", "export", "submit"),
     "The website": ("publish", "preview"),
 }
