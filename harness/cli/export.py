@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app, print_json
+from harness.cli.app import HoleArgument, Json, PlainCommand, Runs, app, print_json, warn
 
 
 @app.command(cls=PlainCommand, short_help="Write a hole as a submission folder")
@@ -24,7 +24,10 @@ def export(
     from harness.season.shown import shown_hole
     from harness.submit.export import export_hole
 
-    written = export_hole(shown_hole(Store(runs).get(reference)), out, author, github_id)
+    played = shown_hole(Store(runs).get(reference))
+    if played.decision and played.decision.decision != "keep":
+        warn(f"{played.name.folder} was decided {played.decision.decision}: {played.decision.reason}")
+    written = export_hole(played, out, author, github_id)
     if as_json:
         print_json("export", files=[str(path) for path in written])
     else:
