@@ -33,21 +33,34 @@ def test_exit_codes_page_is_the_table_of_the_code():
     assert list(EXIT_MEANINGS) == list(Exit)
 
 
-def commands_of(group, prefix="harness"):
-    """Yield every command as it is typed, those of sub-commands too."""
+def leaves(group, prefix="harness"):
+    """Yield every command as it is typed, those of sub-commands too, with the command itself."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            yield from commands_of(command, f"{prefix} {name}")
+            yield from leaves(command, f"{prefix} {name}")
         else:
-            yield f"{prefix} {name}"
+            yield f"{prefix} {name}", command
 
 
 def test_readme_names_every_command():
     readme = (ROOT / "README.md").read_text()
-    commands = list(commands_of(typer.main.get_command(app)))
+    commands = [name for name, _ in leaves(typer.main.get_command(app))]
 
     assert "harness data pull" in commands
     assert [command for command in commands if not re.search(rf"{command}\b", readme)] == []
+
+
+def test_readme_names_only_options_that_its_commands_have():
+    known = dict(leaves(typer.main.get_command(app)))
+    rows = re.findall(r"^\| `(harness [^`]+)` \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert len(rows) > 30
+    for typed, text in rows:
+        name = max((one for one in known if f"{typed} ".startswith(f"{one} ")), key=len)
+        own = re.sub(r"`[a-z][^`]*`", "", text)  # without those of other commands: `ls --archived`
+        named = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", f"{typed} {own}"))
+        options = {word for one in known[name].params for word in (*one.opts, *one.secondary_opts)}
+        assert named - options == set(), typed
 
 
 def test_commands_page_is_the_help():
@@ -56,7 +69,9 @@ def test_commands_page_is_the_help():
     assert page == reference(), "run `python -m harness.cli.reference > docs/cli.md`"
 
 
-@pytest.mark.parametrize("page", ["script", "cli", "exit-codes", "python", "schema", "record", "notes"])
+@pytest.mark.parametrize(
+    "page", ["script", "json", "cli", "exit-codes", "python", "schema", "record", "notes"]
+)
 def test_readme_links_the_reference_pages(page):
     assert (ROOT / "docs" / f"{page}.md").is_file()
     assert f"(docs/{page}.md)" in (ROOT / "README.md").read_text()

@@ -18,7 +18,7 @@ WIDTH = 100  # columns of the page, whatever terminal writes it
 _HEAD = """# Commands
 
 What `harness COMMAND --help` says; `python -m harness.cli.reference > docs/cli.md` writes this page.
-[schema.md](schema.md) has what `--json` prints, [exit-codes.md](exit-codes.md) what the exit codes mean.
+[json.md](json.md) has what `--json` prints, [exit-codes.md](exit-codes.md) what the exit codes mean.
 """
 
 
