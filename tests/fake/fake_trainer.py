@@ -1,7 +1,7 @@
 """Stands in for `python -m trainer`: the same words, environment, lines, files and exit codes, in
 milliseconds.
 
-    python fake_trainer.py --out DIR [--resume | --weights FILE | --artifact FILE] | --check
+    python fake_trainer.py --out DIR [--resume | --weights FILE | --artifact FILE] | --check | --weigh
 
 It imports no torch and trains nothing: its loss is a formula of step, seed and settings. FAKE_TRAINER in the
 environment makes it end in another way at its third step: nan, memory, crash, silent, torn, kill, big, wait
@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--weigh", action="store_true")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--code-bytes", type=int, default=CODE_BYTES)
     parser.add_argument("--weights", type=Path)
@@ -63,6 +64,9 @@ def main() -> int:
     if words.check:
         sizes = {"model_bytes": MODEL_BYTES, "forecast_bytes": MODEL_BYTES + CODE_BYTES}
         print(json.dumps({"params": 123, "config": settings, "data": DATA, "gpu_bytes": None, **sizes}))
+        return 0
+    if words.weigh:
+        print(json.dumps({"untrained_bytes": MODEL_BYTES}))
         return 0
     return Attempt(settings, words).play()
 

@@ -79,7 +79,7 @@ CALLS = [
     ("noise", ["noise", "1", "--seeds", "4", "--dry-run"]),
     ("confirm", ["confirm", "3", "--dry-run"]),
     ("confirm", ["confirm", "3", "--seeds", "1"]),
-    ("doctor", ["doctor"]),
+    ("doctor", ["doctor", "1"]),
     ("watch", ["watch", "1"]),
     ("decide", ["decide", "1", "keep", "--reason", "fast"]),
     ("knobs", ["knobs"]),
