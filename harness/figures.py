@@ -10,6 +10,11 @@ def bpb(value: float | None) -> str:
     return MISSING if value is None else f"{_rounded(value, 4):.4f}"
 
 
+def nats(value: float | None) -> str:
+    """A loss with four places: 2.3876."""
+    return MISSING if value is None else f"{value:.4f}"
+
+
 def delta(value: float | None) -> str:
     """Four places with the sign always shown: +0.1897. Never a negative zero."""
     return MISSING if value is None else signed(value, 4)

@@ -239,6 +239,8 @@ def _line(season: Season, standing: Standing) -> str:
     if played.sample is None:
         return f"{played.name.folder} ({played.title}): {played.status}"
     text = f"{played.name.folder} ({played.title}): {figures.bpb(played.sample.mean)}, n {played.sample.n}"
+    if played.earlier:
+        text += f", {figures.number(len(played.earlier), 'earlier configuration')}"
     if played.invalid or played.dropped:
         text += f", decided: {played.summary.decision}"
     difference = reference.difference

@@ -106,7 +106,7 @@ class Earlier(NamedTuple):
     val_bpb: mean over its seeds. differs: from this one to the current one, in words.
     """
 
-    attempts: Sequence[int]
+    attempts: tuple[int, ...]
     seeds: int
     val_bpb: float
     differs: str

@@ -11,6 +11,7 @@ from harness.season.hole import PlayedHole
 from harness.season.schema import (
     Counted,
     DifferenceData,
+    EarlierData,
     HoleData,
     MoreSeeds,
     PlaceData,
@@ -130,6 +131,7 @@ def place_data(standing: Standing) -> PlaceData:
         status=played.status,
         verdict=standing.verdict.name,
         counts=played.counts,
+        earlier_configurations=[EarlierData.model_validate(one._asdict()) for one in played.earlier],
     )
 
 

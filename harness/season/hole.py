@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from harness import cache
 from harness.cache import CacheEntry, is_unchanged, load_entries, save_entries
@@ -30,6 +30,7 @@ from harness.records.seeds import (
     sample_of,
 )
 from harness.records.store import Attempt, Hole, HoleName, mark_hole
+from harness.season.configurations import Earlier, earlier_configurations
 from harness.season.score_kind import ScoreKind, kind_of
 from harness.season.series import find_series
 from harness.stats import Sample
@@ -86,7 +87,8 @@ class Summary(NamedTuple):
     """What a hole's files come to. Plain values only, so that the cache can keep it as JSON.
 
     values: the official scores of the group, one a seed, in bits per byte. seeds: theirs; empty where one is
-    not known. failed_seeds: begun and never finished. trained_values: of each seed, the score before packing.
+    not known. failed_seeds: begun and never finished. earlier: as `Earlier`, the configurations that were
+    played before the one behind the score. trained_values: of each seed, the score before packing.
     repeats: runs beyond one a seed; repeat_std: their spread, None without any. model_sizes: of each seed,
     in bytes; empty where one is not known. own_training: False where all weights are another hole's.
     no_verdict: which planned seeds are missing; empty when all are in. day: of play, ISO. machine: of the
@@ -109,6 +111,7 @@ class Summary(NamedTuple):
     values: tuple[float, ...]
     seeds: tuple[int, ...]
     failed_seeds: tuple[int, ...]
+    earlier: tuple[tuple[tuple[int, ...], int, float, str], ...]
     trained_values: tuple[float | None, ...]
     repeats: int
     repeat_std: float | None
@@ -221,6 +224,11 @@ class PlayedHole:
             return None
         return Sample(summary.values, summary.seeds, failed=len(summary.failed_seeds))
 
+    @property
+    def earlier(self) -> tuple[Earlier, ...]:
+        """The configurations that were played in it before the one that its score is of (`run --reopen`)."""
+        return tuple(Earlier(*one) for one in self.summary.earlier)
+
     @cached_property
     def day(self) -> dt.date | None:
         """The day of play in UTC, by the newest complete attempt; else the day of its round.toml."""
@@ -322,7 +330,11 @@ def summarise_holes(
 
 def _decode(text: str) -> Summary:
     """JSON knows no tuples; a summary is the same wherever it comes from."""
-    return Summary._make(tuple(value) if isinstance(value, list) else value for value in json.loads(text))
+    return Summary._make(map(_with_tuples, json.loads(text)))
+
+
+def _with_tuples(value: Any) -> Any:
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def _summarise_all(holes: Sequence[Hole]) -> list[tuple[str, Summary]]:
@@ -399,6 +411,7 @@ def summarise(name: HoleName, files: Files) -> Summary:
         values=sample.values if sample else (),
         seeds=seeds,
         failed_seeds=failed_seeds(files.records, files.group),
+        earlier=earlier_configurations(files.records, files.group),
         trained_values=tuple(_trained_value(files.group, seed) for seed in seeds),
         repeats=repeats[1] if repeats else 0,
         repeat_std=repeats[0] if repeats else None,

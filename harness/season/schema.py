@@ -98,8 +98,20 @@ class ScoreData(Frozen):
     repeat_std: float | None
 
 
+class EarlierData(Frozen):
+    """A configuration that was played before the one behind the score. differs: to that one, in words."""
+
+    attempts: list[int]
+    seeds: int
+    val_bpb: float
+    differs: str
+
+
 class PlaceData(ScoreData):
-    """A hole by name, with its score. counts: whether it may be our best, see `harness decide`."""
+    """A hole by name, with its score. counts: whether it may be our best, see `harness decide`.
+
+    earlier_configurations: those that `run --reopen` left behind; the score is of none of them.
+    """
 
     hole: str
     title: str
@@ -107,6 +119,7 @@ class PlaceData(ScoreData):
     status: HoleStatus
     verdict: str
     counts: bool
+    earlier_configurations: list[EarlierData]
 
 
 class HoleData(PlaceData):
@@ -371,6 +384,7 @@ class ListedHole(Frozen):
     tags: list[str]
     archived: bool
     attempts: int
+    configurations: int
     val_bpb: float | None
     std: float | None
     seeds: int

@@ -58,6 +58,7 @@ FACTS: dict[str, tuple[type, Callable[[Standing], Value]]] = {
     "parent": (str, lambda s: s.played.summary.parent),
     "tags": (list, lambda s: list(s.played.summary.tags)),
     "attempts": (float, lambda s: s.played.summary.attempts),
+    "configurations": (float, lambda s: len(s.played.summary.earlier) + bool(s.played.sample)),
     "val_bpb": (float, lambda s: s.played.sample.mean if s.played.sample else None),
     "std": (float, lambda s: s.played.sample.std if s.played.sample else None),
     "seeds": (float, lambda s: s.played.sample.n if s.played.sample else 0),
@@ -116,6 +117,11 @@ def _difference_column(kind: str, keep: int, sparse: bool = False) -> Column:
     return Column(f"vs {kind}", keep, text, right=True, sparse=sparse)
 
 
+def _several(count: int) -> str:
+    """One configuration is the rule and needs no mention."""
+    return figures.count(count) if count > 1 else "-"
+
+
 _ALWAYS = 99
 COLUMNS: dict[str, Column] = {
     "hole": Column("hole", _ALWAYS, lambda facts: facts["hole"].split("_")[1]),
@@ -137,6 +143,9 @@ COLUMNS: dict[str, Column] = {
     "cost": _number_column("cost", "cost", 4, figures.money, sparse=True),
     "status": _text_column("status", "status", 7),
     "attempts": _number_column("attempts", "attempts", 0, figures.count),
+    "configurations": Column(
+        "configurations", 8, lambda facts: _several(facts["configurations"]), right=True, sparse=True
+    ),
     "verdict": _text_column("verdict", "verdict", 10),
     "decision": _text_column("decision", "decision", 8, sparse=True),
     "parent": _text_column("parent", "parent", None),

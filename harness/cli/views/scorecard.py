@@ -49,6 +49,8 @@ def scorecard(standing: Standing) -> RenderableType:
         return _panel(played, grid, standing.result)
 
     grid.add_row("val_bpb", Text(_score(played), style="bold"))
+    for earlier in played.earlier:
+        grid.add_row("earlier", Text(f"another configuration: {earlier}", style="dim"))
     if gap := mean_gap(played.measured):
         grid.add_row("quantization gap", figures.delta(gap))
     notes: set[str] = set()

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from harness import figures
 from harness.publish.drawings.charts import curve
 from harness.publish.views.curve import CurveCache
-from harness.publish.views.tables import TITLE_LENGTH, Table, loss_text
+from harness.publish.views.tables import TITLE_LENGTH, Table
 from harness.publish.words.commentary import Facts, tidy
 from harness.publish.words.wording import Wording, long_day
 from harness.records.record import RunRecord, mean_gap
@@ -165,7 +165,7 @@ def _measures(played: PlayedHole, record: RunRecord) -> dict[str, str]:
     """One hole's column."""
     return {
         "val_bpb": figures.bpb(played.sample.mean if played.sample else None),
-        "val_loss": loss_text(played.val_loss),
+        "val_loss": figures.nats(played.val_loss),
         "quant_gap": figures.delta(mean_gap(played.measured)),
         "artifact": figures.megabytes(record.artifact_bytes),
         "params": figures.count(record.params),

@@ -117,7 +117,7 @@ def scorecard(standing: Standing, record: RunRecord | None, wording: Wording) ->
             figures.bpb(played.sample.mean if played.sample else None),
             note("to_par", delta=figures.delta(par.delta)) if par else "",
         ),
-        "loss": (loss_text(played.val_loss), note("nats")),
+        "loss": (figures.nats(played.val_loss), note("nats")),
         "params": (figures.count(record.params if record else None), ""),
         "artifact": (
             figures.megabytes(record.artifact_bytes if record else None),
@@ -221,7 +221,7 @@ def result_rows(
         row("val_bpb", figures.bpb(sample.mean if sample else None), _score_basis(played, record, wording))
     ]
     rows.append(
-        row("val_loss", loss_text(played.val_loss), note("nats") if played.val_loss is not None else "")
+        row("val_loss", figures.nats(played.val_loss), note("nats") if played.val_loss is not None else "")
     )
     if record.val_loss and record.val_bpb is not None:
         ratio = record.val_bpb * math.log(2) / record.val_loss
@@ -253,22 +253,21 @@ def _score_basis(played: PlayedHole, record: RunRecord, wording: Wording) -> str
 
 
 def seeds_note(played: PlayedHole, wording: Wording) -> str:
-    """How many seeds a score stands on, of how many that were begun; and how far repeats of one lie apart."""
+    """How many seeds of those begun a score stands on, how far repeats lie apart, what was played before."""
     sample, failed = played.sample, len(played.summary.failed_seeds)
     if sample is None:
         return ""
     begun = {"begun": str(sample.n + failed), "failed": str(failed)}
-    apart = played.summary.repeat_std
-    repeats = ", " + wording.fill("note", "repeat_noise", spread=figures.bpb(apart)) if apart else ""
+    repeats = ""
+    if apart := played.summary.repeat_std:
+        repeats = ", " + wording.fill("note", "repeat_noise", spread=figures.bpb(apart))
+    for earlier in played.earlier:
+        repeats += "; " + tidy(wording.fill("note", "earlier_configuration", earlier=str(earlier)), 400)
     if sample.std is None:
         one = wording.fill("note", "one_of_seeds", **begun) if failed else wording.say("note", "one_seed")
         return one + repeats
     key, spread = "some_seeds" if failed else "seeds", figures.bpb(sample.std)
     return wording.fill("note", key, seeds=str(sample.n), spread=spread, **begun) + repeats
-
-
-def loss_text(value: float | None) -> str:
-    return figures.MISSING if value is None else f"{value:.4f}"
 
 
 def _bytes(value: int | None) -> str:

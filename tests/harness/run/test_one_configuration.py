@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -99,6 +100,29 @@ def test_reopen_writes_what_is_played_and_keeps_the_comments(play, record_of, ru
     again = play("run", "1", "--seed", "8")
     assert again.returncode == 0, again.stderr
     assert record_of(attempt=3)["config"]["MATRIX_LR"] == "0.05"
+
+
+def test_a_reopened_hole_shows_both_configurations_everywhere(play, runs, tmp_path):
+    play("run", "1", *SMALL)
+    played = play("run", "1", *WIDE, "--reopen", "--title", "Wide")
+    assert "another configuration:" in played.stdout
+
+    listed = json.loads(play("ls", "--json").stdout)["holes"][0]
+    shown = json.loads(play("show", "1", "--json").stdout)["earlier_configurations"]
+    brief = json.loads(play("brief", "--json").stdout)["last"][0]["earlier_configurations"]
+    table = play("ls").stdout
+    play("publish", "--out", str(tmp_path / "site"), "--no-pictures")
+
+    assert (listed["attempts"], listed["configurations"]) == (2, 2)
+    assert [(one["attempts"], one["seeds"]) for one in shown] == [([1], 1)]
+    assert brief == shown
+    assert "MATRIX_LR 0.02 -> 0.05" in shown[0]["differs"]
+    assert "configurations" in table.splitlines()[0]
+    assert (
+        "MATRIX_LR 0.02 -&gt; 0.05" in next((tmp_path / "site" / "holes").glob("round_001*.html")).read_text()
+    )
+    holes = json.loads((tmp_path / "site" / "holes.json").read_text())["holes"]
+    assert holes[0]["earlier_configurations"] == shown
 
 
 def test_a_failed_attempt_binds_to_nothing_and_round_toml_says_what_is_played(play, runs):
