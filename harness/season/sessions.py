@@ -14,6 +14,7 @@ import datetime as dt
 import os
 import queue
 import re
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,10 +37,14 @@ _MAX_BYTES = 100_000
 
 
 class Session(Frozen):
-    """exit_code: of the command; None while it plays, and for ever when it was killed."""
+    """exit_code: of the command; None while it plays, and for ever when it was killed.
+
+    process: tells the process from others of its number, see `identify_process`.
+    """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     pid: PositiveInt
+    process: str = ""
     started_at: AwareDatetime
     seeds: tuple[Int | None, ...] = ()
     ended_at: AwareDatetime | None = None
@@ -60,7 +65,9 @@ class HeldSession:
 
     @property
     def running(self) -> bool:
-        return is_locked(self.lock)
+        """Whether its process plays. A file may come from others: it must name that very process."""
+        process = identify_process(self.session.pid)
+        return process != "" and process == self.session.process and is_locked(self.lock)
 
 
 @dataclass
@@ -76,7 +83,8 @@ def session(hole: Hole, seeds: Sequence[int | None]) -> Iterator[SessionEnd]:
     _remove_ended(hole)
     path = hole.path / f".session.{os.getpid()}.json"
     lock_file = path.with_suffix(".lock")
-    running = Session(pid=os.getpid(), started_at=_now(), seeds=tuple(seeds))
+    process = identify_process(os.getpid())
+    running = Session(pid=os.getpid(), process=process, started_at=_now(), seeds=tuple(seeds))
     end = SessionEnd()
     lock: int | None = None
     try:
@@ -101,6 +109,26 @@ def session(hole: Hole, seeds: Sequence[int | None]) -> Iterator[SessionEnd]:
         with contextlib.suppress(OSError, HarnessError):
             _write(path, running.model_copy(update={"ended_at": _now(), "exit_code": code}))
         unlock(lock)
+
+
+def identify_process(pid: int) -> str:
+    """Return what tells a process from all others: this start of the machine, and its own.
+
+    Empty where there is none of that number, or where it belongs to another user.
+    """
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if hasattr(os, "getuid") and process.uids().real != os.getuid():
+            return ""
+        if sys.platform != "linux":
+            return f"{process.create_time():.0f}"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return f"{boot} {stat.rpartition(')')[2].split()[19]}"  # in ticks since then: no clock is asked
+    except (psutil.Error, OSError, OverflowError, ValueError, IndexError):
+        return ""
 
 
 def find_sessions(hole: Hole) -> list[HeldSession]:

@@ -23,6 +23,7 @@ from pydantic import Field
 from harness.documents import read_model
 from harness.errors import HarnessError, UsageError
 from harness.files import move_new, write_error, write_whole
+from harness.privacy import mask_text
 from harness.records.frozen import AwareDatetime, Frozen, PositiveInt
 from harness.records.references import is_meant
 from harness.records.store import TRASH, Attempt, Hole, Store, parse_hole_name
@@ -78,10 +79,14 @@ def remove(store: Store, place: str, attempt: int | None, reason: str = "") -> R
 
     place: `round_031_x` or `field/SLUG`. Raises HarnessError when it cannot be moved.
     """
-    item = TrashItem(hole=place, attempt=attempt, removed_at=_now(), reason=reason)
+    item = TrashItem(hole=place, attempt=attempt, removed_at=_now(), reason=mask_text(reason))
+    if not is_place(place):
+        raise HarnessError(f"{place} is neither a hole nor an entry of the field", "nothing was removed")
     folder = store.root / place
     if attempt is not None:
         folder /= f"attempt_{attempt:02d}"
+    _refuse_links(store.root, folder)
+    _refuse_links(store.root, store.root / TRASH)
     label = place.replace("/", ".") + (f".attempt_{attempt:02d}" if attempt else "")
     with store.locked():
         try:
@@ -105,7 +110,7 @@ def find_removed(runs: Path, reference: str) -> Removed | None:
     """
     place, _, attempt = reference.rstrip("/").partition("/attempt_")
     for one in list_trash(runs):
-        same_attempt = int(attempt) == one.item.attempt if attempt.isdecimal() else one.item.attempt is None
+        same_attempt = _number(attempt) == one.item.attempt
         is_entry = bool(place) and one.item.hole.startswith("field/") and one.item.hole.startswith(place)
         if same_attempt and (is_entry or is_meant(one.item.hole, place.lower())):
             return one
@@ -119,6 +124,7 @@ def restore(store: Store, removed: Removed) -> Path:
     """
     item = removed.item
     place = store.root / item.hole
+    _refuse_links(store.root, place)
     name = parse_hole_name(item.hole)
     with store.locked():
         if item.attempt is not None:
@@ -175,12 +181,30 @@ def _items(runs: Path) -> Iterator[Removed]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for path in sorted((runs / TRASH).iterdir()):
             with contextlib.suppress(HarnessError):
-                item = read_model(TrashItem, path / _ITEM, _MAX_BYTES, "remove that folder by hand")
-                if _is_place(item.hole) and (path / _CONTENT).is_dir():
+                _refuse_links(runs, path / _CONTENT)
+                item = read_model(TrashItem, path / _ITEM, _MAX_BYTES, "remove that folder by hand", runs)
+                if is_place(item.hole) and (path / _CONTENT).is_dir():
                     yield Removed(path, item)
 
 
-def _is_place(text: str) -> bool:
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"\d{1,6}", text, re.ASCII) else None
+
+
+def _refuse_links(root: Path, path: Path) -> None:
+    """Raise HarnessError where a part of a path below the season is a link: it may lead anywhere."""
+    for part in (path, *path.parents):
+        if part == root:
+            return
+        if part.is_symlink():
+            raise HarnessError(
+                f"{part} is a link to {part.readlink()}; nothing is moved through it",
+                "put the folder itself there",
+            )
+
+
+def is_place(text: str) -> bool:
+    """Whether a text names a hole's folder or an entry of the field, `field/SLUG`."""
     return parse_hole_name(text) is not None or _ENTRY.fullmatch(text) is not None
 
 

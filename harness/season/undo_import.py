@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.documents import MissingFile, read_model
+from harness.documents import FileProblem, MissingFile, read_model
 from harness.errors import HarnessError, UsageError
 from harness.field.importing import ImportResult
 from harness.files import read_plain, write_whole
@@ -76,6 +76,12 @@ def undo_import(runs: Path) -> Undone:
         raise UsageError(
             f"there is no import to undo in {runs}/", "`harness rm HOLE` removes a hole"
         ) from None
+    foreign = next((one.place for one in last.made if not trash.is_place(one.place)), None)
+    if foreign is not None:
+        raise FileProblem(
+            f"{path} names {foreign!r:.200}, which is neither a hole nor an entry of the field",
+            "no import wrote that: remove the file; nothing was undone",
+        )
     store = Store(runs)
     kept = [(_name(one), why) for one in last.made if (why := _why_kept(runs, one))]
     names = {name for name, _ in kept}
