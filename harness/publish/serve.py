@@ -23,7 +23,7 @@ from threading import Condition
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from harness.errors import HarnessError, UsageError
-from harness.files import shared_dir
+from harness.files import read_plain, shared_dir
 
 LOOPBACK = "127.0.0.1"
 _OWN_NAMES = frozenset({LOOPBACK, "localhost", "[::1]"})
@@ -82,10 +82,14 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        if not self._names_us():
+        try:
+            url = urlsplit(self.path)
+        except ValueError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "that is no address")
+            return
+        if not self._names_us(url.netloc):
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "not a name of this machine; add it with --host")
             return
-        url = urlsplit(self.path)
         if self.news is not None and url.path == _NEWS:
             self._send_news(self.news, parse_qs(url.query))
         elif self.news is not None and url.path == _SCRIPT:
@@ -100,10 +104,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = do_POST
 
-    def _names_us(self) -> bool:
-        """Whether the request is for this machine by name, at whatever port: a tunnel may have another."""
+    def _names_us(self, within: str) -> bool:
+        """Whether the request is for this machine by name, at whatever port: a tunnel may have another.
+
+        within: the host in the address itself, as a proxy asks; it wins over the header.
+        """
         hosts = self.headers.get_all("Host", [])
-        within = urlsplit(self.path).netloc  # as a proxy asks; it wins over the header
         return len(hosts) == 1 and all(
             _host_name(text) in self.hosts for text in (*hosts, within or hosts[0])
         )
@@ -149,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _read(self, name: str) -> bytes | None:
         for _ in range(5):
             try:
-                return (self.out / name).read_bytes()
+                return read_plain(self.out / name, root=self.out)
             except FileNotFoundError:
                 if self.out.is_dir() or self.news is None:
                     return None

@@ -179,6 +179,21 @@ def test_a_published_folder_is_served_as_it_is(tmp_path: Path) -> None:
         server.shutdown()
 
 
+def test_a_link_or_a_pipe_in_the_folder_is_not_served(tmp_path: Path, club: int) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "site" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "site" / "folder").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "site" / "pipe.txt")
+
+    for name in ("link.txt", "folder/secret.txt", "pipe.txt"):
+        answer = ask(club, f"GET /{name} HTTP/1.1\nHost: localhost\nConnection: close\n\n")
+        assert answer.startswith("HTTP/1.1 404"), name
+
+
+def test_an_address_that_is_none_gets_an_answer(club: int) -> None:
+    assert ask(club, "GET http://[ HTTP/1.1\nHost: localhost\n\n").startswith("HTTP/1.1 400")
+
+
 def ask(port: int, request: str) -> str:
     """Send a request word by word and return all of the answer."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
