@@ -35,7 +35,7 @@ _ALWAYS = frozenset(
 ) | {"PASSWD", "PASSCODE"}
 _JOINED = ("APIKEY", "AUTHTOKEN", "ACCESSTOKEN", "ACCESSKEY", "SECRETKEY", "PRIVATEKEY")
 _LAST = frozenset({"TOKEN", "KEY", "AUTH", "JWT", "COOKIE", "PAT", "PWD", "PASS", "DSN"})
-_NOT_ALONE = frozenset({"PAT", "PWD", "PASS", "COOKIE", "DSN"})  # PWD is a folder, PASS a number
+_NOT_ALONE = frozenset({"PAT", "PWD", "COOKIE", "DSN"})  # PWD is a folder
 # Of a vocabulary, of attention, of a table: no access is meant.
 _HARMLESS_WORDS = """
 BOS EOS PAD UNK MASK SEP CLS START END STOP SPECIAL NEXT PREV LAST FIRST SINK PER EVERY IMAGE VALUE QUERY ATTN

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 from harness.documents import MissingFile, check_model, read_model, read_toml
 from harness.errors import HarnessError, UsageError
 from harness.files import read_plain, write_whole
-from harness.privacy import mask_secret_settings
+from harness.privacy import mask_page, mask_secret_settings, mask_text
 from harness.records.frozen import AwareDatetime, CourseName, Date, Frozen, Int
 from harness.records.prediction import Prediction
 from harness.records.seed_plan import MAX_SEEDS
@@ -127,6 +127,8 @@ def _rewrite_table(document: Any, old: dict[str, str], new: dict[str, str], mask
 
 def edit_intent(hole: Hole, **changes: Any) -> Intent:
     """Change keys of a hole's `round.toml`, and nothing else of it. Return what it says then."""
+    if "title" in changes:
+        changes["title"] = mask_page(changes["title"])
     intent = load_intent(hole.intent_path).model_copy(update=changes)
     rewrite_intent(hole, intent, changes.keys())
     return intent
@@ -170,7 +172,8 @@ def decide(hole: Hole, choice: str, reason: str, who: str, when: dt.datetime) ->
     if choice not in get_args(Choice):
         raise UsageError(f'"{choice}" is no decision', "decide keep, drop or invalid")
     try:
-        decision = Decision(decision=choice, reason=reason, who=who, when=when)  # type: ignore[arg-type]
+        words = {"reason": mask_text(reason), "who": mask_text(who)}  # git keeps the file
+        decision = Decision(decision=choice, when=when, **words)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(

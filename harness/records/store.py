@@ -81,11 +81,14 @@ def require_hole_name(text: str) -> HoleName:
 def slugify(title: str) -> str:
     """Turn a title into the tail of a folder name: lower case, digits, underscores, at most 40 characters.
 
-    Letters of other scripts are spelled in Latin ones; a title without any letter or digit gives "".
+    Letters of other scripts are spelled in Latin ones; a title without any letter or digit gives "". What
+    must not leave this machine is no part of it: the name stands in every record and address.
     """
     from slugify import slugify as latin  # few commands name a hole
 
-    return latin(title, separator="_", max_length=40)
+    from harness.privacy import mask_text
+
+    return latin(mask_text(title), separator="_", max_length=40)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import get_args
 from harness.courses.course import load_course
 from harness.errors import UsageError, nearest
 from harness.files import write_whole
+from harness.privacy import mask_page
 from harness.records.intent import Intent, Strategy, dump_intent, load_intent
 from harness.records.notes import EMPTY_NOTES
 from harness.records.prediction import Prediction
@@ -63,7 +64,7 @@ def make_new_hole(new: NewHole, store: Store) -> Hole:
         slug = slugify(title)
         folder = f"round_{next_number(store):03d}" + (f"_{slug}" if slug else "")
         with store.add_hole(folder, dump_intent(private_intent(intent))) as hole:
-            write_whole(hole.notes_path, f"# {title}\n\n{EMPTY_NOTES}".encode())
+            write_whole(hole.notes_path, f"# {mask_page(title)}\n\n{EMPTY_NOTES}".encode())
     return store.get(folder)
 
 

@@ -185,3 +185,20 @@ def test_an_entry_of_the_field_is_taken_back_and_restored(harness, tmp_path, sea
     assert not (season / place).exists()
     assert harness("restore", place).returncode == 0
     assert (season / place / "entry.json").is_file()
+
+
+def test_no_word_that_one_types_keeps_a_token(harness, season):
+    """Titles, hypotheses and reasons stand in files that git keeps, and a title in a folder's name."""
+    token = "hf_" + "abcdefghij" * 4
+    for words in (
+        ("new", f"Try {token}", "--hypothesis", f"as {token}"),
+        ("rename", "3", f"Deeper {token}"),
+        ("decide", "2", "drop", "--reason", f"it has {token} in it"),
+        ("rm", "1", "--reason", f"it had {token}"),
+    ):
+        assert harness(*words).returncode == 0, words
+
+    files = [path for path in season.rglob("*") if path.is_file()]
+    assert not [
+        path for path in files if token.lower() in (str(path) + path.read_text(errors="replace")).lower()
+    ]
