@@ -11,6 +11,7 @@ from harness.cli import run_options
 from harness.cli.app import CourseProgress, Json, Runs, SeasonCommand, app, print_json, warn
 from harness.cli.run import DryRun, Repeat, parse_seeds
 from harness.cli.run_options import WHAT
+from harness.cli.series import left_unplayed, report_not_played
 from harness.privacy import mask_secret_settings
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def evaluate(
             records.append(run_options.play_evaluation(evaluation, one, runs, limits))
             if records[-1].status in ("stopped", "failed"):
                 break
+        missing = [*evaluation.plan.skipped, *left_unplayed(evaluation.seeds[len(records) :], records)]
+        report_not_played(missing, records, runs)
         end.exit_code = int(run_options.worst_exit(records))
     run_options.show_result(records, evaluation.plan.hole.folder, runs, as_json, "evaluate")
 

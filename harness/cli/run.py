@@ -54,7 +54,7 @@ RESUME_OPTIONS = frozenset(
 IN_PLAN = frozenset(
     {
         *("reference", "override", "preset", "course", "script", "module", "python", "seed", "seeds"),
-        *("title", "hypothesis", "predict", "parent", "paired", "reopen", "resume", "dry_run"),
+        *("title", "hypothesis", "predict", "parent", "paired", "inherit", "reopen", "resume", "dry_run"),
     }
 )
 
@@ -252,7 +252,7 @@ def run(
     elif emit is not None:
         _emit(plan, emit, runs, as_json)
     else:
-        records = series.play_turns(turns, limits, runs, outlive)
+        records = series.play_turns(turns, limits, runs, outlive, repeat=repeat)
         run_options.show_result(records, plan.hole.folder, runs, as_json)
 
 

@@ -268,6 +268,7 @@ def show_result(
     season = open_season(runs)
     standing = find_standing(season, Store(runs).get(folder).name.folder)
     series = find_series(standing.played.records)
+    not_played = [one for record in records for one in record.not_played]
     whiff = pairs.parent_whiff(season, standing.played)
     predicted = prediction.forecast(season, standing)
     if as_json:
@@ -280,7 +281,10 @@ def show_result(
             "next": closing.next_commands(standing, runs),
         }
         attempts = [record.model_dump(mode="json", by_alias=True, exclude_none=True) for record in records]
-        print_json(command, **data, played=attempts, whiff=whiff.why if whiff else None)
+        missing = [one.model_dump(mode="json") for one in not_played]
+        print_json(
+            command, **data, played=attempts, seeds_not_played=missing, whiff=whiff.why if whiff else None
+        )
     elif series and series.no_verdict:
         typer.echo("\n".join(scorecard.series_lines(standing.played, series)))
     else:
@@ -292,6 +296,8 @@ def show_result(
         if series and len(series.planned) > 1:
             typer.echo(f"  {series.progress}")
     if not as_json:
+        for one in not_played:
+            typer.echo(f"  {one.text}")
         for line in closing.closing_lines(standing, records, runs):
             typer.echo(f"  {line}")
     end_with(records)

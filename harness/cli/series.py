@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,15 +19,17 @@ import typer
 from harness import figures
 from harness.cli import run_options
 from harness.cli.app import CourseProgress, report_unfinished, warn
-from harness.errors import HarnessError, UsageError
+from harness.errors import Exit, HarnessError, UsageError
 from harness.records.failures import ENDS_SERIES
 from harness.records.references import is_public
+from harness.records.seed_plan import SeedNotPlayed
 from harness.records.store import Store, hole_names
 
 if TYPE_CHECKING:
     from harness.findings import Group
     from harness.records.record import RunRecord
     from harness.records.seed_plan import Purpose
+    from harness.run.in_play import Holder
     from harness.run.plan import Plan
     from harness.run.request import RunLimits, RunRequest
     from harness.season.hole import PlayedHole
@@ -113,7 +115,7 @@ def check_turns(turns: Sequence[Turn], limits: RunLimits, runs: Path) -> list[Gr
     plans = {turn.plan.hole.folder: turn.plan for turn in turns}
     report_unfinished(runs, (name.folder for name in hole_names(runs)))
     for plan in plans.values():
-        for note in (*plan.warnings, *plan.skipped):
+        for note in (*plan.warnings, *(one.text for one in plan.skipped)):
             warn(note)
     limits.check_budget([_planned_seconds(turn.plan) for turn in turns])
     groups = [group for plan in plans.values() for group in before_run(plan, runs)]
@@ -134,12 +136,19 @@ def _planned_seconds(plan: Plan) -> float | None:
 
 
 def play_turns(
-    turns: Sequence[Turn], limits: RunLimits, runs: Path, outlive: bool, result: str = "verdict"
+    turns: Sequence[Turn],
+    limits: RunLimits,
+    runs: Path,
+    outlive: bool,
+    result: str = "verdict",
+    repeat: bool = False,
 ) -> list[RunRecord]:
     """Play attempts in turn. One that fails by itself lets the others go on; see `ENDS_SERIES`.
 
-    result: what comes when all have been played.
+    result: what comes when all have been played. repeat: play even what another process plays now. The last
+    record names the seeds that were not played. Raises HarnessError when another process plays all of them.
     """
+    from harness.run.in_play import hold_seeds, refuse_new_hole_of_others
     from harness.run.play import make_hole
     from harness.season.sessions import session
 
@@ -147,18 +156,82 @@ def play_turns(
     records: list[RunRecord] = []
     if not turns:
         return records
-    with session(make_hole(turns[-1].plan, runs), [turn.seed for turn in turns]) as end:
-        for turn in turns:
-            records.append(run_options.play_attempt(turn.plan, turn.seed, runs, limits, outlive))
-            limits = limits.after(records[-1].wall_seconds or 0.0)
-            if len(turns) > 1:
-                with contextlib.suppress(OSError):  # the terminal may be gone
-                    print(_progress(turn, records, turns, result), file=sys.stderr, flush=True)
-            failure = records[-1].failure
-            if failure is not None and failure.kind in ENDS_SERIES:
-                break
-        end.exit_code = int(run_options.worst_exit(records))
+    plan = turns[-1].plan
+    seeds = [turn.seed for turn in turns if turn.plan is plan]
+    with hold_seeds(plan, seeds, runs) as taken:
+        missing = list(plan.skipped)
+        if taken and not repeat:
+            missing += _refuse_taken(plan, seeds, taken)
+            turns = [turn for turn in turns if turn.seed not in taken]
+        refuse_new_hole_of_others(plan, runs)
+        with session(make_hole(plan, runs), [turn.seed for turn in turns]) as end:
+            try:
+                for turn in turns:
+                    records.append(run_options.play_attempt(turn.plan, turn.seed, runs, limits, outlive))
+                    limits = limits.after(records[-1].wall_seconds or 0.0)
+                    if len(turns) > 1:
+                        with contextlib.suppress(OSError):  # the terminal may be gone
+                            print(_progress(turn, records, turns, result), file=sys.stderr, flush=True)
+                    failure = records[-1].failure
+                    if failure is not None and failure.kind in ENDS_SERIES:
+                        break
+            finally:
+                report_not_played([*missing, *_lost(turns, records, plan)], records, runs)
+            end.exit_code = int(run_options.worst_exit(records))
     return records
+
+
+def _refuse_taken(
+    plan: Plan, seeds: Sequence[int | None], taken: Mapping[int | None, Holder]
+) -> list[SeedNotPlayed]:
+    """Return the seeds that another process plays now. Raises HarnessError when these are all."""
+    reasons = {
+        seed: f"it is being played now in {one.hole}" + (f" by process {one.pid}" if one.pid else "")
+        for seed, one in taken.items()
+    }
+    if len(taken) == len(seeds):
+        seed, reason = next(iter(reasons.items()))
+        what = "this run" if seed is None else f"this run with seed {seed}"
+        raise HarnessError(
+            f"{what} is played already: {reason}",
+            f"look at it: `harness watch {taken[seed].hole}`; wait for it, choose another --seed, "
+            "or insist with --repeat",
+            Exit.DUPLICATE,
+        )
+    return [SeedNotPlayed(seed=seed, reason=text) for seed, text in reasons.items() if seed is not None]
+
+
+def _lost(turns: Sequence[Turn], records: Sequence[RunRecord], plan: Plan) -> list[SeedNotPlayed]:
+    """Return the seeds of a plan that the end of the series left unplayed."""
+    ended = bool(records) and records[-1].failure is not None and records[-1].failure.kind in ENDS_SERIES
+    begun = len(records) + (not ended)  # else the turn that raised: its error says what became of it
+    return left_unplayed([turn.seed for turn in turns[begun:] if turn.plan is plan], records if ended else ())
+
+
+def left_unplayed(seeds: Sequence[int | None], records: Sequence[RunRecord]) -> list[SeedNotPlayed]:
+    """Say of seeds whose turn did not come that the last of these records ended the series."""
+    why = "the command ended before its turn"
+    if records and (failure := records[-1].failure):
+        last, kind = records[-1], failure.kind.replace("_", " ")
+        why = f"attempt {last.attempt} of {last.hole} (seed {last.seed}) ended the series: {kind}"
+    return [SeedNotPlayed(seed=seed, reason=why) for seed in seeds if seed is not None]
+
+
+def report_not_played(missing: Sequence[SeedNotPlayed], records: list[RunRecord], runs: Path) -> None:
+    """Write the seeds that were not played into the last record; without one, name them here."""
+    from harness.records.private import write_record
+
+    if not missing:
+        return
+    if not records:
+        for one in missing:
+            warn(one.text)
+        return
+    record = records[-1].model_copy(update={"not_played": tuple(missing)})
+    attempts = {attempt.number: attempt for attempt in Store(runs).get(record.hole).attempts}
+    if record.attempt in attempts:
+        record = write_record(attempts[record.attempt].record_path, record)
+    records[-1] = record
 
 
 def _progress(turn: Turn, records: Sequence[RunRecord], turns: Sequence[Turn], result: str) -> str:

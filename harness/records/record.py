@@ -30,7 +30,7 @@ from harness.records.frozen import (
 )
 from harness.records.frozen import Frozen as Frozen
 from harness.records.origin import EvaluatedFrom, Provenance
-from harness.records.seed_plan import PlannedSeeds, Purpose
+from harness.records.seed_plan import PlannedSeeds, Purpose, SeedsNotPlayed
 from trainer.config import NEUTRAL
 
 SCHEMA = 2
@@ -198,6 +198,7 @@ class RunRecord(Frozen):
 
     seed: Int | None = None
     planned_seeds: PlannedSeeds = ()
+    not_played: SeedsNotPlayed = ()  # seeds of the command that this attempt was the last one of
     purpose: Purpose | None = None
     preset: str | None = None
     overrides: dict[str, str] = Field(default_factory=dict)

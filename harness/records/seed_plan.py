@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from harness.records.frozen import Int
+from harness.records.frozen import Frozen, Int
 
 MAX_SEEDS = 10_000
 Purpose = Literal["confirm"]  # a fresh seed, played after the hole had been chosen for its score
@@ -21,3 +21,17 @@ def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 # All seeds of the command that started the attempt, its own among them; empty when nobody planned any.
 PlannedSeeds = Annotated[tuple[Int, ...], Field(max_length=MAX_SEEDS), AfterValidator(_distinct)]
+
+
+class SeedNotPlayed(Frozen):
+    """A seed that a command was asked for and did not play."""
+
+    seed: Int
+    reason: Annotated[str, Field(max_length=500)]
+
+    @property
+    def text(self) -> str:
+        return f"seed {self.seed} was not played: {self.reason}"
+
+
+SeedsNotPlayed = Annotated[tuple[SeedNotPlayed, ...], Field(max_length=MAX_SEEDS)]

@@ -99,7 +99,13 @@ def plan_evaluation(request: EvaluationRequest, runs: Path, progress: ProgressCa
     )
     plan = plan if request.repeat else drop_duplicates(plan, season)
     plan = _choose_hole(plan, request, store, season, name)
-    return Evaluation(plan, name, sources, changed, (*notes, *plan.skipped, *_other_code(record, setup)))
+    return Evaluation(
+        plan,
+        name,
+        sources,
+        changed,
+        (*notes, *(one.text for one in plan.skipped), *_other_code(record, setup)),
+    )
 
 
 def play_evaluation(

@@ -27,7 +27,7 @@ from harness.records.intent import Intent, load_intent
 from harness.records.private import refuse_masked, restore
 from harness.records.record import RunRecord, hash_config
 from harness.records.references import FIELD_PREFIX, clean_reference, folder_name, is_public
-from harness.records.seed_plan import Purpose
+from harness.records.seed_plan import Purpose, SeedNotPlayed
 from harness.records.store import Hole, HoleName, Store, require_hole_name, slugify
 from harness.run.builtin import check_builtin
 from harness.run.new_hole import inherited_intent
@@ -65,12 +65,12 @@ class Plan:
     seeds: tuple[int | None, ...]
     nproc: int = 1
     launcher: Literal["python", "torchrun"] = "python"
-    planned_seeds: tuple[int, ...] = ()  # `seeds` and those that were played before
+    planned_seeds: tuple[int, ...] = ()  # `seeds` and those that were played before in this hole
     purpose: Purpose | None = None
     typed: frozenset[str] = frozenset()  # keys of `intent` that the round.toml of a hole takes over
     start_names: tuple[Name, ...] = ()  # by which its script and its interpreter were found
     course_named: bool = True  # by the user or round.toml, not by default
-    skipped: tuple[str, ...] = ()  # seeds that were played before, one sentence each
+    skipped: tuple[SeedNotPlayed, ...] = ()  # seeds that were played before
     notes: tuple[str, ...] = ()  # on the hole's earlier attempts
 
     @property
@@ -431,9 +431,14 @@ def drop_duplicates(plan: Plan, season: Season) -> Plan:
     new_seeds = tuple(seed for seed in plan.seeds if seed not in records)
     if new_seeds:
         skipped = tuple(
-            f"seed {seed} was played before: {_describe(hole, record)}" for seed, hole, record in repeated
+            SeedNotPlayed(seed=seed, reason=f"it was played before: {_describe(hole, record)}")
+            for seed, hole, record in repeated
+            if seed is not None
         )
-        return replace(plan, seeds=new_seeds, skipped=skipped)
+        # A verdict on this hole cannot wait for what lies in another one.
+        elsewhere = {seed for seed, hole, _ in repeated if hole.name != plan.hole}
+        planned = tuple(seed for seed in plan.planned_seeds if seed not in elsewhere)
+        return replace(plan, seeds=new_seeds, planned_seeds=planned, skipped=skipped)
     _, hole, record = repeated[0]
     many = f"all {len(repeated)} seeds were played before; " if len(repeated) > 1 else ""
     raise HarnessError(

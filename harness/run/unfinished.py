@@ -52,7 +52,8 @@ class Unfinished:
             after = "goes on from its checkpoint"
         else:
             after = "starts it anew: there is no checkpoint"
-        ended = f"{self.hole} attempt {number} ended {where} without a record"
+        seed = "" if self.launch.seed is None else f" (seed {self.launch.seed})"
+        ended = f"{self.hole} attempt {number}{seed} ended {where} without a record"
         salvage = f"`harness salvage {self.hole} --attempt {number}` records what is left of it"
         return f"{ended}; `{resume_command(self.hole, number)}` {after}; {salvage}; {drop}"
 
@@ -136,7 +137,10 @@ def inspect_attempt(hole: str, attempt: Attempt) -> Unfinished:
     launch = None
     with contextlib.suppress(HarnessError):
         launch = load_launch(attempt.launch_path)
-    running = is_locked(attempt.path / ".lock") or bool(processes.members(str(attempt.path.resolve())))
+    # Where the harness is gone, its watchdog ends the trainer, unless that was to outlive it.
+    running = is_locked(attempt.path / ".lock") or (
+        (launch is None or launch.outlives) and bool(processes.members(str(attempt.path.resolve())))
+    )
     checkpoint = (attempt.path / CHECKPOINT).is_file()
     return Unfinished(hole, attempt, running, launch, last_step(attempt.log_path), checkpoint)
 

@@ -137,7 +137,7 @@ def _run(plan: Plan, season: Season, thorough: bool) -> list[Group]:
 
 def _with_duplicates(group: Group, plan: Plan, season: Season) -> Group:
     try:
-        skipped = drop_duplicates(plan, season).skipped
+        skipped = tuple(one.text for one in drop_duplicates(plan, season).skipped)
     except HarnessError as error:
         if error.exit_code != Exit.DUPLICATE:
             raise

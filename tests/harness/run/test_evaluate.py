@@ -134,7 +134,7 @@ def test_the_same_evaluation_counts_once_and_other_seeds_join_it(play, hole):
     nothing = play("evaluate", "1", "-o", "COMPRESSOR=zlib")
 
     assert rest.returncode == 0, rest.stderr
-    assert "seed 7 was played before" in rest.stderr
+    assert "seed 7 was not played: it was played before" in rest.stderr
     assert [read(hole.parent / "round_002_compressor_lzma", n)["seed"] for n in (1, 2)] == [7, 8]
     assert (again.returncode, nothing.returncode) == (15, 15)
     assert f"equals {hole.name} attempt" in nothing.stderr

@@ -55,6 +55,10 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "train_seconds": NUMBERS,
     "eval_seconds": NUMBERS,
     "wall_seconds": NUMBERS,
+    "rate_per_hour": st.floats(0.01, 1e6),
+    "not_played": st.lists(
+        st.fixed_dictionaries({"seed": st.integers(0, 2**31), "reason": WORDS}), max_size=3
+    ),
     "tokens_seen": COUNTS,
     "tokens_per_second": NUMBERS,
     "peak_memory_bytes": COUNTS,
