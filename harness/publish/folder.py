@@ -33,7 +33,10 @@ class FileMark(NamedTuple):
 def list_files(folder: str, under: str = "") -> dict[str, FileMark]:
     """Return all files below a folder, by name with forward slashes; none when there is no such folder."""
     marks: dict[str, FileMark] = {}
-    with contextlib.suppress(FileNotFoundError), os.scandir(f"{folder}/{under}") as entries:
+    with (
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        os.scandir(f"{folder}/{under}") as entries,
+    ):
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 marks |= list_files(folder, f"{under}{entry.name}/")

@@ -389,3 +389,12 @@ def test_two_publishes_into_one_new_folder_both_succeed(place):
 
     assert [process.returncode for process in both] == [0] * 4, errors
     assert sorted(path.name for path in place.iterdir() if path.name[:1] == ".") == []
+
+
+def test_a_file_where_the_field_should_lie_stops_no_site(runs, put_record, tmp_path):
+    put_record("round_001_base", val_bpb=1.3)
+    (runs / "field").write_text("no folder")
+
+    publish(runs, tmp_path / "site", PublishOptions(pictures=False))
+
+    assert (tmp_path / "site" / "holes" / "round_001_base.html").is_file()
