@@ -125,10 +125,13 @@ def prepare(
         field=field,
         title=title,
     )
-    _show_prepared(name, prepared, path, as_json)
+    _show_prepared(name, prepared, path, as_json, runs)
 
 
-def _show_prepared(name: str, prepared: TextCourse, path: Path, as_json: bool) -> None:
+def _show_prepared(name: str, prepared: TextCourse, path: Path, as_json: bool, runs: Path) -> None:
+    from harness.records.store import Store
+    from harness.season.aliases import next_number
+
     left_out = list(prepared.left_out.items())
     for document, why in left_out[:MOST_LEFT_OUT]:
         warn(f"{document} was left out: {why}")
@@ -155,7 +158,7 @@ def _show_prepared(name: str, prepared: TextCourse, path: Path, as_json: bool) -
         f"{prepared.val_tokens:,} validation tokens over {prepared.val_bytes:,} bytes"
     )
     typer.echo(f"yardsticks: {yardsticks} bits per byte")
-    typer.echo(f"play it: harness run round_NNN --course {name}")
+    typer.echo(f"play it: harness run {next_number(Store(runs))} --course {name}")
 
 
 @data.command(cls=PlainCommand, short_help="Check the data of every course")

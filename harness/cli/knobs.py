@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,7 +91,10 @@ def _list_script_knobs(path: Path, pattern: str, as_json: bool) -> None:
             if pattern
             else "no environment variable and no option at all"
         )
-        raise UsageError(f"{path} reads {what}", "`harness knobs --script FILE` lists all of them")
+        everything = f"`harness knobs --script {shlex.quote(str(path))}` lists all of them"
+        raise UsageError(
+            f"{path} reads {what}", everything if pattern else "docs/script.md says what is read"
+        )
     if as_json:
         rows = [
             {

@@ -209,9 +209,12 @@ def _no_holes(runs: Path, course: str | None, filtered: bool) -> str:
     """Say that there is nothing to list. Raises UsageError when `course` is no course at all."""
     if course is not None:
         from harness.courses.course import load_course
+        from harness.records.store import Store
+        from harness.season.aliases import next_number
 
         load_course(course, runs)  # an unknown name is refused, not taken for an empty season
-        return f"no holes on {course} in {runs}/ yet; `harness run round_NNN --course {course}` plays one"
+        number = next_number(Store(runs))
+        return f"no holes on {course} in {runs}/ yet; `harness run {number} --course {course}` plays one"
     if filtered:
         return f"no hole in {runs}/ is like that; `harness ls` lists all"
     return f"no holes in {runs}/ yet; `harness run round_001` plays the first"

@@ -54,6 +54,8 @@ def take_stretch(text: bytes, number: int, tracker: RunTracker) -> int | None:
         if these:
             thinned = b"\n".join([*these[curve.due()], these[-1]])
             curve.add_many(len(these), list(zip(*find(thinned), strict=True)))
+    if steps and run.finite_step is None:  # all losses of a stretch are numbers
+        run.finite_step = steps[0]
     if vals:
         run.lines["last_val"] = number + places[-1] + 1
     last = read_line(last_line, last_number)

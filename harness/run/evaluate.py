@@ -159,10 +159,11 @@ def _require_own_training(played: PlayedHole) -> RunRecord:
         )
     record = played.group[-1]
     if record.code.trainer != "builtin":
+        number = next_number(Store(played.hole.path.parent))
         raise UsageError(
             f"{folder} was played with {record.code.trainer}: a script of your own trains, packs and scores "
             "in one go, so its weights cannot be evaluated alone",
-            f"train it with the override: `harness run round_NNN --parent {folder} "
+            f"train it with the override: `harness run {number} --parent {folder} "
             f"--script {shlex.quote(played.intent.script or record.code.trainer)} -o NAME=VALUE`",
         )
     if not record.config:

@@ -22,6 +22,7 @@ from harness.run.end_note import forget_end, read_end
 from harness.run.kept_weights import weights_of
 from harness.run.play import conclude, lock_attempt, run_attempt
 from harness.run.result import read_result
+from harness.run.seeds import fresh_seeds, used_seeds
 from harness.run.trust import ForeignStart, Trusted, describe_trainer, is_own, require_trust
 from harness.run.unfinished import choose_unfinished, resume_command
 from harness.scripts.git import fingerprint_folder, read_code
@@ -52,11 +53,12 @@ def resume(
         wait_for_end(attempt, launch)
         record = find_record(attempt.record_path)
         if record is not None and record.complete:
+            (seed,) = fresh_seeds(used_seeds(hole), 1)
             others = "" if number is not None else ", and no other is unfinished"
             raise HarnessError(
                 f"{hole.name.folder} attempt {attempt.number} is complete (val_bpb {record.val_bpb:.4f})"
                 f"{others}",
-                f"play another: `harness run {hole.name.folder} --seed N`, or `--repeat`",
+                f"play another: `harness run {hole.name.folder} --seed {seed}`",
                 Exit.DUPLICATE,
             )
         if record is None and _finished(attempt):

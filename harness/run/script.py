@@ -137,7 +137,7 @@ def _check_overrides(script: Script, typed: dict[str, str], allow_unread: bool, 
             f"override {leading}={typed[leading]} decides which code is loaded: it is no setting of a script",
             f"leave it out; where you need it, set it in your shell: {leading}=... harness run ...",
         )
-    for name, knob in find_knobs(script, typed, allow_unread).items():
+    for name, knob in find_knobs(script, typed, allow_unread, str(path)).items():
         text = typed[name]
         if knob is None:
             canonical[name] = rendered[name] = text

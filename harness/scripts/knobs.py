@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -170,11 +171,12 @@ def _stricter(first: ScriptKnob | None, second: ScriptKnob) -> ScriptKnob:
 
 
 def find_knobs(
-    script: Script, typed: Mapping[str, str], allow_unread: bool = False
+    script: Script, typed: Mapping[str, str], allow_unread: bool = False, path: str = "FILE"
 ) -> dict[str, ScriptKnob | None]:
     """Return the knob that each override names; None for one that cannot be checked.
 
-    Raises UsageError that names all overrides which nothing in the script reads, unless `allow_unread`.
+    path: of the script, for the hint. Raises UsageError that names all overrides which nothing in the script
+    reads, unless `allow_unread`.
     """
     unread = {
         name: text
@@ -193,7 +195,7 @@ def find_knobs(
     raise UsageError(
         what,
         (f"did you mean {meant}? " if meant else "")
-        + "`harness knobs --script FILE` lists what it reads; --allow-unread insists",
+        + f"`harness knobs --script {shlex.quote(path)}` lists what it reads; --allow-unread insists",
     )
 
 

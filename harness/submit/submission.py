@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -163,13 +164,14 @@ def author_rule(author: Author) -> RuleResult:
 
 def course_rule(submission: Submission) -> RuleResult:
     if submission.course.name != "fineweb":
-        name = submission.course.name
+        name, folder = submission.course.name, submission.played.name.folder
+        title = shlex.quote(f"{submission.played.title} on fineweb")
         what = f"played on the course {name}, not on the challenge's text: good for a rehearsal only"
         return RuleResult(
             "course",
             "please attest",
             what,
-            hint=f"`harness run {submission.played.name.folder} --course fineweb`",
+            hint=f"in a hole of its own: `harness new {title} --from {folder} --course fineweb`",
         )
     first = submission.course.splits[0].name if submission.course.splits else None
     outcome: RuleOutcome = "pass" if submission.played.split == first else "please attest"

@@ -375,6 +375,19 @@ def test_loss_that_is_no_number_is_reported_with_its_step() -> None:
     assert any("not a number from step 200 on" in warning.text for warning in log.warnings)
 
 
+def test_a_stretch_of_steps_after_a_loss_that_is_no_number_ends_it() -> None:
+    lines = (
+        f"step:{step}/40 train_loss:{'nan' if step == 5 else '6.0'} train_time:{step}ms step_avg:1.00ms"
+        for step in range(1, 41)
+    )
+
+    log = parse(HEAD + "\n".join(lines) + "\n")
+
+    assert [warning.text for warning in log.warnings if "not a number" in warning.text] == [
+        "the training loss is not a number at step 5, and is one again at step 6"
+    ]
+
+
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 
 import pytest
@@ -185,6 +187,8 @@ def test_a_complete_run_is_not_resumed(play):
 
     assert done.returncode == 15
     assert "round_001 attempt 1 is complete" in done.stderr
+    (advice,) = re.findall("`harness (.+)`", done.stderr)
+    assert play(*shlex.split(advice)).returncode == 0
 
 
 def test_another_trainer_does_not_go_on_with_a_run(play, tmp_path):

@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import pty
+import re
 import shlex
 import shutil
 import signal
@@ -185,6 +186,14 @@ def test_missing_script_is_named(harness, tmp_path):
 
     assert done.returncode == 2
     assert "--script train.py does not exist" in done.stderr
+
+
+def test_the_hint_for_an_unread_override_names_the_script_to_look_into(play, harness):
+    done = play("round_007", "-o", "NEW_KNOB=3")
+
+    assert done.returncode == 2
+    advice = re.search("`harness (knobs .+?)`", done.stderr)[1]
+    assert harness(*shlex.split(advice)).returncode == 0
 
 
 def test_unread_override_can_be_insisted_on(play, tmp_path):

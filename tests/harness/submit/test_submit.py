@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -347,6 +348,20 @@ def test_wrong_words_are_named(words, code, expected, hint, season):
     assert done.returncode == code
     assert expected in done.stderr
     assert hint in done.stderr
+
+
+def test_a_rehearsal_is_told_how_to_play_its_settings_on_the_challenges_text(season, tmp_path):
+    runs = ("--runs", str(tmp_path / "runs"))
+    shutil.copytree(season.folder / "runs", tmp_path / "runs")
+    done = season("submit", "1", "--track", "10min", *runs)
+
+    (advice,) = re.findall("`harness (new .+?)`", done.stdout + done.stderr)
+    made = season(*shlex.split(advice), *runs)
+
+    assert made.returncode == 0, made.stderr
+    (toml,) = (tmp_path / "runs").glob("*_on_fineweb/round.toml")
+    assert 'course = "fineweb"' in toml.read_text()
+    assert 'parent = "round_001' in toml.read_text()
 
 
 def test_hole_without_a_complete_attempt_has_nothing_to_submit(season, tmp_path):
