@@ -149,6 +149,47 @@ def test_an_old_record_is_shown_without_it(harness, here: Path, script: Path) ->
     assert looked.returncode == 0  # nothing of it is on the site
 
 
+def test_an_old_record_is_printed_and_exported_without_it(harness, here: Path, script: Path) -> None:
+    play(harness, here, script)
+    path = here / "runs" / "round_001" / "attempt_01" / "record.json"
+    record = json.loads(path.read_text())
+    record["overrides"] |= {"MY_API_TOKEN": "sekret123", "DB": "postgres://u:hunter2@db/x"}
+    record["warnings"] = ["cannot read /home/alice/x/y.bin with sekret123"]
+    del record["config_hash"]
+    path.write_text(json.dumps(record))
+
+    printed = [
+        harness(*words, cwd=here).stdout
+        for words in (("show", "1", "--json"), ("ls", "--json", "--full"), ("brief", "--json"))
+    ]
+    harness("export", "1", "--out", "exported", cwd=here)
+
+    assert json.loads(printed[0])["record"]["overrides"]["MY_API_TOKEN"] == SECRET
+    assert [secret for text in printed for secret in SECRETS if secret in text] == []
+    assert (here / "exported" / "submission.json").is_file()
+    assert held(here / "exported") == []
+
+
+def test_the_log_of_a_written_submission_is_without_it(harness, here: Path, script: Path) -> None:
+    size = "{5000 + os.path.getsize(__file__)}"
+    lines = "print('MY_API_TOKEN=' + os.environ['MY_API_TOKEN'], 'postgres:/' + '/u:hun' + 'ter2@db/x')"
+    code = SCRIPT.replace('print("using", os.environ.get("MY_API_TOKEN"), "and", ', f"{lines}\nprint(")
+    code = code.replace(
+        '"Total submission size int8+zlib: 6000 bytes"', f'f"Total submission size int8+zlib: {size} bytes"'
+    )
+    script.write_text(code)
+    play(harness, here, script)
+    who = ("--author", "A", "--github-id", "a", "--track", "non-record")
+
+    done = harness("submit", "1", "--write", "submission", *who, cwd=here)
+
+    assert done.returncode == 0, done.stdout
+    log = (here / "submission" / "train_attempt1.log").read_text()
+    assert f"MY_API_TOKEN={SECRET} postgres://{SECRET}@db/x\n" in log
+    assert "…/model.pt" in log
+    assert held(here / "submission") == []
+
+
 def test_the_doctor_names_what_a_site_would_show(harness, here: Path, script: Path) -> None:
     play(harness, here, script)
     (here / "runs" / "round_001" / "notes.md").write_text(
