@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.figures import number
-from harness.files import read_plain
+from harness.files import open_plain
 from harness.findings import Finding, Group
 from harness.privacy import Leak, find_leaks, own_hosts
 from harness.publish.build import PublishOptions, publish
@@ -89,7 +89,8 @@ def _season_files(runs: Path) -> Iterator[tuple[str, str]]:
         texts = (hole.intent_path, hole.notes_path, hole.decision_path, hole.prediction_path)
         for path in (*texts, *(attempt.record_path for attempt in attempts)):
             try:
-                content = read_plain(path)[:_READ_BYTES]
+                with open_plain(path) as file:
+                    content = file.read(_READ_BYTES)
             except OSError:  # missing, or no plain file: what the doctor says elsewhere
                 continue
             yield path.relative_to(runs).as_posix(), content.decode("utf-8", "replace")
