@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -33,4 +34,5 @@ def init(
         return
     for path in written:
         typer.echo(f"  {path}")
-    typer.echo(f'{folder}: a new season. Next: cd {folder} && harness run 1 --title "First Tee"')
+    enter = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    typer.echo(f'{folder}: a new season. Next: {enter}harness run 1 --title "First Tee"')

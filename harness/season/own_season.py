@@ -37,6 +37,8 @@ def init_season(folder: Path, title: str = "") -> list[Path]:
 
     Raises HarnessError, and writes nothing, when one of its files is there already.
     """
+    if folder.exists() and not folder.is_dir():
+        raise HarnessError(f"{folder} is a file, not a folder", "name a new folder")
     title = " ".join(title.split()) or _title_of(folder)
     there = [name for name in _FILES.values() if os.path.lexists(folder / name)]
     if there:

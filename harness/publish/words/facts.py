@@ -50,7 +50,7 @@ FACTS: dict[str, str] = {
     "no_story": "it is compared with neither",
     "gain_story": "better than its parent, else than par, beyond the noise",
     "loss_story": "worse than its parent, else than par, beyond the noise",
-    "noise_story": "no further from its parent, else from par, than luck alone can do",
+    "noise_story": "no further from its parent, else from par, than the noise threshold (95 %)",
     "unclear_story": "apart from its parent, else from par, with no noise figure to judge it by",
     "equivalent_story": "within noise, and the whole interval of the difference is too small to matter",
     "slight_story": "beyond the noise, and the whole interval of the difference is too small to matter",

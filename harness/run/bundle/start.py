@@ -130,7 +130,8 @@ def check_data(bundle: Bundle) -> tuple[dict[str, str], list[str]]:
                 if other
                 else ""
             )
-            notes.append(f"{folder} has {len(here)} {kind} shards, launched with {len(launched)}{first}")
+            shards = f"{len(here)} {kind} shard" + ("" if len(here) == 1 else "s")
+            notes.append(f"{folder} has {shards}, launched with {len(launched)}{first}")
     if expected["tokenizer_sha256"]:
         tokenizer = Path(places["TOKENIZER_PATH"])
         if not tokenizer.is_file():

@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from harness.figures import number
 from harness.findings import Finding, Level
 from harness.run.request import field_knobs
 from harness.scripts.system_names import is_system
@@ -101,11 +102,11 @@ def _value(run: PlannedRun, knob: str) -> float:
 
 
 def _with_value(knob: str, tail: str) -> Callable[[PlannedRun], str]:
-    """Return a message: `KNOB=value`, then what is wrong, with {steps} of the run."""
+    """Return a message: `KNOB=value`, then what is wrong, with the {steps} of the run, as in "20 steps"."""
 
     def text(run: PlannedRun) -> str:
         setting = f"{knob}={KNOBS[knob].format(getattr(run.config, KNOBS[knob].field))}"
-        return f"{setting} {tail.format(steps=f'{run.steps:,}')}{_end(run)}"
+        return f"{setting} {tail.format(steps=number(run.steps, 'step'))}{_end(run)}"
 
     return text
 
@@ -177,7 +178,7 @@ RULES: tuple[ScheduleRule, ...] = (
             and run.scale(1) < NOT_FULL * (1 - 1 / run.steps)
         ),
         lambda run: (
-            _with_value("WARMDOWN_ITERS", "is longer than the run of {steps} steps")(run)
+            _with_value("WARMDOWN_ITERS", "is longer than the run of {steps}")(run)
             + f": it starts at {run.scale(1):.0%} of its learning rates"
         ),
         "the run never has the learning rates that were asked for",
@@ -224,7 +225,7 @@ RULES: tuple[ScheduleRule, ...] = (
         "warning",
         _ramping,
         lambda run: (
-            f"{_with_value('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps} steps')(run)}: "
+            f"{_with_value('MUON_MOMENTUM_WARMUP_STEPS', 'is longer than the run of {steps}')(run)}: "
             f"momentum ends at {muon_momentum(run.config, run.steps - 1):.3f}, "
             f"not {run.config.muon_momentum:g}"
         ),
@@ -233,13 +234,13 @@ RULES: tuple[ScheduleRule, ...] = (
     ),
     _beyond(
         "WARMUP_STEPS",
-        "is more than the {steps} steps that count",
+        "is more than the run of {steps}",
         "they prime compilers and are thrown away: time without learning",
         "-o WARMUP_STEPS={tenth}",
     ),
     _beyond(
         "VAL_LOSS_EVERY",
-        "is beyond the run of {steps} steps: no score on the way",
+        "is beyond the run of {steps}: no score on the way",
         "a curve of validation losses shows early what a run will come to",
         "-o VAL_LOSS_EVERY={tenth}",
         "note",
@@ -252,7 +253,7 @@ RULES: tuple[ScheduleRule, ...] = (
     ),
     _beyond(
         "TRAIN_LOG_EVERY",
-        "is beyond the run of {steps} steps: only the first losses are logged",
+        "is beyond the run of {steps}: only the first losses are logged",
         "the training curve stays empty",
         "-o TRAIN_LOG_EVERY={tenth}",
         "note",
@@ -273,7 +274,7 @@ RULES: tuple[ScheduleRule, ...] = (
     ),
     _beyond(
         "CHECKPOINT_EVERY",
-        "is beyond the run of {steps} steps",
+        "is beyond the run of {steps}",
         "it saves nothing",
         "-o CHECKPOINT_EVERY={tenth}",
         "note",
@@ -284,7 +285,7 @@ RULES: tuple[ScheduleRule, ...] = (
         "SWA_EVERY",
         "warning",
         lambda run: bool(getattr(run.config, "swa_enabled", False)) and _value(run, "SWA_EVERY") > run.steps,
-        _with_value("SWA_EVERY", "is beyond the run of {steps} steps"),
+        _with_value("SWA_EVERY", "is beyond the run of {steps}"),
         "at most one sample is taken: there is nothing to average",
         _type("-o SWA_EVERY={tenth}"),
     ),

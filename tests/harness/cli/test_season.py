@@ -94,3 +94,15 @@ def test_a_hole_added_to_the_example_season_is_noted_unless_it_was_named(harness
     done = harness("new", "Mine", *(("--runs", "runs") if named else ()))
     assert done.returncode == 0
     assert ("example season" in done.stderr) is not named
+
+
+def test_a_season_is_not_begun_in_a_file_and_one_begun_here_needs_no_cd(harness, tmp_path):
+    (tmp_path / "notes").write_text("text")
+    (tmp_path / "my club").mkdir()
+
+    refused = harness("season", "init", "notes")
+    assert refused.returncode == 1
+    assert "notes is a file, not a folder" in refused.stderr
+    assert "cd 'my other club' &&" in harness("season", "init", "my other club").stdout
+    here = harness("season", "init", ".", cwd=tmp_path / "my club")
+    assert 'Next: harness run 1 --title "First Tee"' in here.stdout

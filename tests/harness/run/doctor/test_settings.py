@@ -21,8 +21,9 @@ def test_practice_preset_has_nothing_to_say():
     ("settings", "said"),
     [
         ({"WARMDOWN_ITERS": "2000"}, "starts at 35% of its learning rates"),
+        ({"ITERATIONS": "1", "WARMUP_STEPS": "800"}, "is more than the run of 1 step"),
         ({"MUON_MOMENTUM_WARMUP_STEPS": "900"}, "momentum ends at 0.928, not 0.95"),
-        ({"WARMUP_STEPS": "800"}, "WARMUP_STEPS=800 is more than the 700 steps"),
+        ({"WARMUP_STEPS": "800"}, "WARMUP_STEPS=800 is more than the run of 700 steps"),
         ({"SWA_ENABLED": "1", "SWA_START_FRAC": "0.0"}, "SWA_START_FRAC=0.0 is never reached"),
         (
             {"QAT_ENABLED": "1", "LATE_QAT_THRESHOLD": "0.15", "MIN_LR": "0.3"},
