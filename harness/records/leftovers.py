@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from harness.records.store import Attempt, attempt_names, hole_names, parse_hole_name
-from harness.temporary import remove_leftovers
+from harness.temporary import lock_path, remove_leftovers, unlock
 
 _HOLE_FILES = {"round.toml", "notes.md", "decision.json", "prediction.json"}
 _ATTEMPT_FILES = {"record.json", "curve.jsonl", "train.log", "launch.json", "result.json"}
@@ -27,12 +27,27 @@ def sweep(runs: Path) -> None:
     remove_leftovers(runs, lambda name: parse_hole_name(name) is not None)
     for hole in hole_names(runs):
         _sweep_attempts(f"{runs}/{hole.folder}", _HOLE_FILES)
+    _sweep_playing(runs / ".playing")
     field = f"{runs}/field"
     remove_leftovers(field, lambda name: _ENTRY.fullmatch(name) is not None)
     with contextlib.suppress(OSError), os.scandir(field) as entries:
         for entry in entries:
             if _ENTRY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 _sweep_attempts(entry.path, {"entry.json"})
+
+
+def _sweep_playing(folder: Path) -> None:
+    """Remove the files by which dead processes held what they played (`harness.run.in_play`)."""
+    if folder.is_symlink():
+        return
+    with contextlib.suppress(OSError):  # the folder is missing, or others play
+        with os.scandir(folder) as entries:
+            files = [one for one in entries if one.is_file(follow_symlinks=False)]
+        for path in (Path(one.path) for one in files if one.name.endswith(".json")):
+            if (lock := lock_path(path)) is not None:
+                path.unlink(missing_ok=True)
+                unlock(lock)
+        folder.rmdir()
 
 
 def _sweep_attempts(parent: str, files: Collection[str]) -> None:
