@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from harness.errors import Exit, HarnessError, UsageError
 if TYPE_CHECKING:
     from harness.season.artifact import ArtifactChange
     from harness.season.compare import Change, Measure, Moment, Pair, Side
+    from harness.season.hole import PlayedHole
     from harness.season.ratios import RatioChange
     from harness.season.season import Season
     from harness.season.standing import Standing
@@ -66,7 +68,10 @@ def compare(
         data = [pair_data(season, standing, pair).model_dump(mode="json") for pair in pairs]
         print_json("compare", hole=played.name.folder, pairs=data, code=codes if diff else None)
     else:
-        blocks = [[*describe(pair), *_survival(season, standing, pair)] for pair in pairs]
+        blocks = [
+            [*describe(pair), *_survival(season, standing, pair), *_earlier(by_folder, pair)]
+            for pair in pairs
+        ]
         typer.echo("\n\n".join("\n".join(block) for block in blocks))
         for folder, text in codes.items():
             typer.echo(f"\n{played.name.folder} against {folder}\n{text}")
@@ -107,6 +112,16 @@ def describe(pair: Pair) -> list[str]:
         if len(pair.config) > MOST_SETTINGS:
             lines.append(f"    and {len(pair.config) - MOST_SETTINGS} more (--json has all)")
     return lines
+
+
+def _earlier(holes: Mapping[str, PlayedHole], pair: Pair) -> list[str]:
+    """Name the configurations that were played before those that are compared."""
+    sides = [holes[name] for name in (pair.a.name, pair.b.name) if name in holes]
+    return [
+        f"  {hole.name.folder} before, as another configuration: {one}"
+        for hole in sides
+        for one in hole.earlier
+    ]
 
 
 def _survival(season: Season, standing: Standing, pair: Pair) -> list[str]:

@@ -80,6 +80,7 @@ class Line:
     prediction: dict[str, Any]
     curve: Sequence[Point]
     tags: Sequence[str]
+    configurations: str  # empty where one was played
     archived: bool
     first_name: str
     among_many: bool = False
@@ -139,6 +140,7 @@ def index_line(
         prediction=prediction,
         curve=tuple(curve),
         tags=played.summary.tags,
+        configurations=figures.number(len(played.earlier) + 1, "configuration") if played.earlier else "",
         archived=played.summary.archived,
         first_name=next(iter(played.summary.former_names), card.name),
     )

@@ -121,8 +121,13 @@ def test_a_reopened_hole_shows_both_configurations_everywhere(play, runs, tmp_pa
     assert (
         "MATRIX_LR 0.02 -&gt; 0.05" in next((tmp_path / "site" / "holes").glob("round_001*.html")).read_text()
     )
+    assert "2 configurations" in (tmp_path / "site" / "index.html").read_text()
     holes = json.loads((tmp_path / "site" / "holes.json").read_text())["holes"]
     assert holes[0]["earlier_configurations"] == shown
+    play("run", "2", *SMALL, "-o", "MATRIX_LR=0.07")
+    compared = play("compare", "2", "1").stdout
+    assert "  round_001 before, as another configuration: " in compared
+    assert "since then MATRIX_LR 0.02 -> 0.05" in compared
 
 
 def test_a_failed_attempt_binds_to_nothing_and_round_toml_says_what_is_played(play, runs):
