@@ -122,6 +122,17 @@ def warn_of_secrets(settings: Mapping[str, str]) -> list[str]:
     ]
 
 
+def warn_of_typed_secrets(intent: Intent) -> list[str]:
+    """Return a sentence for each word about a hole that holds what looks like a secret."""
+    kept = private_intent(intent)
+    names = [name for name in ("title", "hypothesis") if getattr(kept, name) != getattr(intent, name)]
+    options = ["an option of the script"] if kept.arguments != intent.arguments else []
+    return [
+        f"{what} holds what looks like a secret: records and pages show {SECRET}"
+        for what in (*(f"the {name}" for name in names), *options)
+    ]
+
+
 def refuse_masked(arguments: Iterable[str], place: str) -> None:
     """Refuse options of a script that stand without their secret. Raises UsageError naming the first."""
     option = ""

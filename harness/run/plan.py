@@ -24,7 +24,7 @@ from harness.field.entries import FieldStore
 from harness.field.reference import find_public
 from harness.privacy import is_masked, mask_settings
 from harness.records.intent import Intent, load_intent
-from harness.records.private import refuse_masked, restore
+from harness.records.private import refuse_masked, restore, warn_of_typed_secrets
 from harness.records.record import RunRecord, hash_config
 from harness.records.references import FIELD_PREFIX, clean_reference, folder_name, is_public
 from harness.records.seed_plan import Purpose, SeedNotPlayed
@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self.notes, *self.trainer.warnings)
+        return (*self.notes, *self.trainer.warnings, *warn_of_typed_secrets(self.intent))
 
 
 def make_plan(request: RunRequest, runs: Path, progress: ProgressCallback) -> Plan:

@@ -300,3 +300,14 @@ def test_a_script_is_shown_by_its_name_wherever_it_lies(harness, tmp_path: Path,
     assert held(tmp_path / "site") == []
     assert "--script t.py" in (tmp_path / "site" / "holes" / "round_001.html").read_text()
     assert harness("run", "round_001", "--repeat", cwd=tmp_path).returncode == 0
+
+
+def test_a_secret_in_the_words_about_a_hole_is_warned_of_and_kept_nowhere(harness, here, script) -> None:
+    token = "hf_" + "aB3dE5gH7j" * 4
+    played = play(harness, here, script, "--title", f"try {token}", "--hypothesis", f"{token} helps")
+
+    for what in ("the title", "the hypothesis"):
+        assert f"{what} holds what looks like a secret" in played.stderr
+    texts = [path.read_bytes() for path in (here / "runs").rglob("*") if path.is_file()]
+    assert texts
+    assert not any(token.encode() in text for text in texts)
