@@ -22,7 +22,7 @@ demo: $(READY)
 	@test -d "$(SEASON)/runs" || $(BIN)/harness season init "$(SEASON)"
 	$(BIN)/harness run round_001_first_tee --title "First Tee" --repeat --runs "$(SEASON)/runs"
 	$(BIN)/harness publish --runs "$(SEASON)/runs" --theme "$(SEASON)/theme" --out _site
-	@echo "look at it: open _site/index.html. Your season is $(SEASON): cd $(SEASON) && harness ls"
+	@echo "look at it: open _site/index.html. Your season is $(SEASON): cd $(SEASON) && $(abspath $(BIN))/harness ls"
 
 example: $(READY)
 	$(BIN)/harness publish --runs runs --out _example
