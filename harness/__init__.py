@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing is not imported: a `typing.py` may lie in the current folder
 if TYPE_CHECKING:  # pydantic and the rest wait until a name is used
     from harness.api import DifferenceData as DifferenceData
     from harness.api import HarnessError as HarnessError
@@ -20,7 +19,7 @@ JSON_SCHEMA = 2  # of every object that --json prints, and of holes.json: docs/s
 _API = ("DifferenceData", "HarnessError", "HoleData", "PairData", "Season", "load_season")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _API:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

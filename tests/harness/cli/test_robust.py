@@ -84,7 +84,7 @@ def test_a_read_only_season_is_a_clear_error(script: Path, read_only: Path, harn
     done = harness("run", "1", "--script", "train_gpt.py")
 
     assert done.returncode == 1
-    assert "error: cannot write runs/round_001" in done.stderr
+    assert "error: cannot write runs/.playing" in done.stderr
     assert "--runs DIR" in done.stderr
     assert "Traceback" not in done.stderr
 

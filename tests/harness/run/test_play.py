@@ -81,7 +81,7 @@ def test_several_seeds_are_one_group_and_known_ones_are_left_out(play):
     more = play("run", "round_001", *SMALL, "--seeds", "42,8", "--json")
 
     assert (first["seeds"], first["std"] > 0) == ([42, 7], True)
-    assert "seed 42 was played before: round_001 attempt 1" in more.stderr
+    assert "seed 42 was not played: it was played before: round_001 attempt 1" in more.stderr
     assert json.loads(more.stdout)["seeds"] == [42, 7, 8]
 
 

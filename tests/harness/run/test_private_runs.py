@@ -253,7 +253,8 @@ def test_a_run_that_was_played_is_known_though_its_places_are_left_out(
         "-o",
         f"INIT_FROM={other}",
     )
-    assert harness(*words, cwd=here).returncode == 0
+    refused = harness(*words, cwd=here)  # other weights are another configuration
+    assert (refused.returncode, "INIT_FROM" in refused.stderr) == (2, True)
 
 
 def test_a_bundle_asks_for_its_secret_over_there(harness, here: Path, script: Path) -> None:

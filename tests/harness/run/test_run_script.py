@@ -156,7 +156,7 @@ def test_variable_of_the_shell_does_not_reach_the_script(play, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "said", "hint"),
     [
-        (["-o", "MATRIX_RL=0.03"], 15, "MATRIX_RL=0.03", "MATRIX_LR"),
+        (["-o", "MATRIX_RL=0.03"], 2, "MATRIX_RL=0.03", "MATRIX_LR"),
         (["-o", "MATRIX_LR=fast"], 2, "train_gpt.py line", "MATRIX_LR=0.04"),
         (["-o", "ITERATIONS=2.5"], 2, "whole number", ""),
         (["-o", "USE_EMA=maybe"], 2, "yes/no", "true or false"),
@@ -589,7 +589,7 @@ def test_packed_script_is_checked_and_played(script, play, tmp_path):
     refused = play("round_007", "-o", "MATRIX_RL=1")
     done = play("round_007", "-o", "MATRIX_LR=0.03")
 
-    assert refused.returncode == 15
+    assert refused.returncode == 2
     assert "MATRIX_LR" in refused.stderr
     assert done.returncode == 0, done.stderr
     record = record_of(tmp_path)

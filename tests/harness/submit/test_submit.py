@@ -158,6 +158,7 @@ def test_folder_has_what_the_challenge_asks_for(season, tmp_path):
     assert {path.name: path.stat().st_size for path in out.iterdir()} == report["files"]
     assert set(report["files"]) == {
         "README.md",
+        "harness_records.json",
         "submission.json",
         "train_seed42.log",
         "train_seed7.log",

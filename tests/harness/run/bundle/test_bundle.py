@@ -124,7 +124,7 @@ def test_a_record_that_comes_back_is_the_one_of_a_run_at_home(home: Path, away: 
     ):
         changed = {name for name in here.keys() | there.keys() if here.get(name) != there.get(name)}
         assert changed - {"hole", "produced"} <= ANEW.keys()
-        assert here["produced"].keys() == there["produced"].keys()  # a log's bytes hang on its times
+        assert len(here["produced"]) == len(there["produced"])  # a log has another name and times
 
 
 def test_a_bundle_knows_nothing_of_the_machine_it_comes_from(home: Path, tmp_path: Path, away: Path) -> None:
