@@ -74,9 +74,7 @@ def call(season, tmp_path, monkeypatch):
         shutil.copytree(season / "runs", "runs")
         more = MORE.get(f"{command} {option}".strip(), ())
         done = command_line.call(*command.split(), *((option, hole) if option else (hole,)), *more)
-        if (
-            command == "doctor"
-        ):  # what is free, and how long a look took, change meanwhile; so does the filling
+        if command == "doctor":  # what is free differs each time, and so do lines
             return done.returncode, *(re.sub(r"[\d.,\s]+", " ", text) for text in (done.stdout, done.stderr))
         return done.returncode, done.stdout, done.stderr
 
