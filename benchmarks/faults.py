@@ -223,10 +223,10 @@ def visible(folder: Path) -> dict[str, bytes]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return what lies there that is no reader's, the locks of holes and attempts aside."""
+    """Return what lies there that is no reader's, but for locks and the note on the last import."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob(".*"))]
     kept = re.compile(
-        r"(?:.*/)?(?:\.session\.\d+\.json|\.[a-z0-9.]*lock|site/\.harness-site|.*/\.nojekyll|cache/.*)"
+        r"(?:.*/)?(?:\.session\.\d+\.json|\.last_import\.json|\.[a-z0-9.]*lock|site/\.harness-site|.*/\.nojekyll|cache/.*)"
     )
     return [name for name in names if not kept.fullmatch(name)]
 

@@ -38,9 +38,10 @@ class ImportedLogs:
             new = {entry.name for entry in entries} - self._names
             self._names |= new
             for name in filter(None, map(parse_hole_name, new)):
-                if name.folder not in self._records and (self.store.root / name.folder).is_dir():
+                if (self.store.root / name.folder).is_dir():
                     self.last_number = max(self.last_number, name.number)
-                    self.refresh_hole(name.folder)
+                    if name.folder not in self._records:
+                        self.refresh_hole(name.folder)
 
     def refresh_hole(self, folder: str) -> None:
         """Take note of the attempts that other commands have added to a hole."""

@@ -87,7 +87,7 @@ def _matches(line: bytes) -> Iterator[re.Match[bytes]]:
 
 def _label(before: bytes) -> str:
     """`final_int6_sliding_window_exact`, or the words before a number that no `key:` begins."""
-    text = re.sub(r"\s*\bval_(?:loss|bpb)\b.*", "", to_text(before)).strip(" ,;:=|\"'")
+    text = re.split(r"\bval_(?:loss|bpb)\b", to_text(before), maxsplit=1)[0].strip(" \t,;:=|\"'")
     return text[-60:] or "a line with no label"
 
 

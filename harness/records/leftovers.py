@@ -15,18 +15,21 @@ from pathlib import Path
 from harness.records.store import Attempt, attempt_names, hole_names, parse_hole_name
 from harness.temporary import lock_path, remove_leftovers, unlock
 
+LAST_IMPORT = ".last_import.json"  # in the season's folder
 _HOLE_FILES = {"round.toml", "notes.md", "decision.json", "prediction.json"}
 _ATTEMPT_FILES = {"record.json", "curve.jsonl", "train.log", "launch.json", "result.json"}
 _WEIGHTS = re.compile(r"(?:model|checkpoint|weights)\.[a-z0-9.]+")
+_SESSION = re.compile(r"\.session\.\d+\.json", re.ASCII)
 _ATTEMPT = re.compile(r"attempt_\d{2,6}", re.ASCII)
 _ENTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def sweep(runs: Path) -> None:
     """Remove the leftovers of dead processes from a season; those of living ones stay."""
-    remove_leftovers(runs, lambda name: parse_hole_name(name) is not None)
+    remove_leftovers(runs, lambda name: name == LAST_IMPORT or parse_hole_name(name) is not None)
     for hole in hole_names(runs):
         _sweep_attempts(f"{runs}/{hole.folder}", _HOLE_FILES)
+        remove_leftovers(f"{runs}/{hole.folder}", lambda name: _SESSION.fullmatch(name) is not None)
     _sweep_playing(runs / ".playing")
     field = f"{runs}/field"
     remove_leftovers(field, lambda name: _ENTRY.fullmatch(name) is not None)

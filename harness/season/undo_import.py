@@ -20,10 +20,10 @@ from harness.errors import HarnessError, UsageError
 from harness.field.importing import ImportResult
 from harness.files import read_plain, write_whole
 from harness.records.frozen import AwareDatetime, Frozen, PositiveInt
+from harness.records.leftovers import LAST_IMPORT
 from harness.records.store import Store
 from harness.season import trash
 
-FILE = ".last_import.json"
 _MAX_BYTES = 20_000_000
 _WHOLE_BYTES = 2_000_000  # a larger file, such as a log, is told by its size
 
@@ -61,7 +61,7 @@ def remember_import(runs: Path, results: Iterable[ImportResult]) -> None:
             made += [Made(place=place, attempt=n, state=_state_of(folder)) for n, folder in folders]
     if made:
         last = LastImport(imported_at=dt.datetime.now(dt.UTC), made=tuple(made))
-        write_whole(runs / FILE, (last.model_dump_json(by_alias=True, indent=2) + "\n").encode())
+        write_whole(runs / LAST_IMPORT, (last.model_dump_json(by_alias=True, indent=2) + "\n").encode())
 
 
 def undo_import(runs: Path) -> Undone:
@@ -69,7 +69,7 @@ def undo_import(runs: Path) -> Undone:
 
     When one cannot be moved, those before it are put back. Raises UsageError when there is nothing to undo.
     """
-    path = runs / FILE
+    path = runs / LAST_IMPORT
     try:
         last = read_model(LastImport, path, _MAX_BYTES, "remove that file; nothing can be undone then")
     except MissingFile:

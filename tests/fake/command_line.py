@@ -43,6 +43,7 @@ def call(*words: str) -> CompletedProcess[str]:
     with (
         fake_trainer(),
         mock.patch.object(sys, "argv", ["harness", *words]),
+        mock.patch.object(sys, "orig_argv", [sys.executable, "-m", "harness", *words]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

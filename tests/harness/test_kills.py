@@ -59,8 +59,9 @@ def seen(folder: Path) -> State:
 
 
 def hidden(folder: Path) -> list[str]:
-    """Return what lies in a season and is for no reader, the locks of holes aside."""
-    return sorted(path.name for path in (folder / "runs").rglob(".*") if path.suffix != ".lock")
+    """Return what lies in a season and is for no reader, but for locks and the note on the last import."""
+    names = [path.name for path in (folder / "runs").rglob(".*") if path.suffix != ".lock"]
+    return sorted(name for name in names if name != ".last_import.json")
 
 
 @pytest.fixture

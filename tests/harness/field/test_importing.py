@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.courses.course import check_bytes, load_course
 from harness.errors import HarnessError, UsageError
 from harness.field.entries import FieldStore
+from harness.field.imported_logs import ImportedLogs
 from harness.field.importing import field_slug, import_paths
 from harness.field.leaderboard import refresh_leaderboard
 from harness.records.record import RunRecord, dump_record
@@ -347,3 +348,14 @@ def test_a_score_without_an_artifact_is_called_not_sure_wherever_it_is_shown(har
     assert record["official"]["doubt"].startswith("the log prints no artifact")
     assert "states at its end" in record["official"]["why"]
     assert "not sure: the log prints no artifact" in harness("show", "1").stdout
+
+
+def test_a_hole_that_appears_between_two_looks_keeps_its_number(runs, put_record):
+    """Another command made it after the highest number had been read, and before the records were."""
+    imported = ImportedLogs(runs)
+    put_record("round_001", val_bpb=1.3)
+    assert imported.hole_of("no such log") is None  # reads the records
+
+    imported.refresh()
+
+    assert imported.last_number == 1
